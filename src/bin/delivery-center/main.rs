@@ -1,0 +1,111 @@
+//! The tool: fills the tables, and serves both endpoints on a laptop.
+
+mod import;
+mod invoke;
+mod serve;
+mod tables;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use delivery_center::error::{Error, Status};
+use delivery_center::import::ImportError;
+
+/// Zadig's delivery-centre endpoints over DynamoDB: fill the tables, and serve them on a laptop.
+///
+/// Without a subcommand it serves sample records, as `serve` does.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_STATUS)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXIT_STATUS: &str = "\
+Environment:
+  RELEASES_TABLE, ARTIFACTS_TABLE  the tables' names [delivery-releases, delivery-artifacts]
+  AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as every AWS tool reads them
+  AWS_ENDPOINT_URL_DYNAMODB  another DynamoDB, such as that of `serve`: http://127.0.0.1:8000
+  RUST_LOG  what is logged to stderr
+
+Exit status: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be read, or DynamoDB could not be reached.";
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::Arguments),
+    /// The tables that the service reads.
+    #[command(subcommand)]
+    Tables(tables::Command),
+    Import(import::Arguments),
+    Invoke(invoke::Arguments),
+}
+
+/// What a subcommand that ran to its end says of it.
+enum Ended {
+    /// All is done.
+    Well,
+    /// Something was refused, and has been reported.
+    WithRefusals,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_logging();
+    let ended = match arguments.command.unwrap_or_else(|| Command::Serve(serve::Arguments::default())) {
+        Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Tables(command) => tables::run(command).await,
+        Command::Import(arguments) => import::run(arguments).await,
+        Command::Invoke(arguments) => invoke::run(arguments).await,
+    };
+    match ended {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::WithRefusals) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(if is_unreachable(&error) { 2 } else { 1 })
+        }
+    }
+}
+
+fn is_unreachable(error: &anyhow::Error) -> bool {
+    let is_unavailable = |error: &Error| error.status() == Status::ServiceUnavailable;
+    error.chain().any(|cause| match cause.downcast_ref::<ImportError>() {
+        Some(ImportError::Store(error)) => is_unavailable(error),
+        _ => cause.downcast_ref::<Error>().is_some_and(is_unavailable),
+    })
+}
+
+/// The requests' lines are the functions' own; the tool writes them to stderr for people.
+fn start_logging() {
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+
+    let wanted = std::env::var("RUST_LOG").ok().and_then(|wanted| wanted.parse::<Targets>().ok());
+    let filter = wanted.unwrap_or_else(|| {
+        Targets::new().with_default(LevelFilter::ERROR).with_target("delivery_center", LevelFilter::INFO)
+    });
+    let lines = tracing_subscriber::fmt::layer().compact().with_target(false).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(filter).with(lines).init();
+}
+
+/// A client of the DynamoDB that the AWS environment names.
+async fn client() -> anyhow::Result<aws_sdk_dynamodb::Client> {
+    let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .retry_config(aws_config::retry::RetryConfig::standard().with_max_attempts(8))
+        .load()
+        .await;
+    if config.region().is_none() {
+        return Err(anyhow::anyhow!("no AWS region"))
+            .context("set AWS_REGION, or choose a profile that has one with AWS_PROFILE");
+    }
+    Ok(aws_sdk_dynamodb::Client::new(&config))
+}
+
+/// The store in the tables that the environment names.
+async fn store() -> anyhow::Result<delivery_center::store::Store> {
+    let tables = delivery_center::store::TableNames::from_environment();
+    Ok(delivery_center::store::Store::new(client().await?, tables))
+}

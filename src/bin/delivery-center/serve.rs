@@ -1,0 +1,139 @@
+//! `serve`: both endpoints over plain HTTP, on an embedded DynamoDB.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use delivery_center::embedded::EmbeddedDynamoDb;
+use delivery_center::import::{Progress, Source, import};
+use delivery_center::serve::router;
+use delivery_center::store::{Mode, Store, TableNames};
+use delivery_center::tables::{Created, definitions};
+use tempfile::NamedTempFile;
+use tokio::net::TcpListener;
+
+use crate::Ended;
+
+const SAMPLES: [&str; 4] = [
+    include_str!("../../../samples/reference-release.json"),
+    include_str!("../../../samples/reference-artifact.json"),
+    include_str!("../../../samples/releases.jsonl"),
+    include_str!("../../../samples/artifacts.jsonl"),
+];
+
+/// Serve both endpoints over plain HTTP, on an embedded DynamoDB filled with samples.
+///
+/// The DynamoDB is a real endpoint too: point other tools at it with `AWS_ENDPOINT_URL_DYNAMODB`. Ctrl-C ends both.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Where the endpoints listen.
+    #[arg(long, value_name = "ADDRESS", default_value = LISTEN)]
+    listen: SocketAddr,
+    /// Where DynamoDB listens.
+    #[arg(long, value_name = "ADDRESS", default_value = DYNAMODB_LISTEN)]
+    dynamodb_listen: SocketAddr,
+    /// Keep the data in this SQLite file; without it they are in memory, and gone at the end.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Load no samples.
+    #[arg(long)]
+    empty: bool,
+}
+
+const LISTEN: &str = "127.0.0.1:3000";
+const DYNAMODB_LISTEN: &str = "127.0.0.1:8000";
+
+impl Default for Arguments {
+    fn default() -> Self {
+        let address = |text: &str| text.parse().expect("the default is an address");
+        Self { listen: address(LISTEN), dynamodb_listen: address(DYNAMODB_LISTEN), data: None, empty: false }
+    }
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    let listener = TcpListener::bind(arguments.listen).await.with_context(|| {
+        format!("cannot listen on {}; choose another address with --listen", arguments.listen)
+    })?;
+    let dynamodb = EmbeddedDynamoDb::start(arguments.dynamodb_listen, arguments.data.as_deref())
+        .context("choose another address with --dynamodb-listen, or another file with --data")?;
+    let tables = TableNames::from_environment();
+    let store = Store::new(dynamodb.client(), tables.clone());
+    let mut is_new = false;
+    for table in definitions(&tables)? {
+        is_new |= table.create(&dynamodb.client()).await? == Created::New;
+    }
+    if is_new && !arguments.empty {
+        load_samples(&store).await?;
+    }
+    print_what_to_try(listener.local_addr()?, &dynamodb);
+    axum::serve(listener, router(store)).with_graceful_shutdown(end()).await?;
+    eprintln!("ended");
+    Ok(Ended::Well)
+}
+
+async fn load_samples(store: &Store) -> anyhow::Result<()> {
+    let mut files = Vec::new();
+    for samples in SAMPLES {
+        let mut file = NamedTempFile::new().context("cannot make a temporary file")?;
+        file.write_all(samples.as_bytes()).context("cannot write a temporary file")?;
+        files.push(file);
+    }
+    let sources =
+        files.iter().map(|file| Source { name: "samples".to_owned(), path: file.path().to_owned() });
+    import(store, sources.collect(), Mode::Write, Arc::new(Silent))
+        .await
+        .context("the samples could not be loaded")?;
+    Ok(())
+}
+
+/// The samples are known to be good.
+struct Silent;
+
+impl Progress for Silent {
+    fn refused(&self, place: &str, reason: &str) {
+        tracing::error!(place, reason, "a sample was refused");
+    }
+
+    fn done(&self, _records: u64) {}
+}
+
+fn print_what_to_try(address: SocketAddr, dynamodb: &EmbeddedDynamoDb) {
+    println!(
+        "Delivery Center on http://{address}, DynamoDB on {}. Ctrl-C ends both. Try:
+
+  curl 'http://{address}/api/aslan/delivery/releases?projectName=nginx2'
+  curl 'http://{address}/api/aslan/delivery/releases?serviceName=checkout&verbosity=brief'
+  curl --compressed -i 'http://{address}/api/aslan/delivery/releases?page=1&per_page=5'
+  curl 'http://{address}/api/directory/dc/artifact?image=koderover.tencentcloudcr.com/koderover-demo/picket:20211214154446-70-main-pr-736'
+  curl 'http://{address}/api/directory/dc/artifact?image=sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e'
+
+Import into it from another shell:
+
+  export AWS_ENDPOINT_URL_DYNAMODB={} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
+  cargo dev import --help
+",
+        dynamodb.endpoint_url(),
+        dynamodb.endpoint_url(),
+    );
+}
+
+/// Ctrl-C, or the signal with which service managers and containers end a process.
+async fn end() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Where no signal can be waited for, the process is ended by the signal itself.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

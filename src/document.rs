@@ -1,0 +1,348 @@
+//! A JSON document as it is stored: compressed once when it is written, spliced into gzip answers as it is.
+//!
+//! Packed means raw deflate (RFC 1951) that ends in a full flush: byte-aligned, not final, referring to nothing
+//! before it. Any sequence of packed documents and stored blocks is therefore one valid deflate stream, and a gzip
+//! member (RFC 1952) needs only a header, a final block, and the combined CRC-32 and length.
+
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+
+/// What stands before the packed bytes in the stored form: checksum, CRC-32 and length, little-endian `u32` each.
+const HEADER_BYTES: usize = 12;
+const CHECKSUM_BYTES: usize = 4;
+/// A stored block's own bytes: three bits of header padded to a byte, the length, and its complement.
+const STORED_BLOCK_BYTES: usize = 5;
+const MAX_STORED_BLOCK_LENGTH: usize = 0xffff;
+/// Magic, deflate, no flags, no time, no hints, unknown system: ten bytes that never change.
+const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+const GZIP_TRAILER_BYTES: usize = 8;
+
+/// A document's stored bytes, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    packed: Vec<u8>,
+    length: u32,
+    crc32: u32,
+}
+
+/// Why stored bytes are not a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Spoiled {
+    /// Fewer bytes than a document's header.
+    #[error("its stored document is cut off")]
+    CutOff,
+    /// The bytes are not those that were stored.
+    #[error("its stored document does not match its checksum")]
+    Checksum,
+    /// The bytes are those that were stored, but they do not inflate to what they should.
+    #[error("its stored document cannot be decompressed")]
+    Deflate,
+}
+
+/// Why a text cannot become a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{length} bytes are more than a document can hold ({} bytes)", u32::MAX)]
+pub struct TooLong {
+    /// The text's length in bytes.
+    pub length: usize,
+}
+
+impl Document {
+    /// Compresses a text, at the level that was measured to be enough (9 gains nothing on deployments' YAML).
+    ///
+    /// # Errors
+    /// A text of 4 GiB or more: gzip's length field could not name it.
+    pub fn pack(text: &str) -> Result<Self, TooLong> {
+        let length = u32::try_from(text.len()).map_err(|_| TooLong { length: text.len() })?;
+        Ok(Self { packed: deflate(text.as_bytes()), length, crc32: crc32fast::hash(text.as_bytes()) })
+    }
+
+    /// Reads a document from its stored form and checks that nothing in it was spoiled.
+    ///
+    /// # Errors
+    /// [`Spoiled`], where the bytes are not those that [`Document::to_stored`] gave.
+    pub fn from_stored(mut stored: Vec<u8>) -> Result<Self, Spoiled> {
+        let (checksum, rest) = stored.split_first_chunk::<CHECKSUM_BYTES>().ok_or(Spoiled::CutOff)?;
+        if crc32fast::hash(rest) != u32::from_le_bytes(*checksum) {
+            return Err(Spoiled::Checksum);
+        }
+        let (crc32, rest) = rest.split_first_chunk().ok_or(Spoiled::CutOff)?;
+        let (length, _) = rest.split_first_chunk().ok_or(Spoiled::CutOff)?;
+        let (crc32, length) = (u32::from_le_bytes(*crc32), u32::from_le_bytes(*length));
+        stored.drain(..HEADER_BYTES);
+        Ok(Self { packed: stored, length, crc32 })
+    }
+
+    /// The bytes to store.
+    #[must_use]
+    pub fn to_stored(&self) -> Vec<u8> {
+        let mut stored = Vec::with_capacity(self.stored_length());
+        stored.extend_from_slice(&[0; CHECKSUM_BYTES]);
+        stored.extend_from_slice(&self.crc32.to_le_bytes());
+        stored.extend_from_slice(&self.length.to_le_bytes());
+        stored.extend_from_slice(&self.packed);
+        let checksum = crc32fast::hash(&stored[CHECKSUM_BYTES..]);
+        stored[..CHECKSUM_BYTES].copy_from_slice(&checksum.to_le_bytes());
+        stored
+    }
+
+    /// How many bytes [`Document::to_stored`] gives.
+    #[must_use]
+    pub fn stored_length(&self) -> usize {
+        HEADER_BYTES + self.packed.len()
+    }
+
+    /// How many bytes the document adds to a gzip answer.
+    #[must_use]
+    pub fn packed_length(&self) -> usize {
+        self.packed.len()
+    }
+
+    /// The text's length in bytes.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.length as usize
+    }
+
+    /// The text.
+    ///
+    /// # Errors
+    /// As [`Inflater::text`].
+    pub fn unpack(&self) -> Result<String, Spoiled> {
+        Inflater::default().text(self).map(str::to_owned)
+    }
+}
+
+/// Unpacks one document after another: its window costs more to make than a small document to read.
+pub struct Inflater {
+    decompressor: Decompress,
+    text: Vec<u8>,
+}
+
+impl Default for Inflater {
+    fn default() -> Self {
+        Self { decompressor: Decompress::new(false), text: Vec::new() }
+    }
+}
+
+impl Inflater {
+    /// A document's text, until the next one is asked for.
+    ///
+    /// # Errors
+    /// [`Spoiled::Deflate`], where the bytes do not inflate to a UTF-8 text of the length they should.
+    pub fn text(&mut self, document: &Document) -> Result<&str, Spoiled> {
+        self.decompressor.reset(false);
+        self.text.clear();
+        // The byte to spare lets the decompressor read on to the flush and shows a text that is too long.
+        self.text.reserve(document.length() + 1);
+        while self.read() < document.packed.len() {
+            let read = self.read();
+            let status = self
+                .decompressor
+                .decompress_vec(&document.packed[read..], &mut self.text, FlushDecompress::None)
+                .map_err(|_| Spoiled::Deflate)?;
+            let is_stuck = self.read() == read;
+            if status == Status::StreamEnd || is_stuck {
+                return Err(Spoiled::Deflate);
+            }
+        }
+        if self.text.len() != document.length() {
+            return Err(Spoiled::Deflate);
+        }
+        std::str::from_utf8(&self.text).map_err(|_| Spoiled::Deflate)
+    }
+
+    fn read(&self) -> usize {
+        usize::try_from(self.decompressor.total_in()).expect("a document's length fits into 32 bits")
+    }
+}
+
+fn deflate(text: &[u8]) -> Vec<u8> {
+    let mut compressor = Compress::new(Compression::new(6), false);
+    // Deflate's worst case is stored blocks; the flush adds an empty one.
+    let mut packed = Vec::with_capacity(text.len() + text.len() / 1000 + 64);
+    loop {
+        let read = usize::try_from(compressor.total_in()).expect("a text in memory has a length in memory");
+        compressor
+            .compress_vec(&text[read..], &mut packed, FlushCompress::Full)
+            .expect("deflating from memory into memory cannot fail");
+        // Room to spare after a flush means that the flush is complete (zlib's own rule).
+        if compressor.total_in() == text.len() as u64 && packed.len() < packed.capacity() {
+            packed.shrink_to_fit();
+            return packed;
+        }
+        packed.reserve(64 + text.len() / 8);
+    }
+}
+
+/// A gzip member in the making: documents as they are stored, text between them.
+pub struct GzipSplice {
+    gzip: Vec<u8>,
+    text: Vec<u8>,
+    crc32: crc32fast::Hasher,
+    length: u32,
+}
+
+impl GzipSplice {
+    /// A splice that will grow to `bytes`.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        let mut gzip = Vec::with_capacity(bytes);
+        gzip.extend_from_slice(&GZIP_HEADER);
+        Self { gzip, text: Vec::new(), crc32: crc32fast::Hasher::new(), length: 0 }
+    }
+
+    /// Appends a text, uncompressed; neighbouring texts share a block.
+    pub fn text(&mut self, text: &str) {
+        self.text.extend_from_slice(text.as_bytes());
+    }
+
+    /// Appends a document.
+    pub fn document(&mut self, document: &Document) {
+        self.flush_text(false);
+        self.gzip.extend_from_slice(&document.packed);
+        self.crc32
+            .combine(&crc32fast::Hasher::new_with_initial_len(document.crc32, u64::from(document.length)));
+        self.length = self.length.wrapping_add(document.length);
+    }
+
+    /// The whole member.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<u8> {
+        self.flush_text(true);
+        self.gzip.extend_from_slice(&self.crc32.finalize().to_le_bytes());
+        self.gzip.extend_from_slice(&self.length.to_le_bytes());
+        self.gzip
+    }
+
+    fn flush_text(&mut self, is_last: bool) {
+        if self.text.is_empty() && !is_last {
+            return;
+        }
+        let text = std::mem::take(&mut self.text);
+        self.crc32.update(&text);
+        // Gzip's length field is modulo 2^32.
+        #[expect(clippy::cast_possible_truncation, reason = "gzip's length field is modulo 2^32")]
+        let length = text.len() as u32;
+        self.length = self.length.wrapping_add(length);
+        let mut rest = text.as_slice();
+        loop {
+            let (block, after) = rest.split_at(rest.len().min(MAX_STORED_BLOCK_LENGTH));
+            self.stored_block(block, is_last && after.is_empty());
+            rest = after;
+            if rest.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn stored_block(&mut self, block: &[u8], is_final: bool) {
+        let length = u16::try_from(block.len()).expect("a block was cut to what its length field holds");
+        self.gzip.push(u8::from(is_final));
+        self.gzip.extend_from_slice(&length.to_le_bytes());
+        self.gzip.extend_from_slice(&(!length).to_le_bytes());
+        self.gzip.extend_from_slice(block);
+    }
+}
+
+/// The length of a gzip member of documents, each followed by a text of its own, between an opening and the end.
+///
+/// That is the shape of every answer: `[`, then each document with what stands behind it (the last with the `]`).
+/// Without documents it is the opening alone.
+#[must_use]
+pub fn gzip_length(opening: usize, documents: impl IntoIterator<Item = (usize, usize)>) -> usize {
+    let fixed = GZIP_HEADER.len() + GZIP_TRAILER_BYTES;
+    let opening = if opening == 0 { 0 } else { STORED_BLOCK_BYTES + opening };
+    fixed
+        + opening
+        + documents.into_iter().map(|(packed, behind)| packed + STORED_BLOCK_BYTES + behind).sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn gunzip(gzip: &[u8]) -> String {
+        let mut text = String::new();
+        let mut decoder = flate2::bufread::GzDecoder::new(gzip);
+        decoder.read_to_string(&mut text).expect("a gzip member");
+        let mut behind = Vec::new();
+        decoder.into_inner().read_to_end(&mut behind).expect("a slice");
+        assert!(behind.is_empty(), "one member and nothing behind it");
+        text
+    }
+
+    proptest! {
+        #[test]
+        fn a_packed_text_unpacks_to_itself(text in "\\PC{0,2000}", times in 1_usize..40) {
+            let text = text.repeat(times);
+            let document = Document::pack(&text).unwrap();
+            let stored = document.to_stored();
+            prop_assert_eq!(stored.len(), document.stored_length());
+            let read = Document::from_stored(stored).unwrap();
+            prop_assert_eq!(&read, &document);
+            prop_assert_eq!(read.unpack().unwrap(), text);
+        }
+
+        #[test]
+        fn a_splice_is_one_gzip_member_of_the_length_foretold(texts in prop::collection::vec("\\PC{0,300}", 0..12)) {
+            let documents: Vec<_> = texts.iter().map(|text| Document::pack(text).unwrap()).collect();
+            let mut splice = GzipSplice::with_capacity(0);
+            splice.text("[");
+            for (index, document) in documents.iter().enumerate() {
+                splice.document(document);
+                splice.text(if index + 1 < documents.len() { "," } else { "]" });
+            }
+            let gzip = splice.finish();
+            let lengths = documents.iter().map(|document| (document.packed_length(), 1));
+            prop_assert_eq!(gzip.len(), gzip_length(1, lengths).max(gzip_length(1, [])));
+            let closing = if documents.is_empty() { "" } else { "]" };
+            prop_assert_eq!(gunzip(&gzip), format!("[{}{closing}", texts.join(",")));
+        }
+
+        #[test]
+        fn no_spoiled_byte_goes_unnoticed(text in "[a-z ]{0,400}", place: prop::sample::Index, flip in 1_u8..) {
+            let mut stored = Document::pack(&text).unwrap().to_stored();
+            let place = place.index(stored.len());
+            stored[place] ^= flip;
+            prop_assert_eq!(Document::from_stored(stored), Err(Spoiled::Checksum));
+        }
+
+        #[test]
+        fn any_bytes_are_a_document_or_an_error(bytes: Vec<u8>) {
+            prop_assert!(Document::from_stored(bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn a_text_longer_than_one_stored_block_is_spliced_whole() {
+        let text = "x".repeat(3 * MAX_STORED_BLOCK_LENGTH + 1);
+        let mut splice = GzipSplice::with_capacity(0);
+        splice.text(&text);
+        assert_eq!(gunzip(&splice.finish()), text);
+    }
+
+    #[test]
+    fn bytes_with_a_right_checksum_that_do_not_inflate_are_an_error() {
+        let whole = Document::pack("some text, some text").unwrap();
+        let short = Document { length: whole.length - 1, ..whole.clone() };
+        let long = Document { length: whole.length + 1, ..whole.clone() };
+        let cut = Document { packed: whole.packed[..4].to_vec(), ..whole.clone() };
+        let ended = Document { packed: vec![3, 0], length: 0, crc32: 0 };
+        for broken in [short, long, cut, ended] {
+            let read = Document::from_stored(broken.to_stored()).unwrap();
+            assert_eq!(read.unpack(), Err(Spoiled::Deflate));
+        }
+    }
+
+    #[test]
+    fn a_cut_off_document_is_an_error() {
+        let stored = Document::pack("text").unwrap().to_stored();
+        for length in 0..stored.len() {
+            assert!(Document::from_stored(stored[..length].to_vec()).is_err(), "{length} bytes");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What `image=` may say: an image as it was pushed, or a digest.
+
+use std::fmt;
+
+use crate::error::Error;
+
+/// How an artifact is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageReference {
+    /// `registry/repo/name:tag`, as pushed.
+    Pushed(String),
+    /// A digest, and the repository where it was given too.
+    Digest {
+        /// The content's digest.
+        digest: ImageDigest,
+        /// Registry, port and name; without a tag.
+        repository: Option<String>,
+    },
+    /// Bytes that are not text: no image has such a name.
+    NotText,
+}
+
+/// An OCI content digest of one of the two registered algorithms, `sha256:` or `sha512:` and lower-case hex digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ImageDigest(String);
+
+impl ImageReference {
+    /// Reads the `image` parameter.
+    ///
+    /// # Errors
+    /// [`Error::UnreadableDigest`], where a digest is given and is none.
+    pub fn parse(image: &[u8]) -> Result<Self, Error> {
+        let Ok(image) = std::str::from_utf8(image) else { return Ok(Self::NotText) };
+        let unreadable = |digest: &str| Error::UnreadableDigest { digest: digest.to_owned() };
+        if let Some((name, digest)) = image.split_once('@') {
+            let digest = ImageDigest::parse(digest).ok_or_else(|| unreadable(digest))?;
+            return Ok(Self::Digest { digest, repository: Some(repository(name).to_owned()) });
+        }
+        if image.starts_with("sha256:") || image.starts_with("sha512:") {
+            let digest = ImageDigest::parse(image).ok_or_else(|| unreadable(image))?;
+            return Ok(Self::Digest { digest, repository: None });
+        }
+        Ok(Self::Pushed(image.to_owned()))
+    }
+}
+
+impl ImageDigest {
+    /// Reads a digest; none where the text is none.
+    #[must_use]
+    pub fn parse(digest: &str) -> Option<Self> {
+        let (algorithm, hex) = digest.split_once(':')?;
+        let digits = match algorithm {
+            "sha256" => 64,
+            "sha512" => 128,
+            _ => return None,
+        };
+        let is_hex = hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        (hex.len() == digits && is_hex).then(|| Self(digest.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ImageDigest {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// An image's registry, port and name: what stands before the tag or the digest.
+#[must_use]
+pub fn repository(image: &str) -> &str {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    let last_component = name.rfind('/').map_or(0, |slash| slash + 1);
+    match name[last_component..].find(':') {
+        Some(colon) => &name[..last_component + colon],
+        None => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHA256: &str = "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e";
+
+    #[test]
+    fn a_tag_is_looked_up_as_pushed() {
+        for image in ["registry.example.com:5000/a/b:1.0", "b", "sha-1:x", "a/sha256:latest"] {
+            assert_eq!(
+                ImageReference::parse(image.as_bytes()).unwrap(),
+                ImageReference::Pushed(image.to_owned())
+            );
+        }
+        assert_eq!(ImageReference::parse(b"\xff").unwrap(), ImageReference::NotText);
+    }
+
+    #[test]
+    fn a_digest_is_looked_up_by_digest_and_a_tag_before_it_ignored() {
+        let digest = ImageDigest::parse(SHA256).unwrap();
+        for (image, repository) in [
+            (SHA256.to_owned(), None),
+            (format!("a/b@{SHA256}"), Some("a/b")),
+            (format!("localhost:5000/b@{SHA256}"), Some("localhost:5000/b")),
+            (format!("localhost:5000/b:1.0@{SHA256}"), Some("localhost:5000/b")),
+            (format!("b:1.0@{SHA256}"), Some("b")),
+        ] {
+            let repository = repository.map(str::to_owned);
+            let expected = ImageReference::Digest { digest: digest.clone(), repository };
+            assert_eq!(ImageReference::parse(image.as_bytes()).unwrap(), expected, "{image}");
+        }
+        let sha512 = format!("sha512:{}", "0123456789abcdef".repeat(8));
+        assert!(matches!(ImageReference::parse(sha512.as_bytes()), Ok(ImageReference::Digest { .. })));
+    }
+
+    #[test]
+    fn what_is_given_as_a_digest_and_is_none_is_refused() {
+        let upper = SHA256.to_uppercase().replace("SHA", "sha");
+        for digest in ["sha256:", "sha256:latest", "sha512:00", "a@sha256", "a@", "a@md5:00", &upper] {
+            assert!(ImageReference::parse(digest.as_bytes()).is_err(), "{digest}");
+        }
+        assert!(ImageReference::parse(format!("a@{SHA256}@{SHA256}").as_bytes()).is_err());
+        assert!(ImageReference::parse(format!("{SHA256}0").as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,45 @@
+//! Zadig's two delivery-centre endpoints over DynamoDB. In reading order:
+//!
+//! - [`invocation`]: one Lambda event in, one Lambda response out;
+//! - [`list_releases`], [`get_artifact`]: the endpoints;
+//! - [`event`], [`query`], [`response`]: what API Gateway, ALBs and Function URLs send and take;
+//! - [`release_filter`], [`image_reference`], [`position`], [`strconv`]: what a caller may ask for;
+//! - [`store`]: the two tables;
+//! - [`document`]: how a record is packed, and spliced into an answer;
+//! - [`error`]: what can go wrong, and what the caller reads of it;
+//! - [`lambda`]: the process around it.
+//!
+//! With the feature `cli`, what the tool does beside serving them:
+//!
+//! - `record`, `json_records`: the reference page's JSON, read, checked and brought to the contract's form;
+//! - `import`: records into the tables;
+//! - `tables`: the tables' definitions, read from `template.yaml`;
+//! - `embedded`: DynamoDB inside the process;
+//! - `serve`: both endpoints over plain HTTP.
+
+pub mod document;
+#[cfg(feature = "cli")]
+pub mod embedded;
+pub mod error;
+pub mod event;
+pub mod get_artifact;
+pub mod image_reference;
+#[cfg(feature = "cli")]
+pub mod import;
+pub mod invocation;
+#[cfg(feature = "cli")]
+pub mod json_records;
+pub mod lambda;
+pub mod list_releases;
+pub mod position;
+pub mod query;
+#[cfg(feature = "cli")]
+pub mod record;
+pub mod release_filter;
+pub mod response;
+#[cfg(feature = "cli")]
+pub mod serve;
+pub mod store;
+pub mod strconv;
+#[cfg(feature = "cli")]
+pub mod tables;

@@ -1,0 +1,360 @@
+//! An artifact: its shape, and what the store needs of it.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use super::json_text::{Members, elements, members, push_separator};
+use super::problem::{Path, Problem};
+use super::shape::{Field, Shape, Writer, integer_of, required_text, text_of, unix_seconds_of};
+
+/// An artifact that fits the documented types, in the contract's JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// `id`, never empty.
+    pub artifact_id: String,
+    /// `name`.
+    pub name: String,
+    /// `image`; empty where there is none.
+    pub image: String,
+    /// `image_digest`; empty where there is none.
+    pub image_digest: String,
+    /// `created_time` in Unix seconds, 0 to 999999999999; 0 where it is missing.
+    pub created_time: u64,
+    /// The whole artifact as compact JSON.
+    pub json: String,
+    /// How many credentials its commits held; they are not in the JSON.
+    pub credentials_dropped: usize,
+}
+
+/// Zadig's own order, which the page's examples follow; what the page does not show is kept as it came.
+const ARTIFACT: &[Field] = &[
+    Field::always("id", Shape::Text),
+    Field::always("name", Shape::Text),
+    Field::always("type", Shape::Text),
+    Field::always("source", Shape::Text),
+    Field::unless_empty("image", Shape::Text),
+    Field::unless_empty("image_hash", Shape::Anything),
+    Field::always("image_tag", Shape::Text),
+    Field::unless_empty("image_digest", Shape::Text),
+    Field::unless_empty("image_size", Shape::Integer),
+    Field::unless_empty("architecture", Shape::Text),
+    Field::unless_empty("os", Shape::Text),
+    Field::unless_empty("docker_file", Shape::Anything),
+    Field::unless_empty("layers", Shape::Anything),
+    Field::unless_empty("package_file_location", Shape::Anything),
+    Field::unless_empty("package_storage_uri", Shape::Anything),
+    Field::always("created_by", Shape::Text),
+    Field::always("created_time", Shape::Integer),
+];
+
+const ACTIVITY: &[Field] = &[
+    Field::always("artifact_id", Shape::Text),
+    Field::always("type", Shape::Text),
+    Field::unless_empty("content", Shape::Anything),
+    Field::unless_empty("url", Shape::Text),
+    Field::unless_empty("job_task_name", Shape::Anything),
+    Field::unless_empty("commits", Shape::Commits(&Shape::Object(COMMIT))),
+    Field::unless_empty("issues", Shape::Anything),
+    Field::unless_empty("namespace", Shape::Anything),
+    Field::unless_empty("env_name", Shape::Anything),
+    Field::unless_empty("publish_hosts", Shape::Anything),
+    Field::unless_empty("publish_namespaces", Shape::Anything),
+    Field::unless_empty("remote_file_key", Shape::Anything),
+    Field::unless_empty("dist_storage_url", Shape::Anything),
+    Field::unless_empty("src_storage_url", Shape::Anything),
+    Field::unless_empty("start_time", Shape::Integer),
+    Field::unless_empty("end_time", Shape::Integer),
+    Field::always("created_by", Shape::Text),
+    Field::always("created_time", Shape::Integer),
+];
+
+const COMMIT: &[Field] = &[
+    Field::always("address", Shape::Text),
+    Field::unless_empty("source", Shape::Text),
+    Field::always("repo_owner", Shape::Text),
+    Field::always("repo_name", Shape::Text),
+    Field::always("branch", Shape::Text),
+    Field::unless_empty("pr", Shape::Integer),
+    Field::unless_empty("prs", Shape::Anything),
+    Field::unless_empty("tag", Shape::Anything),
+    Field::unless_empty("commit_id", Shape::Text),
+    Field::unless_empty("commit_message", Shape::Text),
+    Field::unless_empty("author_name", Shape::Text),
+];
+
+impl Artifact {
+    pub(super) fn from_members(root: Members<'_>) -> Result<Self, Problem> {
+        let artifact_id = required_text(&root, "id", &Path::ROOT)?;
+        let mut root = root;
+        let activities = root.take("activities").filter(|value| *value != "null").unwrap_or("[]");
+        // Never trusted: it is worked out anew from the activities.
+        root.take("sortedActivities");
+        let mut writer = Writer::default();
+        writer.object(ARTIFACT, &root, &Path::ROOT)?;
+        let activities = Activity::newest_first(activities, root.value("id").unwrap_or_default())?;
+        Ok(Self {
+            artifact_id,
+            name: text_of(&root, "name", &Path::ROOT)?,
+            image: text_of(&root, "image", &Path::ROOT)?,
+            image_digest: text_of(&root, "image_digest", &Path::ROOT)?,
+            created_time: unix_seconds_of(&root, "created_time", &Path::ROOT)?,
+            json: with_activities(writer.out, &activities),
+            credentials_dropped: activities.iter().map(|activity| activity.credentials_dropped).sum(),
+        })
+    }
+}
+
+/// One activity in its shape, and what it is sorted and grouped by.
+struct Activity {
+    kind: String,
+    created_time: i128,
+    json: String,
+    credentials_dropped: usize,
+}
+
+impl Activity {
+    /// The sort is stable: equal times stay in the order in which they came.
+    fn newest_first(value: &str, artifact_id: &str) -> Result<Vec<Self>, Problem> {
+        let path = Path::ROOT.field("activities");
+        let mut activities = elements(value, &path)?
+            .into_iter()
+            .enumerate()
+            .map(|(index, value)| Self::read(value, artifact_id, &path.index(index)))
+            .collect::<Result<Vec<_>, _>>()?;
+        activities.sort_by_key(|activity| Reverse(activity.created_time));
+        Ok(activities)
+    }
+
+    /// `artifact_id` is JSON text, for an activity that does not say whose it is.
+    fn read(value: &str, artifact_id: &str, path: &Path<'_>) -> Result<Self, Problem> {
+        let mut activity = members(value, path)?;
+        if matches!(activity.value("artifact_id"), None | Some("null" | "\"\"")) {
+            activity.set("artifact_id", artifact_id);
+        }
+        let mut writer = Writer::default();
+        writer.object(ACTIVITY, &activity, path)?;
+        Ok(Self {
+            kind: text_of(&activity, "type", path)?,
+            created_time: integer_of(&activity, "created_time", path)?,
+            json: writer.out,
+            credentials_dropped: writer.credentials_dropped,
+        })
+    }
+}
+
+/// Adds `activities` and, where there are any, `sortedActivities` to an artifact's JSON.
+fn with_activities(artifact: String, activities: &[Activity]) -> String {
+    let mut out = artifact;
+    out.pop();
+    out.push_str(",\"activities\":");
+    push_list(&mut out, activities);
+    if !activities.is_empty() {
+        out.push_str(",\"sortedActivities\":{");
+        for (kind, group) in by_kind(activities) {
+            push_separator(&mut out);
+            out.push_str(&serde_json::Value::from(kind).to_string());
+            out.push(':');
+            push_list(&mut out, group);
+        }
+        out.push('}');
+    }
+    out.push('}');
+    out
+}
+
+fn by_kind(activities: &[Activity]) -> BTreeMap<&str, Vec<&Activity>> {
+    let mut groups: BTreeMap<&str, Vec<&Activity>> = BTreeMap::new();
+    for activity in activities {
+        groups.entry(&activity.kind).or_default().push(activity);
+    }
+    groups
+}
+
+fn push_list<'a>(out: &mut String, activities: impl IntoIterator<Item = &'a Activity>) {
+    out.push('[');
+    for activity in activities {
+        push_separator(out);
+        out.push_str(&activity.json);
+    }
+    out.push(']');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Record;
+    use super::*;
+
+    const REFERENCE: &str = include_str!("../../samples/reference-artifact.json");
+
+    fn check(text: &str) -> Result<Artifact, String> {
+        match Record::check(text.as_bytes()).map_err(|problem| problem.to_string())? {
+            Record::Artifact(artifact) => Ok(*artifact),
+            Record::Release(_) => Err("a release".to_owned()),
+        }
+    }
+
+    /// Expects an artifact, given as its members after the id.
+    fn artifact(rest: &str) -> Result<Artifact, String> {
+        check(&format!(r#"{{"id":"a","name":"n","image_tag":""{rest}}}"#))
+    }
+
+    /// The artifact's JSON after the fields that are always there.
+    fn answered(rest: &str) -> String {
+        let json = artifact(rest).unwrap().json;
+        let always =
+            r#"{"id":"a","name":"n","type":"","source":"","image_tag":"","created_by":"","created_time":0,"#;
+        json.strip_prefix(always).unwrap().to_owned()
+    }
+
+    #[test]
+    fn the_pages_artifact_comes_out_as_the_page_shows_it() {
+        let artifact = check(REFERENCE).unwrap();
+        let page: String =
+            REFERENCE.lines().map(|line| line.trim_start().replacen("\": ", "\":", 1)).collect();
+        assert_eq!(artifact.json, page);
+        assert_eq!(artifact.artifact_id, "61b84bbcc19ba8cdb184cc53");
+        assert_eq!(artifact.name, "picket");
+        assert_eq!(
+            artifact.image,
+            "koderover.tencentcloudcr.com/koderover-demo/picket:20211214154446-70-main-pr-736"
+        );
+        assert_eq!(
+            artifact.image_digest,
+            "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e"
+        );
+        assert_eq!(artifact.created_time, 1_639_467_962);
+        assert_eq!(check(&artifact.json), Ok(artifact));
+    }
+
+    #[test]
+    fn fields_that_are_always_there_are_filled_in() {
+        let artifact = check(r#"{"id":"a","source":null,"created_time":null,"image":""}"#).unwrap();
+        assert_eq!(
+            artifact.json,
+            r#"{"id":"a","name":"","type":"","source":"","image_tag":"","created_by":"","created_time":0,"activities":[]}"#
+        );
+        assert_eq!(
+            (artifact.image.as_str(), artifact.image_digest.as_str(), artifact.created_time),
+            ("", "", 0)
+        );
+    }
+
+    #[test]
+    fn an_activity_and_its_commits_have_their_own_fields_that_are_always_there() {
+        let activity = r#"{"artifact_id":"a","type":"","commits":[{"address":"","repo_owner":"","repo_name":"","branch":""}],"created_by":"","created_time":0}"#;
+        assert_eq!(
+            answered(r#","activities":[{"commits":[{}]}]"#),
+            format!(r#""activities":[{activity}],"sortedActivities":{{"":[{activity}]}}}}"#)
+        );
+    }
+
+    #[test]
+    fn empty_fields_are_left_out() {
+        let empty = r#","image":"","image_hash":"","image_digest":null,"image_size":-0,"architecture":"","os":"","docker_file":"","layers":[],"package_file_location":"","package_storage_uri":"""#;
+        assert_eq!(answered(empty), r#""activities":[]}"#);
+        let activity = r#","activities":[{"type":"t","content":"","url":"","job_task_name":"","commits":[],"issues":null,"namespace":"","env_name":"","publish_hosts":"","publish_namespaces":[],"remote_file_key":"","dist_storage_url":"","src_storage_url":"","start_time":0,"end_time":0}]"#;
+        let kept = r#"[{"artifact_id":"a","type":"t","created_by":"","created_time":0}]"#;
+        assert_eq!(answered(activity), format!(r#""activities":{kept},"sortedActivities":{{"t":{kept}}}}}"#));
+        let commit = r#","activities":[{"type":"t","commits":[{"source":"","pr":0,"prs":[],"tag":"","commit_id":"","commit_message":"","author_name":null,"other":""}]}]"#;
+        assert!(
+            answered(commit)
+                .contains(r#"[{"address":"","repo_owner":"","repo_name":"","branch":"","other":""}]"#)
+        );
+    }
+
+    #[test]
+    fn fields_that_hold_something_stand_in_the_pages_order() {
+        let json = artifact(
+            r#","zz":1e2,"layers":[{"size":1}],"created_time":5,"image_tag":"t","image_hash":"h","image":"i","sortedActivities":7,"activities":[],"aa":null"#,
+        );
+        assert_eq!(
+            json.unwrap().json,
+            r#"{"id":"a","name":"n","type":"","source":"","image":"i","image_hash":"h","image_tag":"t","layers":[{"size":1}],"created_by":"","created_time":5,"zz":1e2,"aa":null,"activities":[]}"#
+        );
+    }
+
+    #[test]
+    fn activities_are_newest_first_and_grouped_anew() {
+        let json = answered(
+            r#","sortedActivities":{"old":[]},"activities":[
+                {"type":"deploy","created_time":1,"x":1},{"type":"build","created_time":3},
+                {"type":"deploy","created_time":3,"x":2},{"type":"Zip","created_time":-4}]"#,
+        );
+        let activity = |kind: &str, time: i64, rest: &str| {
+            format!(r#"{{"artifact_id":"a","type":"{kind}","created_by":"","created_time":{time}{rest}}}"#)
+        };
+        let (build, late) = (activity("build", 3, ""), activity("deploy", 3, r#","x":2"#));
+        let (early, zip) = (activity("deploy", 1, r#","x":1"#), activity("Zip", -4, ""));
+        assert_eq!(
+            json,
+            format!(
+                r#""activities":[{build},{late},{early},{zip}],"sortedActivities":{{"Zip":[{zip}],"build":[{build}],"deploy":[{late},{early}]}}}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn an_activitys_own_artifact_id_stays() {
+        assert!(answered(r#","activities":[{"artifact_id":"b"}]"#).contains(r#"{"artifact_id":"b","#));
+        assert!(answered(r#","activities":[{"artifact_id":null}]"#).contains(r#"{"artifact_id":"a","#));
+        assert!(answered(r#","activities":[{"artifact_id":""}]"#).contains(r#"{"artifact_id":"a","#));
+    }
+
+    #[test]
+    fn a_type_that_needs_escaping_is_a_key_all_the_same() {
+        let json = answered(r#","activities":[{"type":"a\"\u00e9"},{"type":"a\u0022é"}]"#);
+        assert!(json.contains(r#""sortedActivities":{"a\"é":[{"#));
+    }
+
+    #[test]
+    fn credentials_are_dropped_from_activity_commits_and_counted_once() {
+        let rest = r#","activities":[{"type":"b","commits":[{"password":"p","deep":{"ssh_key":"k"},"oauth_token":"t"}]}]"#;
+        let artifact = artifact(rest).unwrap();
+        assert_eq!(artifact.credentials_dropped, 3);
+        assert!(artifact.json.contains(r#""branch":"","deep":{},"oauth_token":""}"#));
+        assert!(!artifact.json.contains("password") && !artifact.json.contains("ssh_key"));
+    }
+
+    #[test]
+    fn fields_of_another_type_are_refused_with_their_path() {
+        for (rest, expected) in [
+            (r#","id":"""#, "$.id: expected a non-empty string, found an empty one"),
+            (r#","id":5"#, "$.id: expected a non-empty string, found a number"),
+            (r#","image":["i"]"#, "$.image: expected a string, found a list"),
+            (r#","image_size":"1""#, "$.image_size: expected an integer, found a string"),
+            (
+                r#","image_size":1e3"#,
+                "$.image_size: expected an integer, found a number with a fraction or an exponent",
+            ),
+            (
+                r#","created_time":1639467962000"#,
+                "$.created_time: expected Unix seconds, 0 to 999999999999, found 1639467962000, which looks like milliseconds",
+            ),
+            (r#","activities":{}"#, "$.activities: expected a list, found an object"),
+            (r#","activities":[{},null]"#, "$.activities[1]: expected an object, found null"),
+            (
+                r#","activities":[{"created_time":"1"}]"#,
+                "$.activities[0].created_time: expected an integer, found a string",
+            ),
+            (
+                r#","activities":[{"commits":"x"}]"#,
+                "$.activities[0].commits: expected a list, found a string",
+            ),
+            (
+                r#","activities":[{"commits":[{},{"pr":"1"}]}]"#,
+                "$.activities[0].commits[1].pr: expected an integer, found a string",
+            ),
+            (
+                r#","activities":[{"commits":[{"password":"x","address":{}}]}]"#,
+                "$.activities[0].commits[0].address: expected a string, found an object",
+            ),
+        ] {
+            assert_eq!(artifact(rest).expect_err("a problem"), expected);
+        }
+    }
+
+    #[test]
+    fn an_activitys_times_are_not_held_to_a_range() {
+        assert!(answered(r#","activities":[{"created_time":1639467964000}]"#).contains("1639467964000"));
+    }
+}

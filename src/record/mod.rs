@@ -1,0 +1,148 @@
+//! Checks one input record, release or artifact, and brings it to the contract's JSON.
+
+mod artifact;
+mod credentials;
+mod json_text;
+mod problem;
+mod release;
+mod shape;
+
+pub use artifact::Artifact;
+pub use problem::Problem;
+pub use release::Release;
+
+use json_text::Members;
+use problem::Path;
+
+/// What tells an artifact from other objects that have an `id`; nearly everything has a `name`.
+const ARTIFACT_MARKS: [&str; 8] = [
+    "image",
+    "image_tag",
+    "image_digest",
+    "image_hash",
+    "activities",
+    "sortedActivities",
+    "created_time",
+    "type",
+];
+
+/// One input record that fits the documented types.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// An object that holds `versionInfo`.
+    Release(Box<Release>),
+    /// An object that holds `id` and what an artifact has.
+    Artifact(Box<Artifact>),
+}
+
+impl Record {
+    /// Checks one record's JSON text; the problem names the first field that does not fit.
+    ///
+    /// # Errors
+    /// When the text is not UTF-8, not JSON, nested too deeply, neither a release nor an artifact,
+    /// or has a documented field of another type.
+    pub fn check(text: &[u8]) -> Result<Self, Problem> {
+        let text = json_text::compact(text)?;
+        let root = json_text::members(&text, &Path::ROOT)?;
+        if root.has("versionInfo") {
+            return Release::from_members(&root).map(|release| Self::Release(Box::new(release)));
+        }
+        if is_artifact(&root) {
+            return Artifact::from_members(root).map(|artifact| Self::Artifact(Box::new(artifact)));
+        }
+        Err(Path::ROOT.problem(
+            "expected a release (an object with `versionInfo`) or an artifact (an object with `id`, `image`, `image_digest` and so on)",
+        ))
+    }
+}
+
+fn is_artifact(root: &Members<'_>) -> bool {
+    root.has("id") && ARTIFACT_MARKS.iter().any(|name| root.has(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RELEASE: &str = include_str!("../../samples/reference-release.json");
+    const ARTIFACT: &str = include_str!("../../samples/reference-artifact.json");
+
+    fn problem(text: impl AsRef<[u8]>) -> String {
+        Record::check(text.as_ref()).expect_err("a problem").to_string()
+    }
+
+    #[test]
+    fn a_release_is_told_by_its_version_info() {
+        let record = Record::check(br#"{"id":"a","image":"i","versionInfo":{"id":"r"}}"#).unwrap();
+        assert!(matches!(record, Record::Release(_)));
+    }
+
+    #[test]
+    fn an_artifact_is_told_by_its_id_and_what_an_artifact_has() {
+        for mark in ARTIFACT_MARKS {
+            let record = Record::check(format!(r#"{{"id":"a","{mark}":null}}"#).as_bytes()).unwrap();
+            assert!(matches!(record, Record::Artifact(_)), "{mark}");
+        }
+    }
+
+    #[test]
+    fn what_is_neither_is_told_what_was_expected() {
+        let expected = "$: expected a release (an object with `versionInfo`) or an artifact (an object with `id`, `image`, `image_digest` and so on)";
+        assert_eq!(problem("{}"), expected);
+        assert_eq!(problem(r#"{"id":"a","name":"n"}"#), expected);
+        assert_eq!(problem(r#"{"code":404,"type":"error"}"#), expected);
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        assert_eq!(problem("null"), "$: expected an object, found null");
+        assert_eq!(problem("[{}]"), "$: expected an object, found a list");
+        assert_eq!(problem("\"x\""), "$: expected an object, found a string");
+        assert_eq!(problem("12"), "$: expected an object, found a number");
+        assert_eq!(problem("true"), "$: expected an object, found a boolean");
+    }
+
+    #[test]
+    fn no_truncated_record_is_taken_for_whole() {
+        for text in [RELEASE.trim().trim_matches(['[', ']']).trim(), ARTIFACT.trim()] {
+            assert!(Record::check(text.as_bytes()).is_ok());
+            for end in 0..text.len() {
+                assert!(Record::check(&text.as_bytes()[..end]).is_err(), "{end} bytes");
+            }
+        }
+    }
+
+    /// The record's whole JSON, as it is answered.
+    fn answer(record: &Record) -> String {
+        match record {
+            Record::Release(release) => {
+                format!(r#"{{"versionInfo":{},{}}}"#, release.version_info, release.sections)
+            }
+            Record::Artifact(artifact) => artifact.json.clone(),
+        }
+    }
+
+    #[test]
+    fn a_spoiled_record_is_refused_or_comes_out_in_a_form_that_stays() {
+        let release = r#"{"versionInfo":{"id":"r","taskId":1,"labels":null},"zz":-0.5e1,"deployInfo":[{"serviceName":"\ud83d\ude00","containerName":"c","envs":null}]}"#;
+        let artifact = r#"{"id":"a","image":"i","activities":[{"type":"b","created_time":1,"commits":[{"tag":"\"","pr":0}]},{"created_time":12}],"x":[1,{}]}"#;
+        for text in [release, artifact] {
+            for place in 0..text.len() {
+                for byte in 0..=u8::MAX {
+                    let mut spoiled = text.as_bytes().to_vec();
+                    spoiled[place] = byte;
+                    if let Ok(record) = Record::check(&spoiled) {
+                        assert_eq!(Record::check(answer(&record).as_bytes()), Ok(record));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_deep_nesting_is_refused_without_overflowing_the_stack() {
+        let deep = format!("{}{}", "{\"a\":[".repeat(500_000), "]}".repeat(500_000));
+        let text = format!(r#"{{"id":"a","activities":[{{"commits":[{deep}]}}]}}"#);
+        assert!(problem(text).contains("nested more than 100 levels deep"));
+    }
+}

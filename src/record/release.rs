@@ -1,0 +1,624 @@
+//! A release: its shape, and what the store and the filters need of it.
+
+use std::collections::BTreeSet;
+
+use super::json_text::{Members, elements, members, push_separator, string};
+use super::problem::{Path, Problem};
+use super::shape::{Field, Shape, Writer, integer_of, is_deleted, required_text, text_of, unix_seconds_of};
+
+/// A release that fits the documented types, in the contract's JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// `versionInfo.id`, never empty.
+    pub release_id: String,
+    /// `versionInfo.version`.
+    pub version: String,
+    /// `versionInfo.productName`.
+    pub project: String,
+    /// `versionInfo.workflowName`.
+    pub workflow: String,
+    /// `versionInfo.taskId` in decimal; none where it is 0 or missing.
+    pub task_id: Option<String>,
+    /// `versionInfo.created_at` in Unix seconds, 0 to 999999999999; 0 where it is missing.
+    pub created_at: u64,
+    /// Whether `versionInfo.deleted_at` says that the release is gone.
+    pub deleted: bool,
+    /// The raw service names of its live deploys: distinct, sorted, none empty.
+    pub services: Vec<String>,
+    /// The `versionInfo` object as compact JSON.
+    pub version_info: String,
+    /// The members after `versionInfo`, from `buildInfo` to those the page does not show, as compact JSON without the braces around them.
+    pub sections: String,
+    /// How many credentials its commits held; they are in neither text.
+    pub credentials_dropped: usize,
+}
+
+const VERSION_INFO: &[Field] = &[
+    Field::new("id", Shape::Text),
+    Field::new("version", Shape::Text),
+    Field::new("productName", Shape::Text),
+    Field::new("workflowName", Shape::Text),
+    Field::new("taskId", Shape::Integer),
+    Field::new("desc", Shape::Text),
+    Field::always("labels", Shape::List(&Shape::Text)),
+    Field::new("productEnvInfo", Shape::Object(PRODUCT_ENV_INFO)),
+    Field::new("createdBy", Shape::Text),
+    Field::new("created_at", Shape::Integer),
+    Field::new("deleted_at", Shape::Integer),
+];
+
+const PRODUCT_ENV_INFO: &[Field] = &[
+    Field::new("id", Shape::Text),
+    Field::new("product_name", Shape::Text),
+    Field::new("create_time", Shape::Integer),
+    Field::new("update_time", Shape::Integer),
+    Field::new("namespace", Shape::Text),
+    Field::new("status", Shape::Text),
+    Field::new("revision", Shape::Integer),
+    Field::new("enabled", Shape::Boolean),
+    Field::new("env_name", Shape::Text),
+    Field::new("update_by", Shape::Text),
+    Field::always("auth", Shape::List(&Shape::Anything)),
+    Field::new("visibility", Shape::Text),
+    Field::always("services", Shape::List(&Shape::List(&Shape::Object(SERVICE)))),
+    Field::new("render", Shape::Object(RENDER)),
+    Field::new("error", Shape::Text),
+    Field::new("vars", Shape::List(&Shape::Object(VARIABLE))),
+    Field::new("isPublic", Shape::Boolean),
+    Field::always("roleIds", Shape::List(&Shape::Anything)),
+    Field::new("recycle_day", Shape::Integer),
+    Field::new("source", Shape::Text),
+    Field::new("is_opensource", Shape::Boolean),
+];
+
+const SERVICE: &[Field] = &[
+    Field::new("service_name", Shape::Text),
+    Field::new("product_name", Shape::Text),
+    Field::new("type", Shape::Text),
+    Field::new("revision", Shape::Integer),
+    Field::new("containers", Shape::List(&Shape::Object(CONTAINER))),
+    Field::new("render", Shape::Object(RENDER)),
+];
+
+const CONTAINER: &[Field] = &[Field::new("name", Shape::Text), Field::new("image", Shape::Text)];
+
+const RENDER: &[Field] = &[
+    Field::new("name", Shape::Text),
+    Field::new("revision", Shape::Integer),
+    Field::new("product_tmpl", Shape::Text),
+    Field::new("description", Shape::Text),
+];
+
+const VARIABLE: &[Field] = &[
+    Field::new("key", Shape::Text),
+    Field::new("value", Shape::Text),
+    Field::new("alias", Shape::Text),
+    Field::new("state", Shape::Text),
+    Field::new("services", Shape::List(&Shape::Text)),
+];
+
+const DEPLOY: &[Field] = &[
+    Field::new("id", Shape::Text),
+    Field::new("releaseId", Shape::Text),
+    Field::new("serviceName", Shape::Text),
+    Field::new("containerName", Shape::Text),
+    Field::new("image", Shape::Text),
+    Field::new("registry_id", Shape::Text),
+    Field::always("yamlContents", Shape::List(&Shape::Text)),
+    Field::always("envs", Shape::List(&Shape::Anything)),
+    Field::always("orderedServices", Shape::List(&Shape::List(&Shape::Text))),
+    Field::new("start_time", Shape::Integer),
+    Field::new("end_time", Shape::Integer),
+    Field::new("created_at", Shape::Integer),
+    Field::new("deleted_at", Shape::Integer),
+];
+
+/// What a build, test or distribute record is known to hold; the page shows none of them.
+const UNSHOWN_RECORD: &[Field] = &[
+    Field::new("id", Shape::Text),
+    Field::new("releaseId", Shape::Text),
+    Field::new("serviceName", Shape::Text),
+    Field::new("start_time", Shape::Integer),
+    Field::new("end_time", Shape::Integer),
+    Field::new("created_at", Shape::Integer),
+    Field::new("deleted_at", Shape::Integer),
+];
+
+const BUILD: &[Field] = &[
+    Field::new("id", Shape::Text),
+    Field::new("releaseId", Shape::Text),
+    Field::new("serviceName", Shape::Text),
+    Field::new("commits", Shape::Commits(&Shape::Unordered(&[]))),
+    Field::new("start_time", Shape::Integer),
+    Field::new("end_time", Shape::Integer),
+    Field::new("created_at", Shape::Integer),
+    Field::new("deleted_at", Shape::Integer),
+];
+
+/// The page's sections of a release, in its order.
+const SECTIONS: [(&str, Section); 5] = [
+    ("buildInfo", Section::Records(BUILD)),
+    ("deployInfo", Section::Deploys),
+    ("testInfo", Section::Records(UNSHOWN_RECORD)),
+    ("distributeInfo", Section::Records(UNSHOWN_RECORD)),
+    ("securityStatsInfo", Section::SecurityStats),
+];
+
+enum Section {
+    Deploys,
+    /// Records of a kind that the page does not show.
+    Records(&'static [Field]),
+    /// Not records of Zadig's own, hence never soft-deleted.
+    SecurityStats,
+}
+
+impl Release {
+    pub(super) fn from_members(root: &Members<'_>) -> Result<Self, Problem> {
+        let path = Path::ROOT.field("versionInfo");
+        let version = members(root.value("versionInfo").unwrap_or_default(), &path)?;
+        let release_id = required_text(&version, "id", &path)?;
+        let mut version_info = Writer::default();
+        version_info.object(VERSION_INFO, &version, &path)?;
+        let task_id = integer_of(&version, "taskId", &path)?;
+        let sections = Sections::of(root)?;
+        Ok(Self {
+            release_id,
+            version: text_of(&version, "version", &path)?,
+            project: text_of(&version, "productName", &path)?,
+            workflow: text_of(&version, "workflowName", &path)?,
+            task_id: (task_id != 0).then(|| task_id.to_string()),
+            created_at: unix_seconds_of(&version, "created_at", &path)?,
+            deleted: is_deleted(&version, &path)?,
+            services: sections.services.into_iter().collect(),
+            version_info: version_info.out,
+            sections: sections.writer.out,
+            credentials_dropped: sections.writer.credentials_dropped,
+        })
+    }
+}
+
+/// What comes after `versionInfo`, while it is written.
+#[derive(Default)]
+struct Sections {
+    writer: Writer,
+    services: BTreeSet<String>,
+}
+
+impl Sections {
+    fn of(root: &Members<'_>) -> Result<Self, Problem> {
+        let mut sections = Self::default();
+        for (name, section) in &SECTIONS {
+            sections.writer.key(name);
+            sections.section(section, root.given(name).unwrap_or("[]"), &Path::ROOT.field(name))?;
+        }
+        let shown =
+            |name: &str| name == "versionInfo" || SECTIONS.iter().any(|(section, _)| *section == name);
+        for member in root.iter().filter(|member| !shown(&member.name)) {
+            sections.writer.member_as_it_came(member);
+        }
+        Ok(sections)
+    }
+
+    fn section(&mut self, section: &Section, value: &str, path: &Path<'_>) -> Result<(), Problem> {
+        self.writer.out.push('[');
+        for (index, value) in elements(value, path)?.into_iter().enumerate() {
+            let path = path.index(index);
+            let record = members(value, &path)?;
+            if !matches!(section, Section::SecurityStats) && is_deleted(&record, &path)? {
+                continue;
+            }
+            push_separator(&mut self.writer.out);
+            match section {
+                Section::Deploys => self.deploy(record, &path)?,
+                Section::Records(table) => self.writer.unordered(table, &record, &path)?,
+                Section::SecurityStats => self.writer.unordered(&[], &record, &path)?,
+            }
+        }
+        self.writer.out.push(']');
+        Ok(())
+    }
+
+    fn deploy(&mut self, deploy: Members<'_>, path: &Path<'_>) -> Result<(), Problem> {
+        let Some(name) = DeployName::of(&deploy, path)? else {
+            return self.writer.object(DEPLOY, &deploy, path);
+        };
+        let mut deploy = deploy;
+        deploy.set("serviceName", &name.displayed);
+        self.writer.object(DEPLOY, &deploy, path)?;
+        if !name.raw.is_empty() {
+            self.services.insert(name.raw);
+        }
+        Ok(())
+    }
+}
+
+/// The two forms of a deploy's service name: the one that it is found by, and the one that is answered, as JSON text.
+struct DeployName {
+    raw: String,
+    displayed: String,
+}
+
+impl DeployName {
+    /// None where the deploy has no service name.
+    fn of(deploy: &Members<'_>, path: &Path<'_>) -> Result<Option<Self>, Problem> {
+        let Some(given) = deploy.given("serviceName") else {
+            return Ok(None);
+        };
+        let name = string(given, &path.field("serviceName"))?;
+        let container = text_of(deploy, "containerName", path)?;
+        if container.is_empty() {
+            return Ok(Some(Self { raw: name, displayed: given.to_owned() }));
+        }
+        let raw = name.strip_suffix(&container).and_then(|rest| rest.strip_suffix('/'));
+        if let Some(raw) = raw {
+            return Ok(Some(Self { raw: raw.to_owned(), displayed: given.to_owned() }));
+        }
+        let container = deploy.given("containerName").unwrap_or_default();
+        let displayed = format!("\"{}/{}\"", unquoted(given), unquoted(container));
+        Ok(Some(Self { raw: name, displayed }))
+    }
+}
+
+/// What stands between a JSON string's quotes, escapes as they came.
+fn unquoted(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::super::Record;
+    use super::*;
+
+    const REFERENCE: &str = include_str!("../../samples/reference-release.json");
+
+    /// Expects a release, given as `versionInfo`'s members after its id and the top-level members after `versionInfo`.
+    fn release(version_info: &str, rest: &str) -> Result<Release, String> {
+        check(&format!(r#"{{"versionInfo":{{"id":"r"{version_info}}}{rest}}}"#))
+    }
+
+    fn check(text: &str) -> Result<Release, String> {
+        match Record::check(text.as_bytes()).map_err(|problem| problem.to_string())? {
+            Record::Release(release) => Ok(*release),
+            Record::Artifact(_) => Err("an artifact".to_owned()),
+        }
+    }
+
+    fn sections(rest: &str) -> String {
+        release("", rest).unwrap().sections
+    }
+
+    fn problem(version_info: &str, rest: &str) -> String {
+        release(version_info, rest).expect_err("a problem")
+    }
+
+    const EMPTY_SECTIONS: &str =
+        r#""buildInfo":[],"deployInfo":[],"testInfo":[],"distributeInfo":[],"securityStatsInfo":[]"#;
+
+    /// The page's JSON has one member or element a line.
+    fn compacted(page: &str) -> String {
+        page.lines().map(|line| line.trim_start().replacen("\": ", "\":", 1)).collect()
+    }
+
+    #[test]
+    fn the_pages_release_comes_out_as_the_page_shows_it() {
+        let records: Vec<&RawValue> = serde_json::from_str(REFERENCE).unwrap();
+        let release = check(records[0].get()).unwrap();
+        let answer = format!(r#"[{{"versionInfo":{},{}}}]"#, release.version_info, release.sections);
+        assert_eq!(answer, compacted(REFERENCE));
+        assert_eq!(release.release_id, "619dbaa8c528c2182225e8d9");
+        assert_eq!(release.version, "test");
+        assert_eq!(release.project, "nginx2");
+        assert_eq!(release.workflow, "nginx2-ops-workflow");
+        assert_eq!(release.task_id.as_deref(), Some("1"));
+        assert_eq!(release.created_at, 1_637_726_888);
+        assert_eq!(release.services, ["nginx"]);
+        assert!(!release.deleted);
+        assert_eq!(release.credentials_dropped, 0);
+    }
+
+    #[test]
+    fn what_comes_out_goes_in_again_unchanged() {
+        let records: Vec<&RawValue> = serde_json::from_str(REFERENCE).unwrap();
+        let first = check(records[0].get()).unwrap();
+        let again = check(&format!(r#"{{"versionInfo":{},{}}}"#, first.version_info, first.sections));
+        assert_eq!(again, Ok(first));
+    }
+
+    #[test]
+    fn an_id_alone_is_a_release_whose_lists_are_empty() {
+        let release = release("", "").unwrap();
+        assert_eq!(release.version_info, r#"{"id":"r","labels":[]}"#);
+        assert_eq!(release.sections, EMPTY_SECTIONS);
+        assert_eq!((release.task_id, release.created_at, release.deleted), (None, 0, false));
+        assert_eq!((release.project.as_str(), release.services.len()), ("", 0));
+    }
+
+    #[test]
+    fn a_release_needs_a_non_empty_id() {
+        let found = |text: &str| check(&format!(r#"{{"versionInfo":{text}}}"#)).expect_err("a problem");
+        assert_eq!(found("{}"), "$.versionInfo.id: expected a non-empty string, found nothing");
+        assert_eq!(found(r#"{"id":null}"#), "$.versionInfo.id: expected a non-empty string, found null");
+        assert_eq!(found(r#"{"id":7}"#), "$.versionInfo.id: expected a non-empty string, found a number");
+        assert_eq!(
+            found(r#"{"id":""}"#),
+            "$.versionInfo.id: expected a non-empty string, found an empty one"
+        );
+        assert_eq!(found("null"), "$.versionInfo: expected an object, found null");
+        assert_eq!(found("[]"), "$.versionInfo: expected an object, found a list");
+    }
+
+    #[test]
+    fn null_lists_become_empty_and_null_scalars_stay() {
+        let release = release(
+            r#","version":null,"taskId":null,"labels":null,"productEnvInfo":null,"created_at":null,"deleted_at":null"#,
+            r#","buildInfo":null,"deployInfo":null,"testInfo":null,"distributeInfo":null,"securityStatsInfo":null"#,
+        )
+        .unwrap();
+        assert_eq!(
+            release.version_info,
+            r#"{"id":"r","version":null,"taskId":null,"labels":[],"productEnvInfo":null,"created_at":null,"deleted_at":null}"#
+        );
+        assert_eq!(release.sections, EMPTY_SECTIONS);
+        assert_eq!((release.version.as_str(), release.task_id, release.created_at), ("", None, 0));
+    }
+
+    #[test]
+    fn an_environments_lists_are_filled_in_as_the_contract_says() {
+        let filled = release(r#","productEnvInfo":{}"#, "").unwrap().version_info;
+        assert_eq!(
+            filled,
+            r#"{"id":"r","labels":[],"productEnvInfo":{"auth":[],"services":[],"roleIds":[]}}"#
+        );
+        let nulls = r#","productEnvInfo":{"vars":null,"services":[null,[{"containers":null,"render":null}]],"auth":null,"roleIds":null}"#;
+        assert_eq!(
+            release(nulls, "").unwrap().version_info,
+            r#"{"id":"r","labels":[],"productEnvInfo":{"auth":[],"services":[[],[{"containers":[],"render":null}]],"vars":[],"roleIds":[]}}"#
+        );
+        let variables = r#","productEnvInfo":{"vars":[{"services":null},{}]}"#;
+        assert!(release(variables, "").unwrap().version_info.contains(r#""vars":[{"services":[]},{}]"#));
+    }
+
+    #[test]
+    fn a_deploys_lists_are_filled_in_as_the_contract_says() {
+        let empty = r#"[{"yamlContents":[],"envs":[],"orderedServices":[]}]"#;
+        assert!(sections(r#","deployInfo":[{}]"#).contains(empty));
+        assert!(
+            sections(r#","deployInfo":[{"yamlContents":null,"envs":null,"orderedServices":null}]"#)
+                .contains(empty)
+        );
+        assert!(
+            sections(r#","deployInfo":[{"orderedServices":[null,["a"]]}]"#)
+                .contains(r#""orderedServices":[[],["a"]]"#)
+        );
+    }
+
+    #[test]
+    fn the_pages_order_comes_first_and_unknown_fields_after_it_as_they_came() {
+        let release = check(
+            r#"{ "zz" : { "b" : 1e2, "a" : 12345678901234567890123 }, "deployInfo":[{"x":1.50,"image":"i","id":"d"}],
+                 "versionInfo":{"status":"\u00e9","deleted_at":0,"type":null,"id":"r"}, "aa":-0 }"#,
+        )
+        .unwrap();
+        assert_eq!(
+            release.version_info,
+            r#"{"id":"r","labels":[],"deleted_at":0,"status":"\u00e9","type":null}"#
+        );
+        assert_eq!(
+            release.sections,
+            r#""buildInfo":[],"deployInfo":[{"id":"d","image":"i","yamlContents":[],"envs":[],"orderedServices":[],"x":1.50}],"testInfo":[],"distributeInfo":[],"securityStatsInfo":[],"zz":{"b":1e2,"a":12345678901234567890123},"aa":-0"#
+        );
+    }
+
+    #[test]
+    fn build_test_and_distribute_records_stay_as_they_came() {
+        let builds = r#""buildInfo":[{"issues":null,"serviceName":"s","imageInfo":{"z":1,"a":null},"commits":null,"id":"b","end_time":2}]"#;
+        let tests = r#""testInfo":[{"testReports":[{"time":1.5}],"id":"t"}]"#;
+        let distributes = r#""distributeInfo":[{"subDistributes":null,"releaseId":"r","deleted_at":0}]"#;
+        let security = r#""securityStatsInfo":[{"imageName":"i"}]"#;
+        assert_eq!(
+            sections(&format!(",{security},{builds},{tests},{distributes}")),
+            format!(r#"{builds},"deployInfo":[],{tests},{distributes},{security}"#)
+        );
+    }
+
+    #[test]
+    fn of_a_repeated_member_the_last_value_counts_in_the_first_place() {
+        let release = release(
+            r#","id":"later","x":1,"y":2,"x":3"#,
+            r#","buildInfo":[{"id":"a","id":"b"}],"buildInfo":[{"id":"c","n":1,"id":"d"}]"#,
+        )
+        .unwrap();
+        assert_eq!(release.release_id, "later");
+        assert_eq!(release.version_info, r#"{"id":"later","labels":[],"x":3,"y":2}"#);
+        assert!(release.sections.starts_with(r#""buildInfo":[{"id":"d","n":1}],"#));
+    }
+
+    #[test]
+    fn soft_deleted_records_are_left_out() {
+        for section in ["buildInfo", "deployInfo", "testInfo", "distributeInfo"] {
+            let rest = format!(
+                r#","{section}":[{{"id":"1","deleted_at":9}},{{"id":"2","deleted_at":0}},{{"id":"3","deleted_at":null}},{{"id":"4","deleted_at":-1}}]"#
+            );
+            let kept = sections(&rest);
+            assert!(!kept.contains(r#""id":"1""#) && !kept.contains(r#""id":"4""#), "{section}");
+            assert!(kept.contains(r#"[{"id":"2","#) && kept.contains(r#"},{"id":"3","#), "{section}");
+        }
+        assert!(release(r#","deleted_at":1637726888"#, "").unwrap().deleted);
+    }
+
+    #[test]
+    fn a_soft_deleted_deploy_does_not_count_as_a_service() {
+        let deploys = r#","deployInfo":[{"serviceName":"gone","deleted_at":1},{"serviceName":"here"}]"#;
+        assert_eq!(release("", deploys).unwrap().services, ["here"]);
+    }
+
+    fn deploy_name(service: &str, container: &str) -> (String, Vec<String>) {
+        let deploy = format!(r#","deployInfo":[{{"serviceName":{service},"containerName":{container}}}]"#);
+        let release = release("", &deploy).unwrap();
+        let (_, name) = release.sections.split_once(r#""serviceName":"#).unwrap();
+        let (name, _) = name.split_once(r#","containerName""#).unwrap();
+        (name.to_owned(), release.services)
+    }
+
+    #[test]
+    fn a_service_name_is_displayed_with_its_container_and_found_without() {
+        let nginx = || (r#""nginx/web""#.to_owned(), vec!["nginx".to_owned()]);
+        assert_eq!(deploy_name(r#""nginx""#, r#""web""#), nginx());
+        assert_eq!(deploy_name(r#""nginx/web""#, r#""web""#), nginx());
+        assert_eq!(deploy_name(r#""nginx""#, r#""""#), (r#""nginx""#.to_owned(), vec!["nginx".to_owned()]));
+        assert_eq!(deploy_name(r#""nginx""#, "null").0, r#""nginx""#);
+        assert_eq!(deploy_name(r#""web""#, r#""web""#), (r#""web/web""#.to_owned(), vec!["web".to_owned()]));
+        assert_eq!(deploy_name(r#""a/b/web""#, r#""web""#).1, ["a/b"]);
+    }
+
+    #[test]
+    fn a_service_name_keeps_its_escapes() {
+        let displayed = r#""\u00e9\"/w\/\ud83d\ude00""#;
+        assert_eq!(
+            deploy_name(r#""\u00e9\"""#, r#""w\/\ud83d\ude00""#),
+            (displayed.to_owned(), vec!["é\"".to_owned()])
+        );
+        assert_eq!(
+            deploy_name(displayed, r#""w\/\ud83d\ude00""#),
+            (displayed.to_owned(), vec!["é\"".to_owned()])
+        );
+    }
+
+    #[test]
+    fn an_empty_service_name_is_no_service() {
+        assert_eq!(deploy_name(r#""""#, r#""web""#), (r#""/web""#.to_owned(), vec![]));
+        assert_eq!(deploy_name(r#""/web""#, r#""web""#), (r#""/web""#.to_owned(), vec![]));
+        assert_eq!(deploy_name("null", r#""web""#), ("null".to_owned(), vec![]));
+    }
+
+    #[test]
+    fn services_are_distinct_and_sorted() {
+        let deploys = r#","deployInfo":[{"serviceName":"b"},{"serviceName":"a/c","containerName":"c"},{"serviceName":"b"}]"#;
+        assert_eq!(release("", deploys).unwrap().services, ["a", "b"]);
+    }
+
+    #[test]
+    fn credentials_are_dropped_from_build_commits_and_counted() {
+        let builds = r#","buildInfo":[{"commits":[{"oauth_token":"t","repo":"r","password":"p","submodules":{"ssh_key":"k","username":""}},{}]}],"password":"kept""#;
+        let release = release("", builds).unwrap();
+        assert_eq!(release.credentials_dropped, 3);
+        assert!(
+            release.sections.starts_with(
+                r#""buildInfo":[{"commits":[{"oauth_token":"","repo":"r","submodules":{}},{}]}],"#
+            )
+        );
+        assert!(release.sections.ends_with(r#","password":"kept""#));
+    }
+
+    #[test]
+    fn task_ids_are_64_bit_integers_signed_or_unsigned() {
+        let task_id =
+            |text: &str| release(&format!(r#","taskId":{text}"#), "").map(|release| release.task_id);
+        assert_eq!(task_id("0"), Ok(None));
+        assert_eq!(task_id("-0"), Ok(None));
+        assert_eq!(task_id("-7"), Ok(Some("-7".to_owned())));
+        assert_eq!(task_id("18446744073709551615"), Ok(Some("18446744073709551615".to_owned())));
+        assert!(task_id("18446744073709551616").is_err());
+    }
+
+    #[test]
+    fn times_are_unix_seconds() {
+        let created_at =
+            |text: &str| release(&format!(r#","created_at":{text}"#), "").map(|release| release.created_at);
+        assert_eq!(created_at("999999999999"), Ok(999_999_999_999));
+        assert_eq!(
+            created_at("1637726888000").unwrap_err(),
+            "$.versionInfo.created_at: expected Unix seconds, 0 to 999999999999, found 1637726888000, which looks like milliseconds"
+        );
+        assert_eq!(
+            created_at("-1").unwrap_err(),
+            "$.versionInfo.created_at: expected Unix seconds, 0 to 999999999999, found -1"
+        );
+        assert!(created_at("1637726888000000000").unwrap_err().ends_with("found 1637726888000000000"));
+        assert!(sections(r#","deployInfo":[{"created_at":1637726888000}]"#).contains("1637726888000"));
+    }
+
+    #[test]
+    fn version_fields_of_another_type_are_refused_with_their_path() {
+        for (version_info, expected) in [
+            (r#","taskId":"1""#, "$.versionInfo.taskId: expected an integer, found a string"),
+            (
+                r#","taskId":1.0"#,
+                "$.versionInfo.taskId: expected an integer, found a number with a fraction or an exponent",
+            ),
+            (r#","desc":false"#, "$.versionInfo.desc: expected a string, found a boolean"),
+            (r#","labels":"x""#, "$.versionInfo.labels: expected a list, found a string"),
+            (r#","labels":["a",1]"#, "$.versionInfo.labels[1]: expected a string, found a number"),
+            (r#","productEnvInfo":[]"#, "$.versionInfo.productEnvInfo: expected an object, found a list"),
+            (
+                r#","productEnvInfo":{"enabled":0}"#,
+                "$.versionInfo.productEnvInfo.enabled: expected true or false, found a number",
+            ),
+            (
+                r#","productEnvInfo":{"services":[{}]}"#,
+                "$.versionInfo.productEnvInfo.services[0]: expected a list, found an object",
+            ),
+            (
+                r#","productEnvInfo":{"services":[[],[{},{"render":{"revision":"1"}}]]}"#,
+                "$.versionInfo.productEnvInfo.services[1][1].render.revision: expected an integer, found a string",
+            ),
+            (
+                r#","productEnvInfo":{"services":[[{"containers":[{"image":1}]}]]}"#,
+                "$.versionInfo.productEnvInfo.services[0][0].containers[0].image: expected a string, found a number",
+            ),
+            (
+                r#","productEnvInfo":{"vars":[{"value":{}}]}"#,
+                "$.versionInfo.productEnvInfo.vars[0].value: expected a string, found an object",
+            ),
+            (
+                r#","productEnvInfo":{"vars":[null]}"#,
+                "$.versionInfo.productEnvInfo.vars[0]: expected an object, found null",
+            ),
+        ] {
+            assert_eq!(problem(version_info, ""), expected);
+        }
+    }
+
+    #[test]
+    fn section_fields_of_another_type_are_refused_with_their_path() {
+        for (rest, expected) in [
+            (r#","deployInfo":{}"#, "$.deployInfo: expected a list, found an object"),
+            (r#","deployInfo":[[]]"#, "$.deployInfo[0]: expected an object, found a list"),
+            (
+                r#","deployInfo":[{"yamlContents":["a",{}]}]"#,
+                "$.deployInfo[0].yamlContents[1]: expected a string, found an object",
+            ),
+            (
+                r#","deployInfo":[{"serviceName":1}]"#,
+                "$.deployInfo[0].serviceName: expected a string, found a number",
+            ),
+            (
+                r#","deployInfo":[{},{"serviceName":"a","containerName":1}]"#,
+                "$.deployInfo[1].containerName: expected a string, found a number",
+            ),
+            (
+                r#","deployInfo":[{"deleted_at":"0"}]"#,
+                "$.deployInfo[0].deleted_at: expected an integer, found a string",
+            ),
+            (r#","buildInfo":[null]"#, "$.buildInfo[0]: expected an object, found null"),
+            (r#","buildInfo":[{"commits":{}}]"#, "$.buildInfo[0].commits: expected a list, found an object"),
+            (
+                r#","buildInfo":[{"commits":[{},"x"]}]"#,
+                "$.buildInfo[0].commits[1]: expected an object, found a string",
+            ),
+            (
+                r#","testInfo":[{"start_time":true}]"#,
+                "$.testInfo[0].start_time: expected an integer, found a boolean",
+            ),
+            (
+                r#","distributeInfo":[{"releaseId":[]}]"#,
+                "$.distributeInfo[0].releaseId: expected a string, found a list",
+            ),
+            (r#","securityStatsInfo":[1]"#, "$.securityStatsInfo[0]: expected an object, found a number"),
+        ] {
+            assert_eq!(problem("", rest), expected);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What one request cost.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// Counts what a request asks of DynamoDB: for its log line, for the benchmark, and for the tests that hold it to its bounds.
+#[derive(Debug, Default)]
+pub struct Meter {
+    calls: AtomicU32,
+    round_trips: AtomicU32,
+    /// In thousandths: DynamoDB counts in halves.
+    read_units: AtomicU64,
+}
+
+impl Meter {
+    /// The calls that were answered.
+    #[must_use]
+    pub fn calls(&self) -> u32 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// The times that the request had to wait for DynamoDB: calls made side by side are one.
+    #[must_use]
+    pub fn round_trips(&self) -> u32 {
+        self.round_trips.load(Ordering::Relaxed)
+    }
+
+    /// The read request units that DynamoDB reported.
+    #[must_use]
+    pub fn read_units(&self) -> f64 {
+        let thousandths = self.read_units.load(Ordering::Relaxed);
+        f64::from(u32::try_from(thousandths).unwrap_or(u32::MAX)) / 1000.0
+    }
+
+    /// Counts an answered call.
+    pub(super) fn count(&self, read_units: f64) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "DynamoDB bills small positive numbers"
+        )]
+        let thousandths = (read_units * 1000.0).round() as u64;
+        self.read_units.fetch_add(thousandths, Ordering::Relaxed);
+    }
+
+    /// Counts a wait for one or several calls.
+    pub(super) fn count_round_trip(&self) {
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
+    }
+}

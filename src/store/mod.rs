@@ -1,0 +1,295 @@
+//! The two DynamoDB tables: domain types in and out, DynamoDB's own types never.
+
+mod artifacts;
+mod meter;
+mod releases;
+#[cfg(feature = "cli")]
+mod writing;
+#[cfg(feature = "cli")]
+mod writing_artifacts;
+#[cfg(feature = "cli")]
+mod writing_releases;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
+
+pub use self::artifacts::StoredArtifact;
+pub use self::meter::Meter;
+pub use self::releases::{Lengths, ReleaseEntries, ReleaseEntry, StoredRelease, Verbosity};
+#[cfg(feature = "cli")]
+pub use self::writing::{Mode, Outcome, Unstorable};
+#[cfg(feature = "cli")]
+pub use self::writing_artifacts::PackedArtifact;
+#[cfg(feature = "cli")]
+pub use self::writing_releases::PackedRelease;
+use crate::document::Spoiled;
+use crate::error::Error;
+use crate::image_reference::ImageReference;
+use crate::invocation::Endpoint;
+use crate::release_filter::Facet;
+
+/// An item, or a key, as DynamoDB names it.
+type Item = HashMap<String, AttributeValue>;
+
+/// Why an answer could not be put together although every call was answered.
+const CHANGED: &str = "changes faster than it can be read";
+
+/// What BatchGetItem takes in one call.
+const MAX_KEYS_A_CALL: usize = 100;
+/// How often keys that DynamoDB left unprocessed are asked for again; the waits sum up to about two seconds.
+const MAX_UNPROCESSED_ROUNDS: u32 = 6;
+const FIRST_UNPROCESSED_WAIT: Duration = Duration::from_millis(30);
+
+/// The tables, over one client.
+#[derive(Debug, Clone)]
+pub struct Store {
+    client: Client,
+    releases_table: String,
+    artifacts_table: String,
+}
+
+/// The tables' names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableNames {
+    /// The table of releases.
+    pub releases: String,
+    /// The table of artifacts.
+    pub artifacts: String,
+}
+
+impl TableNames {
+    /// `RELEASES_TABLE` and `ARTIFACTS_TABLE`, by default `delivery-releases` and `delivery-artifacts`.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        let name = |variable, default: &str| {
+            std::env::var(variable).ok().filter(|name| !name.is_empty()).unwrap_or_else(|| default.to_owned())
+        };
+        Self {
+            releases: name("RELEASES_TABLE", "delivery-releases"),
+            artifacts: name("ARTIFACTS_TABLE", "delivery-artifacts"),
+        }
+    }
+}
+
+impl Store {
+    /// The store in the tables that a client reaches.
+    #[must_use]
+    pub fn new(client: Client, tables: TableNames) -> Self {
+        Self { client, releases_table: tables.releases, artifacts_table: tables.artifacts }
+    }
+
+    /// Opens the connection to DynamoDB with the cheapest request that the endpoint's function is allowed.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn connect(&self, endpoint: Endpoint) -> Result<(), Error> {
+        let meter = Meter::default();
+        match endpoint {
+            Endpoint::ListReleases => {
+                let nothing = Facet::of_nothing();
+                self.release_entries(&nothing, None, Some(1), &meter).await.map(drop)
+            }
+            Endpoint::GetArtifact => {
+                let nothing = ImageReference::Pushed("-".to_owned());
+                self.newest_artifact(&nothing, &meter).await.map(drop)
+            }
+        }
+    }
+
+    /// The error for a release whose document is not what was stored.
+    #[must_use]
+    pub fn unreadable_release(&self, release_id: &str, spoiled: Spoiled) -> Error {
+        Error::UnreadableRecord {
+            table: self.releases_table.clone(),
+            record: releases::record_name(release_id),
+            reason: spoiled.to_string(),
+        }
+    }
+
+    /// The error for an artifact whose document is not what was stored.
+    #[must_use]
+    pub fn unreadable_artifact(&self, artifact_id: &str, spoiled: Spoiled) -> Error {
+        Error::UnreadableRecord {
+            table: self.artifacts_table.clone(),
+            record: artifacts::record_name(artifact_id),
+            reason: spoiled.to_string(),
+        }
+    }
+
+    /// The error for releases that were replaced by larger ones between the index and the documents.
+    #[must_use]
+    pub fn releases_changed(&self) -> Error {
+        unavailable(&self.releases_table, CHANGED, None)
+    }
+
+    /// Reads items by key, in no order, in as many calls as they need; what is not there is left out.
+    async fn batch_get(
+        &self,
+        table: &str,
+        request: KeysAndAttributes,
+        meter: &Meter,
+    ) -> Result<Vec<Item>, Error> {
+        let mut items = Vec::with_capacity(request.keys().len());
+        let mut pending = Some(request);
+        for round in 0.. {
+            let Some(request) = pending else { break };
+            if round > 0 {
+                if round > MAX_UNPROCESSED_ROUNDS {
+                    return Err(unavailable(table, "is throttled", None));
+                }
+                tokio::time::sleep(backoff(FIRST_UNPROCESSED_WAIT, round)).await;
+            }
+            let mut output = self.batch_get_once(table, request, meter).await?;
+            items.extend(
+                output.responses.take().and_then(|mut tables| tables.remove(table)).unwrap_or_default(),
+            );
+            pending = output
+                .unprocessed_keys
+                .and_then(|mut tables| tables.remove(table))
+                .filter(|request| !request.keys().is_empty());
+        }
+        Ok(items)
+    }
+
+    async fn batch_get_once(
+        &self,
+        table: &str,
+        request: KeysAndAttributes,
+        meter: &Meter,
+    ) -> Result<BatchGetItemOutput, Error> {
+        let output = self
+            .client
+            .batch_get_item()
+            .request_items(table, request)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|error| from_sdk(table, &error))?;
+        meter.count(output.consumed_capacity().iter().filter_map(|capacity| capacity.capacity_units).sum());
+        Ok(output)
+    }
+}
+
+/// A wait that doubles each round, with full jitter, so that callers who were refused together do not come back together.
+fn backoff(first: Duration, round: u32) -> Duration {
+    let longest = first.saturating_mul(1 << round.min(10));
+    longest.mul_f64(0.5 + fraction() / 2.0)
+}
+
+/// Some number from 0 to 1, different each time: the standard library's hasher keys are random enough to spread retries.
+fn fraction() -> f64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    f64::from(u32::try_from(RandomState::new().hash_one(0_u8) >> 32).unwrap_or_default())
+        / f64::from(u32::MAX)
+}
+
+fn unavailable(table: &str, reason: &'static str, source: Option<crate::error::Source>) -> Error {
+    Error::Unavailable { table: table.to_owned(), reason, source }
+}
+
+/// The SDK's error in the contract's terms. Its own words may name hosts and keys: they go to the log, not to the caller.
+fn from_sdk<E>(table: &str, error: &SdkError<E>) -> Error
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let described: crate::error::Source = DisplayErrorContext(error).to_string().into();
+    let table_name = table.to_owned();
+    match error {
+        SdkError::TimeoutError(_) => unavailable(table, "did not answer in time", Some(described)),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+            unavailable(table, "did not answer in time", Some(described))
+        }
+        SdkError::DispatchFailure(failure) if failure.is_io() => {
+            unavailable(table, "could not be reached", Some(described))
+        }
+        // What never became a request: no credentials, no region, an endpoint that is no URL.
+        SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
+            Error::Refused { table: table_name, source: described }
+        }
+        SdkError::ServiceError(service) => match service.err().code() {
+            Some("ResourceNotFoundException") => Error::TableMissing { table: table_name, source: described },
+            Some(
+                "AccessDeniedException"
+                | "UnrecognizedClientException"
+                | "IncompleteSignatureException"
+                | "InvalidSignatureException"
+                | "MissingAuthenticationTokenException"
+                | "ExpiredTokenException"
+                | "KMSAccessDeniedException",
+            ) => Error::AccessDenied { table: table_name, source: described },
+            Some(
+                "ProvisionedThroughputExceededException"
+                | "ThrottlingException"
+                | "RequestLimitExceeded"
+                | "LimitExceededException",
+            ) => unavailable(table, "is throttled", Some(described)),
+            Some("InternalServerError" | "InternalServerErrorException" | "ServiceUnavailable") => {
+                unavailable(table, "failed", Some(described))
+            }
+            _ if service.raw().status().is_server_error() || service.raw().status().as_u16() == 429 => {
+                unavailable(table, "failed", Some(described))
+            }
+            _ => Error::Refused { table: table_name, source: described },
+        },
+        // An answer that is cut off or no JSON: whatever sits between, another attempt may pass.
+        _ => unavailable(table, "gave an answer that cannot be read", Some(described)),
+    }
+}
+
+/// One item's attributes, taken out as what they must be.
+struct Attributes<'a> {
+    item: Item,
+    table: &'a str,
+    record: String,
+}
+
+impl<'a> Attributes<'a> {
+    fn new(item: Item, table: &'a str, record: String) -> Self {
+        Self { item, table, record }
+    }
+
+    fn text(&mut self, name: &str) -> Result<String, Error> {
+        match self.item.remove(name) {
+            Some(AttributeValue::S(text)) => Ok(text),
+            other => Err(self.unreadable_attribute(name, other.is_some())),
+        }
+    }
+
+    fn bytes(&mut self, name: &str) -> Result<Vec<u8>, Error> {
+        match self.item.remove(name) {
+            Some(AttributeValue::B(bytes)) => Ok(bytes.into_inner()),
+            other => Err(self.unreadable_attribute(name, other.is_some())),
+        }
+    }
+
+    fn number(&mut self, name: &str) -> Result<usize, Error> {
+        match self.item.remove(name) {
+            Some(AttributeValue::N(number)) => {
+                number.parse().map_err(|_| self.unreadable(format!("its attribute {name:?} is no count")))
+            }
+            other => Err(self.unreadable_attribute(name, other.is_some())),
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.item.contains_key(name)
+    }
+
+    fn unreadable_attribute(&self, name: &str, is_there: bool) -> Error {
+        let problem = if is_there { "is of another type" } else { "is missing" };
+        self.unreadable(format!("its attribute {name:?} {problem}"))
+    }
+
+    fn unreadable(&self, reason: impl Into<String>) -> Error {
+        Error::UnreadableRecord {
+            table: self.table.to_owned(),
+            record: self.record.clone(),
+            reason: reason.into(),
+        }
+    }
+}

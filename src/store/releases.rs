@@ -1,0 +1,483 @@
+//! The Releases table, keyed by `release_id` and `entry`, and its index `by_facet`.
+//!
+//! | entry | holds |
+//! | --- | --- |
+//! | `release` | the two documents `brief` and `rest`, as far as they fit, and what describes them |
+//! | `part#<revision>#<number>` | what did not fit |
+//! | `facet#<digest>` | where the release stands in one list: `facet`, `position`, `revision`, `lengths` |
+//!
+//! `brief` is `{"versionInfo":{…}`, `rest` is the remainder `,"buildInfo":[…],…}`: a list of either kind is spliced.
+//! A revision is a digest of both, so an item never changes under its revision.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::fmt;
+use std::str::FromStr;
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity, Select};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::{Attributes, CHANGED, Item, MAX_KEYS_A_CALL, Meter, Store, from_sdk, unavailable};
+use crate::document::Document;
+use crate::error::Error;
+use crate::position::Position;
+use crate::release_filter::Facet;
+
+/// The index that finds releases.
+pub(super) const BY_FACET: &str = "by_facet";
+/// The range key of the item that holds the documents.
+pub(super) const RELEASE_ENTRY: &str = "release";
+
+/// How many BatchGetItem calls run side by side: each is a connection, and more only queue on one core.
+const MAX_CALLS_AT_ONCE: usize = 8;
+/// How much one BatchGetItem call asks for: DynamoDB answers at most 16 MB, and smaller answers overlap better.
+const MAX_STORED_BYTES_A_CALL: usize = 4 << 20;
+
+/// How much of a release is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verbosity {
+    /// `versionInfo` alone.
+    Brief,
+    /// All sections.
+    Detailed,
+}
+
+/// A release as the index lists it: enough to know what answering it takes, without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseEntry {
+    /// Its time and id.
+    pub position: Position,
+    /// The revision of its documents.
+    pub revision: String,
+    /// Its documents' lengths.
+    pub lengths: Lengths,
+}
+
+/// The lengths in bytes of a release's two documents, packed and as JSON-escaped text, and the parts they need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lengths {
+    /// `brief`, packed.
+    pub brief_packed: usize,
+    /// `brief`, escaped.
+    pub brief_escaped: usize,
+    /// `rest`, packed.
+    pub rest_packed: usize,
+    /// `rest`, escaped.
+    pub rest_escaped: usize,
+    /// The parts that `brief` needs beside the item `release`.
+    pub brief_parts: usize,
+    /// All parts.
+    pub parts: usize,
+}
+
+impl Lengths {
+    /// The packed length of what is asked for.
+    #[must_use]
+    pub fn packed(&self, verbosity: Verbosity) -> usize {
+        match verbosity {
+            Verbosity::Brief => self.brief_packed,
+            Verbosity::Detailed => self.brief_packed + self.rest_packed,
+        }
+    }
+
+    /// The escaped length of what is asked for.
+    #[must_use]
+    pub fn escaped(&self, verbosity: Verbosity) -> usize {
+        match verbosity {
+            Verbosity::Brief => self.brief_escaped,
+            Verbosity::Detailed => self.brief_escaped + self.rest_escaped,
+        }
+    }
+
+    fn parts(&self, verbosity: Verbosity) -> usize {
+        match verbosity {
+            Verbosity::Brief => self.brief_parts,
+            Verbosity::Detailed => self.parts,
+        }
+    }
+}
+
+impl fmt::Display for Lengths {
+    /// As it is stored: one short text is read faster than six attributes.
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let Self { brief_packed, brief_escaped, rest_packed, rest_escaped, brief_parts, parts } = self;
+        write!(formatter, "{brief_packed},{brief_escaped},{rest_packed},{rest_escaped},{brief_parts},{parts}")
+    }
+}
+
+/// Lengths that were not stored by this service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnreadableLengths;
+
+impl FromStr for Lengths {
+    type Err = UnreadableLengths;
+
+    fn from_str(text: &str) -> Result<Self, UnreadableLengths> {
+        let mut numbers = [0_usize; 6];
+        let mut texts = text.split(',');
+        for number in &mut numbers {
+            *number = texts.next().and_then(|text| text.parse().ok()).ok_or(UnreadableLengths)?;
+        }
+        if texts.next().is_some() {
+            return Err(UnreadableLengths);
+        }
+        let [brief_packed, brief_escaped, rest_packed, rest_escaped, brief_parts, parts] = numbers;
+        Ok(Self { brief_packed, brief_escaped, rest_packed, rest_escaped, brief_parts, parts })
+    }
+}
+
+/// One index page: releases of a facet, newest first.
+#[derive(Debug)]
+pub struct ReleaseEntries {
+    /// The releases.
+    pub entries: VecDeque<ReleaseEntry>,
+    /// Whether older ones may follow.
+    pub may_have_more: bool,
+}
+
+/// A release's documents, as far as they were asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRelease {
+    /// `{"versionInfo":{…}`
+    pub brief: Document,
+    /// `,"buildInfo":[…],…}`, where all sections were asked for.
+    pub rest: Option<Document>,
+}
+
+impl Store {
+    /// The releases of a facet older than a position, newest first: one Query, at most 1 MB of the index.
+    ///
+    /// # Errors
+    /// The table's, and an entry that cannot be read.
+    pub async fn release_entries(
+        &self,
+        facet: &Facet,
+        older_than: Option<&Position>,
+        limit: Option<usize>,
+        meter: &Meter,
+    ) -> Result<ReleaseEntries, Error> {
+        let table = self.releases_table.as_str();
+        let output = self
+            .facet_query(facet, older_than, limit)
+            .projection_expression("#position, revision, lengths")
+            .expression_attribute_names("#position", "position")
+            .send()
+            .await
+            .map_err(|error| from_sdk(table, &error))?;
+        meter.count(
+            output.consumed_capacity().and_then(|capacity| capacity.capacity_units).unwrap_or_default(),
+        );
+        meter.count_round_trip();
+        let may_have_more = output.last_evaluated_key().is_some();
+        let entries = output.items.unwrap_or_default().into_iter().map(|item| self.entry(facet, item));
+        Ok(ReleaseEntries { entries: entries.collect::<Result<_, _>>()?, may_have_more })
+    }
+
+    /// The position of the `count`th newest release of a facet, none where there are fewer.
+    ///
+    /// Skipping reads the index and answers no items: a deep page costs its read units, not their transfer.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn position_of(
+        &self,
+        facet: &Facet,
+        count: u64,
+        meter: &Meter,
+    ) -> Result<Option<Position>, Error> {
+        let table = self.releases_table.as_str();
+        let mut remaining = count;
+        let mut start: Option<Item> = None;
+        while remaining > 0 {
+            let limit = usize::try_from(remaining).unwrap_or(usize::MAX);
+            let output = self
+                .facet_query(facet, None, Some(limit))
+                .select(Select::Count)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| from_sdk(table, &error))?;
+            meter.count(
+                output.consumed_capacity().and_then(|capacity| capacity.capacity_units).unwrap_or_default(),
+            );
+            meter.count_round_trip();
+            remaining = remaining.saturating_sub(u64::try_from(output.count()).unwrap_or_default());
+            start = output.last_evaluated_key;
+            if start.is_none() {
+                return Ok(None);
+            }
+        }
+        let Some(start) = start else { return Ok(None) };
+        let mut attributes = Attributes::new(start, table, format!("a position of {}", facet.as_str()));
+        let position = attributes.text("position")?;
+        Position::parse(&position)
+            .map(Some)
+            .ok_or_else(|| attributes.unreadable("its position has another form"))
+    }
+
+    fn facet_query(
+        &self,
+        facet: &Facet,
+        older_than: Option<&Position>,
+        limit: Option<usize>,
+    ) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.releases_table)
+            .index_name(BY_FACET)
+            .scan_index_forward(false)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
+            .expression_attribute_values(":facet", AttributeValue::S(facet.as_str().to_owned()));
+        match older_than {
+            None => query.key_condition_expression("facet = :facet"),
+            Some(position) => query
+                .key_condition_expression("facet = :facet AND #position < :position")
+                .expression_attribute_names("#position", "position")
+                .expression_attribute_values(":position", AttributeValue::S(position.as_str().to_owned())),
+        }
+    }
+
+    fn entry(&self, facet: &Facet, item: Item) -> Result<ReleaseEntry, Error> {
+        let record = format!("an entry of {}", facet.as_str());
+        let mut attributes = Attributes::new(item, &self.releases_table, record);
+        let position = attributes.text("position")?;
+        let position = Position::parse(&position)
+            .ok_or_else(|| attributes.unreadable(format!("its position {position:?} has another form")))?;
+        attributes.record = record_name(position.id());
+        let revision = attributes.text("revision")?;
+        let lengths = attributes
+            .text("lengths")?
+            .parse()
+            .map_err(|UnreadableLengths| attributes.unreadable("its lengths have another form"))?;
+        Ok(ReleaseEntry { position, revision, lengths })
+    }
+
+    /// The documents of listed releases, in the order listed; none for a release that was deleted meanwhile.
+    ///
+    /// # Errors
+    /// The table's, and a document that cannot be read.
+    pub async fn releases(
+        &self,
+        facet: &Facet,
+        entries: &[ReleaseEntry],
+        verbosity: Verbosity,
+        meter: &Meter,
+    ) -> Result<Vec<Option<StoredRelease>>, Error> {
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        meter.count_round_trip();
+        let table = self.releases_table.as_str();
+        let found: Vec<Vec<Item>> = stream::iter(calls(entries, verbosity))
+            .map(|request| self.batch_get(table, request, meter))
+            .buffer_unordered(MAX_CALLS_AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut items = ItemsByKey::new(found.into_iter().flatten(), table)?;
+        let mut releases = Vec::with_capacity(entries.len());
+        for entry in entries {
+            releases.push(match items.take_release(entry, verbosity)? {
+                Some(release) => Some(release),
+                None => self.release_again(facet, entry, verbosity, meter).await?,
+            });
+        }
+        Ok(releases)
+    }
+
+    /// Reads a release that was not found as the index has it, consistently: the index and the replicas may lag.
+    ///
+    /// What the table has now is answered where it still stands at that place of that list. Otherwise it was deleted, or
+    /// moved to a place where this or a later answer meets it.
+    async fn release_again(
+        &self,
+        facet: &Facet,
+        entry: &ReleaseEntry,
+        verbosity: Verbosity,
+        meter: &Meter,
+    ) -> Result<Option<StoredRelease>, Error> {
+        let table = self.releases_table.as_str();
+        let id = entry.position.id();
+        let request = consistent(
+            vec![key(id, RELEASE_ENTRY), key(id, &facet.entry())],
+            "#entry, #position, revision, lengths",
+        );
+        meter.count_round_trip();
+        let mut current = HashMap::new();
+        for item in self.batch_get(table, request, meter).await? {
+            let mut attributes = Attributes::new(item, table, record_name(id));
+            current.insert(attributes.text("entry")?, attributes);
+        }
+        let (Some(mut release), Some(mut listed)) =
+            (current.remove(RELEASE_ENTRY), current.remove(&facet.entry()))
+        else {
+            return Ok(None);
+        };
+        if listed.text("position")? != entry.position.as_str() {
+            return Ok(None);
+        }
+        let revision = release.text("revision")?;
+        let lengths = release
+            .text("lengths")?
+            .parse()
+            .map_err(|UnreadableLengths| release.unreadable("its lengths have another form"))?;
+        let now = ReleaseEntry { position: entry.position.clone(), revision, lengths };
+        let request = consistent(keys(&now, verbosity).collect(), DOCUMENTS);
+        meter.count_round_trip();
+        let found = self.batch_get(table, request, meter).await?;
+        let release = ItemsByKey::new(found, table)?.take_release(&now, verbosity)?;
+        release.map(Some).ok_or_else(|| unavailable(table, CHANGED, None))
+    }
+}
+
+/// The attributes that a detailed answer needs; a brief one leaves out `rest`.
+const DOCUMENTS: &str = "release_id, #entry, revision, brief, rest, document";
+const BRIEF_DOCUMENTS: &str = "release_id, #entry, revision, brief, document";
+
+pub(super) fn record_name(release_id: &str) -> String {
+    format!("release {release_id:?}")
+}
+
+pub(super) fn part_entry(revision: &str, number: usize) -> String {
+    format!("part#{revision}#{number:03}")
+}
+
+pub(super) fn key(release_id: &str, entry: &str) -> Item {
+    HashMap::from([
+        ("release_id".to_owned(), AttributeValue::S(release_id.to_owned())),
+        ("entry".to_owned(), AttributeValue::S(entry.to_owned())),
+    ])
+}
+
+fn keys(entry: &ReleaseEntry, verbosity: Verbosity) -> impl Iterator<Item = Item> {
+    let id = entry.position.id();
+    let parts =
+        (1..=entry.lengths.parts(verbosity)).map(|number| key(id, &part_entry(&entry.revision, number)));
+    std::iter::once(key(id, RELEASE_ENTRY)).chain(parts)
+}
+
+/// The keys of listed releases, in calls that DynamoDB answers whole.
+fn calls(entries: &[ReleaseEntry], verbosity: Verbosity) -> Vec<KeysAndAttributes> {
+    let projection = match verbosity {
+        Verbosity::Brief => BRIEF_DOCUMENTS,
+        Verbosity::Detailed => DOCUMENTS,
+    };
+    let mut calls = Vec::new();
+    let (mut call, mut bytes) = (Vec::new(), 0);
+    for entry in entries {
+        let mean = entry.lengths.packed(verbosity) / (1 + entry.lengths.parts(verbosity));
+        for key in keys(entry, verbosity) {
+            if call.len() == MAX_KEYS_A_CALL || (bytes + mean > MAX_STORED_BYTES_A_CALL && !call.is_empty()) {
+                calls.push(request(std::mem::take(&mut call), projection));
+                bytes = 0;
+            }
+            call.push(key);
+            bytes += mean;
+        }
+    }
+    calls.push(request(call, projection));
+    calls
+}
+
+fn request(keys: Vec<Item>, projection: &str) -> KeysAndAttributes {
+    builder(keys, projection).build().expect("keys are given")
+}
+
+fn consistent(keys: Vec<Item>, projection: &str) -> KeysAndAttributes {
+    builder(keys, projection).consistent_read(true).build().expect("keys are given")
+}
+
+fn builder(keys: Vec<Item>, projection: &str) -> aws_sdk_dynamodb::types::builders::KeysAndAttributesBuilder {
+    let names = ["entry", "position"].into_iter().filter(|name| projection.contains(&format!("#{name}")));
+    let names = names.map(|name| (format!("#{name}"), name.to_owned())).collect();
+    KeysAndAttributes::builder()
+        .set_keys(Some(keys))
+        .projection_expression(projection)
+        .set_expression_attribute_names(Some(names))
+}
+
+/// Items as BatchGetItem returns them, in no order, to be taken by key.
+struct ItemsByKey<'a>(HashMap<(String, String), Attributes<'a>>);
+
+impl<'a> ItemsByKey<'a> {
+    fn new(items: impl IntoIterator<Item = Item>, table: &'a str) -> Result<Self, Error> {
+        let mut by_key = HashMap::new();
+        for item in items {
+            let mut attributes = Attributes::new(item, table, "an item".to_owned());
+            let (id, entry) = (attributes.text("release_id")?, attributes.text("entry")?);
+            attributes.record = record_name(&id);
+            by_key.insert((id, entry), attributes);
+        }
+        Ok(Self(by_key))
+    }
+
+    /// A release's documents; none where an item of its revision is not there.
+    fn take_release(
+        &mut self,
+        entry: &ReleaseEntry,
+        verbosity: Verbosity,
+    ) -> Result<Option<StoredRelease>, Error> {
+        let id = entry.position.id();
+        let Some(mut release) = self.0.remove(&(id.to_owned(), RELEASE_ENTRY.to_owned())) else {
+            return Ok(None);
+        };
+        if release.text("revision")? != entry.revision {
+            return Ok(None);
+        }
+        let mut brief = release.bytes("brief")?;
+        let mut rest = if release.has("rest") { release.bytes("rest")? } else { Vec::new() };
+        for number in 1..=entry.lengths.parts(verbosity) {
+            let part_key = (id.to_owned(), part_entry(&entry.revision, number));
+            let Some(mut part) = self.0.remove(&part_key) else { return Ok(None) };
+            let document = if number <= entry.lengths.brief_parts { &mut brief } else { &mut rest };
+            document.append(&mut part.bytes("document")?);
+        }
+        let read =
+            |stored| Document::from_stored(stored).map_err(|spoiled| release.unreadable(spoiled.to_string()));
+        let brief = read(brief)?;
+        let rest = match verbosity {
+            Verbosity::Brief => None,
+            Verbosity::Detailed => Some(read(rest)?),
+        };
+        Ok(Some(StoredRelease { brief, rest }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_read_back() {
+        let lengths = Lengths {
+            brief_packed: 1,
+            brief_escaped: 2,
+            rest_packed: 3,
+            rest_escaped: 4,
+            brief_parts: 5,
+            parts: 6,
+        };
+        assert_eq!(lengths.to_string().parse(), Ok(lengths));
+        for text in ["", "1,2,3,4,5", "1,2,3,4,5,6,7", "1,2,3,4,5,x", "-1,2,3,4,5,6"] {
+            assert_eq!(text.parse::<Lengths>(), Err(UnreadableLengths), "{text}");
+        }
+    }
+
+    #[test]
+    fn calls_stay_within_what_dynamodb_answers() {
+        let entry = |packed, parts| ReleaseEntry {
+            position: Position::new(1, &format!("{packed}")),
+            revision: "r".to_owned(),
+            lengths: Lengths { rest_packed: packed, parts, ..Lengths::default() },
+        };
+        let small: Vec<_> = (0..250).map(|number| entry(number, 0)).collect();
+        let sizes = |entries: &[ReleaseEntry]| {
+            calls(entries, Verbosity::Detailed).iter().map(|call| call.keys().len()).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(&small), [100, 100, 50]);
+        let large: Vec<_> = (0..30).map(|number| entry(400_000 + number, 0)).collect();
+        assert_eq!(sizes(&large), [10, 10, 10]);
+        assert_eq!(sizes(&[entry(4 << 20, 10)]), [11]);
+    }
+}

@@ -1,0 +1,142 @@
+//! What both tables' writers share: batches, retries, and the outcome of a record.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use sha2::{Digest as _, Sha256};
+
+use super::{Item, Store, backoff, from_sdk, unavailable};
+use crate::error::Error;
+use crate::release_filter::hex;
+
+/// What BatchWriteItem takes in one call.
+const MAX_WRITES_A_CALL: usize = 25;
+/// What one call may weigh: DynamoDB takes 16 MB, base64 and names included.
+const MAX_BYTES_A_CALL: usize = 8 << 20;
+/// How many calls run side by side.
+const MAX_CALLS_AT_ONCE: usize = 8;
+/// How often writes that DynamoDB left unprocessed are sent again; the waits sum up to about a minute and a half.
+const MAX_UNPROCESSED_ROUNDS: u32 = 16;
+const FIRST_UNPROCESSED_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_UNPROCESSED_WAIT: Duration = Duration::from_secs(10);
+
+/// DynamoDB's limit for an item is 400 KB, names included; what stands beside a document needs little of the rest.
+pub(super) const MAX_DOCUMENT_BYTES_AN_ITEM: usize = 380_000;
+/// Part numbers have three digits.
+pub(super) const MAX_PARTS: usize = 999;
+/// What DynamoDB allows a hash key and a range key.
+pub(super) const MAX_HASH_KEY_BYTES: usize = 2048;
+pub(super) const MAX_RANGE_KEY_BYTES: usize = 1024;
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was not there, or was another.
+    Stored,
+    /// It was there as it is; nothing was written.
+    Unchanged,
+    /// It is soft-deleted; what there was of it is gone.
+    Deleted,
+}
+
+/// Whether a store is to be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Write.
+    Write,
+    /// Tell what would be written.
+    DryRun,
+}
+
+/// Why a record that fits the documented types cannot be stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unstorable(pub(super) String);
+
+pub(super) fn put(item: Item) -> WriteRequest {
+    let request = PutRequest::builder().set_item(Some(item)).build().expect("an item is given");
+    WriteRequest::builder().put_request(request).build()
+}
+
+pub(super) fn delete(key: Item) -> WriteRequest {
+    let request = DeleteRequest::builder().set_key(Some(key)).build().expect("a key is given");
+    WriteRequest::builder().delete_request(request).build()
+}
+
+pub(super) fn text(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+pub(super) fn bytes(bytes: impl Into<Vec<u8>>) -> AttributeValue {
+    AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new(bytes))
+}
+
+/// A digest of texts: what is stored never changes under its revision.
+pub(super) fn revision(texts: &[&str]) -> String {
+    let mut digest = Sha256::new();
+    for text in texts {
+        digest.update(text.len().to_le_bytes());
+        digest.update(text);
+    }
+    hex(&digest.finalize()[..12])
+}
+
+impl Store {
+    /// Writes items in no order, in as many calls as they need, until none is left unprocessed.
+    pub(super) async fn batch_write(&self, table: &str, writes: Vec<WriteRequest>) -> Result<(), Error> {
+        stream::iter(calls(writes))
+            .map(|call| self.batch_write_call(table, call))
+            .buffer_unordered(MAX_CALLS_AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn batch_write_call(&self, table: &str, mut writes: Vec<WriteRequest>) -> Result<(), Error> {
+        for round in 0..=MAX_UNPROCESSED_ROUNDS {
+            if round > 0 {
+                tokio::time::sleep(backoff(FIRST_UNPROCESSED_WAIT, round).min(LONGEST_UNPROCESSED_WAIT))
+                    .await;
+            }
+            let sent = self.client.batch_write_item().request_items(table, writes).send().await;
+            let mut unprocessed: HashMap<_, _> =
+                sent.map_err(|error| from_sdk(table, &error))?.unprocessed_items.unwrap_or_default();
+            writes = unprocessed.remove(table).unwrap_or_default();
+            if writes.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(unavailable(table, "is throttled", None))
+    }
+}
+
+fn calls(writes: Vec<WriteRequest>) -> Vec<Vec<WriteRequest>> {
+    let mut calls = Vec::new();
+    let (mut call, mut bytes) = (Vec::new(), 0);
+    for write in writes {
+        let weight = weight(&write);
+        if call.len() == MAX_WRITES_A_CALL || (bytes + weight > MAX_BYTES_A_CALL && !call.is_empty()) {
+            calls.push(std::mem::take(&mut call));
+            bytes = 0;
+        }
+        call.push(write);
+        bytes += weight;
+    }
+    if !call.is_empty() {
+        calls.push(call);
+    }
+    calls
+}
+
+/// About what a write weighs on the wire, where bytes are base64.
+fn weight(write: &WriteRequest) -> usize {
+    let item = write.put_request().map(PutRequest::item);
+    let values = item.into_iter().flat_map(HashMap::values);
+    let value = |value: &AttributeValue| match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::B(bytes) => bytes.as_ref().len() * 4 / 3,
+        _ => 64,
+    };
+    values.map(|attribute| 32 + value(attribute)).sum()
+}

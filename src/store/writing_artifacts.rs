@@ -1,0 +1,271 @@
+//! Writes artifacts, and moves those whose digest or time changed.
+//!
+//! The pointer is written first and names every place where anything of the artifact may be: so an interrupted write
+//! never leaves an artifact in two places, and writing again heals it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use serde::{Deserialize, Serialize};
+
+use super::artifacts::{artifact_entry, key, part_entry, record_name};
+use super::writing::{
+    MAX_DOCUMENT_BYTES_AN_ITEM, MAX_HASH_KEY_BYTES, MAX_PARTS, MAX_RANGE_KEY_BYTES, Mode, Outcome,
+    Unstorable, bytes, delete, put, revision, text,
+};
+use super::{Attributes, Item, MAX_KEYS_A_CALL, Meter, Store};
+use crate::document::Document;
+use crate::error::Error;
+use crate::image_reference::{ImageDigest, repository};
+use crate::position::Position;
+use crate::record::Artifact;
+
+const POINTER_ENTRY: &str = "pointer";
+/// A part's entry has the longest fixed text: `part#`, the id, `#`, a revision, `#`, three digits.
+const MAX_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;
+
+/// An artifact packed and laid out as items.
+#[derive(Debug, Clone)]
+pub struct PackedArtifact {
+    artifact_id: String,
+    place: Place,
+    item: Item,
+    parts: Vec<Vec<u8>>,
+}
+
+/// Where an artifact's items are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Place {
+    image_digest: String,
+    entry: String,
+    revision: String,
+    parts: usize,
+}
+
+/// What an artifact's pointer says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Pointer {
+    place: Place,
+    /// Places that it was to be removed from.
+    stale: Vec<Place>,
+}
+
+impl PackedArtifact {
+    /// Packs an artifact.
+    ///
+    /// # Errors
+    /// [`Unstorable`], where its id or image is longer than a key can be, or the whole longer than can be stored.
+    pub fn new(artifact: &Artifact) -> Result<Self, Unstorable> {
+        check_length("id", &artifact.artifact_id, MAX_ID_BYTES)?;
+        check_length("image", &artifact.image, MAX_HASH_KEY_BYTES - "image:".len())?;
+        let document = Document::pack(&artifact.json).map_err(|too_long| Unstorable(too_long.to_string()))?;
+        let mut stored = document.to_stored();
+        let overflow = stored.split_off(stored.len().min(MAX_DOCUMENT_BYTES_AN_ITEM));
+        let parts: Vec<_> = overflow.chunks(MAX_DOCUMENT_BYTES_AN_ITEM).map(<[u8]>::to_vec).collect();
+        check_parts(parts.len())?;
+        let position = Position::new(artifact.created_time, &artifact.artifact_id);
+        let place = Place {
+            image_digest: hash_key(artifact),
+            entry: artifact_entry(&position),
+            revision: revision(&[&artifact.json]),
+            parts: parts.len(),
+        };
+        Ok(Self {
+            artifact_id: artifact.artifact_id.clone(),
+            item: item(artifact, &position, &place, stored),
+            place,
+            parts,
+        })
+    }
+
+    /// The artifact's id.
+    #[must_use]
+    pub fn artifact_id(&self) -> &str {
+        &self.artifact_id
+    }
+
+    fn pointer_key(&self) -> Item {
+        key(&format!("id:{}", self.artifact_id), POINTER_ENTRY)
+    }
+
+    fn pointer(&self, stale: Vec<Place>) -> Item {
+        let pointer = Pointer { place: self.place.clone(), stale };
+        let mut item = self.pointer_key();
+        let json = serde_json::to_string(&pointer).expect("texts and numbers always serialize");
+        item.insert("kept".to_owned(), text(json));
+        item
+    }
+
+    fn parts(&self) -> impl Iterator<Item = Item> {
+        (1..).zip(&self.parts).map(|(number, part)| {
+            let mut item =
+                key(&self.place.image_digest, &part_entry(&self.artifact_id, &self.place.revision, number));
+            item.insert("document".to_owned(), bytes(part.clone()));
+            item
+        })
+    }
+}
+
+fn check_length(name: &str, value: &str, limit: usize) -> Result<(), Unstorable> {
+    if value.len() <= limit {
+        return Ok(());
+    }
+    Err(Unstorable(format!("its {name} has {} bytes, and may have {limit}", value.len())))
+}
+
+fn check_parts(parts: usize) -> Result<(), Unstorable> {
+    if parts <= MAX_PARTS {
+        return Ok(());
+    }
+    Err(Unstorable(format!("it needs {parts} items of 400 KB, and may need {MAX_PARTS}")))
+}
+
+/// What cannot be asked for as a digest is kept under the image, or else under the id.
+fn hash_key(artifact: &Artifact) -> String {
+    match ImageDigest::parse(&artifact.image_digest) {
+        Some(digest) => digest.as_str().to_owned(),
+        None if artifact.image.is_empty() => format!("id:{}", artifact.artifact_id),
+        None => format!("image:{}", artifact.image),
+    }
+}
+
+fn item(artifact: &Artifact, position: &Position, place: &Place, document: Vec<u8>) -> Item {
+    let mut item = key(&place.image_digest, &place.entry);
+    item.insert("position".to_owned(), text(position.as_str()));
+    item.insert("revision".to_owned(), text(&place.revision));
+    item.insert("document".to_owned(), bytes(document));
+    if place.parts > 0 {
+        item.insert("parts".to_owned(), AttributeValue::N(place.parts.to_string()));
+    }
+    if !artifact.image.is_empty() {
+        item.insert("image".to_owned(), text(&artifact.image));
+        item.insert("repository".to_owned(), text(repository(&artifact.image)));
+    }
+    // For whoever looks into the table; the endpoint does not read it.
+    item.insert("name".to_owned(), text(artifact.name.chars().take(200).collect::<String>()));
+    item
+}
+
+impl Place {
+    fn key(&self) -> Item {
+        key(&self.image_digest, &self.entry)
+    }
+
+    /// The hash and range keys of everything there that is not also at another place.
+    fn keys_beside(&self, artifact_id: &str, other: &Self) -> Vec<(String, String)> {
+        let is_elsewhere = self.image_digest != other.image_digest;
+        let mut entries = Vec::new();
+        if is_elsewhere || self.entry != other.entry {
+            entries.push(self.entry.clone());
+        }
+        if is_elsewhere || self.revision != other.revision {
+            entries.extend((1..=self.parts).map(|number| part_entry(artifact_id, &self.revision, number)));
+        }
+        entries.into_iter().map(|entry| (self.image_digest.clone(), entry)).collect()
+    }
+}
+
+impl Store {
+    /// Stores artifacts, each wholly, and removes them from where they were kept before.
+    ///
+    /// No two of them may have the same id.
+    ///
+    /// # Errors
+    /// The table's; some of the artifacts may then be stored, and storing them again completes them.
+    pub async fn put_artifacts(
+        &self,
+        artifacts: &[PackedArtifact],
+        mode: Mode,
+    ) -> Result<Vec<Outcome>, Error> {
+        let table = self.artifacts_table.as_str();
+        let pointers = self.pointers(artifacts).await?;
+        let revisions = self.revisions(artifacts).await?;
+        let mut outcomes = Vec::with_capacity(artifacts.len());
+        let (mut before, mut parts, mut whole) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut removed, mut after) = (Vec::new(), Vec::new());
+        for (artifact, pointer) in artifacts.iter().zip(&pointers) {
+            let is_stored = revisions.get(&artifact.artifact_id) == Some(&artifact.place.revision);
+            let is_settled = pointer
+                .as_ref()
+                .is_some_and(|pointer| pointer.place == artifact.place && pointer.stale.is_empty());
+            if is_stored && is_settled {
+                outcomes.push(Outcome::Unchanged);
+                continue;
+            }
+            outcomes.push(Outcome::Stored);
+            let known =
+                pointer.iter().flat_map(|pointer| std::iter::once(&pointer.place).chain(&pointer.stale));
+            let stale: Vec<_> = known.filter(|place| **place != artifact.place).cloned().collect();
+            before.push(put(artifact.pointer(stale.clone())));
+            parts.extend(artifact.parts().map(put));
+            whole.push(put(artifact.item.clone()));
+            // A set: two stale places may be the same item at two revisions.
+            let keys: BTreeSet<_> = stale
+                .iter()
+                .flat_map(|place| place.keys_beside(&artifact.artifact_id, &artifact.place))
+                .collect();
+            removed.extend(keys.iter().map(|(image_digest, entry)| delete(key(image_digest, entry))));
+            if !stale.is_empty() {
+                after.push(put(artifact.pointer(Vec::new())));
+            }
+        }
+        if mode == Mode::Write {
+            for step in [before, parts, whole, removed, after] {
+                self.batch_write(table, step).await?;
+            }
+        }
+        Ok(outcomes)
+    }
+
+    async fn pointers(&self, artifacts: &[PackedArtifact]) -> Result<Vec<Option<Pointer>>, Error> {
+        let keys = artifacts.iter().map(PackedArtifact::pointer_key);
+        let mut found = HashMap::new();
+        for mut attributes in self.artifact_items(keys, "image_digest, kept").await? {
+            let hash_key = attributes.text("image_digest")?;
+            let pointer: Pointer = serde_json::from_str(&attributes.text("kept")?)
+                .map_err(|error| attributes.unreadable(format!("its pointer cannot be read: {error}")))?;
+            found.insert(hash_key, pointer);
+        }
+        Ok(artifacts.iter().map(|artifact| found.remove(&format!("id:{}", artifact.artifact_id))).collect())
+    }
+
+    /// The stored revisions by id, of those that are where they are to be.
+    async fn revisions(&self, artifacts: &[PackedArtifact]) -> Result<HashMap<String, String>, Error> {
+        let keys = artifacts.iter().map(|artifact| artifact.place.key());
+        let mut revisions = HashMap::new();
+        for mut attributes in self.artifact_items(keys, "#position, revision").await? {
+            let position = attributes.text("position")?;
+            let position = Position::parse(&position).ok_or_else(|| {
+                attributes.unreadable(format!("its position {position:?} has another form"))
+            })?;
+            attributes.record = record_name(position.id());
+            revisions.insert(position.id().to_owned(), attributes.text("revision")?);
+        }
+        Ok(revisions)
+    }
+
+    async fn artifact_items(
+        &self,
+        keys: impl Iterator<Item = Item>,
+        projection: &str,
+    ) -> Result<Vec<Attributes<'_>>, Error> {
+        let table = self.artifacts_table.as_str();
+        let keys: Vec<_> = keys.collect();
+        let mut items = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(MAX_KEYS_A_CALL) {
+            let request = KeysAndAttributes::builder()
+                .set_keys(Some(keys.to_vec()))
+                .projection_expression(projection)
+                .set_expression_attribute_names(
+                    projection
+                        .contains("#position")
+                        .then(|| HashMap::from([("#position".to_owned(), "position".to_owned())])),
+                )
+                .consistent_read(true)
+                .build()
+                .expect("keys are given");
+            items.extend(self.batch_get(table, request, &Meter::default()).await?);
+        }
+        Ok(items.into_iter().map(|item| Attributes::new(item, table, "an artifact".to_owned())).collect())
+    }
+}
