@@ -1,0 +1,12 @@
+//! `events/get-artifact/`
+
+use delivery_center::invocation::Endpoint;
+
+use super::{Expected, documents, replay};
+
+#[tokio::test]
+async fn every_event_is_answered_as_expected() {
+    let documents = documents(include_str!("expected/artifacts.jsonl"));
+    let body = |expected: &Expected| Some(documents[expected.artifact.as_ref()?].to_owned());
+    replay(Endpoint::GetArtifact, include_str!("expected/get-artifact.json"), body).await;
+}

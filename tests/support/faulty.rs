@@ -1,0 +1,176 @@
+//! A small proxy before DynamoDB that counts, throttles, fails, stalls and holds back.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+/// What the proxy does with a request.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// Passes it on.
+    None,
+    /// Answers as DynamoDB does when it throttles.
+    Throttle,
+    /// Answers 500, as DynamoDB does when it fails.
+    InternalError,
+    /// Answers with that error type.
+    Refuse(&'static str),
+    /// Waits, then passes it on.
+    Delay(Duration),
+    /// Answers something that is no JSON.
+    Garbage,
+    /// Answers at most so many of the keys of a BatchGetItem, or writes of a BatchWriteItem; the rest is unprocessed.
+    ProcessAtMost(usize),
+    /// Shuffles the items of an answer, as the real BatchGetItem does.
+    Reverse,
+}
+
+/// Which fault for the nth request of an operation.
+type Plan = Box<dyn Fn(&str, u64) -> Fault + Send + Sync>;
+
+/// A running proxy.
+pub struct FaultyProxy {
+    pub endpoint_url: String,
+    state: Arc<Proxy>,
+}
+
+struct Proxy {
+    target: String,
+    plan: Plan,
+    counts: Mutex<HashMap<String, u64>>,
+    bytes: AtomicU64,
+    http: Client<HttpConnector, Body>,
+}
+
+impl FaultyProxy {
+    pub async fn start(target: &str, plan: impl Fn(&str, u64) -> Fault + Send + Sync + 'static) -> Self {
+        let state = Arc::new(Proxy {
+            target: target.to_owned(),
+            plan: Box::new(plan),
+            counts: Mutex::default(),
+            bytes: AtomicU64::new(0),
+            http: Client::builder(TokioExecutor::new()).build_http(),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint_url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(pass).with_state(Arc::clone(&state));
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { endpoint_url, state }
+    }
+
+    /// How often an operation was asked for.
+    pub fn count(&self, operation: &str) -> u64 {
+        self.state.counts.lock().unwrap().get(operation).copied().unwrap_or_default()
+    }
+
+    /// All requests so far.
+    pub fn total(&self) -> u64 {
+        self.state.counts.lock().unwrap().values().sum()
+    }
+
+    /// All bytes answered so far.
+    pub fn bytes(&self) -> u64 {
+        self.state.bytes.load(Ordering::Relaxed)
+    }
+}
+
+async fn pass(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, body: Bytes) -> Response {
+    let operation = headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap().to_owned();
+    let number = {
+        let mut counts = proxy.counts.lock().unwrap();
+        let count = counts.entry(operation.clone()).or_default();
+        *count += 1;
+        *count
+    };
+    match (proxy.plan)(&operation, number) {
+        Fault::None => forward(&proxy, &headers, body, |_| ()).await,
+        Fault::Throttle => error(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
+        Fault::InternalError => error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
+        Fault::Refuse(kind) => error(StatusCode::BAD_REQUEST, kind),
+        Fault::Delay(time) => {
+            tokio::time::sleep(time).await;
+            forward(&proxy, &headers, body, |_| ()).await
+        }
+        Fault::Garbage => "<html>502 somewhere in between</html>".into_response(),
+        Fault::ProcessAtMost(count) => process_at_most(&proxy, &headers, &body, count).await,
+        Fault::Reverse => {
+            forward(&proxy, &headers, body, |answer| {
+                for items in
+                    answer["Responses"].as_object_mut().into_iter().flat_map(|tables| tables.values_mut())
+                {
+                    items.as_array_mut().unwrap().reverse();
+                }
+            })
+            .await
+        }
+    }
+}
+
+async fn forward(
+    proxy: &Proxy,
+    headers: &HeaderMap,
+    body: Bytes,
+    change: impl FnOnce(&mut Value),
+) -> Response {
+    let mut request = Request::post(&proxy.target);
+    for name in ["x-amz-target", "x-amz-date", "authorization", "content-type"] {
+        request = request.header(name, headers[name].clone());
+    }
+    let answer = proxy.http.request(request.body(Body::from(body)).unwrap()).await.unwrap();
+    let status = answer.status();
+    let answered = axum::body::to_bytes(Body::new(answer.into_body()), usize::MAX).await.unwrap();
+    let mut json: Value = serde_json::from_slice(&answered).unwrap();
+    change(&mut json);
+    let text = json.to_string();
+    proxy.bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
+    Response::builder()
+        .status(status)
+        .header("content-type", "application/x-amz-json-1.0")
+        .body(Body::from(text))
+        .unwrap()
+}
+
+/// Cuts a batch, and puts what was cut off where DynamoDB names what it did not process.
+async fn process_at_most(proxy: &Proxy, headers: &HeaderMap, body: &Bytes, count: usize) -> Response {
+    let mut request: Value = serde_json::from_slice(body).unwrap();
+    let is_read = headers["x-amz-target"].to_str().unwrap().ends_with("BatchGetItem");
+    let mut unprocessed = json!({});
+    for (table, batch) in request["RequestItems"].as_object_mut().unwrap() {
+        let entries = if is_read { &mut batch["Keys"] } else { &mut *batch };
+        let entries = entries.as_array_mut().unwrap();
+        let rest = entries.split_off(entries.len().min(count));
+        if rest.is_empty() {
+            continue;
+        }
+        unprocessed[table] = if is_read {
+            let mut left = batch.clone();
+            left["Keys"] = Value::Array(rest);
+            left
+        } else {
+            Value::Array(rest)
+        };
+    }
+    let name = if is_read { "UnprocessedKeys" } else { "UnprocessedItems" };
+    forward(proxy, headers, request.to_string().into(), |answer| answer[name] = unprocessed).await
+}
+
+fn error(status: StatusCode, kind: &str) -> Response {
+    let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{kind}"), "message": "made up" });
+    Response::builder()
+        .status(status)
+        .header("content-type", "application/x-amz-json-1.0")
+        .body(Body::from(body.to_string()))
+        .unwrap()
+}

@@ -1,0 +1,290 @@
+//! What the tests stand on: tables of their own in a real DynamoDB, and the real binaries under a Lambda Runtime API.
+//!
+//! The DynamoDB is the embedded one, or the one that `AWS_ENDPOINT_URL_DYNAMODB` names.
+#![expect(dead_code, reason = "each test file uses a part of it")]
+
+pub mod faulty;
+pub mod runtime_api;
+
+use std::collections::HashMap;
+use std::io::{Read as _, Write as _};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_dynamodb::Client;
+use delivery_center::embedded::{EmbeddedDynamoDb, client};
+use delivery_center::event::Event;
+use delivery_center::import::{ImportError, Progress, Source, Summary, import};
+use delivery_center::invocation::{self, Endpoint, Invocation};
+use delivery_center::store::{Mode, Store, TableNames};
+use delivery_center::tables::definitions;
+use serde_json::{Value, json};
+
+/// Two tables of a test's own, with everything that asks them.
+pub struct Tables {
+    embedded: Option<EmbeddedDynamoDb>,
+    pub names: TableNames,
+    pub endpoint_url: String,
+    pub client: Client,
+    pub store: Store,
+}
+
+impl Tables {
+    /// New, empty tables.
+    pub async fn empty() -> Self {
+        let tables = Self::missing();
+        for table in definitions(&tables.names).unwrap() {
+            table.create(&tables.client).await.unwrap();
+        }
+        tables
+    }
+
+    /// Names of tables that nobody created.
+    pub fn missing() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let suffix = format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let names =
+            TableNames { releases: format!("releases-{suffix}"), artifacts: format!("artifacts-{suffix}") };
+        let named = std::env::var("AWS_ENDPOINT_URL_DYNAMODB").ok().filter(|url| !url.is_empty());
+        let embedded = match named {
+            Some(_) => None,
+            None => Some(EmbeddedDynamoDb::start("127.0.0.1:0".parse().unwrap(), None).unwrap()),
+        };
+        let endpoint_url =
+            named.unwrap_or_else(|| embedded.as_ref().map(EmbeddedDynamoDb::endpoint_url).unwrap());
+        Self::at(endpoint_url, names, embedded)
+    }
+
+    /// The same tables, asked through another endpoint.
+    pub fn through(&self, endpoint_url: &str) -> Self {
+        Self::at(endpoint_url.to_owned(), self.names.clone(), None)
+    }
+
+    fn at(endpoint_url: String, names: TableNames, embedded: Option<EmbeddedDynamoDb>) -> Self {
+        let client = client(&endpoint_url);
+        let store = Store::new(client.clone(), names.clone());
+        Self { embedded, names, endpoint_url, client, store }
+    }
+
+    /// Tables with the samples.
+    pub async fn with_samples() -> Self {
+        let tables = Self::empty().await;
+        let summary = tables.import(SAMPLES).await;
+        assert_eq!((summary.refused, summary.deleted), (0, 1), "{summary}");
+        tables
+    }
+
+    /// Imports a text and expects that nothing goes wrong with the tables.
+    pub async fn import(&self, text: &str) -> Summary {
+        self.try_import(text, Mode::Write).await.0.unwrap()
+    }
+
+    /// Imports a text and returns the refusals too.
+    pub async fn try_import(&self, text: &str, mode: Mode) -> (Result<Summary, ImportError>, Vec<String>) {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let refusals = Arc::new(Refusals::default());
+        let source = Source { name: "input".to_owned(), path: file.path().to_owned() };
+        let summary =
+            import(&self.store, vec![source], mode, Arc::clone(&refusals) as Arc<dyn Progress>).await;
+        let refusals = std::mem::take(&mut *refusals.0.lock().unwrap());
+        (summary, refusals)
+    }
+
+    /// Answers an event as the function would, in this process.
+    pub async fn invoke(&self, endpoint: Endpoint, event: &Value) -> Answer {
+        let event = Event::from_json(event.to_string().as_bytes());
+        let json = invocation::answer(endpoint, &self.store, event, &Invocation::default()).await;
+        Answer::from_lambda_json(&json)
+    }
+
+    /// Answers `GET <endpoint>?<query>`.
+    pub async fn get(&self, endpoint: Endpoint, query: &str) -> Answer {
+        self.invoke(endpoint, &get_event(endpoint, query, &[])).await
+    }
+
+    /// Answers `GET <endpoint>?<query>` with request headers.
+    pub async fn get_with(&self, endpoint: Endpoint, query: &str, headers: &[(&str, &str)]) -> Answer {
+        self.invoke(endpoint, &get_event(endpoint, query, headers)).await
+    }
+
+    /// Every item of a table, as sorted debug texts: two tables are equal where these are.
+    pub async fn dump(&self, table: &str) -> Vec<String> {
+        let mut pages = self.client.scan().table_name(table).into_paginator().items().send();
+        let mut items = Vec::new();
+        while let Some(item) = pages.next().await {
+            let mut attributes: Vec<_> =
+                item.unwrap().into_iter().map(|entry| format!("{entry:?}")).collect();
+            attributes.sort();
+            items.push(attributes.join(" "));
+        }
+        items.sort();
+        items
+    }
+
+    /// The environment in which a binary asks these tables.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("RELEASES_TABLE", self.names.releases.clone()),
+            ("ARTIFACTS_TABLE", self.names.artifacts.clone()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.endpoint_url.clone()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "local".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+        ]
+    }
+}
+
+/// Everything that `serve` loads, one record a line.
+pub const SAMPLES: &str = concat!(
+    include_str!("../../samples/reference-release.json"),
+    include_str!("../../samples/reference-artifact.json"),
+    include_str!("../../samples/releases.jsonl"),
+    include_str!("../../samples/artifacts.jsonl"),
+);
+
+#[derive(Default)]
+struct Refusals(Mutex<Vec<String>>);
+
+impl Progress for Refusals {
+    fn refused(&self, place: &str, reason: &str) {
+        self.0.lock().unwrap().push(format!("{place}: {reason}"));
+    }
+
+    fn done(&self, _records: u64) {}
+}
+
+/// An HTTP API's event.
+pub fn get_event(endpoint: Endpoint, query: &str, headers: &[(&str, &str)]) -> Value {
+    let headers: HashMap<_, _> = headers.iter().copied().collect();
+    json!({
+        "version": "2.0",
+        "rawPath": endpoint.path(),
+        "rawQueryString": query,
+        "headers": headers,
+        "requestContext": { "stage": "$default", "http": { "method": "GET" } },
+    })
+}
+
+/// A Lambda response, as the caller gets it from API Gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HashMap<String, String>,
+    /// Decoded from base64 and gzip.
+    pub body: String,
+    /// The length of the Lambda response JSON.
+    pub json_length: usize,
+}
+
+impl Answer {
+    pub fn from_lambda_json(json: &str) -> Self {
+        let response: Value = serde_json::from_str(json).unwrap();
+        let headers =
+            ["headers", "multiValueHeaders"].into_iter().filter_map(|name| response[name].as_object());
+        let headers: HashMap<_, _> = headers
+            .flatten()
+            .map(|(name, value)| {
+                let text = value.as_str().or_else(|| value[0].as_str()).unwrap();
+                (name.clone(), text.to_owned())
+            })
+            .collect();
+        let body = response["body"].as_str().unwrap();
+        let bytes = match response["isBase64Encoded"].as_bool().unwrap() {
+            true => base64_simd::STANDARD.decode_to_vec(body).unwrap(),
+            false => body.as_bytes().to_vec(),
+        };
+        let body = match headers.get("Content-Encoding").map(String::as_str) {
+            Some("gzip") => gunzip(&bytes),
+            Some(other) => panic!("Content-Encoding {other}"),
+            None => String::from_utf8(bytes).unwrap(),
+        };
+        let status = u16::try_from(response["statusCode"].as_u64().unwrap()).unwrap();
+        Self { status, headers, body, json_length: json.len() }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    /// The ids of the releases in the answer.
+    pub fn release_ids(&self) -> Vec<String> {
+        assert_eq!(self.status, 200, "{}", self.body);
+        let releases = self.json();
+        let id = |release: &Value| release["versionInfo"]["id"].as_str().unwrap().to_owned();
+        releases.as_array().unwrap().iter().map(id).collect()
+    }
+
+    /// An error's description.
+    pub fn description(&self) -> String {
+        self.json()["description"].as_str().unwrap().to_owned()
+    }
+
+    /// The query that `Link: rel="next"` refers to.
+    pub fn next_query(&self) -> Option<String> {
+        let link = self.header("Link")?;
+        Some(
+            link.strip_prefix("<?").and_then(|rest| rest.strip_suffix(">; rel=\"next\"")).unwrap().to_owned(),
+        )
+    }
+}
+
+/// Inflates one gzip member and nothing behind it.
+pub fn gunzip(gzip: &[u8]) -> String {
+    let mut text = String::new();
+    let mut decoder = flate2::bufread::GzDecoder::new(gzip);
+    decoder.read_to_string(&mut text).unwrap();
+    let mut behind = Vec::new();
+    decoder.into_inner().read_to_end(&mut behind).unwrap();
+    assert!(behind.is_empty(), "bytes behind the gzip member");
+    text
+}
+
+/// A release in the reference page's JSON; tests change what matters to them.
+pub fn release(id: &str, created_at: u64) -> Value {
+    json!({
+        "versionInfo": {
+            "id": id, "version": format!("v-{id}"), "productName": "p", "workflowName": "w", "taskId": 1,
+            "desc": "", "labels": [], "productEnvInfo": null, "createdBy": "admin",
+            "created_at": created_at, "deleted_at": 0,
+        },
+        "buildInfo": [],
+        "deployInfo": [deploy(id, "s")],
+        "testInfo": [], "distributeInfo": [], "securityStatsInfo": [],
+    })
+}
+
+/// A deploy of a release.
+pub fn deploy(release_id: &str, service: &str) -> Value {
+    json!({
+        "id": format!("{release_id}-{service}"), "releaseId": release_id, "serviceName": service,
+        "containerName": "", "image": format!("registry.example.com/{service}:1"), "registry_id": "r",
+        "yamlContents": [], "envs": [], "orderedServices": [], "start_time": 1, "end_time": 2,
+        "created_at": 3, "deleted_at": 0,
+    })
+}
+
+/// An artifact in the reference page's JSON.
+pub fn artifact(id: &str, image: &str, digest: &str, created_time: u64) -> Value {
+    json!({
+        "id": id, "name": "n", "type": "image", "source": "workflow", "image": image, "image_tag": "t",
+        "image_digest": digest, "created_by": "ci", "created_time": created_time, "activities": [],
+    })
+}
+
+/// Text that deflate cannot shorten.
+pub fn incompressible(bytes: usize, seed: u64) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-";
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut letter = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(LETTERS[(state >> 20) as usize % 64])
+    };
+    (0..bytes).map(|_| letter()).collect()
+}
