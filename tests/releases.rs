@@ -1,1 +1,447 @@
-fn main() {}
+//! The list of releases: filters, order, pages, cursors, sizes, and what is fetched for them.
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use delivery_center::invocation::Endpoint::ListReleases;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use serde_json::{Value, json};
+
+use support::faulty::{Fault, FaultyProxy};
+use support::{Tables, deploy, incompressible, release};
+
+const MAX_RESPONSE_BYTES: usize = 6_291_556;
+
+fn lines(records: &[Value]) -> String {
+    records.iter().map(|record| format!("{record}\n")).collect()
+}
+
+/// Follows `next` until it is gone and returns all ids in order.
+async fn walk(tables: &Tables, query: &str, headers: &[(&str, &str)]) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut next = Some(query.to_owned());
+    while let Some(query) = next {
+        let answer = tables.get_with(ListReleases, &query, headers).await;
+        ids.extend(answer.release_ids());
+        next = answer.next_query();
+    }
+    ids
+}
+
+/// A release's fields that filters look at.
+#[derive(Debug, Clone)]
+struct Shape {
+    project: &'static str,
+    workflow: &'static str,
+    task_id: u64,
+    services: Vec<(&'static str, bool)>,
+    created_at: u64,
+    deleted: bool,
+}
+
+fn shapes() -> impl Strategy<Value = Vec<Shape>> {
+    let services = prop::collection::vec(
+        (prop::sample::select(vec!["a", "b", "a/b", "ü&%="]), prop::bool::weighted(0.2)),
+        0..4,
+    );
+    let shape = (
+        prop::sample::select(vec!["p", "q", "p&q", ""]),
+        prop::sample::select(vec!["w", "x", "w%26"]),
+        0_u64..3,
+        services,
+        1_600_000_000_u64..1_600_000_020,
+        prop::bool::weighted(0.1),
+    );
+    let shape = shape.prop_map(|(project, workflow, task_id, services, created_at, deleted)| Shape {
+        project,
+        workflow,
+        task_id,
+        services,
+        created_at,
+        deleted,
+    });
+    prop::collection::vec(shape, 150)
+}
+
+fn record(number: usize, shape: &Shape) -> Value {
+    let id = format!("{number:024x}");
+    let mut record = release(&id, shape.created_at);
+    record["versionInfo"]["productName"] = json!(shape.project);
+    record["versionInfo"]["workflowName"] = json!(shape.workflow);
+    record["versionInfo"]["taskId"] = json!(shape.task_id);
+    record["versionInfo"]["deleted_at"] = json!(u8::from(shape.deleted));
+    let deploys = shape.services.iter().map(|(service, is_deleted)| {
+        let mut deploy = deploy(&id, service);
+        deploy["deleted_at"] = json!(u8::from(*is_deleted));
+        deploy
+    });
+    record["deployInfo"] = deploys.collect();
+    record
+}
+
+#[tokio::test]
+async fn filters_find_what_a_search_through_everything_finds() {
+    let shapes = shapes().new_tree(&mut TestRunner::deterministic()).unwrap().current();
+    let records: Vec<_> = shapes.iter().enumerate().map(|(number, shape)| record(number, shape)).collect();
+    let tables = Tables::empty().await;
+    tables.import(&lines(&records)).await;
+    let mut newest_first: Vec<_> = shapes.iter().enumerate().filter(|(_, shape)| !shape.deleted).collect();
+    newest_first.sort_by_key(|(number, shape)| std::cmp::Reverse((shape.created_at, *number)));
+    let options = |values: &[&'static str]| {
+        std::iter::once(None).chain(values.iter().copied().map(Some)).collect::<Vec<_>>()
+    };
+    let mut matched = 0;
+    for project in options(&["p", "q", "p&q", "none"]) {
+        for workflow in options(&["w", "w%26"]) {
+            for task_id in [None, Some(1), Some(2), Some(9)] {
+                for service in options(&["a", "a/b", "ü&%=", "c"]) {
+                    let is_match = |shape: &Shape| {
+                        project.is_none_or(|project| shape.project == project)
+                            && workflow.is_none_or(|workflow| shape.workflow == workflow)
+                            && task_id.is_none_or(|task_id| shape.task_id == task_id)
+                            && service.is_none_or(|service| shape.services.contains(&(service, false)))
+                    };
+                    let wanted: Vec<_> = newest_first
+                        .iter()
+                        .filter(|(_, shape)| is_match(shape))
+                        .map(|(number, _)| format!("{number:024x}"))
+                        .collect();
+                    let task_id = task_id.map(|task_id| task_id.to_string());
+                    let query = [
+                        ("projectName", project),
+                        ("workflowName", workflow),
+                        ("taskId", task_id.as_deref()),
+                        ("serviceName", service),
+                    ]
+                    .iter()
+                    .filter_map(|(name, value)| Some(format!("{name}={}", encode((*value)?))))
+                    .collect::<Vec<_>>()
+                    .join("&");
+                    matched += wanted.len();
+                    assert_eq!(tables.get(ListReleases, &query).await.release_ids(), wanted, "{query}");
+                }
+            }
+        }
+    }
+    assert!(matched > 1000, "the data match too little to prove anything: {matched}");
+}
+
+fn encode(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+#[tokio::test]
+async fn a_walk_visits_each_release_once_while_others_are_added() {
+    let tables = Tables::empty().await;
+    let large = |number: u64| {
+        let mut record = release(&format!("{number:024x}"), 1_600_000_000 + number / 3);
+        record["versionInfo"]["desc"] = json!(incompressible(900_000, number));
+        record
+    };
+    let records: Vec<_> = (0..20).map(large).collect();
+    tables.import(&lines(&records)).await;
+    let expected: Vec<_> = (0..20).rev().map(|number| format!("{number:024x}")).collect();
+    for headers in [&[("accept-encoding", "gzip")][..], &[]] {
+        let mut ids = Vec::new();
+        let mut next = Some("projectName=p&x=y".to_owned());
+        let mut answers = 0;
+        while let Some(query) = next {
+            let answer = tables.get_with(ListReleases, &query, headers).await;
+            ids.extend(answer.release_ids());
+            next = answer.next_query();
+            answers += 1;
+            assert!(answer.json_length <= MAX_RESPONSE_BYTES);
+            if let Some(next) = &next {
+                assert!(
+                    answer.json_length >= MAX_RESPONSE_BYTES * 9 / 10 - 1_300_000,
+                    "{}",
+                    answer.json_length
+                );
+                assert!(next.starts_with("projectName=p&x=y&after="), "{next}");
+            }
+            // Newer ones are added, and one that was not visited yet goes.
+            tables.import(&lines(&[large(100 + answers)])).await;
+        }
+        let added = |id: &String| u64::from_str_radix(id, 16).unwrap() >= 100;
+        assert!(ids.iter().all(|id| !added(id)), "the newest end is not walked into");
+        assert_eq!(ids, expected);
+        assert!(answers > 2, "the walk is more than one answer");
+        let mut added: Vec<_> = (101..=100 + answers).map(large).collect();
+        for record in &mut added {
+            record["versionInfo"]["deleted_at"] = json!(1);
+        }
+        tables.import(&lines(&added)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_with_more_to_come_is_full_to_nine_tenths() {
+    let tables = Tables::empty().await;
+    let record = |number: u64| {
+        let mut record = release(&format!("{number:024x}"), 1_600_000_000 + number);
+        record["versionInfo"]["desc"] =
+            json!(incompressible(100_000 + usize::try_from(number).unwrap() * 977, number));
+        record
+    };
+    tables.import(&lines(&(0..70).map(record).collect::<Vec<_>>())).await;
+    for headers in [&[("accept-encoding", "gzip")][..], &[]] {
+        let answer = tables.get_with(ListReleases, "", headers).await;
+        assert!(answer.next_query().is_some());
+        assert!(answer.json_length <= MAX_RESPONSE_BYTES, "{}", answer.json_length);
+        assert!(answer.json_length >= MAX_RESPONSE_BYTES * 9 / 10, "{}", answer.json_length);
+        assert_eq!(walk(&tables, "", headers).await.len(), 70);
+    }
+}
+
+#[tokio::test]
+async fn the_last_release_that_fits_to_the_byte_is_answered() {
+    let record = |padding: usize| {
+        let mut record = release("r", 1);
+        record["versionInfo"]["desc"] = json!("x".repeat(padding));
+        record
+    };
+    let tables = Tables::empty().await;
+    tables.import(&record(0).to_string()).await;
+    let room = MAX_RESPONSE_BYTES - tables.get(ListReleases, "").await.json_length;
+    tables.import(&record(room).to_string()).await;
+    let full = tables.get(ListReleases, "").await;
+    assert_eq!((full.status, full.json_length), (200, MAX_RESPONSE_BYTES));
+    tables.import(&record(room + 1).to_string()).await;
+    let too_large = tables.get(ListReleases, "").await;
+    assert_eq!(too_large.status, 400);
+    assert!(too_large.description().contains("release \"r\""), "{}", too_large.description());
+    for (query, headers) in
+        [("verbosity=detailed", &[("accept-encoding", "gzip")][..]), ("after=000000000001%23r", &[])]
+    {
+        assert_eq!(tables.get_with(ListReleases, query, headers).await.status, 200, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_release_that_cannot_fit_names_what_to_do_and_doing_it_helps() {
+    let tables = Tables::empty().await;
+    let mut huge = release("b0", 20);
+    huge["deployInfo"][0]["yamlContents"] = json!([incompressible(7_000_000, 1)]);
+    tables.import(&lines(&[release("a0", 30), huge, release("c0", 10)])).await;
+    let gzip = [("accept-encoding", "gzip")];
+    let first = tables.get_with(ListReleases, "", &gzip).await;
+    assert_eq!(first.release_ids(), ["a0"], "the newest that fit");
+    let stuck = tables.get_with(ListReleases, &first.next_query().unwrap(), &gzip).await;
+    assert_eq!(stuck.status, 400);
+    let description = stuck.description();
+    assert!(
+        description.contains("release \"b0\"") && description.contains("verbosity=brief"),
+        "{description}"
+    );
+    let after = description.split("after=").nth(1).unwrap();
+    let passed = tables.get_with(ListReleases, &format!("after={}", encode(after)), &gzip).await;
+    assert_eq!(passed.release_ids(), ["c0"]);
+    assert_eq!(tables.get(ListReleases, "verbosity=brief").await.release_ids(), ["a0", "b0", "c0"]);
+    assert_eq!(tables.get(ListReleases, "page=2&per_page=1").await.status, 400);
+    assert_eq!(tables.get(ListReleases, "page=3&per_page=1").await.release_ids(), ["c0"]);
+}
+
+#[tokio::test]
+async fn a_page_that_cannot_fit_names_one_that_does() {
+    let tables = Tables::empty().await;
+    let record = |number: u64| {
+        let mut record = release(&format!("{number:02}"), number);
+        record["versionInfo"]["desc"] = json!(incompressible(1_500_000, number));
+        record
+    };
+    tables.import(&lines(&(10..30).map(record).collect::<Vec<_>>())).await;
+    for (page, per_page) in [(1, 20), (2, 7), (3, 5)] {
+        let answer = tables.get(ListReleases, &format!("page={page}&per_page={per_page}")).await;
+        assert_eq!(answer.status, 400);
+        let description = answer.description();
+        let number = |name: &str| {
+            let digits = description.rsplit(name).next().unwrap();
+            digits.split(|digit: char| !digit.is_ascii_digit()).next().unwrap().parse::<u64>().unwrap()
+        };
+        let (fitting_page, fitting) = (number("(page="), number("per_page="));
+        let helped = tables.get(ListReleases, &format!("page={fitting_page}&per_page={fitting}")).await;
+        let first = 29 - (page - 1) * per_page;
+        assert_eq!(helped.release_ids()[0], first.to_string(), "{description}");
+    }
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_and_deep_ones_are_found() {
+    let tables = Tables::empty().await;
+    let records: Vec<_> = (0..1234_u64).map(|number| release(&format!("{number:05}"), number / 2)).collect();
+    tables.import(&lines(&records)).await;
+    let expected: Vec<_> = (0..1234).rev().map(|number| format!("{number:05}")).collect();
+    for (page, per_page) in [(1, 20), (2, 20), (62, 20), (13, 100), (3, 600), (1, 1234), (1, 5000)] {
+        let answer =
+            tables.get(ListReleases, &format!("page={page}&per_page={per_page}&verbosity=brief")).await;
+        let start = ((page - 1) * per_page).min(1234);
+        let end = (start + per_page).min(1234);
+        assert_eq!(answer.release_ids(), expected[start..end], "page {page} of {per_page}");
+        assert_eq!(answer.next_query().is_some(), end < 1234, "page {page} of {per_page}");
+    }
+    for beyond in ["page=63&per_page=20", "page=9223372036854775807&per_page=9223372036854775807"] {
+        let answer = tables.get(ListReleases, beyond).await;
+        assert_eq!((answer.body.as_str(), answer.next_query()), ("[]", None), "{beyond}");
+    }
+    assert_eq!(walk(&tables, "per_page=100&verbosity=brief", &[]).await, expected);
+    assert_eq!(tables.get(ListReleases, "page=-3&per_page=-1").await.release_ids().len(), 20);
+}
+
+#[tokio::test]
+async fn a_brief_list_is_version_info_alone_and_reads_no_more() {
+    let tables = Tables::empty().await;
+    let mut record = release("r", 1);
+    record["deployInfo"][0]["yamlContents"] = json!([incompressible(300_000, 5)]);
+    tables.import(&record.to_string()).await;
+    let proxy = FaultyProxy::start(&tables.endpoint_url, |_, _| Fault::None).await;
+    let answer = tables.through(&proxy.endpoint_url).get(ListReleases, "verbosity=brief&serviceName=s").await;
+    let brief: Value = json!([{ "versionInfo": record["versionInfo"] }]);
+    assert_eq!(answer.json(), brief);
+    assert!(proxy.bytes() < 5_000, "{} bytes were fetched", proxy.bytes());
+}
+
+#[tokio::test]
+async fn releases_larger_than_an_item_are_answered_whole() {
+    let tables = Tables::empty().await;
+    let mut rest = release("rest", 1);
+    rest["deployInfo"][0]["yamlContents"] = json!([incompressible(1_300_000, 5)]);
+    let mut brief = release("brief", 2);
+    brief["versionInfo"]["desc"] = json!(incompressible(900_000, 6));
+    brief["deployInfo"][0]["yamlContents"] = json!([incompressible(700_000, 7)]);
+    tables.import(&lines(&[rest.clone(), brief.clone()])).await;
+    for headers in [&[("accept-encoding", "gzip")][..], &[]] {
+        let answer = tables.get_with(ListReleases, "", headers).await;
+        assert_eq!(answer.json(), json!([brief, rest]));
+        let answer = tables.get_with(ListReleases, "verbosity=brief", headers).await;
+        let expected =
+            json!([{ "versionInfo": brief["versionInfo"] }, { "versionInfo": rest["versionInfo"] }]);
+        assert_eq!(answer.json(), expected);
+    }
+    tables.import(&lines(&[release("rest", 1), release("brief", 2)])).await;
+    let items = tables.dump(&tables.names.releases).await;
+    assert!(!items.iter().any(|item| item.contains("part#")), "parts that no longer hold are gone");
+}
+
+#[tokio::test]
+async fn a_poll_that_finds_nothing_new_reads_the_index_alone() {
+    let tables = Tables::empty().await;
+    tables.import(&lines(&[release("a", 1), release("b", 2)])).await;
+    let etag = tables.get(ListReleases, "").await.header("ETag").unwrap().to_owned();
+    let proxy = FaultyProxy::start(&tables.endpoint_url, |_, _| Fault::None).await;
+    let proxied = tables.through(&proxy.endpoint_url);
+    for tags in [etag.clone(), format!("\"other\", {etag}"), etag.trim_start_matches("W/").to_owned()] {
+        let poll = proxied.get_with(ListReleases, "", &[("if-none-match", &tags)]).await;
+        assert_eq!((poll.status, poll.body.as_str()), (304, ""), "{tags}");
+        assert_eq!(poll.header("ETag"), Some(etag.as_str()));
+        assert_eq!(poll.header("Vary"), Some("Accept-Encoding"));
+    }
+    assert_eq!((proxy.count("Query"), proxy.total()), (3, 3));
+    let brief = proxied.get_with(ListReleases, "verbosity=brief", &[("if-none-match", &etag)]).await;
+    assert_eq!(brief.status, 200, "a brief list is another answer");
+    let mut changed = release("a", 1);
+    changed["versionInfo"]["desc"] = json!("changed");
+    tables.import(&changed.to_string()).await;
+    assert_eq!(tables.get_with(ListReleases, "", &[("if-none-match", &etag)]).await.status, 200);
+}
+
+#[tokio::test]
+async fn answers_keep_their_order_whatever_the_order_of_the_items() {
+    let tables = Tables::empty().await;
+    let records: Vec<_> = (0..30_u64).map(|number| release(&format!("{number:02}"), number)).collect();
+    tables.import(&lines(&records)).await;
+    let proxy = FaultyProxy::start(&tables.endpoint_url, |operation, number| match (operation, number) {
+        ("BatchGetItem", 1..4) => Fault::ProcessAtMost(7),
+        ("BatchGetItem", _) => Fault::Reverse,
+        _ => Fault::None,
+    })
+    .await;
+    let ids = tables.through(&proxy.endpoint_url).get(ListReleases, "").await.release_ids();
+    assert_eq!(ids, (0..30).rev().map(|number| format!("{number:02}")).collect::<Vec<_>>());
+    assert_eq!(proxy.count("BatchGetItem"), 4, "keys that were left unprocessed are asked for again");
+}
+
+#[tokio::test]
+async fn queries_of_several_pages_are_read_to_their_end() {
+    let tables = Tables::empty().await;
+    // A long project name makes entries so large that 1 MB of the index holds few of them.
+    let project = "p".repeat(1_900);
+    let records: Vec<_> = (0..700_u64)
+        .map(|number| {
+            let mut record = release(&format!("{number:04}"), number);
+            record["versionInfo"]["productName"] = json!(project);
+            record["versionInfo"]["workflowName"] = json!("");
+            record["deployInfo"] = json!([]);
+            record
+        })
+        .collect();
+    tables.import(&lines(&records)).await;
+    let proxy = FaultyProxy::start(&tables.endpoint_url, |_, _| Fault::None).await;
+    let proxied = tables.through(&proxy.endpoint_url);
+    let ids =
+        proxied.get(ListReleases, &format!("projectName={project}&verbosity=brief")).await.release_ids();
+    assert_eq!(ids.len(), 700);
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 700);
+    assert!(proxy.count("Query") > 1, "the index was read in several pages");
+}
+
+#[tokio::test]
+async fn a_release_that_the_index_still_lists_but_is_gone_is_left_out() {
+    let tables = Tables::empty().await;
+    tables.import(&lines(&[release("a", 1), release("b", 2)])).await;
+    let key = |name: &str, value: &str| {
+        (name.to_owned(), aws_sdk_dynamodb::types::AttributeValue::S(value.to_owned()))
+    };
+    let (hash_name, hash) = key("release_id", "b");
+    let (range_name, range) = key("entry", "release");
+    tables
+        .client
+        .delete_item()
+        .table_name(&tables.names.releases)
+        .key(hash_name, hash)
+        .key(range_name, range)
+        .send()
+        .await
+        .unwrap();
+    for headers in [&[("accept-encoding", "gzip")][..], &[]] {
+        assert_eq!(tables.get_with(ListReleases, "", headers).await.release_ids(), ["a"]);
+    }
+    let brief = tables.get(ListReleases, "verbosity=brief").await;
+    assert_eq!(brief.release_ids(), ["a"]);
+}
+
+#[tokio::test]
+async fn a_release_that_was_replaced_behind_the_index_is_answered_as_it_is_now() {
+    let tables = Tables::empty().await;
+    tables.import(&release("a", 1).to_string()).await;
+    let before = tables.client.scan().table_name(&tables.names.releases).send().await.unwrap();
+    let mut changed = release("a", 1);
+    changed["versionInfo"]["desc"] = json!("now");
+    tables.import(&changed.to_string()).await;
+    // The index entries of before, as a lagging index still has them.
+    for item in before.items.unwrap() {
+        if item["entry"].as_s().unwrap().starts_with("facet#") {
+            tables
+                .client
+                .put_item()
+                .table_name(&tables.names.releases)
+                .set_item(Some(item))
+                .send()
+                .await
+                .unwrap();
+        }
+    }
+    let answer = tables.get(ListReleases, "").await;
+    assert_eq!(answer.json()[0]["versionInfo"]["desc"], "now");
+}
+
+#[tokio::test]
+async fn fields_of_later_versions_and_empty_lists_are_kept() {
+    let tables = Tables::empty().await;
+    let record = r#"{"versionInfo":{"progress":{"x":1e2},"id":"r","type":"helm","created_at":5,"taskId":18446744073709551615,"labels":null,"productEnvInfo":{"vars":null,"services":[[{"containers":null}]]}},"deployInfo":[{"envs":null,"serviceName":"s/c","containerName":"c","new":12345678901234567890123}],"later":[1.50]}"#;
+    tables.import(record).await;
+    let expected = r#"[{"versionInfo":{"id":"r","taskId":18446744073709551615,"labels":[],"productEnvInfo":{"auth":[],"services":[[{"containers":[]}]],"vars":[],"roleIds":[]},"created_at":5,"progress":{"x":1e2},"type":"helm"},"buildInfo":[],"deployInfo":[{"serviceName":"s/c","containerName":"c","yamlContents":[],"envs":[],"orderedServices":[],"new":12345678901234567890123}],"testInfo":[],"distributeInfo":[],"securityStatsInfo":[],"later":[1.50]}]"#;
+    assert_eq!(tables.get(ListReleases, "serviceName=s").await.body, expected);
+}

@@ -1,7 +1,7 @@
 //! What the tests stand on: tables of their own in a real DynamoDB, and the real binaries under a Lambda Runtime API.
 //!
 //! The DynamoDB is the embedded one, or the one that `AWS_ENDPOINT_URL_DYNAMODB` names.
-#![expect(dead_code, reason = "each test file uses a part of it")]
+#![expect(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 pub mod faulty;
 pub mod runtime_api;
