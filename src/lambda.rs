@@ -26,6 +26,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// All attempts at one call: well inside the function's 15 seconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 
+/// For the connection that is opened during init, of which a caller may be waiting for the end.
+const INIT_TIMEOUT: Duration = Duration::from_millis(1500);
+
 /// What the process needs and does not find.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -50,9 +53,15 @@ pub async fn run(endpoint: Endpoint) -> Result<(), lambda_runtime::Error> {
     start_logging();
     let store = Store::new(client()?, TableNames::from_environment());
     // Lambda gives the init phase a full core: what opens here is not waited for by the first caller.
-    if let Err(error) = store.connect(endpoint).await {
-        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        tracing::warn!(%error, cause, "DynamoDB could not be reached during init");
+    match tokio::time::timeout(INIT_TIMEOUT, store.connect(endpoint)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(%error, cause, "DynamoDB did not answer during init");
+        }
+        Err(_) => tracing::warn!(
+            "DynamoDB took too long during init; the first request will open its own connection"
+        ),
     }
     let store = &store;
     let handler = service_fn(|event: LambdaEvent<Event>| async move {

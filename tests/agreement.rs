@@ -1,1 +1,106 @@
-fn main() {}
+//! One name per endpoint, everywhere: template, binaries, routes, modules, events and tests agree.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use delivery_center::invocation::Endpoint;
+use serde_yaml_ng::Value;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn names(folder: &Path, wanted: impl Fn(&Path) -> bool) -> BTreeSet<String> {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| wanted(path))
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect()
+}
+
+/// `list-releases` as `ListReleases`.
+fn pascal(name: &str) -> String {
+    let word = |word: &str| word[..1].to_uppercase() + &word[1..];
+    name.split('-').map(word).collect()
+}
+
+/// A value without its CloudFormation tag.
+fn plain(value: &Value) -> &Value {
+    match value {
+        Value::Tagged(tagged) => plain(&tagged.value),
+        value => value,
+    }
+}
+
+fn text(value: &Value) -> String {
+    match plain(value) {
+        Value::String(text) => text.clone(),
+        Value::Sequence(parts) => parts.iter().map(text).collect::<Vec<_>>().join(" "),
+        other => panic!("no text: {other:?}"),
+    }
+}
+
+#[test]
+fn every_endpoint_has_its_row() {
+    let template: Value =
+        serde_yaml_ng::from_str(&std::fs::read_to_string(root().join("template.yaml")).unwrap()).unwrap();
+    let resources = template["Resources"].as_mapping().unwrap();
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let of_type = |kind: &str| {
+        let is_kind = |resource: &Value| resource["Type"].as_str() == Some(kind);
+        resources
+            .iter()
+            .filter(|(_, resource)| is_kind(resource))
+            .map(|(name, _)| name.as_str().unwrap().to_owned())
+            .collect::<BTreeSet<_>>()
+    };
+    let all = |suffix: &str| {
+        Endpoint::ALL.iter().map(|endpoint| pascal(endpoint.name()) + suffix).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(of_type("AWS::Serverless::Function"), all("Function"));
+    assert_eq!(of_type("AWS::ApiGatewayV2::Route"), all("Route"));
+    let binaries: BTreeSet<_> = Endpoint::ALL.iter().map(|endpoint| endpoint.name().to_owned()).collect();
+    assert_eq!(names(&root().join("src/bin"), Path::is_file), binaries);
+    assert_eq!(names(&root().join("events"), Path::is_dir), binaries);
+    for endpoint in Endpoint::ALL {
+        let (name, module) = (endpoint.name(), endpoint.name().replace('-', "_"));
+        let resource = |suffix: &str| &resources[pascal(name) + suffix];
+        assert_eq!(text(&resource("Function")["Metadata"]["BuildProperties"]["Binary"]), name);
+        assert_eq!(text(&resource("Function")["Metadata"]["BuildMethod"]), "rust-cargolambda");
+        let route = text(&resource("Route")["Properties"]["RouteKey"]);
+        assert_eq!(route, format!("UseCors GET {0} ANY {0}", endpoint.path()));
+        assert!(text(&resource("Permission")["Properties"]["SourceArn"]).ends_with(endpoint.path()));
+        assert!(manifest.contains(&format!("name = \"{name}\"\npath = \"src/bin/{name}.rs\"")));
+        for file in [
+            format!("src/{module}.rs"),
+            format!("tests/replay/{module}.rs"),
+            format!("tests/replay/expected/{name}.json"),
+        ] {
+            assert!(root().join(&file).is_file(), "{file}");
+        }
+    }
+}
+
+#[test]
+fn no_route_is_open_and_no_function_may_write() {
+    let template: Value =
+        serde_yaml_ng::from_str(&std::fs::read_to_string(root().join("template.yaml")).unwrap()).unwrap();
+    let resources = &template["Resources"];
+    for endpoint in Endpoint::ALL {
+        let name = pascal(endpoint.name());
+        let authorization = &resources[format!("{name}Route")]["Properties"]["AuthorizationType"];
+        assert_eq!(text(authorization), "UseJwt JWT AWS_IAM");
+        let policies = resources[format!("{name}Role")]["Properties"]["Policies"].as_sequence().unwrap();
+        let statements =
+            policies.iter().flat_map(|policy| policy["PolicyDocument"]["Statement"].as_sequence().unwrap());
+        let actions: BTreeSet<_> = statements
+            .flat_map(|statement| match &statement["Action"] {
+                Value::Sequence(actions) => actions.iter().map(text).collect::<Vec<_>>(),
+                action => vec![text(action)],
+            })
+            .collect();
+        let allowed =
+            ["dynamodb:BatchGetItem", "dynamodb:Query", "logs:CreateLogStream", "logs:PutLogEvents"];
+        assert_eq!(actions, allowed.map(str::to_owned).into(), "{name}");
+    }
+}

@@ -1,1 +1,349 @@
-fn main() {}
+//! The error table, met by breaking the real thing: through the handlers, and through the real binaries.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use delivery_center::invocation::Endpoint::{self, GetArtifact, ListReleases};
+use serde_json::{Value, json};
+
+use support::faulty::{Fault, FaultyProxy};
+use support::runtime_api::{Function, FunctionAnswer};
+use support::{Answer, Tables, artifact, get_event, release};
+
+const IMAGE: &str = "image=koderover.tencentcloudcr.com/koderover-demo/picket:20211214154446-70-main-pr-736";
+
+fn query(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        ListReleases => "projectName=nginx2",
+        GetArtifact => IMAGE,
+    }
+}
+
+/// Checks that an answer is the reference page's error object of a status.
+fn check(answer: &Answer, status: u16) -> String {
+    assert_eq!(answer.status, status, "{}", answer.body);
+    let body: serde_json::Map<String, Value> = serde_json::from_str(&answer.body).unwrap();
+    let mut keys: Vec<_> = body.keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["code", "description", "extra", "message", "type"]);
+    assert_eq!((&body["code"], &body["extra"], &body["type"]), (&json!(status), &json!({}), &json!("error")));
+    assert_eq!(answer.header("Retry-After"), (status == 503).then_some("1"));
+    let message = if status == 503 { "Service Unavailable" } else { "Internal Error" };
+    assert_eq!(body["message"], message);
+    answer.description()
+}
+
+#[tokio::test]
+async fn a_missing_table_is_named() {
+    for endpoint in Endpoint::ALL {
+        let tables = Tables::missing();
+        let description = check(&tables.get(endpoint, query(endpoint)).await, 500);
+        let table = match endpoint {
+            ListReleases => &tables.names.releases,
+            GetArtifact => &tables.names.artifacts,
+        };
+        assert!(description.contains(table) && description.contains("does not exist"), "{description}");
+        let mut function = Function::start(endpoint, &tables.environment()).await;
+        let answer = function.respond(get_event(endpoint, query(endpoint), &[]).to_string()).await;
+        assert_eq!(check(&answer, 500), description);
+        let log = function.end().await;
+        assert!(log.contains("ResourceNotFoundException"), "the cause is in the log: {log}");
+    }
+}
+
+#[tokio::test]
+async fn an_unreachable_dynamodb_is_unavailable_and_its_address_is_not_answered() {
+    for endpoint in Endpoint::ALL {
+        let tables = Tables::missing().through("http://127.0.0.1:9");
+        let mut function = Function::start(endpoint, &tables.environment()).await;
+        let event = get_event(endpoint, query(endpoint), &[]).to_string();
+        let description = check(&function.respond(event.clone()).await, 503);
+        assert!(
+            description.contains("could not be reached") && !description.contains("127.0.0.1"),
+            "{description}"
+        );
+        check(&function.respond(event).await, 503);
+        function.end().await;
+    }
+}
+
+#[tokio::test]
+async fn throttling_that_passes_is_not_noticed_and_lasting_throttling_is_unavailable() {
+    let tables = Tables::with_samples().await;
+    for endpoint in Endpoint::ALL {
+        for fault in
+            [Fault::Throttle, Fault::InternalError, Fault::Refuse("ThrottlingException"), Fault::Garbage]
+        {
+            let passing = fault.clone();
+            let proxy = FaultyProxy::start(&tables.endpoint_url, move |_, number| {
+                if number % 3 == 0 || matches!(passing, Fault::Garbage) {
+                    Fault::None
+                } else {
+                    passing.clone()
+                }
+            })
+            .await;
+            assert_eq!(
+                tables.through(&proxy.endpoint_url).get(endpoint, query(endpoint)).await.status,
+                200,
+                "{fault:?}"
+            );
+            let lasting = fault.clone();
+            let proxy = FaultyProxy::start(&tables.endpoint_url, move |_, _| lasting.clone()).await;
+            let proxied = tables.through(&proxy.endpoint_url);
+            check(&proxied.get(endpoint, query(endpoint)).await, 503);
+        }
+    }
+}
+
+#[tokio::test]
+async fn throttled_documents_are_unavailable_and_not_left_out() {
+    let tables = Tables::with_samples().await;
+    for fault in [Fault::Throttle, Fault::ProcessAtMost(0)] {
+        let proxy = FaultyProxy::start(&tables.endpoint_url, move |operation, _| {
+            if operation == "BatchGetItem" { fault.clone() } else { Fault::None }
+        })
+        .await;
+        let description = check(&tables.through(&proxy.endpoint_url).get(ListReleases, "").await, 503);
+        assert!(description.contains("is throttled"), "{description}");
+    }
+}
+
+#[tokio::test]
+async fn denied_access_is_an_error_that_names_the_table() {
+    let tables = Tables::with_samples().await;
+    for endpoint in Endpoint::ALL {
+        for kind in ["AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"] {
+            let proxy = FaultyProxy::start(&tables.endpoint_url, move |_, _| Fault::Refuse(kind)).await;
+            let description =
+                check(&tables.through(&proxy.endpoint_url).get(endpoint, query(endpoint)).await, 500);
+            assert!(description.contains("denied"), "{kind}: {description}");
+        }
+        let proxy =
+            FaultyProxy::start(&tables.endpoint_url, |_, _| Fault::Refuse("ValidationException")).await;
+        let description =
+            check(&tables.through(&proxy.endpoint_url).get(endpoint, query(endpoint)).await, 500);
+        assert!(description.contains("refused") && !description.contains("made up"), "{description}");
+    }
+}
+
+#[tokio::test]
+async fn a_function_without_credentials_says_so_in_its_log() {
+    for missing in ["AWS_SECRET_ACCESS_KEY", "AWS_REGION"] {
+        let tables = Tables::with_samples().await;
+        let environment: Vec<_> =
+            tables.environment().into_iter().filter(|(name, _)| *name != missing).collect();
+        let mut function = Function::start(ListReleases, &environment).await;
+        let answer = function.respond(get_event(ListReleases, "", &[]).to_string()).await;
+        check(&answer, 500);
+        let log = function.end().await.to_lowercase();
+        assert!(log.contains("region") || log.contains("credentials"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_dynamodb_is_unavailable_before_the_functions_time_is_up() {
+    let tables = Tables::with_samples().await;
+    let slow = FaultyProxy::start(&tables.endpoint_url, |_, number| {
+        // The first call is the connection that the first function opens during init; the second function's is slow too.
+        if number == 1 { Fault::None } else { Fault::Delay(Duration::from_secs(30)) }
+    })
+    .await;
+    let environment = tables.through(&slow.endpoint_url).environment();
+    for (time, limit) in [(Duration::from_secs(15), 12), (Duration::from_secs(3), 5)] {
+        let mut function = Function::start_with_time(ListReleases, &environment, time).await;
+        let started = Instant::now();
+        check(&function.respond(get_event(ListReleases, "", &[]).to_string()).await, 503);
+        assert!(started.elapsed() < Duration::from_secs(limit), "{:?}", started.elapsed());
+        function.end().await;
+    }
+}
+
+/// Flips one byte of a stored document.
+async fn spoil(tables: &Tables, table: &str, attribute: &str) {
+    let items = tables.client.scan().table_name(table).send().await.unwrap().items.unwrap();
+    let mut spoiled = 0;
+    for mut item in items {
+        let Some(AttributeValue::B(bytes)) = item.get(attribute) else { continue };
+        let mut bytes = bytes.as_ref().to_vec();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        item.insert(attribute.to_owned(), AttributeValue::B(Blob::new(bytes)));
+        tables.client.put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
+        spoiled += 1;
+    }
+    assert_eq!(spoiled, 1);
+}
+
+#[tokio::test]
+async fn a_spoiled_document_is_an_error_that_names_it_in_every_encoding() {
+    for attribute in ["brief", "rest"] {
+        let tables = Tables::empty().await;
+        tables.import(&release("r1", 1).to_string()).await;
+        spoil(&tables, &tables.names.releases, attribute).await;
+        tables.import(&release("r2", 2).to_string()).await;
+        for headers in [&[("accept-encoding", "gzip")][..], &[]] {
+            let description = check(&tables.get_with(ListReleases, "", headers).await, 500);
+            assert!(
+                description.contains("release \"r1\"") && description.contains(&tables.names.releases),
+                "{description}"
+            );
+        }
+        let brief = tables.get(ListReleases, "verbosity=brief").await;
+        assert_eq!(brief.status, if attribute == "brief" { 500 } else { 200 });
+    }
+    let tables = Tables::empty().await;
+    tables.import(&artifact("a1", "i:1", "", 1).to_string()).await;
+    spoil(&tables, &tables.names.artifacts, "document").await;
+    for headers in [&[("accept-encoding", "gzip")][..], &[]] {
+        let description = check(&tables.get_with(GetArtifact, "image=i:1", headers).await, 500);
+        assert!(description.contains("artifact \"a1\""), "{description}");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_this_service_did_not_write_is_an_error_that_names_it() {
+    let tables = Tables::empty().await;
+    tables.import(&release("r1", 1).to_string()).await;
+    for (attribute, value) in [
+        ("lengths", AttributeValue::S("1,2".to_owned())),
+        ("revision", AttributeValue::N("1".to_owned())),
+        ("position", AttributeValue::S("yesterday#r1".to_owned())),
+    ] {
+        let items =
+            tables.client.scan().table_name(&tables.names.releases).send().await.unwrap().items.unwrap();
+        for mut item in items.clone() {
+            if item["entry"].as_s().unwrap().starts_with("facet#") {
+                item.insert(attribute.to_owned(), value.clone());
+                tables
+                    .client
+                    .put_item()
+                    .table_name(&tables.names.releases)
+                    .set_item(Some(item))
+                    .send()
+                    .await
+                    .unwrap();
+            }
+        }
+        let description = check(&tables.get(ListReleases, "").await, 500);
+        assert!(description.contains("r1") || description.contains("all"), "{description}");
+        for item in items {
+            tables
+                .client
+                .put_item()
+                .table_name(&tables.names.releases)
+                .set_item(Some(item))
+                .send()
+                .await
+                .unwrap();
+        }
+    }
+    assert_eq!(tables.get(ListReleases, "").await.release_ids(), ["r1"]);
+}
+
+#[tokio::test]
+async fn garbage_never_ends_a_function_and_is_never_a_bare_failure() {
+    let tables = Tables::with_samples().await;
+    let request = |query: &str| get_event(ListReleases, query, &[]).to_string();
+    let huge = "x".repeat(1 << 20);
+    let mut deep = "[".repeat(5000);
+    deep.push_str(&"]".repeat(5000));
+    let mut events: Vec<Vec<u8>> = vec![
+        b"".to_vec(),
+        b"{".to_vec(),
+        b"null".to_vec(),
+        b"\"text\"".to_vec(),
+        b"\xff\xfe\x00".to_vec(),
+        b"{\"version\":\"2.0\",\"rawPath\":\"\xff\"}".to_vec(),
+        deep.into_bytes(),
+        br#"{"version":"2.0","rawPath":"/","requestContext":{"http":{"method":7}}}"#.to_vec(),
+        br#"{"version":"2.0","rawPath":"/","headers":[],"requestContext":{"http":{"method":"GET"}}}"#
+            .to_vec(),
+        br#"{"httpMethod":"GET","path":"/\ud800","requestContext":{}}"#.to_vec(),
+    ];
+    for name in [
+        "projectName",
+        "workflowName",
+        "taskId",
+        "serviceName",
+        "after",
+        "page",
+        "per_page",
+        "image",
+        "verbosity",
+    ] {
+        for value in [
+            &huge,
+            "%00",
+            "%ff%fe",
+            "%zz",
+            "%F0%9F%98%80",
+            "a%00b",
+            "-",
+            "+",
+            "%2B",
+            "999999999999999999999999",
+        ] {
+            events.push(request(&format!("{name}={value}")).into_bytes());
+        }
+    }
+    for endpoint in Endpoint::ALL {
+        let mut function = Function::start(endpoint, &tables.environment()).await;
+        for event in &events {
+            let event =
+                String::from_utf8_lossy(event).replace(ListReleases.path(), endpoint.path()).into_bytes();
+            match function.invoke(event.clone()).await {
+                FunctionAnswer::Response(json) => {
+                    let status = Answer::from_lambda_json(&json).status;
+                    assert!(matches!(status, 200 | 400 | 404), "{status}");
+                }
+                FunctionAnswer::Failure(failure) => panic!("{failure}: {}", String::from_utf8_lossy(&event)),
+            }
+        }
+        for event in events.iter().take(10) {
+            let FunctionAnswer::Response(json) = function.invoke(event.clone()).await else {
+                panic!("a bare failure")
+            };
+            assert_eq!(Answer::from_lambda_json(&json).status, 400);
+        }
+        let answer = function.respond(get_event(endpoint, query(endpoint), &[]).to_string()).await;
+        assert_eq!(answer.status, 200, "the function still answers");
+        function.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_one_log_line_without_its_body_or_a_credential() {
+    let tables = Tables::with_samples().await;
+    let mut environment = tables.environment();
+    environment.push(("RUST_LOG", "info".to_owned()));
+    let mut function = Function::start(ListReleases, &environment).await;
+    function
+        .respond(
+            get_event(ListReleases, "projectName=nginx2", &[("authorization", "Bearer secret")]).to_string(),
+        )
+        .await;
+    let log = function.end().await;
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let requests: Vec<_> = lines.iter().filter(|line| line["message"] == "request").collect();
+    assert_eq!(requests.len(), 1);
+    let expected = [
+        ("request_id", json!("8476a536-e9f4-11e8-9739-2dfe598c3fcd")),
+        ("status", json!(200)),
+        ("subject", json!("project=nginx2")),
+        ("count", json!(1)),
+        ("round_trips", json!(2)),
+        ("dynamodb_calls", json!(2)),
+        ("level", json!("INFO")),
+    ];
+    for (name, value) in expected {
+        assert_eq!(requests[0][name], value, "{name}");
+    }
+    for name in ["bytes", "read_units", "milliseconds"] {
+        assert!(requests[0][name].as_f64().unwrap() > 0.0, "{name}");
+    }
+    assert!(!log.contains("secret") && !log.contains("NodePort"), "{log}");
+}

@@ -1,1 +1,195 @@
-fn main() {}
+//! Imports: what is taken, what is refused and how, what is replaced, and what an interruption leaves.
+
+mod support;
+
+use delivery_center::invocation::Endpoint::ListReleases;
+use delivery_center::store::Mode;
+use serde_json::{Value, json};
+
+use support::faulty::{Fault, FaultyProxy};
+use support::{SAMPLES, Tables, artifact, deploy, incompressible, release};
+
+#[tokio::test]
+async fn importing_again_what_is_there_changes_nothing() {
+    let tables = Tables::with_samples().await;
+    let (releases, artifacts) =
+        (tables.dump(&tables.names.releases).await, tables.dump(&tables.names.artifacts).await);
+    let proxy = FaultyProxy::start(&tables.endpoint_url, |_, _| Fault::None).await;
+    let summary = tables.through(&proxy.endpoint_url).import(SAMPLES).await;
+    assert_eq!(
+        (summary.stored, summary.unchanged, summary.deleted, summary.refused),
+        (0, 37, 1, 0),
+        "{summary}"
+    );
+    assert_eq!(proxy.count("BatchWriteItem"), 0);
+    assert_eq!(tables.dump(&tables.names.releases).await, releases);
+    assert_eq!(tables.dump(&tables.names.artifacts).await, artifacts);
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_what_would_be_and_writes_nothing() {
+    let tables = Tables::empty().await;
+    let (summary, refusals) = tables.try_import(&format!("{SAMPLES}{{}}"), Mode::DryRun).await;
+    let summary = summary.unwrap();
+    assert_eq!((summary.read, summary.stored, summary.deleted, summary.refused), (39, 37, 1, 1), "{summary}");
+    assert_eq!(refusals.len(), 1);
+    assert_eq!(tables.dump(&tables.names.releases).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_bad_record_is_named_and_the_others_are_stored() {
+    let tables = Tables::empty().await;
+    let mut records = vec![release("a", 1)];
+    let mut wrong_type = release("b", 1);
+    wrong_type["deployInfo"][0]["yamlContents"] = json!(["x", 7]);
+    let mut milliseconds = release("c", 1);
+    milliseconds["versionInfo"]["created_at"] = json!(1_637_726_888_000_u64);
+    let mut negative = artifact("d", "a:1", "", 1);
+    negative["created_time"] = json!(-1);
+    let mut long = release("e", 1);
+    long["versionInfo"]["productName"] = json!("p".repeat(3000));
+    records.extend([wrong_type, milliseconds, negative, long, release("f", 1)]);
+    let mut text: String = records.iter().map(|record| format!("{record}\n")).collect();
+    text.push_str(
+        "{\"versionInfo\":\n{\"versionInfo\": {\"id\": \"g\"}}\nnull\n{\"id\":\"\\ud800\",\"image\":\"x\"}\n",
+    );
+    let (summary, refusals) = tables.try_import(&text, Mode::Write).await;
+    let expected = [
+        "input line 2: $.deployInfo[0].yamlContents[1]: expected a string, found a number",
+        "input line 3: $.versionInfo.created_at: ",
+        "input line 4: $.created_time: ",
+        "input line 5: release \"e\": its names are together longer than a DynamoDB key can be",
+        "input line 7: ",
+        "input line 9: ",
+        "input line 10: ",
+    ];
+    assert_eq!(refusals.len(), expected.len(), "{refusals:#?}");
+    for (refusal, expected) in refusals.iter().zip(expected) {
+        assert!(refusal.starts_with(expected), "{refusal}");
+    }
+    assert!(
+        refusals[1].contains("0 to 999999999999") && refusals[1].contains("milliseconds"),
+        "{}",
+        refusals[1]
+    );
+    let summary = summary.unwrap();
+    assert_eq!((summary.read, summary.stored, summary.refused), (10, 3, 7));
+    assert_eq!(tables.get(ListReleases, "").await.release_ids(), ["f", "a", "g"]);
+}
+
+#[tokio::test]
+async fn one_object_an_array_and_lines_are_told_apart() {
+    let records = [release("a", 1), artifact("x", "i:1", "", 1), release("b", 2)];
+    let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap();
+    let lines: String = records.iter().map(|record| format!("{record}\r\n\n")).collect();
+    let objects: String = records.iter().map(pretty).collect();
+    for text in [
+        lines,
+        objects,
+        pretty(&json!(records)),
+        json!(records).to_string(),
+        format!("\u{feff}{}", json!(records)),
+    ] {
+        let tables = Tables::empty().await;
+        let summary = tables.import(&text).await;
+        assert_eq!((summary.read, summary.stored), (3, 3), "{text}");
+    }
+    let tables = Tables::empty().await;
+    assert_eq!(tables.import("").await.read, 0);
+    assert_eq!(tables.import(" [] ").await.read, 0);
+    assert_eq!(tables.import(&pretty(&records[0])).await.stored, 1);
+}
+
+#[tokio::test]
+async fn a_changed_record_replaces_the_old_one_wholly() {
+    let tables = Tables::empty().await;
+    let mut old = release("a", 1);
+    old["deployInfo"] = json!([deploy("a", "s"), deploy("a", "t")]);
+    old["versionInfo"]["desc"] = json!(incompressible(900_000, 3));
+    tables.import(&old.to_string()).await;
+    let mut new = release("a", 7);
+    new["versionInfo"]["productName"] = json!("q");
+    new["versionInfo"]["taskId"] = json!(0);
+    assert_eq!(tables.import(&new.to_string()).await.stored, 1);
+    for gone in ["projectName=p", "taskId=1", "serviceName=t", "projectName=p&serviceName=s"] {
+        assert_eq!(tables.get(ListReleases, gone).await.body, "[]", "{gone}");
+    }
+    assert_eq!(
+        tables.get(ListReleases, "projectName=q&workflowName=w&serviceName=s").await.json(),
+        json!([new])
+    );
+    let fresh = Tables::empty().await;
+    fresh.import(&new.to_string()).await;
+    assert_eq!(tables.dump(&tables.names.releases).await, fresh.dump(&fresh.names.releases).await);
+    let mut deleted = new.clone();
+    deleted["versionInfo"]["deleted_at"] = json!(9);
+    assert_eq!(tables.import(&deleted.to_string()).await.deleted, 1);
+    assert_eq!(tables.dump(&tables.names.releases).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn of_records_of_one_id_the_last_good_one_stays_however_often_it_is_imported() {
+    let tables = Tables::empty().await;
+    let version = |number: u64| {
+        let mut record = release("a", number);
+        record["versionInfo"]["desc"] = json!(format!("version {number}"));
+        record
+    };
+    let others: String = (0..120).map(|number| format!("{}\n", release(&format!("o{number}"), 1))).collect();
+    let bad = json!({ "versionInfo": { "id": "a", "created_at": "late" } });
+    let text = format!("{}\n{others}{}\n{}\n{bad}\n", version(1), version(2), version(3));
+    for (stored, unchanged) in [(121, 0), (0, 121)] {
+        let (summary, refusals) = tables.try_import(&text, Mode::Write).await;
+        let summary = summary.unwrap();
+        assert_eq!((summary.read, summary.repeated, summary.refused), (124, 2, 1), "{summary}");
+        assert_eq!((summary.stored, summary.unchanged), (stored, unchanged));
+        assert!(refusals[0].contains("line 124"), "{refusals:?}");
+        assert_eq!(
+            tables.get(ListReleases, "per_page=1").await.json()[0]["versionInfo"]["desc"],
+            "version 3"
+        );
+    }
+}
+
+#[tokio::test]
+async fn throttled_and_unprocessed_writes_are_sent_again() {
+    let tables = Tables::empty().await;
+    let proxy = FaultyProxy::start(&tables.endpoint_url, |operation, number| match (operation, number) {
+        ("BatchWriteItem", number) if number % 5 == 0 => Fault::Throttle,
+        ("BatchWriteItem", number) if number % 3 == 0 => Fault::ProcessAtMost(4),
+        ("Query", 2 | 9) => Fault::InternalError,
+        _ => Fault::None,
+    })
+    .await;
+    let summary = tables.through(&proxy.endpoint_url).import(SAMPLES).await;
+    assert_eq!((summary.stored, summary.refused), (37, 0));
+    let whole = Tables::with_samples().await;
+    assert_eq!(tables.dump(&tables.names.releases).await, whole.dump(&whole.names.releases).await);
+    assert_eq!(tables.dump(&tables.names.artifacts).await, whole.dump(&whole.names.artifacts).await);
+}
+
+#[tokio::test]
+async fn an_import_interrupted_at_any_write_ends_complete_when_run_again() {
+    let before = SAMPLES.replace("\"version\":\"", "\"version\":\"old ").replace("sha256:5", "sha256:4");
+    let whole = Tables::with_samples().await;
+    let expected = [whole.dump(&whole.names.releases).await, whole.dump(&whole.names.artifacts).await];
+    for interrupted_at in [1, 2, 3, 5, 8, 12, 16, 20] {
+        let tables = Tables::empty().await;
+        tables.import(&before).await;
+        let proxy = FaultyProxy::start(&tables.endpoint_url, move |operation, number| {
+            if operation == "BatchWriteItem" && number > interrupted_at {
+                Fault::Refuse("ValidationException")
+            } else {
+                Fault::None
+            }
+        })
+        .await;
+        let (interrupted, _) = tables.through(&proxy.endpoint_url).try_import(SAMPLES, Mode::Write).await;
+        assert!(interrupted.is_err(), "write {interrupted_at} is not the last");
+        let ids = tables.get(ListReleases, "").await.release_ids();
+        assert_eq!(ids.len(), 24, "a reader in between meets whole releases only");
+        tables.import(SAMPLES).await;
+        let found = [tables.dump(&tables.names.releases).await, tables.dump(&tables.names.artifacts).await];
+        assert_eq!(found, expected, "interrupted at write {interrupted_at}");
+    }
+}

@@ -1,1 +1,92 @@
-fn main() {}
+//! A long history costs no more than a short one: counted in requests and read units, not timed.
+
+mod support;
+
+use std::collections::HashMap;
+
+use delivery_center::event::Event;
+use delivery_center::invocation::Endpoint::ListReleases;
+use delivery_center::list_releases;
+use delivery_center::store::Meter;
+use serde_json::{Value, json};
+
+use support::{Tables, get_event, release};
+
+/// How many releases the long history has. Five thousand already pass an index page of 1 MB, and a test should not take
+/// minutes; `DELIVERY_SCALE_RELEASES=100000` makes the history longer, and so does the benchmark.
+fn releases() -> u64 {
+    std::env::var("DELIVERY_SCALE_RELEASES").ok().map_or(5_000, |releases| releases.parse().unwrap())
+}
+
+fn record(number: u64) -> Value {
+    let mut record = release(&format!("{number:024x}"), 1_500_000_000 + number);
+    record["versionInfo"]["productName"] = json!(format!("project-{}", number % 3));
+    record["versionInfo"]["workflowName"] = json!(format!("workflow-{}", number % 7));
+    record["versionInfo"]["taskId"] = json!(number % 11 + 1);
+    record["deployInfo"][0]["serviceName"] = json!(format!("service-{}", number % 13));
+    record
+}
+
+/// Every combination of the filters that the `number`th release matches.
+fn queries(number: u64) -> Vec<String> {
+    let terms = [
+        format!("projectName=project-{}", number % 3),
+        format!("workflowName=workflow-{}", number % 7),
+        format!("taskId={}", number % 11 + 1),
+        format!("serviceName=service-{}", number % 13),
+    ];
+    let chosen = |mask: usize| (0..4).filter(move |bit| mask >> bit & 1 == 1);
+    (0..16).map(|mask| chosen(mask).map(|bit| terms[bit].as_str()).collect::<Vec<_>>().join("&")).collect()
+}
+
+/// Calls, round trips and read units of a request.
+async fn cost(tables: &Tables, query: &str) -> (u32, u32, f64) {
+    let event = get_event(ListReleases, query, &[("accept-encoding", "gzip")]).to_string();
+    let Event::Request(request) = Event::from_json(event.as_bytes()) else { panic!("a request") };
+    let meter = Meter::default();
+    let (_, summary) = list_releases::answer(&tables.store, &request, &meter).await.unwrap();
+    assert_eq!(summary.count, 20, "{query}");
+    (meter.calls(), meter.round_trips(), meter.read_units())
+}
+
+async fn costs(tables: &Tables) -> HashMap<String, (u32, u32, f64)> {
+    let mut costs = HashMap::new();
+    for query in queries(5) {
+        costs.insert(query.clone(), cost(tables, &format!("{query}&per_page=20")).await);
+    }
+    costs
+}
+
+#[tokio::test]
+async fn every_filter_costs_two_round_trips_however_long_the_history() {
+    let tables = Tables::empty().await;
+    let releases = releases();
+    let newest = |number: u64| releases - 1 - number;
+    // Of the newest thousand, twenty and more match every combination; of the others each combination matches some.
+    let record =
+        |number: u64| if number.is_multiple_of(40) { retold(newest(number)) } else { record(newest(number)) };
+    let import = async |range: std::ops::Range<u64>| {
+        let text: String = range.clone().map(|number| format!("{}\n", record(number))).collect();
+        assert_eq!(tables.import(&text).await.stored, range.end - range.start);
+    };
+    import(0..1_000).await;
+    let small = costs(&tables).await;
+    for start in (1_000..releases).step_by(1_000) {
+        import(start..(start + 1_000).min(releases)).await;
+    }
+    let large = costs(&tables).await;
+    for (query, (calls, round_trips, read_units)) in &large {
+        assert_eq!((*calls, *round_trips), (2, 2), "{query}");
+        let (_, _, before) = small[query];
+        assert!(*read_units <= before * 1.15, "{query}: {read_units} read units, {before} before");
+    }
+}
+
+/// A release of its own time that all of one set of filters match.
+fn retold(number: u64) -> Value {
+    let mut retold = record(5);
+    let id = json!(format!("{number:024x}"));
+    retold["versionInfo"]["id"] = id;
+    retold["versionInfo"]["created_at"] = json!(1_500_000_000 + number);
+    retold
+}

@@ -36,6 +36,7 @@ use crate::release_filter::Facet;
 /// An item, or a key, as DynamoDB names it.
 type Item = HashMap<String, AttributeValue>;
 
+const UNREADABLE_ANSWER: &str = "gave an answer that cannot be read";
 /// Why an answer could not be put together although every call was answered.
 const CHANGED: &str = "changes faster than it can be read";
 
@@ -234,10 +235,13 @@ where
             _ if service.raw().status().is_server_error() || service.raw().status().as_u16() == 429 => {
                 unavailable(table, "failed", Some(described))
             }
+            // A success that is cut off or no JSON: whatever sits between, another attempt may pass.
+            _ if service.raw().status().is_success() => {
+                unavailable(table, UNREADABLE_ANSWER, Some(described))
+            }
             _ => Error::Refused { table: table_name, source: described },
         },
-        // An answer that is cut off or no JSON: whatever sits between, another attempt may pass.
-        _ => unavailable(table, "gave an answer that cannot be read", Some(described)),
+        _ => unavailable(table, UNREADABLE_ANSWER, Some(described)),
     }
 }
 

@@ -163,6 +163,12 @@ async fn process_at_most(proxy: &Proxy, headers: &HeaderMap, body: &Bytes, count
         };
     }
     let name = if is_read { "UnprocessedKeys" } else { "UnprocessedItems" };
+    if count == 0 {
+        // DynamoDB itself refuses a batch of nothing.
+        let mut answer = json!({ "Responses": {} });
+        answer[name] = unprocessed;
+        return answer.to_string().into_response();
+    }
     forward(proxy, headers, request.to_string().into(), |answer| answer[name] = unprocessed).await
 }
 

@@ -200,7 +200,7 @@ impl Answer {
             None => String::from_utf8(bytes).unwrap(),
         };
         let status = u16::try_from(response["statusCode"].as_u64().unwrap()).unwrap();
-        Self { status, headers, body, json_length: json.len() }
+        Self { status, headers, body, json_length: json.trim_end().len() }
     }
 
     pub fn json(&self) -> Value {

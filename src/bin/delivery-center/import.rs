@@ -43,9 +43,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     report.bar.finish_and_clear();
     let summary = imported.context("the import stopped; run it again to complete it")?;
     if arguments.dry_run {
-        println!("dry run, nothing was written; an import would say:");
+        crate::print("dry run, nothing was written; an import would say:")?;
     }
-    println!("{summary}");
+    crate::print(&summary)?;
     Ok(if summary.refused == 0 { Ended::Well } else { Ended::WithRefusals })
 }
 

@@ -42,10 +42,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         read(&arguments.event).with_context(|| format!("cannot read {}", arguments.event.display()))?;
     let store = crate::store().await?;
     let invocation = Invocation { request_id: "invoke".to_owned(), ..Invocation::default() };
-    println!(
-        "{}",
-        invocation::answer(arguments.function.into(), &store, Event::from_json(&event), &invocation).await
-    );
+    let event = Event::from_json(&event);
+    crate::print(invocation::answer(arguments.function.into(), &store, event, &invocation).await)?;
     Ok(Ended::Well)
 }
 

@@ -91,6 +91,17 @@ fn start_logging() {
     tracing_subscriber::registry().with(filter).with(lines).init();
 }
 
+/// Prints to standard output; that nobody reads it to the end (`| head`) is no error.
+fn print(text: impl std::fmt::Display) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A client of the DynamoDB that the AWS environment names.
 async fn client() -> anyhow::Result<aws_sdk_dynamodb::Client> {
     let config = aws_config::defaults(aws_config::BehaviorVersion::latest())

@@ -10,7 +10,7 @@ use delivery_center::embedded::EmbeddedDynamoDb;
 use delivery_center::import::{Progress, Source, import};
 use delivery_center::serve::router;
 use delivery_center::store::{Mode, Store, TableNames};
-use delivery_center::tables::{Created, definitions};
+use delivery_center::tables::definitions;
 use tempfile::NamedTempFile;
 use tokio::net::TcpListener;
 
@@ -60,14 +60,16 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         .context("choose another address with --dynamodb-listen, or another file with --data")?;
     let tables = TableNames::from_environment();
     let store = Store::new(dynamodb.client(), tables.clone());
-    let mut is_new = false;
+    let mut has_data = false;
     for table in definitions(&tables)? {
-        is_new |= table.create(&dynamodb.client()).await? == Created::New;
+        table.create(&dynamodb.client()).await?;
+        let found = dynamodb.client().scan().table_name(&table.name).limit(1).send().await?;
+        has_data |= found.count() > 0;
     }
-    if is_new && !arguments.empty {
+    if !has_data && !arguments.empty {
         load_samples(&store).await?;
     }
-    print_what_to_try(listener.local_addr()?, &dynamodb);
+    print_what_to_try(listener.local_addr()?, &dynamodb)?;
     axum::serve(listener, router(store)).with_graceful_shutdown(end()).await?;
     eprintln!("ended");
     Ok(Ended::Well)
@@ -99,8 +101,8 @@ impl Progress for Silent {
     fn done(&self, _records: u64) {}
 }
 
-fn print_what_to_try(address: SocketAddr, dynamodb: &EmbeddedDynamoDb) {
-    println!(
+fn print_what_to_try(address: SocketAddr, dynamodb: &EmbeddedDynamoDb) -> anyhow::Result<()> {
+    crate::print(format_args!(
         "Delivery Center on http://{address}, DynamoDB on {}. Ctrl-C ends both. Try:
 
   curl 'http://{address}/api/aslan/delivery/releases?projectName=nginx2'
@@ -116,7 +118,7 @@ Import into it from another shell:
 ",
         dynamodb.endpoint_url(),
         dynamodb.endpoint_url(),
-    );
+    ))
 }
 
 /// Ctrl-C, or the signal with which service managers and containers end a process.

@@ -24,8 +24,8 @@ async fn create() -> anyhow::Result<Ended> {
     let client = crate::client().await?;
     for table in definitions(&TableNames::from_environment())? {
         match table.create(&client).await? {
-            Created::New => println!("created {}", table.name),
-            Created::Already => println!("{} is already there", table.name),
+            Created::New => crate::print(format_args!("created {}", table.name))?,
+            Created::Already => crate::print(format_args!("{} is already there", table.name))?,
         }
     }
     Ok(Ended::Well)
