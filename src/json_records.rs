@@ -543,7 +543,7 @@ mod tests {
     fn shown(read: Result<RawRecord, ReadProblem>) -> String {
         match read {
             Ok(record) => format!("{}: {}", record.place, String::from_utf8_lossy(&record.text)),
-            Err(problem) => problem.to_string(),
+            Err(problem) => format!("{}: {problem}", problem.place()),
         }
     }
 
