@@ -13,6 +13,8 @@
 //!
 //! - `record`, `json_records`: the reference page's JSON, read, checked and brought to the contract's form;
 //! - `import`: records into the tables;
+//! - `recording`: facts from pipelines into the tables;
+//! - `reindex`: facet entries, worked out anew;
 //! - `tables`: the tables' definitions, read from `template.yaml`;
 //! - `embedded`: DynamoDB inside the process;
 //! - `serve`: both endpoints over plain HTTP.
@@ -35,6 +37,10 @@ pub mod position;
 pub mod query;
 #[cfg(feature = "cli")]
 pub mod record;
+#[cfg(feature = "cli")]
+pub mod recording;
+#[cfg(feature = "cli")]
+pub mod reindex;
 pub mod release_filter;
 pub mod response;
 #[cfg(feature = "cli")]
