@@ -14,6 +14,7 @@
 //! - `record`, `json_records`: the reference page's JSON, read, checked and brought to the contract's form;
 //! - `import`: records into the tables;
 //! - `recording`: facts from pipelines into the tables;
+//! - `export`: the tables as records again;
 //! - `reindex`: facet entries, worked out anew;
 //! - `tables`: the tables' definitions, read from `template.yaml`;
 //! - `embedded`: DynamoDB inside the process;
@@ -24,6 +25,8 @@ pub mod document;
 pub mod embedded;
 pub mod error;
 pub mod event;
+#[cfg(feature = "cli")]
+pub mod export;
 pub mod get_artifact;
 pub mod image_reference;
 #[cfg(feature = "cli")]

@@ -1,6 +1,8 @@
 //! The two DynamoDB tables: domain types in and out, DynamoDB's own types never.
 
 mod artifacts;
+#[cfg(feature = "cli")]
+mod exporting;
 mod meter;
 #[cfg(feature = "cli")]
 mod recording;

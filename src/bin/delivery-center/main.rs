@@ -1,6 +1,7 @@
 //! The tool: fills the tables, and serves both endpoints on a laptop.
 
 mod ci_environment;
+mod export;
 mod import;
 mod invoke;
 mod record;
@@ -43,6 +44,7 @@ enum Command {
     Import(import::Arguments),
     #[command(subcommand)]
     Record(Box<record::Command>),
+    Export(export::Arguments),
     Reindex(reindex::Arguments),
     Invoke(invoke::Arguments),
 }
@@ -67,6 +69,7 @@ async fn main() -> ExitCode {
         Command::Tables(command) => tables::run(command).await,
         Command::Import(arguments) => import::run(arguments).await,
         Command::Record(command) => record::run(*command).await,
+        Command::Export(arguments) => export::run(arguments).await,
         Command::Reindex(arguments) => reindex::run(arguments).await,
         Command::Invoke(arguments) => invoke::run(arguments).await,
     };
