@@ -149,7 +149,7 @@ pub enum RecordError {
     #[error("{0}")]
     Refused(String),
     /// The tables could not be read or written.
-    #[error("nothing was recorded")]
+    #[error("it may not be recorded, and sending it again is safe")]
     Store(#[from] Error),
 }
 

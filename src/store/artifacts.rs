@@ -5,6 +5,7 @@
 //! | digest · `artifact#<position>` | the document, and its `image`, `repository`, `position`, `revision` |
 //! | digest · `part#<id>#<revision>#<number>` | what does not fit into one item |
 //! | `id:<id>` · `pointer` | under which digest and entry the artifact is kept, so that one whose digest changed is moved |
+//! | `fact#<digest>` · `fact` | that a pipeline's fact was recorded, and in which artifact |
 //!
 //! An artifact without a digest is kept under `image:<image>`, and one without either under `id:<id>`. Entries of one
 //! digest sort as positions do: the newest is one Query of one item, by digest as by image.

@@ -33,7 +33,7 @@ Environment:
   AWS_ENDPOINT_URL_DYNAMODB  another DynamoDB, such as that of `serve`: http://127.0.0.1:8000
   RUST_LOG  what is logged to stderr
 
-Exit status: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be read, or DynamoDB could not be reached.";
+Exit status: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be read (of `record`: 1), or DynamoDB could not be reached.";
 
 #[derive(Subcommand)]
 enum Command {
