@@ -13,6 +13,9 @@
 //!
 //! - `record`, `json_records`: the reference page's JSON, read, checked and brought to the contract's form;
 //! - `import`: records into the tables;
+//! - `recording`: facts from pipelines into the tables;
+//! - `export`: the tables as records again;
+//! - `reindex`: facet entries, worked out anew;
 //! - `tables`: the tables' definitions, read from `template.yaml`;
 //! - `embedded`: DynamoDB inside the process;
 //! - `serve`: both endpoints over plain HTTP.
@@ -22,6 +25,8 @@ pub mod document;
 pub mod embedded;
 pub mod error;
 pub mod event;
+#[cfg(feature = "cli")]
+pub mod export;
 pub mod get_artifact;
 pub mod image_reference;
 #[cfg(feature = "cli")]
@@ -35,6 +40,10 @@ pub mod position;
 pub mod query;
 #[cfg(feature = "cli")]
 pub mod record;
+#[cfg(feature = "cli")]
+pub mod recording;
+#[cfg(feature = "cli")]
+pub mod reindex;
 pub mod release_filter;
 pub mod response;
 #[cfg(feature = "cli")]

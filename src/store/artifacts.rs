@@ -5,6 +5,7 @@
 //! | digest · `artifact#<position>` | the document, and its `image`, `repository`, `position`, `revision` |
 //! | digest · `part#<id>#<revision>#<number>` | what does not fit into one item |
 //! | `id:<id>` · `pointer` | under which digest and entry the artifact is kept, so that one whose digest changed is moved |
+//! | `fact#<digest>` · `fact` | that a pipeline's fact was recorded, and in which artifact |
 //!
 //! An artifact without a digest is kept under `image:<image>`, and one without either under `id:<id>`. Entries of one
 //! digest sort as positions do: the newest is one Query of one item, by digest as by image.
@@ -22,14 +23,14 @@ use crate::position::Position;
 
 /// The index that finds artifacts by image.
 pub(super) const BY_IMAGE: &str = "by_image";
-const ENTRY_PREFIX: &str = "artifact#";
+pub(super) const ENTRY_PREFIX: &str = "artifact#";
 
 /// What DynamoDB allows a hash key.
 const MAX_HASH_KEY_BYTES: usize = 2048;
 /// How often a lookup is begun anew where what it found was replaced while it was read.
 const MAX_LOOKUPS: usize = 3;
 
-const ATTRIBUTES: &str = "image_digest, #entry, revision, document, parts";
+pub(super) const ATTRIBUTES: &str = "image_digest, #entry, revision, document, parts";
 
 /// An artifact as it is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +83,7 @@ impl Store {
         }
     }
 
-    fn newest(&self, key: &str) -> QueryFluentBuilder {
+    pub(super) fn newest(&self, key: &str) -> QueryFluentBuilder {
         self.client
             .query()
             .table_name(&self.artifacts_table)
@@ -93,14 +94,18 @@ impl Store {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
     }
 
-    fn newest_of_digest(&self, digest: &str) -> QueryFluentBuilder {
+    pub(super) fn newest_of_digest(&self, digest: &str) -> QueryFluentBuilder {
         self.newest(digest)
             .key_condition_expression("image_digest = :key AND begins_with(#entry, :prefix)")
             .expression_attribute_values(":prefix", AttributeValue::S(ENTRY_PREFIX.to_owned()))
     }
 
     /// The first item of a query; what a filter leaves of a page may be nothing, with more pages behind it.
-    async fn first(&self, query: QueryFluentBuilder, meter: &Meter) -> Result<Option<Item>, Error> {
+    pub(super) async fn first(
+        &self,
+        query: QueryFluentBuilder,
+        meter: &Meter,
+    ) -> Result<Option<Item>, Error> {
         let table = self.artifacts_table.as_str();
         let mut start = None;
         loop {
@@ -122,7 +127,7 @@ impl Store {
     }
 
     /// The whole artifact of an item; none where its parts were replaced meanwhile.
-    async fn artifact(&self, item: Item, meter: &Meter) -> Result<Option<StoredArtifact>, Error> {
+    pub(super) async fn artifact(&self, item: Item, meter: &Meter) -> Result<Option<StoredArtifact>, Error> {
         let table = self.artifacts_table.as_str();
         let mut attributes = Attributes::new(item, table, "an artifact".to_owned());
         let digest = attributes.text("image_digest")?;

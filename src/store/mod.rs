@@ -1,7 +1,13 @@
 //! The two DynamoDB tables: domain types in and out, DynamoDB's own types never.
 
 mod artifacts;
+#[cfg(feature = "cli")]
+mod exporting;
 mod meter;
+#[cfg(feature = "cli")]
+mod recording;
+#[cfg(feature = "cli")]
+mod reindexing;
 mod releases;
 #[cfg(feature = "cli")]
 mod writing;
@@ -20,6 +26,12 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedC
 
 pub use self::artifacts::StoredArtifact;
 pub use self::meter::Meter;
+#[cfg(feature = "cli")]
+pub use self::recording::{
+    ArtifactState, FactKey, FoundArtifact, Patience, RecordedFact, WantedArtifact, Written,
+};
+#[cfg(feature = "cli")]
+pub use self::reindexing::{CurrentRelease, ReleaseScan, SCAN_SEGMENTS, Settled};
 pub use self::releases::{Lengths, ReleaseEntries, ReleaseEntry, StoredRelease, Verbosity};
 #[cfg(feature = "cli")]
 pub use self::writing::{Mode, Outcome, Unstorable};

@@ -332,7 +332,7 @@ impl Store {
 }
 
 /// The attributes that a detailed answer needs; a brief one leaves out `rest`.
-const DOCUMENTS: &str = "release_id, #entry, revision, brief, rest, document";
+pub(super) const DOCUMENTS: &str = "release_id, #entry, revision, brief, rest, document";
 const BRIEF_DOCUMENTS: &str = "release_id, #entry, revision, brief, document";
 
 pub(super) fn record_name(release_id: &str) -> String {
@@ -350,7 +350,7 @@ pub(super) fn key(release_id: &str, entry: &str) -> Item {
     ])
 }
 
-fn keys(entry: &ReleaseEntry, verbosity: Verbosity) -> impl Iterator<Item = Item> {
+pub(super) fn keys(entry: &ReleaseEntry, verbosity: Verbosity) -> impl Iterator<Item = Item> {
     let id = entry.position.id();
     let parts =
         (1..=entry.lengths.parts(verbosity)).map(|number| key(id, &part_entry(&entry.revision, number)));
@@ -384,7 +384,7 @@ fn request(keys: Vec<Item>, projection: &str) -> KeysAndAttributes {
     builder(keys, projection).build().expect("keys are given")
 }
 
-fn consistent(keys: Vec<Item>, projection: &str) -> KeysAndAttributes {
+pub(super) fn consistent(keys: Vec<Item>, projection: &str) -> KeysAndAttributes {
     builder(keys, projection).consistent_read(true).build().expect("keys are given")
 }
 
@@ -398,10 +398,10 @@ fn builder(keys: Vec<Item>, projection: &str) -> aws_sdk_dynamodb::types::builde
 }
 
 /// Items as BatchGetItem returns them, in no order, to be taken by key.
-struct ItemsByKey<'a>(HashMap<(String, String), Attributes<'a>>);
+pub(super) struct ItemsByKey<'a>(HashMap<(String, String), Attributes<'a>>);
 
 impl<'a> ItemsByKey<'a> {
-    fn new(items: impl IntoIterator<Item = Item>, table: &'a str) -> Result<Self, Error> {
+    pub(super) fn new(items: impl IntoIterator<Item = Item>, table: &'a str) -> Result<Self, Error> {
         let mut by_key = HashMap::new();
         for item in items {
             let mut attributes = Attributes::new(item, table, "an item".to_owned());
@@ -413,7 +413,7 @@ impl<'a> ItemsByKey<'a> {
     }
 
     /// A release's documents; none where an item of its revision is not there.
-    fn take_release(
+    pub(super) fn take_release(
         &mut self,
         entry: &ReleaseEntry,
         verbosity: Verbosity,

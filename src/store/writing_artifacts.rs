@@ -20,34 +20,34 @@ use crate::image_reference::{ImageDigest, repository};
 use crate::position::Position;
 use crate::record::Artifact;
 
-const POINTER_ENTRY: &str = "pointer";
+pub(super) const POINTER_ENTRY: &str = "pointer";
 /// A part's entry has the longest fixed text: `part#`, the id, `#`, a revision, `#`, three digits.
 const MAX_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;
 
 /// An artifact packed and laid out as items.
 #[derive(Debug, Clone)]
 pub struct PackedArtifact {
-    artifact_id: String,
-    place: Place,
-    item: Item,
+    pub(super) artifact_id: String,
+    pub(super) place: Place,
+    pub(super) item: Item,
     parts: Vec<Vec<u8>>,
 }
 
 /// Where an artifact's items are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Place {
-    image_digest: String,
-    entry: String,
-    revision: String,
-    parts: usize,
+pub(super) struct Place {
+    pub(super) image_digest: String,
+    pub(super) entry: String,
+    pub(super) revision: String,
+    pub(super) parts: usize,
 }
 
 /// What an artifact's pointer says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Pointer {
-    place: Place,
+pub(super) struct Pointer {
+    pub(super) place: Place,
     /// Places that it was to be removed from.
-    stale: Vec<Place>,
+    pub(super) stale: Vec<Place>,
 }
 
 impl PackedArtifact {
@@ -88,7 +88,7 @@ impl PackedArtifact {
         key(&format!("id:{}", self.artifact_id), POINTER_ENTRY)
     }
 
-    fn pointer(&self, stale: Vec<Place>) -> Item {
+    pub(super) fn pointer(&self, stale: Vec<Place>) -> Item {
         let pointer = Pointer { place: self.place.clone(), stale };
         let mut item = self.pointer_key();
         let json = serde_json::to_string(&pointer).expect("texts and numbers always serialize");
@@ -96,7 +96,7 @@ impl PackedArtifact {
         item
     }
 
-    fn parts(&self) -> impl Iterator<Item = Item> {
+    pub(super) fn parts(&self) -> impl Iterator<Item = Item> {
         (1..).zip(&self.parts).map(|(number, part)| {
             let mut item =
                 key(&self.place.image_digest, &part_entry(&self.artifact_id, &self.place.revision, number));
@@ -147,7 +147,7 @@ fn item(artifact: &Artifact, position: &Position, place: &Place, document: Vec<u
 }
 
 impl Place {
-    fn key(&self) -> Item {
+    pub(super) fn key(&self) -> Item {
         key(&self.image_digest, &self.entry)
     }
 

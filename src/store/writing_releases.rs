@@ -28,18 +28,18 @@ const MAX_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;
 /// A release packed and laid out as items; none where it is soft-deleted.
 #[derive(Debug, Clone)]
 pub struct PackedRelease {
-    release_id: String,
+    pub(super) release_id: String,
     /// By entry.
-    items: HashMap<String, Item>,
+    pub(super) items: HashMap<String, Item>,
 }
 
 /// The items of a release by the step in which they are written.
 #[derive(Default)]
-struct Steps {
+pub(super) struct Steps {
     parts: Vec<WriteRequest>,
     release: Vec<WriteRequest>,
-    facets: Vec<WriteRequest>,
-    removed_facets: Vec<WriteRequest>,
+    pub(super) facets: Vec<WriteRequest>,
+    pub(super) removed_facets: Vec<WriteRequest>,
     removed_release: Vec<WriteRequest>,
     removed_parts: Vec<WriteRequest>,
 }
@@ -199,7 +199,10 @@ impl Store {
     }
 
     /// What a release's partition holds: by entry, what describes it.
-    async fn stored_entries(&self, release_id: String) -> Result<HashMap<String, Described>, Error> {
+    pub(super) async fn stored_entries(
+        &self,
+        release_id: String,
+    ) -> Result<HashMap<String, Described>, Error> {
         let table = self.releases_table.as_str();
         let mut pages = self
             .client
@@ -207,7 +210,7 @@ impl Store {
             .table_name(table)
             .key_condition_expression("release_id = :release_id")
             .expression_attribute_values(":release_id", text(&release_id))
-            .projection_expression("#entry, #position, revision, lengths")
+            .projection_expression("#entry, facet, #position, revision, lengths")
             .expression_attribute_names("#entry", "entry")
             .expression_attribute_names("#position", "position")
             .consistent_read(true)
@@ -225,19 +228,19 @@ impl Store {
     }
 }
 
-/// What tells one state of an item from another: its position, revision and lengths, as far as it has them.
+/// What tells one state of an item from another: its facet, position, revision and lengths, as far as it has them.
 #[derive(PartialEq, Eq)]
-struct Described([Option<String>; 3]);
+pub(super) struct Described([Option<String>; 4]);
 
 impl Described {
-    fn of(item: &Item) -> Self {
-        Self(["position", "revision", "lengths"].map(|name| item.get(name)?.as_s().ok().cloned()))
+    pub(super) fn of(item: &Item) -> Self {
+        Self(["facet", "position", "revision", "lengths"].map(|name| item.get(name)?.as_s().ok().cloned()))
     }
 }
 
 impl Steps {
     /// Adds what turns the stored entries into the wanted ones.
-    fn add(&mut self, release: &PackedRelease, stored: &HashMap<String, Described>) -> Outcome {
+    pub(super) fn add(&mut self, release: &PackedRelease, stored: &HashMap<String, Described>) -> Outcome {
         let is_stored = |entry: &String, item: &Item| {
             stored.get(entry).is_some_and(|stored| *stored == Described::of(item))
         };

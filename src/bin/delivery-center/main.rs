@@ -1,7 +1,11 @@
 //! The tool: fills the tables, and serves both endpoints on a laptop.
 
+mod ci_environment;
+mod export;
 mod import;
 mod invoke;
+mod record;
+mod reindex;
 mod serve;
 mod tables;
 
@@ -29,7 +33,7 @@ Environment:
   AWS_ENDPOINT_URL_DYNAMODB  another DynamoDB, such as that of `serve`: http://127.0.0.1:8000
   RUST_LOG  what is logged to stderr
 
-Exit status: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be read, or DynamoDB could not be reached.";
+Exit status: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be read (of `record`: 1), or DynamoDB could not be reached.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -38,6 +42,10 @@ enum Command {
     #[command(subcommand)]
     Tables(tables::Command),
     Import(import::Arguments),
+    #[command(subcommand)]
+    Record(Box<record::Command>),
+    Export(export::Arguments),
+    Reindex(reindex::Arguments),
     Invoke(invoke::Arguments),
 }
 
@@ -51,12 +59,18 @@ enum Ended {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(unreadable) => return explain(&unreadable),
+    };
     start_logging();
     let ended = match arguments.command.unwrap_or_else(|| Command::Serve(serve::Arguments::default())) {
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Tables(command) => tables::run(command).await,
         Command::Import(arguments) => import::run(arguments).await,
+        Command::Record(command) => record::run(*command).await,
+        Command::Export(arguments) => export::run(arguments).await,
+        Command::Reindex(arguments) => reindex::run(arguments).await,
         Command::Invoke(arguments) => invoke::run(arguments).await,
     };
     match ended {
@@ -66,6 +80,18 @@ async fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             ExitCode::from(if is_unreachable(&error) { 2 } else { 1 })
         }
+    }
+}
+
+/// To a pipeline 2 means to try again, which does not help an argument of `record`: there it is 1.
+fn explain(unreadable: &clap::Error) -> ExitCode {
+    // Where even this cannot be written, there is nobody to tell.
+    let _ = unreadable.print();
+    let is_of_record = std::env::args().nth(1).as_deref() == Some("record");
+    match unreadable.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ if is_of_record => ExitCode::from(1),
+        _ => ExitCode::from(2),
     }
 }
 
@@ -104,15 +130,19 @@ fn print(text: impl std::fmt::Display) -> anyhow::Result<()> {
 
 /// A client of the DynamoDB that the AWS environment names.
 async fn client() -> anyhow::Result<aws_sdk_dynamodb::Client> {
-    let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
-        .retry_config(aws_config::retry::RetryConfig::standard().with_max_attempts(8))
-        .load()
-        .await;
+    let retries = aws_config::retry::RetryConfig::standard().with_max_attempts(8);
+    Ok(aws_sdk_dynamodb::Client::new(&config(retries).await?))
+}
+
+/// The AWS environment.
+async fn config(retries: aws_config::retry::RetryConfig) -> anyhow::Result<aws_config::SdkConfig> {
+    let config =
+        aws_config::defaults(aws_config::BehaviorVersion::latest()).retry_config(retries).load().await;
     if config.region().is_none() {
         return Err(anyhow::anyhow!("no AWS region"))
             .context("set AWS_REGION, or choose a profile that has one with AWS_PROFILE");
     }
-    Ok(aws_sdk_dynamodb::Client::new(&config))
+    Ok(config)
 }
 
 /// The store in the tables that the environment names.
