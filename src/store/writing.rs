@@ -69,6 +69,12 @@ pub(super) fn text(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
 }
 
+/// A text for whoever looks into the table, cut to what one wants to read there; none where it is empty, which older
+/// DynamoDB implementations refuse.
+pub(super) fn note(text: &str) -> Option<AttributeValue> {
+    (!text.is_empty()).then(|| AttributeValue::S(text.chars().take(200).collect()))
+}
+
 pub(super) fn bytes(bytes: impl Into<Vec<u8>>) -> AttributeValue {
     AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new(bytes))
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::artifacts::{artifact_entry, key, part_entry, record_name};
 use super::writing::{
     MAX_DOCUMENT_BYTES_AN_ITEM, MAX_HASH_KEY_BYTES, MAX_PARTS, MAX_RANGE_KEY_BYTES, Mode, Outcome,
-    Unstorable, bytes, delete, put, revision, text,
+    Unstorable, bytes, delete, note, put, revision, text,
 };
 use super::{Attributes, Item, MAX_KEYS_A_CALL, Meter, Store};
 use crate::document::Document;
@@ -142,7 +142,7 @@ fn item(artifact: &Artifact, position: &Position, place: &Place, document: Vec<u
         item.insert("repository".to_owned(), text(repository(&artifact.image)));
     }
     // For whoever looks into the table; the endpoint does not read it.
-    item.insert("name".to_owned(), text(artifact.name.chars().take(200).collect::<String>()));
+    item.extend(note(&artifact.name).map(|name| ("name".to_owned(), name)));
     item
 }
 

@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::releases::{Lengths, RELEASE_ENTRY, key, part_entry, record_name};
 use super::writing::{
     MAX_DOCUMENT_BYTES_AN_ITEM, MAX_PARTS, MAX_RANGE_KEY_BYTES, Mode, Outcome, Unstorable, bytes, delete,
-    put, revision, text,
+    note, put, revision, text,
 };
 use super::{Attributes, Item, Store, from_sdk};
 use crate::document::Document;
@@ -114,11 +114,7 @@ fn items(release: &Release) -> Result<HashMap<String, Item>, Unstorable> {
     // For whoever looks into the table; the endpoints read none of these.
     let names =
         [("project", &release.project), ("workflow", &release.workflow), ("version", &release.version)];
-    item.extend(
-        names
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), text(value.chars().take(200).collect::<String>()))),
-    );
+    item.extend(names.into_iter().filter_map(|(name, value)| Some((name.to_owned(), note(value)?))));
     item.extend(
         release.task_id.as_ref().map(|task_id| ("task_id".to_owned(), AttributeValue::N(task_id.clone()))),
     );
