@@ -26,6 +26,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// All attempts at one call: well inside the function's 15 seconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 
+/// What a warm function keeps of the documents that it has read, where `DOCUMENT_CACHE_BYTES` says nothing else.
+const DOCUMENT_CACHE_BYTES: usize = 32 << 20;
+
 /// What the process needs and does not find.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -48,7 +51,8 @@ pub enum StartError {
 /// [`StartError`], and the loss of Lambda's Runtime API.
 pub async fn run(endpoint: Endpoint) -> Result<(), lambda_runtime::Error> {
     start_logging();
-    let store = Store::new(client()?, TableNames::from_environment());
+    let store =
+        Store::new(client()?, TableNames::from_environment()).with_document_cache(document_cache_bytes());
     // Lambda gives the init phase a full core: what opens here is not waited for by the first caller.
     if let Err(error) = store.connect(endpoint).await {
         let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
@@ -130,6 +134,14 @@ fn http_client() -> Result<aws_sdk_dynamodb::config::SharedHttpClient, StartErro
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .tls_context(context)
         .build_https())
+}
+
+fn document_cache_bytes() -> usize {
+    let Some(wanted) = variable("DOCUMENT_CACHE_BYTES") else { return DOCUMENT_CACHE_BYTES };
+    wanted.parse().unwrap_or_else(|error| {
+        tracing::warn!(%error, "DOCUMENT_CACHE_BYTES cannot be read; keeping {DOCUMENT_CACHE_BYTES} bytes");
+        DOCUMENT_CACHE_BYTES
+    })
 }
 
 fn variable(name: &str) -> Option<String> {

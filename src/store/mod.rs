@@ -1,6 +1,7 @@
 //! The two DynamoDB tables: domain types in and out, DynamoDB's own types never.
 
 mod artifacts;
+mod document_cache;
 mod meter;
 mod releases;
 #[cfg(feature = "cli")]
@@ -11,6 +12,7 @@ mod writing_artifacts;
 mod writing_releases;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -19,6 +21,7 @@ use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 
 pub use self::artifacts::StoredArtifact;
+use self::document_cache::DocumentCache;
 pub use self::meter::Meter;
 pub use self::releases::{Lengths, ReleaseEntries, ReleaseEntry, StoredRelease, Verbosity};
 #[cfg(feature = "cli")]
@@ -51,6 +54,7 @@ pub struct Store {
     client: Client,
     releases_table: String,
     artifacts_table: String,
+    documents: Option<Arc<DocumentCache>>,
 }
 
 /// The tables' names.
@@ -80,7 +84,19 @@ impl Store {
     /// The store in the tables that a client reaches.
     #[must_use]
     pub fn new(client: Client, tables: TableNames) -> Self {
-        Self { client, releases_table: tables.releases, artifacts_table: tables.artifacts }
+        Self { client, releases_table: tables.releases, artifacts_table: tables.artifacts, documents: None }
+    }
+
+    /// The same store, which keeps up to so many bytes of the documents that it reads, and does not read those again.
+    #[must_use]
+    pub fn with_document_cache(self, bytes: usize) -> Self {
+        Self { documents: DocumentCache::of_bytes(bytes).map(Arc::new), ..self }
+    }
+
+    /// How many bytes of documents are kept.
+    #[must_use]
+    pub fn document_cache_bytes(&self) -> u64 {
+        self.documents.as_ref().map_or(0, |documents| documents.bytes())
     }
 
     /// Opens the connection to DynamoDB with the cheapest request that the endpoint's function is allowed.
