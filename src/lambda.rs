@@ -9,8 +9,10 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 use aws_smithy_http_client::tls;
-use lambda_runtime::{LambdaEvent, Runtime, service_fn};
-use serde_json::value::RawValue;
+use lambda_runtime::tower::layer::layer_fn;
+use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, service_fn};
+use lambda_runtime_api_client::PooledClient;
+use serde::de::IgnoredAny;
 
 use crate::event::Event;
 use crate::invocation::{self, Endpoint, Invocation};
@@ -28,6 +30,9 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// What a warm function keeps of the documents that it has read, where `DOCUMENT_CACHE_BYTES` says nothing else.
 const DOCUMENT_CACHE_BYTES: usize = 32 << 20;
+
+/// The header by which Lambda tells a late response from a current one; it is sent back as it came.
+const INVOCATION_ID: &str = "lambda-runtime-invocation-id";
 
 /// What the process needs and does not find.
 #[derive(Debug, thiserror::Error)]
@@ -58,16 +63,38 @@ pub async fn run(endpoint: Endpoint) -> Result<(), lambda_runtime::Error> {
         let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
         tracing::warn!(%error, cause, "DynamoDB could not be reached during init");
     }
-    let store = &store;
-    let handler = service_fn(|event: LambdaEvent<Event>| async move {
-        let invocation = Invocation {
-            deadline: (event.context.deadline > 0).then(|| event.context.deadline()),
-            request_id: event.context.request_id,
-        };
-        let json = invocation::answer(endpoint, store, event.payload, &invocation).await;
-        Ok::<_, Infallible>(RawValue::from_string(json).expect("a Lambda response is JSON"))
-    });
-    Runtime::new(handler).run().await
+    let api = PooledClient::builder().build();
+    let (store, api) = (&store, &api);
+    let deliver = |invocation| deliver(endpoint, store, api, invocation);
+    // The runtime polls for events and reads what surrounds them. Its own way of a response, from a handler through
+    // serde_json, would check and copy every one once more, megabytes that are JSON already: the layer replaces it.
+    let unused = service_fn(async |_: LambdaEvent<IgnoredAny>| Ok::<_, Infallible>(()));
+    Runtime::new(unused).layer(layer_fn(|_| service_fn(deliver))).run().await
+}
+
+/// Answers one event, and hands the response to Lambda as it is.
+async fn deliver(
+    endpoint: Endpoint,
+    store: &Store,
+    api: &PooledClient,
+    LambdaInvocation { parts, body, context }: LambdaInvocation,
+) -> Result<(), lambda_runtime::Error> {
+    let mut request = lambda_runtime_api_client::build_request()
+        .method("POST")
+        .uri(format!("/2018-06-01/runtime/invocation/{}/response", context.request_id));
+    if let Some(invocation_id) = parts.headers.get(INVOCATION_ID) {
+        request = request.header(INVOCATION_ID, invocation_id);
+    }
+    let invocation = Invocation {
+        deadline: (context.deadline > 0).then(|| context.deadline()),
+        request_id: context.request_id,
+    };
+    let json = invocation::answer(endpoint, store, Event::from_json(&body), &invocation).await;
+    let taken = api.call(request.body(json.into())?).await?;
+    if !taken.status().is_success() {
+        tracing::error!(request_id = invocation.request_id, status = %taken.status(), "Lambda refused the response");
+    }
+    Ok(())
 }
 
 /// Logs JSON lines at the level that `RUST_LOG` says (`info` by default, or `target=level,…`).
