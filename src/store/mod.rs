@@ -1,6 +1,7 @@
 //! The two DynamoDB tables: domain types in and out, DynamoDB's own types never.
 
 mod artifacts;
+mod batch_answer;
 mod document_cache;
 mod meter;
 mod releases;
@@ -21,6 +22,7 @@ use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 
 pub use self::artifacts::StoredArtifact;
+use self::batch_answer::BatchAnswerReader;
 use self::document_cache::DocumentCache;
 pub use self::meter::Meter;
 pub use self::releases::{Lengths, ReleaseEntries, ReleaseEntry, StoredRelease, Verbosity};
@@ -183,6 +185,8 @@ impl Store {
             .batch_get_item()
             .request_items(table, request)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .customize()
+            .interceptor(BatchAnswerReader)
             .send()
             .await
             .map_err(|error| from_sdk(table, &error))?;
