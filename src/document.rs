@@ -69,6 +69,8 @@ impl Document {
         let (length, _) = rest.split_first_chunk().ok_or(Spoiled::CutOff)?;
         let (crc32, length) = (u32::from_le_bytes(*crc32), u32::from_le_bytes(*length));
         stored.drain(..HEADER_BYTES);
+        // What was read may be kept: no longer than it is.
+        stored.shrink_to_fit();
         Ok(Self { packed: stored, length, crc32 })
     }
 

@@ -137,6 +137,9 @@ pub enum Error {
         /// The SDK's own words, where there are any.
         source: Option<Source>,
     },
+    /// The handler panicked; what it said is in the log.
+    #[error("the request met a fault of this service")]
+    Panicked,
     /// The time for one request was spent.
     #[error("the request took too long; try again")]
     OutOfTime,
@@ -204,7 +207,8 @@ impl Error {
             Self::UnreadableRecord { .. }
             | Self::TableMissing { .. }
             | Self::AccessDenied { .. }
-            | Self::Refused { .. } => Status::InternalError,
+            | Self::Refused { .. }
+            | Self::Panicked => Status::InternalError,
             Self::Unavailable { .. } | Self::OutOfTime => Status::ServiceUnavailable,
         }
     }

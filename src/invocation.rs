@@ -1,6 +1,9 @@
 //! One invocation from event to response: routing, time limits, and the log line.
 
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant, SystemTime};
+
+use futures_util::FutureExt as _;
 
 use crate::error::{Error, Status};
 use crate::event::{Event, Request, ResponseShape};
@@ -70,8 +73,13 @@ pub async fn answer(endpoint: Endpoint, store: &Store, event: Event, invocation:
         Event::Unreadable => ResponseShape::SingleValueHeaders,
     };
     let time = time_limit(invocation.deadline);
-    let answered = tokio::time::timeout(time, route(endpoint, store, &event, &meter)).await;
-    let result = answered.unwrap_or(Err(Error::OutOfTime));
+    // What a panic leaves behind is this request's own: the store keeps nothing half done between two awaits.
+    let routed = AssertUnwindSafe(route(endpoint, store, &event, &meter)).catch_unwind();
+    let result = match tokio::time::timeout(time, routed).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(Error::Panicked),
+        Err(_) => Err(Error::OutOfTime),
+    };
     if let Err(error) = &result {
         log_fault(endpoint, error, &invocation.request_id);
     }

@@ -9,8 +9,10 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 use aws_smithy_http_client::tls;
-use lambda_runtime::{LambdaEvent, Runtime, service_fn};
-use serde_json::value::RawValue;
+use lambda_runtime::tower::layer::layer_fn;
+use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, service_fn};
+use lambda_runtime_api_client::PooledClient;
+use serde::de::IgnoredAny;
 
 use crate::event::Event;
 use crate::invocation::{self, Endpoint, Invocation};
@@ -28,6 +30,12 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// For the connection that is opened during init, of which a caller may be waiting for the end.
 const INIT_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// What a warm function keeps of the documents that it has read, where `DOCUMENT_CACHE_BYTES` says nothing else.
+const DOCUMENT_CACHE_BYTES: usize = 32 << 20;
+
+/// The header by which Lambda tells a late response from a current one; it is sent back as it came.
+const INVOCATION_ID: &str = "lambda-runtime-invocation-id";
 
 /// What the process needs and does not find.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +59,8 @@ pub enum StartError {
 /// [`StartError`], and the loss of Lambda's Runtime API.
 pub async fn run(endpoint: Endpoint) -> Result<(), lambda_runtime::Error> {
     start_logging();
-    let store = Store::new(client()?, TableNames::from_environment());
+    let store =
+        Store::new(client()?, TableNames::from_environment()).with_document_cache(document_cache_bytes());
     // Lambda gives the init phase a full core: what opens here is not waited for by the first caller.
     match tokio::time::timeout(INIT_TIMEOUT, store.connect(endpoint)).await {
         Ok(Ok(())) => {}
@@ -63,16 +72,38 @@ pub async fn run(endpoint: Endpoint) -> Result<(), lambda_runtime::Error> {
             "DynamoDB took too long during init; the first request will open its own connection"
         ),
     }
-    let store = &store;
-    let handler = service_fn(|event: LambdaEvent<Event>| async move {
-        let invocation = Invocation {
-            deadline: (event.context.deadline > 0).then(|| event.context.deadline()),
-            request_id: event.context.request_id,
-        };
-        let json = invocation::answer(endpoint, store, event.payload, &invocation).await;
-        Ok::<_, Infallible>(RawValue::from_string(json).expect("a Lambda response is JSON"))
-    });
-    Runtime::new(handler).run().await
+    let api = PooledClient::builder().build();
+    let (store, api) = (&store, &api);
+    let deliver = |invocation| deliver(endpoint, store, api, invocation);
+    // The runtime polls for events and reads what surrounds them. Its own way of a response, from a handler through
+    // serde_json, would check and copy every one once more, megabytes that are JSON already: the layer replaces it.
+    let unused = service_fn(async |_: LambdaEvent<IgnoredAny>| Ok::<_, Infallible>(()));
+    Runtime::new(unused).layer(layer_fn(|_| service_fn(deliver))).run().await
+}
+
+/// Answers one event, and hands the response to Lambda as it is.
+async fn deliver(
+    endpoint: Endpoint,
+    store: &Store,
+    api: &PooledClient,
+    LambdaInvocation { parts, body, context }: LambdaInvocation,
+) -> Result<(), lambda_runtime::Error> {
+    let mut request = lambda_runtime_api_client::build_request()
+        .method("POST")
+        .uri(format!("/2018-06-01/runtime/invocation/{}/response", context.request_id));
+    if let Some(invocation_id) = parts.headers.get(INVOCATION_ID) {
+        request = request.header(INVOCATION_ID, invocation_id);
+    }
+    let invocation = Invocation {
+        deadline: (context.deadline > 0).then(|| context.deadline()),
+        request_id: context.request_id,
+    };
+    let json = invocation::answer(endpoint, store, Event::from_json(&body), &invocation).await;
+    let taken = api.call(request.body(json.into())?).await?;
+    if !taken.status().is_success() {
+        tracing::error!(request_id = invocation.request_id, status = %taken.status(), "Lambda refused the response");
+    }
+    Ok(())
 }
 
 /// Logs JSON lines at the level that `RUST_LOG` says (`info` by default, or `target=level,…`).
@@ -139,6 +170,14 @@ fn http_client() -> Result<aws_sdk_dynamodb::config::SharedHttpClient, StartErro
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .tls_context(context)
         .build_https())
+}
+
+fn document_cache_bytes() -> usize {
+    let Some(wanted) = variable("DOCUMENT_CACHE_BYTES") else { return DOCUMENT_CACHE_BYTES };
+    wanted.parse().unwrap_or_else(|error| {
+        tracing::warn!(%error, "DOCUMENT_CACHE_BYTES cannot be read; keeping {DOCUMENT_CACHE_BYTES} bytes");
+        DOCUMENT_CACHE_BYTES
+    })
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -58,19 +58,18 @@ impl EscapedText {
     /// Appends a text.
     pub fn push(&mut self, text: &str) {
         self.length += text.len();
-        let mut copied = 0;
-        for (place, byte) in text.bytes().enumerate() {
-            if !needs_escape(byte) {
-                continue;
-            }
-            self.escaped.push_str(&text[copied..place]);
-            copied = place + 1;
+        let mut rest = text;
+        loop {
+            let (plain, special) = rest.split_at(plain_length(rest.as_bytes()));
+            self.escaped.push_str(plain);
+            let Some(byte) = special.bytes().next() else { return };
             match byte {
-                b'"' | b'\\' => self.escaped.extend(['\\', char::from(byte)]),
+                b'"' => self.escaped.push_str("\\\""),
+                b'\\' => self.escaped.push_str("\\\\"),
                 _ => write!(self.escaped, "\\u{byte:04x}").expect("writing into a String cannot fail"),
             }
+            rest = &special[1..];
         }
-        self.escaped.push_str(&text[copied..]);
     }
 
     /// The length of the escaped text in bytes.
@@ -93,6 +92,27 @@ pub fn escaped_length(text: &str) -> usize {
 
 fn needs_escape(byte: u8) -> bool {
     byte < b' ' || byte == b'"' || byte == b'\\'
+}
+
+/// How many bytes stand before the first that needs an escape. Eight are looked at together: a body has megabytes.
+fn plain_length(bytes: &[u8]) -> usize {
+    let (words, tail) = bytes.as_chunks();
+    for (index, word) in words.iter().enumerate() {
+        let marks = escape_marks(u64::from_le_bytes(*word));
+        if marks != 0 {
+            return index * 8 + marks.trailing_zeros() as usize / 8;
+        }
+    }
+    let in_tail = tail.iter().position(|byte| needs_escape(*byte)).unwrap_or(tail.len());
+    bytes.len() - tail.len() + in_tail
+}
+
+/// Marks the high bit of a word's lowest byte that needs an escape; what is marked above that may be a carry.
+fn escape_marks(word: u64) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, b' ') | equal(b'"') | equal(b'\\')) & (ONES << 7)
 }
 
 impl Encoding {
@@ -312,6 +332,21 @@ mod tests {
             let json = bare.with_next(next.as_deref()).into_lambda_json(shape);
             prop_assert_eq!(json.len(), foretold);
             prop_assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
+        }
+    }
+
+    #[test]
+    fn every_character_is_escaped_wherever_it_stands_among_eight() {
+        let characters = (0..=0x7f_u8).map(char::from).chain(['\u{80}', 'é', '\u{2028}', '零', '🚀']);
+        for character in characters {
+            for (before, behind) in (0..10).flat_map(|before| (0..10).map(move |behind| (before, behind))) {
+                let text = format!("{}{character}{}", "x".repeat(before), "\"".repeat(behind));
+                let mut escaped = EscapedText::default();
+                escaped.push(&text);
+                let read: String = serde_json::from_str(&format!("\"{}\"", escaped.escaped)).unwrap();
+                assert_eq!(read, text);
+                assert_eq!(escaped.escaped_length(), escaped_length(&text));
+            }
         }
     }
 

@@ -1,6 +1,8 @@
 //! The two DynamoDB tables: domain types in and out, DynamoDB's own types never.
 
 mod artifacts;
+mod batch_answer;
+mod document_cache;
 #[cfg(feature = "cli")]
 mod exporting;
 mod meter;
@@ -17,6 +19,7 @@ mod writing_artifacts;
 mod writing_releases;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -25,6 +28,8 @@ use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 
 pub use self::artifacts::StoredArtifact;
+use self::batch_answer::BatchAnswerReader;
+use self::document_cache::DocumentCache;
 pub use self::meter::Meter;
 #[cfg(feature = "cli")]
 pub use self::recording::{
@@ -64,6 +69,7 @@ pub struct Store {
     client: Client,
     releases_table: String,
     artifacts_table: String,
+    documents: Option<Arc<DocumentCache>>,
 }
 
 /// The tables' names.
@@ -93,7 +99,19 @@ impl Store {
     /// The store in the tables that a client reaches.
     #[must_use]
     pub fn new(client: Client, tables: TableNames) -> Self {
-        Self { client, releases_table: tables.releases, artifacts_table: tables.artifacts }
+        Self { client, releases_table: tables.releases, artifacts_table: tables.artifacts, documents: None }
+    }
+
+    /// The same store, which keeps up to so many bytes of the documents that it reads, and does not read those again.
+    #[must_use]
+    pub fn with_document_cache(self, bytes: usize) -> Self {
+        Self { documents: DocumentCache::of_bytes(bytes).map(Arc::new), ..self }
+    }
+
+    /// How many bytes of documents are kept.
+    #[must_use]
+    pub fn document_cache_bytes(&self) -> u64 {
+        self.documents.as_ref().map_or(0, |documents| documents.bytes())
     }
 
     /// Opens the connection to DynamoDB with the cheapest request that the endpoint's function is allowed.
@@ -180,6 +198,8 @@ impl Store {
             .batch_get_item()
             .request_items(table, request)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .customize()
+            .interceptor(BatchAnswerReader)
             .send()
             .await
             .map_err(|error| from_sdk(table, &error))?;

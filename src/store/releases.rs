@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity, Select};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -139,9 +140,9 @@ pub struct ReleaseEntries {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRelease {
     /// `{"versionInfo":{…}`
-    pub brief: Document,
+    pub brief: Arc<Document>,
     /// `,"buildInfo":[…],…}`, where all sections were asked for.
-    pub rest: Option<Document>,
+    pub rest: Option<Arc<Document>>,
 }
 
 impl Store {
@@ -265,25 +266,52 @@ impl Store {
         verbosity: Verbosity,
         meter: &Meter,
     ) -> Result<Vec<Option<StoredRelease>>, Error> {
-        if entries.is_empty() {
-            return Ok(Vec::new());
+        let known: Vec<_> = entries.iter().map(|entry| self.kept(entry, verbosity)).collect();
+        let missing = entries.iter().zip(&known).filter(|(_, known)| known.is_none());
+        let mut items = self.items(missing.map(|(entry, _)| entry), verbosity, meter).await?;
+        let mut releases = Vec::with_capacity(entries.len());
+        for (entry, known) in entries.iter().zip(known) {
+            releases.push(match known {
+                Some(release) => Some(release),
+                None => match items.take_release(entry, verbosity)? {
+                    Some(release) => Some(self.keep(entry, release)),
+                    None => self.release_again(facet, entry, verbosity, meter).await?,
+                },
+            });
         }
-        meter.count_round_trip();
+        Ok(releases)
+    }
+
+    /// The items of releases, in one round trip; none is made where there is nothing to ask for.
+    async fn items<'a>(
+        &self,
+        entries: impl Iterator<Item = &'a ReleaseEntry>,
+        verbosity: Verbosity,
+        meter: &Meter,
+    ) -> Result<ItemsByKey<'_>, Error> {
         let table = self.releases_table.as_str();
-        let found: Vec<Vec<Item>> = stream::iter(calls(entries, verbosity))
+        let calls = calls(entries, verbosity);
+        if !calls.is_empty() {
+            meter.count_round_trip();
+        }
+        let found: Vec<Vec<Item>> = stream::iter(calls)
             .map(|request| self.batch_get(table, request, meter))
             .buffer_unordered(MAX_CALLS_AT_ONCE)
             .try_collect()
             .await?;
-        let mut items = ItemsByKey::new(found.into_iter().flatten(), table)?;
-        let mut releases = Vec::with_capacity(entries.len());
-        for entry in entries {
-            releases.push(match items.take_release(entry, verbosity)? {
-                Some(release) => Some(release),
-                None => self.release_again(facet, entry, verbosity, meter).await?,
-            });
+        ItemsByKey::new(found.into_iter().flatten(), table)
+    }
+
+    fn kept(&self, entry: &ReleaseEntry, verbosity: Verbosity) -> Option<StoredRelease> {
+        self.documents.as_ref()?.get(entry, verbosity)
+    }
+
+    /// Keeps what was read under the entry's revision, where this store keeps documents.
+    fn keep(&self, entry: &ReleaseEntry, release: StoredRelease) -> StoredRelease {
+        if let Some(documents) = &self.documents {
+            documents.keep(entry, &release);
         }
-        Ok(releases)
+        release
     }
 
     /// Reads a release that was not found as the index has it, consistently: the index and the replicas may lag.
@@ -327,7 +355,8 @@ impl Store {
         meter.count_round_trip();
         let found = self.batch_get(table, request, meter).await?;
         let release = ItemsByKey::new(found, table)?.take_release(&now, verbosity)?;
-        release.map(Some).ok_or_else(|| unavailable(table, CHANGED, None))
+        // Kept under the revision that was read: the index still names the one before.
+        release.map(|release| Some(self.keep(&now, release))).ok_or_else(|| unavailable(table, CHANGED, None))
     }
 }
 
@@ -358,7 +387,10 @@ pub(super) fn keys(entry: &ReleaseEntry, verbosity: Verbosity) -> impl Iterator<
 }
 
 /// The keys of listed releases, in calls that DynamoDB answers whole.
-fn calls(entries: &[ReleaseEntry], verbosity: Verbosity) -> Vec<KeysAndAttributes> {
+fn calls<'a>(
+    entries: impl Iterator<Item = &'a ReleaseEntry>,
+    verbosity: Verbosity,
+) -> Vec<KeysAndAttributes> {
     let projection = match verbosity {
         Verbosity::Brief => BRIEF_DOCUMENTS,
         Verbosity::Detailed => DOCUMENTS,
@@ -376,7 +408,9 @@ fn calls(entries: &[ReleaseEntry], verbosity: Verbosity) -> Vec<KeysAndAttribute
             bytes += mean;
         }
     }
-    calls.push(request(call, projection));
+    if !call.is_empty() {
+        calls.push(request(call, projection));
+    }
     calls
 }
 
@@ -435,10 +469,10 @@ impl<'a> ItemsByKey<'a> {
         }
         let read =
             |stored| Document::from_stored(stored).map_err(|spoiled| release.unreadable(spoiled.to_string()));
-        let brief = read(brief)?;
+        let brief = Arc::new(read(brief)?);
         let rest = match verbosity {
             Verbosity::Brief => None,
-            Verbosity::Detailed => Some(read(rest)?),
+            Verbosity::Detailed => Some(Arc::new(read(rest)?)),
         };
         Ok(Some(StoredRelease { brief, rest }))
     }
@@ -473,7 +507,10 @@ mod tests {
         };
         let small: Vec<_> = (0..250).map(|number| entry(number, 0)).collect();
         let sizes = |entries: &[ReleaseEntry]| {
-            calls(entries, Verbosity::Detailed).iter().map(|call| call.keys().len()).collect::<Vec<_>>()
+            calls(entries.iter(), Verbosity::Detailed)
+                .iter()
+                .map(|call| call.keys().len())
+                .collect::<Vec<_>>()
         };
         assert_eq!(sizes(&small), [100, 100, 50]);
         let large: Vec<_> = (0..30).map(|number| entry(400_000 + number, 0)).collect();

@@ -1,0 +1,130 @@
+//! The short form: counts, which are the same on every machine, against a committed baseline.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use crate::dynamodb::Endpoint;
+use crate::function::{Function, Start, zipped_bytes};
+use crate::programs::{ARTIFACT_PATH, Programs, RELEASES_PATH, event, start};
+use crate::records;
+use crate::tables::{Tables, environment};
+
+const SET: &str = "check";
+const MAX_PROGRAM_BYTES: u64 = 7_000_000;
+const MAX_ZIPPED_BYTES: usize = 2_800_000;
+/// What instructions may grow by: the number of wake-ups varies a little.
+const INSTRUCTIONS_TOLERANCE: f64 = 1.05;
+/// Two runs that differ by so many invocations tell what one costs.
+const FEW: u64 = 5;
+const MANY: u64 = 25;
+
+/// By name: what was counted.
+type Counted = BTreeMap<String, f64>;
+
+/// Counts, prints, and compares; or takes what was counted as the new baseline.
+pub(crate) fn check(programs: &Programs, accept: bool) -> anyhow::Result<()> {
+    let baseline_file = Path::new(env!("CARGO_MANIFEST_DIR")).join("baseline.json");
+    let counted = count(programs)?;
+    if accept {
+        std::fs::write(&baseline_file, serde_json::to_string_pretty(&counted)? + "\n")?;
+    }
+    let baseline: Counted = serde_json::from_str(&std::fs::read_to_string(baseline_file)?)?;
+    let mut too_many = Vec::new();
+    for (name, allowed) in &baseline {
+        let Some(counted) = counted.get(name) else {
+            println!("{name}: not counted (baseline {allowed})");
+            continue;
+        };
+        let tolerance = if name.ends_with("instructions") { INSTRUCTIONS_TOLERANCE } else { 1.0 };
+        println!("{name}: {counted} (baseline {allowed}, {:+.1} %)", (counted / allowed - 1.0) * 100.0);
+        if *counted > allowed * tolerance {
+            too_many.push(name.as_str());
+        }
+    }
+    for program in [&programs.list_releases, &programs.get_artifact] {
+        let (bytes, zipped) = (std::fs::metadata(program)?.len(), zipped_bytes(program)?);
+        println!("{}: {bytes} bytes, {zipped} zipped", program.display());
+        if bytes > MAX_PROGRAM_BYTES || zipped > MAX_ZIPPED_BYTES {
+            too_many.push("the size of a binary");
+        }
+    }
+    if !too_many.is_empty() {
+        bail!(
+            "more than the baseline: {}. Where that is meant, run this again with --accept and commit the baseline",
+            too_many.join(", ")
+        );
+    }
+    Ok(())
+}
+
+fn count(programs: &Programs) -> anyhow::Result<Counted> {
+    let tables = Tables::start()?;
+    tokio::runtime::Runtime::new()?.block_on(tables.fill(SET, 60, 50_000))?;
+    let endpoint = Endpoint::start(tables.address(), None)?;
+    let list = |gzip| event(RELEASES_PATH, "per_page=20", gzip);
+    let requests = [
+        (
+            "artifact",
+            &programs.get_artifact,
+            "0",
+            event(ARTIFACT_PATH, &format!("image={}", records::IMAGE), true),
+        ),
+        ("list, gzip", &programs.list_releases, "0", list(true)),
+        ("list, identity", &programs.list_releases, "0", list(false)),
+        ("list seen before, gzip", &programs.list_releases, "", list(true)),
+    ];
+    let valgrind = find_valgrind();
+    if valgrind.is_none() {
+        println!("valgrind is not here: instructions are not counted");
+    }
+    let mut counted = Counted::new();
+    for (name, program, cache, event) in requests {
+        let environment =
+            environment(SET).into_iter().chain([("DOCUMENT_CACHE_BYTES".to_owned(), cache.to_owned())]);
+        let start = start(program, &endpoint.url, environment);
+        let mut function = Function::start(&start)?;
+        function.invoke(&event)?;
+        endpoint.take_counts();
+        function.invoke(&event)?;
+        let counts = endpoint.take_counts();
+        counted.insert(format!("{name}: DynamoDB calls"), f64::from(counts.calls));
+        counted.insert(format!("{name}: read units"), counts.read_units);
+        if let Some(valgrind) = &valgrind {
+            let few = instructions(valgrind, &start, &event, FEW)?;
+            let many = instructions(valgrind, &start, &event, MANY)?;
+            #[expect(clippy::cast_precision_loss, reason = "millions")]
+            counted.insert(format!("{name}: instructions"), ((many - few) / (MANY - FEW)) as f64);
+            if name == "artifact" {
+                #[expect(clippy::cast_precision_loss, reason = "millions")]
+                counted.insert(
+                    "a start and the first answer: instructions".to_owned(),
+                    instructions(valgrind, &start, &event, 1)? as f64,
+                );
+            }
+        }
+    }
+    Ok(counted)
+}
+
+/// The instructions of a process that answers so many invocations.
+fn instructions(valgrind: &Path, start: &Start, event: &str, invocations: u64) -> anyhow::Result<u64> {
+    let mut start = start.clone();
+    start.wrapper = [&valgrind.display().to_string(), "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+        .map(str::to_owned)
+        .into();
+    let mut function = Function::start(&start)?;
+    for _ in 0..invocations {
+        function.invoke(event)?;
+    }
+    let written = function.terminate()?;
+    let collected =
+        written.lines().find_map(|line| line.split_once("Collected :")).context("callgrind's count")?;
+    Ok(collected.1.trim().parse()?)
+}
+
+fn find_valgrind() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join("valgrind")).find(|program| program.is_file())
+}

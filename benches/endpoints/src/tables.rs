@@ -1,0 +1,126 @@
+//! The embedded DynamoDB, and what is in it.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, anyhow};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, PutRequest,
+    ScalarAttributeType, WriteRequest,
+};
+use delivery_center::embedded::EmbeddedDynamoDb;
+use delivery_center::record::Record;
+use delivery_center::store::{Mode, PackedArtifact, PackedRelease, Store, TableNames};
+use serde_json::Value;
+
+use crate::records;
+
+/// How many releases are packed before they are written.
+const RELEASES_AT_ONCE: u32 = 200;
+
+/// A database that is there as long as this is.
+pub(crate) struct Tables {
+    database: EmbeddedDynamoDb,
+}
+
+/// The tables of one set of records, under names of their own.
+fn names(set: &str) -> TableNames {
+    TableNames { releases: format!("releases-{set}"), artifacts: format!("artifacts-{set}") }
+}
+
+/// Where a function finds a set of records, in our form and in the usual one.
+pub(crate) fn environment(set: &str) -> [(String, String); 4] {
+    let TableNames { releases, artifacts } = names(set);
+    [
+        ("USUAL_RELEASES_TABLE".to_owned(), format!("usual-{releases}")),
+        ("USUAL_ARTIFACTS_TABLE".to_owned(), format!("usual-{artifacts}")),
+        ("RELEASES_TABLE".to_owned(), releases),
+        ("ARTIFACTS_TABLE".to_owned(), artifacts),
+    ]
+}
+
+impl Tables {
+    /// In memory: a file would make the storing of a long history a test of the disk.
+    pub(crate) fn start() -> anyhow::Result<Self> {
+        Ok(Self { database: EmbeddedDynamoDb::start("127.0.0.1:0".parse()?, None)? })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.database.address()
+    }
+
+    /// Stores so many releases of so many bytes, and the artifact.
+    pub(crate) async fn fill(&self, set: &str, releases: u32, bytes: usize) -> anyhow::Result<()> {
+        let (client, names) = (self.database.client(), names(set));
+        for definition in delivery_center::tables::definitions(&names)? {
+            definition.create(&client).await?;
+        }
+        let store = Store::new(client, names);
+        for first in (0..releases).step_by(RELEASES_AT_ONCE as usize) {
+            let numbers = first..releases.min(first + RELEASES_AT_ONCE);
+            let packed = numbers.map(|number| packed_release(&records::release(number, bytes)));
+            store.put_releases(&packed.collect::<anyhow::Result<Vec<_>>>()?, Mode::Write).await?;
+        }
+        let Record::Artifact(artifact) = checked(&records::artifact())? else {
+            return Err(anyhow!("no artifact"));
+        };
+        store.put_artifacts(&[PackedArtifact::new(&artifact)?], Mode::Write).await?;
+        Ok(())
+    }
+
+    /// Stores the same as native maps under one key, newest last.
+    pub(crate) async fn fill_the_usual_way(
+        &self,
+        set: &str,
+        releases: u32,
+        bytes: usize,
+    ) -> anyhow::Result<()> {
+        let client = self.database.client();
+        let names = names(set);
+        let releases_table = format!("usual-{}", names.releases);
+        let artifacts_table = format!("usual-{}", names.artifacts);
+        create_usual_table(&client, &releases_table).await?;
+        create_usual_table(&client, &artifacts_table).await?;
+        for number in 0..releases {
+            put(&client, &releases_table, "all", number, &records::release(number, bytes)).await?;
+        }
+        put(&client, &artifacts_table, records::IMAGE, 0, &records::artifact()).await
+    }
+}
+
+fn checked(record: &Value) -> anyhow::Result<Record> {
+    Record::check(record.to_string().as_bytes()).map_err(|problem| anyhow!("{problem}"))
+}
+
+fn packed_release(release: &Value) -> anyhow::Result<PackedRelease> {
+    let Record::Release(release) = checked(release)? else { return Err(anyhow!("no release")) };
+    Ok(PackedRelease::new(&release)?)
+}
+
+async fn create_usual_table(client: &Client, name: &str) -> anyhow::Result<()> {
+    let mut table = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+    for (attribute, key_type) in [("list", KeyType::Hash), ("position", KeyType::Range)] {
+        let definition = AttributeDefinition::builder().attribute_name(attribute);
+        let key = KeySchemaElement::builder().attribute_name(attribute).key_type(key_type);
+        table = table
+            .attribute_definitions(definition.attribute_type(ScalarAttributeType::S).build()?)
+            .key_schema(key.build()?);
+    }
+    table.send().await.context("a table in the usual form")?;
+    Ok(())
+}
+
+async fn put(client: &Client, table: &str, list: &str, number: u32, record: &Value) -> anyhow::Result<()> {
+    let mut item: std::collections::HashMap<String, AttributeValue> = serde_dynamo::to_item(record)?;
+    item.insert("list".to_owned(), AttributeValue::S(list.to_owned()));
+    item.insert("position".to_owned(), AttributeValue::S(format!("{number:012}")));
+    let write =
+        WriteRequest::builder().put_request(PutRequest::builder().set_item(Some(item)).build()?).build();
+    client
+        .batch_write_item()
+        .request_items(table, vec![write])
+        .send()
+        .await
+        .context("a record in the usual form")?;
+    Ok(())
+}

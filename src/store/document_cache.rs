@@ -1,0 +1,192 @@
+//! Documents of releases that were read before, kept in memory up to a bound.
+//!
+//! A document never changes under its revision, and the index names the revision: what is found here needs to be
+//! neither fetched nor checked again, and the answer is exactly as fresh as the index.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use quick_cache::unsync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter};
+
+use super::releases::{ReleaseEntry, StoredRelease, Verbosity};
+use crate::document::Document;
+
+/// What a kept document takes beside its bytes and its key's: its place in the cache, and three allocations' overhead.
+const BYTES_BESIDE_A_DOCUMENT: usize = 256;
+/// How large a document is taken to be where the cache judges how many evicted ones to remember.
+const TYPICAL_DOCUMENT_BYTES: usize = 4096;
+
+/// A cache that a long walk through the history does not empty: what is asked for again and again stays.
+///
+/// One lock suffices: a function answers one request at a time, and nothing is waited for while it is held.
+pub(super) struct DocumentCache {
+    documents: Mutex<Cache<Key, Arc<Document>, Bytes>>,
+}
+
+/// The two documents of a release, which are asked for together or `brief` alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Section {
+    Brief,
+    Rest,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    release_id: Box<str>,
+    revision: Box<str>,
+    section: Section,
+}
+
+/// A key to look up; it hashes as [`Key`] does, field by field.
+#[derive(Hash)]
+struct BorrowedKey<'a> {
+    release_id: &'a str,
+    revision: &'a str,
+    section: Section,
+}
+
+impl Equivalent<Key> for BorrowedKey<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.section == key.section && *self.revision == *key.revision && *self.release_id == *key.release_id
+    }
+}
+
+/// Weighs a kept document in bytes of memory.
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<Key, Arc<Document>> for Bytes {
+    fn weight(&self, key: &Key, document: &Arc<Document>) -> u64 {
+        let bytes = key.release_id.len() + key.revision.len() + document.packed_length();
+        (bytes + BYTES_BESIDE_A_DOCUMENT) as u64
+    }
+}
+
+impl DocumentCache {
+    /// A cache of at most so many bytes; none of 0.
+    pub(super) fn of_bytes(bytes: usize) -> Option<Self> {
+        if bytes == 0 {
+            return None;
+        }
+        let options = OptionsBuilder::new()
+            .weight_capacity(bytes as u64)
+            .estimated_items_capacity(bytes / TYPICAL_DOCUMENT_BYTES)
+            .build()
+            .expect("both capacities are given");
+        let cache =
+            Cache::with_options(options, Bytes, DefaultHashBuilder::default(), DefaultLifecycle::default());
+        Some(Self { documents: Mutex::new(cache) })
+    }
+
+    /// What is asked for of a listed release, if all of it is here.
+    pub(super) fn get(&self, entry: &ReleaseEntry, verbosity: Verbosity) -> Option<StoredRelease> {
+        let documents = self.lock();
+        let get = |section| {
+            let key = BorrowedKey { release_id: entry.position.id(), revision: &entry.revision, section };
+            documents.get(&key).cloned()
+        };
+        let brief = get(Section::Brief)?;
+        let rest = match verbosity {
+            Verbosity::Brief => None,
+            Verbosity::Detailed => Some(get(Section::Rest)?),
+        };
+        Some(StoredRelease { brief, rest })
+    }
+
+    /// Keeps the documents of a release, which must be those of the entry's revision.
+    pub(super) fn keep(&self, entry: &ReleaseEntry, release: &StoredRelease) {
+        let mut documents = self.lock();
+        let rest = release.rest.as_ref().map(|rest| (Section::Rest, rest));
+        for (section, document) in std::iter::once((Section::Brief, &release.brief)).chain(rest) {
+            let key = Key {
+                release_id: entry.position.id().into(),
+                revision: entry.revision.as_str().into(),
+                section,
+            };
+            documents.insert(key, Arc::clone(document));
+        }
+    }
+
+    /// How many bytes are kept.
+    pub(super) fn bytes(&self) -> u64 {
+        self.lock().weight()
+    }
+
+    /// A panic elsewhere cannot have left the cache half changed: nothing is called while it is locked.
+    fn lock(&self) -> MutexGuard<'_, Cache<Key, Arc<Document>, Bytes>> {
+        self.documents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for DocumentCache {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.debug_struct("DocumentCache").field("bytes", &self.bytes()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::releases::Lengths;
+    use super::*;
+    use crate::position::Position;
+
+    fn entry(id: &str, revision: &str) -> ReleaseEntry {
+        let position = Position::new(1_637_726_888, id);
+        ReleaseEntry { position, revision: revision.to_owned(), lengths: Lengths::default() }
+    }
+
+    fn release(text: &str) -> StoredRelease {
+        let document = |text: &str| Arc::new(Document::pack(text).unwrap());
+        StoredRelease { brief: document(text), rest: Some(document(&format!(",{text}"))) }
+    }
+
+    #[test]
+    fn a_release_is_found_under_its_revision_alone() {
+        let cache = DocumentCache::of_bytes(1 << 20).unwrap();
+        cache.keep(&entry("a", "1"), &release("one"));
+        assert_eq!(cache.get(&entry("a", "1"), Verbosity::Detailed), Some(release("one")));
+        for other in [entry("a", "2"), entry("b", "1"), entry("1", "a")] {
+            assert_eq!(cache.get(&other, Verbosity::Detailed), None);
+        }
+    }
+
+    #[test]
+    fn a_brief_reading_is_no_detailed_answer_and_a_detailed_one_is_both() {
+        let cache = DocumentCache::of_bytes(1 << 20).unwrap();
+        let brief = StoredRelease { rest: None, ..release("one") };
+        cache.keep(&entry("a", "1"), &brief);
+        assert_eq!(cache.get(&entry("a", "1"), Verbosity::Detailed), None);
+        cache.keep(&entry("a", "1"), &release("one"));
+        assert_eq!(cache.get(&entry("a", "1"), Verbosity::Brief), Some(brief));
+    }
+
+    #[test]
+    fn a_walk_over_a_hundred_thousand_releases_stays_within_the_bound_and_leaves_the_daily_ones() {
+        const BYTES: usize = 1 << 20;
+        let cache = DocumentCache::of_bytes(BYTES).unwrap();
+        let (daily, text) = (entry("daily", "1"), "x".repeat(500));
+        cache.keep(&daily, &release("daily"));
+        for number in 0..100_000 {
+            if number % 1000 == 0 {
+                assert!(
+                    cache.get(&daily, Verbosity::Detailed).is_some(),
+                    "asked for before release {number}"
+                );
+            }
+            cache.keep(&entry(&number.to_string(), "1"), &StoredRelease { rest: None, ..release(&text) });
+            assert!(cache.bytes() <= BYTES as u64, "{} bytes after release {number}", cache.bytes());
+        }
+        assert!(cache.bytes() > BYTES as u64 * 9 / 10, "the bound is made use of");
+    }
+
+    #[test]
+    fn what_is_larger_than_the_bound_is_not_kept() {
+        let cache = DocumentCache::of_bytes(300).unwrap();
+        let long: String = (0..2000).map(|number| number.to_string()).collect();
+        cache.keep(&entry("a", "1"), &release(&long));
+        assert_eq!(cache.get(&entry("a", "1"), Verbosity::Brief), None);
+        assert_eq!(cache.bytes(), 0);
+        assert!(DocumentCache::of_bytes(0).is_none());
+    }
+}

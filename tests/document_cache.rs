@@ -1,0 +1,204 @@
+//! A warm function's documents: never stale, never more than they may be, and never asked for twice.
+
+use delivery_center::embedded::EmbeddedDynamoDb;
+use delivery_center::event::Event;
+use delivery_center::invocation::{self, Endpoint, Invocation};
+use delivery_center::query::Query;
+use delivery_center::record::Record;
+use delivery_center::release_filter::ReleaseFilter;
+use delivery_center::serve::LambdaResponse;
+use delivery_center::store::{Meter, Mode, PackedRelease, ReleaseEntry, Store, TableNames, Verbosity};
+use delivery_center::tables;
+use serde_json::{Value, json};
+
+const CACHE_BYTES: usize = 1 << 20;
+const BRIEF: &str = "verbosity=brief";
+const DETAILED: &str = "";
+
+/// The table, a store that writes to it, and a warm function's store, which keeps what it reads.
+struct Table {
+    _database: EmbeddedDynamoDb,
+    writer: Store,
+    warm: Store,
+}
+
+impl Table {
+    async fn start(cache_bytes: usize) -> Self {
+        let listen = "127.0.0.1:0".parse().expect("an address");
+        let database = EmbeddedDynamoDb::start(listen, None).expect("an embedded DynamoDB");
+        let names = TableNames { releases: "releases".to_owned(), artifacts: "artifacts".to_owned() };
+        for definition in tables::definitions(&names).expect("the template's tables") {
+            definition.create(&database.client()).await.expect("a table");
+        }
+        let writer = Store::new(database.client(), names);
+        let warm = writer.clone().with_document_cache(cache_bytes);
+        Self { _database: database, writer, warm }
+    }
+
+    async fn import(&self, releases: impl IntoIterator<Item = Value>) {
+        let pack = |release: Value| match Record::check(release.to_string().as_bytes()) {
+            Ok(Record::Release(release)) => PackedRelease::new(&release).expect("a release that fits"),
+            other => panic!("no release: {other:?}"),
+        };
+        let packed: Vec<_> = releases.into_iter().map(pack).collect();
+        self.writer.put_releases(&packed, Mode::Write).await.expect("releases are stored");
+    }
+
+    /// What the warm function answers, and whether that is what a cold one answers.
+    async fn warm_answer(&self, query: &str) -> Value {
+        let [warm, cold] = [answer(&self.warm, query).await, answer(&self.writer, query).await];
+        assert_eq!(warm, cold, "a warm answer to {query:?} is a cold one's");
+        warm
+    }
+
+    /// How many calls and round trips the documents of the newest releases take the warm function.
+    async fn calls_for_documents(&self, verbosity: Verbosity) -> (u32, u32) {
+        let facet = ReleaseFilter::from_query(&Query::default()).expect("no filter").facet().expect("all");
+        let index = Meter::default();
+        let page = self.warm.release_entries(&facet, None, None, &index).await.expect("index entries");
+        let entries: Vec<_> = page.entries.into();
+        let documents = Meter::default();
+        self.warm.releases(&facet, &entries, verbosity, &documents).await.expect("documents");
+        (documents.calls(), documents.round_trips())
+    }
+}
+
+async fn answer(store: &Store, query: &str) -> Value {
+    let event = json!({
+        "version": "2.0",
+        "rawPath": Endpoint::ListReleases.path(),
+        "rawQueryString": query,
+        "headers": {},
+        "requestContext": { "http": { "method": "GET" } },
+    });
+    let event = Event::from_json(event.to_string().as_bytes());
+    let json = invocation::answer(Endpoint::ListReleases, store, event, &Invocation::default()).await;
+    let response: LambdaResponse = serde_json::from_str(&json).expect("a Lambda response");
+    assert_eq!(response.status_code, 200);
+    serde_json::from_str(&response.body).expect("a list")
+}
+
+fn release(id: &str, description: &str) -> Value {
+    json!({
+        "versionInfo": { "id": id, "productName": "p", "created_at": 1_637_726_888, "desc": description },
+        "buildInfo": [], "deployInfo": [], "testInfo": [], "distributeInfo": [], "securityStatsInfo": [],
+    })
+}
+
+fn descriptions(answer: &Value) -> Vec<&str> {
+    let releases = answer.as_array().expect("a list");
+    releases.iter().map(|release| release["versionInfo"]["desc"].as_str().expect("a description")).collect()
+}
+
+#[tokio::test]
+async fn a_document_that_was_read_is_not_asked_for_again() {
+    let table = Table::start(CACHE_BYTES).await;
+    table.import([release("a", "one"), release("b", "one")]).await;
+    assert_eq!(table.calls_for_documents(Verbosity::Brief).await, (1, 1));
+    assert_eq!(table.calls_for_documents(Verbosity::Brief).await, (0, 0));
+    assert_eq!(table.calls_for_documents(Verbosity::Detailed).await, (1, 1), "brief alone was read");
+    assert_eq!(table.calls_for_documents(Verbosity::Detailed).await, (0, 0));
+    assert_eq!(table.calls_for_documents(Verbosity::Brief).await, (0, 0));
+}
+
+#[tokio::test]
+async fn only_what_is_new_is_asked_for() {
+    let table = Table::start(CACHE_BYTES).await;
+    table.import((0..150).map(|number| release(&format!("{number:03}"), "old"))).await;
+    assert_eq!(table.calls_for_documents(Verbosity::Detailed).await, (2, 1), "a hundred keys a call");
+    table.import([release("new", "new")]).await;
+    assert_eq!(table.calls_for_documents(Verbosity::Detailed).await, (1, 1));
+}
+
+#[tokio::test]
+async fn a_changed_release_is_answered_as_it_is_now() {
+    let table = Table::start(CACHE_BYTES).await;
+    table.import([release("a", "one"), release("b", "one")]).await;
+    for query in [BRIEF, DETAILED] {
+        assert_eq!(descriptions(&table.warm_answer(query).await), ["one", "one"]);
+    }
+    table.import([release("a", "two")]).await;
+    for query in [BRIEF, DETAILED] {
+        assert_eq!(descriptions(&table.warm_answer(query).await), ["one", "two"]);
+    }
+    table.import([release("a", "one")]).await;
+    for query in [BRIEF, DETAILED] {
+        assert_eq!(descriptions(&table.warm_answer(query).await), ["one", "one"], "changed back");
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_release_is_answered_no_more_and_a_reimported_one_as_it_is_then() {
+    let table = Table::start(CACHE_BYTES).await;
+    table.import([release("a", "one"), release("b", "one")]).await;
+    for query in [BRIEF, DETAILED] {
+        table.warm_answer(query).await;
+    }
+    let mut deleted = release("a", "one");
+    deleted["versionInfo"]["deleted_at"] = json!(1_637_726_999);
+    table.import([deleted]).await;
+    for query in [BRIEF, DETAILED] {
+        assert_eq!(descriptions(&table.warm_answer(query).await), ["one"]);
+    }
+    table.import([release("a", "three")]).await;
+    for query in [BRIEF, DETAILED] {
+        assert_eq!(descriptions(&table.warm_answer(query).await), ["one", "three"]);
+    }
+}
+
+/// What a lagging index lists is read again as the table has it, and must be kept as that and not as what was listed.
+#[tokio::test]
+async fn what_a_lagging_index_lists_is_kept_under_the_revision_that_was_read() {
+    let table = Table::start(CACHE_BYTES).await;
+    let facet = ReleaseFilter::from_query(&Query::default()).expect("no filter").facet().expect("all");
+    let listed = async || {
+        let page = table.warm.release_entries(&facet, None, None, &Meter::default()).await;
+        Vec::from(page.expect("index entries").entries)
+    };
+    let read = async |entries: Vec<ReleaseEntry>| {
+        let read = table.warm.releases(&facet, &entries, Verbosity::Detailed, &Meter::default()).await;
+        read.expect("documents").remove(0)
+    };
+    table.import([release("a", "one")]).await;
+    let lagging = listed().await;
+    table.import([release("a", "two")]).await;
+    let read_again = read(lagging).await.expect("it stands where it was listed");
+    assert!(read_again.brief.unpack().expect("a text").contains("two"));
+    assert_eq!(table.calls_for_documents(Verbosity::Detailed).await, (0, 0), "it is kept as what it is");
+    table.import([release("a", "one")]).await;
+    let current = read(listed().await).await.expect("a release");
+    assert!(
+        current.brief.unpack().expect("a text").contains("one"),
+        "the listed revision is not the one kept"
+    );
+
+    let mut deleted = release("a", "one");
+    deleted["versionInfo"]["deleted_at"] = json!(1_637_726_999);
+    table.import([release("a", "four")]).await;
+    let lagging = listed().await;
+    table.import([deleted]).await;
+    assert_eq!(read(lagging.clone()).await, None, "deleted before it was read");
+    assert_eq!(read(lagging).await, None, "and not kept as anything");
+}
+
+#[tokio::test]
+async fn a_walk_through_the_history_stays_within_the_bound() {
+    let bound = 20_000;
+    let table = Table::start(bound).await;
+    table.import((0..300).map(|number| release(&format!("{number:03}"), &format!("{number}")))).await;
+    for page in 1..=15 {
+        assert_eq!(table.warm_answer(&format!("page={page}")).await.as_array().expect("a list").len(), 20);
+        assert!(table.warm.document_cache_bytes() <= bound as u64);
+    }
+    assert!(table.warm.document_cache_bytes() > 0);
+}
+
+#[tokio::test]
+async fn a_cache_of_no_bytes_is_off() {
+    let table = Table::start(0).await;
+    table.import([release("a", "one")]).await;
+    for _ in 0..2 {
+        assert_eq!(table.calls_for_documents(Verbosity::Detailed).await, (1, 1));
+    }
+    assert_eq!(table.warm.document_cache_bytes(), 0);
+}
