@@ -1,6 +1,8 @@
 //! The two DynamoDB tables: domain types in and out, DynamoDB's own types never.
 
 mod artifacts;
+#[cfg(feature = "cli")]
+mod comparing;
 mod meter;
 mod releases;
 #[cfg(feature = "cli")]
@@ -19,6 +21,8 @@ use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 
 pub use self::artifacts::StoredArtifact;
+#[cfg(feature = "cli")]
+pub use self::comparing::Comparison;
 pub use self::meter::Meter;
 pub use self::releases::{Lengths, ReleaseEntries, ReleaseEntry, StoredRelease, Verbosity};
 #[cfg(feature = "cli")]
