@@ -3,7 +3,9 @@
 mod import;
 mod invoke;
 mod serve;
+mod sources;
 mod tables;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -29,7 +31,7 @@ Environment:
   AWS_ENDPOINT_URL_DYNAMODB  another DynamoDB, such as that of `serve`: http://127.0.0.1:8000
   RUST_LOG  what is logged to stderr
 
-Exit status: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be read, or DynamoDB could not be reached.";
+Exit status: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be read, or DynamoDB or Zadig could not be reached.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -38,6 +40,7 @@ enum Command {
     #[command(subcommand)]
     Tables(tables::Command),
     Import(import::Arguments),
+    Verify(verify::Arguments),
     Invoke(invoke::Arguments),
 }
 
@@ -57,6 +60,7 @@ async fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Tables(command) => tables::run(command).await,
         Command::Import(arguments) => import::run(arguments).await,
+        Command::Verify(arguments) => verify::run(arguments).await,
         Command::Invoke(arguments) => invoke::run(arguments).await,
     };
     match ended {
@@ -72,8 +76,8 @@ async fn main() -> ExitCode {
 fn is_unreachable(error: &anyhow::Error) -> bool {
     let is_unavailable = |error: &Error| error.status() == Status::ServiceUnavailable;
     error.chain().any(|cause| match cause.downcast_ref::<ImportError>() {
-        Some(ImportError::Store(error)) => is_unavailable(error),
-        _ => cause.downcast_ref::<Error>().is_some_and(is_unavailable),
+        Some(error) => error.is_unreachable(),
+        None => cause.downcast_ref::<Error>().is_some_and(is_unavailable),
     })
 }
 
