@@ -185,7 +185,7 @@ impl ServerReading {
             let page = page?;
             let (number, total, length) = (page.number, page.total, page.records.len() as u64);
             received += length;
-            let end = self.take(page).await?;
+            let end = self.take(list, page).await?;
             if end.is_last {
                 if let Some(total) = total.filter(|total| *total > received) {
                     let note =
@@ -206,7 +206,7 @@ impl ServerReading {
     async fn catch_up(&mut self, list: List, until: u64) -> Result<(), ImportError> {
         for number in 1..until {
             let page = Arc::clone(&self.server).page(list, number).await?;
-            let end = self.take(page).await?;
+            let end = self.take(list, page).await?;
             if end.is_last || !end.is_new {
                 break;
             }
@@ -215,7 +215,7 @@ impl ServerReading {
     }
 
     /// Deals with a page. A short page is not trusted to be the last: a server may give fewer than it was asked for.
-    async fn take(&mut self, page: Page) -> Result<PageEnd, ImportError> {
+    async fn take(&mut self, list: List, page: Page) -> Result<PageEnd, ImportError> {
         let is_full = page.records.len() as u64 >= u64::from(self.server.options().page_size);
         let (mut batch, mut bytes, mut is_seen) = (Vec::new(), 0, true);
         for (index, text) in page.records.into_iter().enumerate() {
@@ -225,7 +225,8 @@ impl ServerReading {
             }
             is_seen = false;
             bytes += text.len();
-            batch.push(Found::of_text(format!("page {}, element {index}", page.number), text));
+            batch
+                .push(Found::of_text(format!("{} page {}, element {index}", list.name(), page.number), text));
             if batch.len() >= RECORDS_A_BATCH || bytes >= BYTES_A_BATCH {
                 self.pipeline.take(std::mem::take(&mut batch)).await?;
                 bytes = 0;

@@ -111,7 +111,11 @@ impl Collection {
         let id = document.field("_id").and_then(Stored::text);
         let id = id.ok_or("its _id is neither an ObjectId nor a text")?.to_owned();
         let owner = document.field(self.owner_field()).and_then(Stored::text).map(str::to_owned);
-        let is_deleted = matches!(document.field("deleted_at"), Some(Stored::Integer(time)) if *time != 0);
+        let is_deleted = match document.field("deleted_at") {
+            Some(Stored::Integer(time)) => *time != 0,
+            Some(Stored::Date(milliseconds)) => milliseconds.div_euclid(1000) != 0,
+            _ => false,
+        };
         let mut writer = Writer::default();
         writer.value(&Kind::Object(self.table()), document);
         Ok(CollectionRecord {

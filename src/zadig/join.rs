@@ -45,6 +45,7 @@ pub struct Join {
     held_bytes: usize,
     run_bytes: usize,
     sequence: u64,
+    bytes: u64,
     file: Option<BufWriter<File>>,
     written: u64,
     runs: Vec<(u64, u64)>,
@@ -63,6 +64,7 @@ impl Join {
             held_bytes: 0,
             run_bytes,
             sequence: 0,
+            bytes: 0,
             file: None,
             written: 0,
             runs: Vec::new(),
@@ -77,7 +79,9 @@ impl Join {
         let is_gone = record.is_deleted && collection.section().is_some();
         let json = if is_gone { String::new() } else { record.json };
         self.sequence += 1;
-        self.held_bytes += ENTRY_BYTES + owner.len() + record.id.len() + json.len();
+        let bytes = ENTRY_BYTES + owner.len() + record.id.len() + json.len();
+        self.held_bytes += bytes;
+        self.bytes += bytes as u64;
         let key =
             Key { family: collection.owner(), owner, collection, id: record.id, sequence: self.sequence };
         self.held.push(Entry { key, json });
@@ -102,10 +106,10 @@ impl Join {
         Ok(())
     }
 
-    /// How many bytes the merge will give.
+    /// How many bytes the groups will count together.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.written + self.held_bytes as u64
+        self.bytes
     }
 
     /// Everything of one release or artifact after another.
@@ -255,7 +259,7 @@ pub struct Group {
     pub content: Content,
     /// What it is made of, by collection; in one without owner, what is nobody's.
     pub members: Vec<(Collection, Members)>,
-    /// How many bytes of the merge it took.
+    /// How many bytes it took, as [`Join::bytes`] counts them.
     pub bytes: u64,
 }
 
