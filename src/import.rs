@@ -1,30 +1,39 @@
-//! Records into the tables: read, checked, packed, and written in batches.
+//! Records into the tables, or compared with them: read, joined, checked, packed, and written in batches.
 
-use std::collections::{HashMap, HashSet};
+mod records;
+mod report;
+mod zadig;
+
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufReader};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::error::Error;
-use crate::json_records::{ReadProblem, RecordReader};
 use crate::record::Record;
-use crate::store::{Mode, Outcome, PackedArtifact, PackedRelease, Store};
+use crate::store::{Comparison, Mode, Outcome, PackedArtifact, PackedRelease, Store};
+use crate::zadig::collection::Collection;
+use crate::zadig::files::CollectionFile;
+use crate::zadig::server::{Server, ServerError};
+
+pub use report::{Counts, Report};
+
+use report::Journal;
 
 /// How many records are written together.
 const RECORDS_A_BATCH: usize = 50;
 /// How much their documents may weigh together, before packing.
 const BYTES_A_BATCH: usize = 16 << 20;
-/// How many batches are written side by side.
+/// How many batches are packed and written side by side.
 const BATCHES_AT_ONCE: usize = 4;
-const READ_BUFFER_BYTES: usize = 1 << 20;
+
+/// Where a record that cannot even be told apart is counted.
+const RECORDS_ROW: &str = "records";
+const RELEASES_ROW: &str = "releases";
+const ARTIFACTS_ROW: &str = "artifacts";
 
 /// A file of records. It is read twice: of the records of one id the last good one counts, and only that is written.
 #[derive(Debug, Clone)]
@@ -33,6 +42,26 @@ pub struct Source {
     pub name: String,
     /// The file.
     pub path: PathBuf,
+}
+
+/// Where records come from.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// The reference page's JSON.
+    Records(Vec<Source>),
+    /// Zadig's collections, dumped or exported.
+    Collections(Vec<CollectionFile>),
+    /// A running Zadig.
+    Server(Server),
+}
+
+/// What is done with records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// They are stored.
+    Import(Mode),
+    /// They are compared with what is stored.
+    Verify,
 }
 
 /// Why an import could not go on.
@@ -49,9 +78,27 @@ pub enum ImportError {
         /// Why.
         source: io::Error,
     },
+    /// The temporary file, in which records are sorted, failed.
+    #[error("the temporary file failed; TMPDIR names a directory with room for the whole of the input")]
+    Temporary(#[source] io::Error),
+    /// The server could not be read.
+    #[error(transparent)]
+    Server(#[from] ServerError),
 }
 
-/// What an import did.
+impl ImportError {
+    /// Whether DynamoDB or Zadig might answer another time.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Store(error) => error.status() == crate::error::Status::ServiceUnavailable,
+            Self::Server(error) => error.is_unreachable(),
+            Self::Open { .. } | Self::Temporary(_) => false,
+        }
+    }
+}
+
+/// What an import did, all in all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Records read, good or bad.
@@ -96,52 +143,16 @@ pub trait Progress: Send + Sync {
     fn refused(&self, place: &str, reason: &str);
     /// So many records were read and dealt with.
     fn done(&self, records: u64);
-}
-
-/// A record ready to be written.
-enum Packed {
-    Release(PackedRelease),
-    Artifact(PackedArtifact),
-}
-
-/// A digest of kind and id: small, however many records there are.
-type Identity = [u8; 16];
-
-fn identity(kind: &str, id: &str) -> Identity {
-    let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(id).finalize();
-    digest[..16].try_into().expect("a SHA-256 digest has more than 16 bytes")
-}
-
-impl Packed {
-    fn identity(&self) -> Identity {
-        match self {
-            Self::Release(release) => identity("release", release.release_id()),
-            Self::Artifact(artifact) => identity("artifact", artifact.artifact_id()),
-        }
-    }
-}
-
-/// As much of a record as tells which one it is.
-#[derive(Deserialize)]
-struct Identified {
-    #[serde(default, rename = "versionInfo")]
-    version_info: Option<Id>,
-    #[serde(default)]
-    id: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Id {
-    id: String,
-}
-
-/// Counts made while reading.
-#[derive(Default)]
-struct ReadCounts {
-    read: AtomicU64,
-    refused: AtomicU64,
-    repeated: AtomicU64,
-    credentials_dropped: AtomicU64,
+    /// A record's release or artifact is not there.
+    fn orphaned(&self, _collection: &str, _id: &str, _belongs_to: Option<&str>) {}
+    /// A record is not stored as the source has it.
+    fn differing(&self, _collection: &str, _id: &str, _reason: &str) {}
+    /// Something begins that takes so many bytes, where that is known.
+    fn begins(&self, _what: &'static str, _bytes: Option<u64>) {}
+    /// So many bytes of it are dealt with.
+    fn bytes(&self, _bytes: u64) {}
+    /// Something that whoever runs this should know.
+    fn note(&self, _note: &str) {}
 }
 
 /// Stores every good record of the sources; the bad ones are reported and left out.
@@ -154,184 +165,347 @@ pub async fn import(
     mode: Mode,
     progress: Arc<dyn Progress>,
 ) -> Result<Summary, ImportError> {
-    let counts = Arc::new(ReadCounts::default());
-    let (sender, mut receiver) = mpsc::channel(2 * RECORDS_A_BATCH);
-    let reading = {
-        let (counts, progress) = (Arc::clone(&counts), Arc::clone(&progress));
-        tokio::task::spawn_blocking(move || read(&sources, &counts, progress.as_ref(), &sender))
+    Ok(run(store, Input::Records(sources), Task::Import(mode), progress).await?.summary())
+}
+
+/// Does a task with every good record of an input; the bad ones are reported and left out.
+///
+/// # Errors
+/// [`ImportError`]; doing the same again completes what was begun.
+pub async fn run(
+    store: &Store,
+    input: Input,
+    task: Task,
+    progress: Arc<dyn Progress>,
+) -> Result<Report, ImportError> {
+    let journal = Arc::new(Journal::new(progress));
+    let pipeline = Pipeline {
+        store: store.clone(),
+        task,
+        journal: Arc::clone(&journal),
+        running: JoinSet::new(),
+        is_new: false,
     };
-    let mut writer = Writer { store, mode, progress, summary: Summary::default(), running: JoinSet::new() };
-    let (mut batch, mut bytes) = (Vec::new(), 0);
-    while let Some((packed, length)) = receiver.recv().await {
-        batch.push(packed);
-        bytes += length;
-        if batch.len() >= RECORDS_A_BATCH || bytes >= BYTES_A_BATCH {
-            writer.write(std::mem::take(&mut batch)).await?;
-            bytes = 0;
+    match input {
+        Input::Records(sources) => {
+            pipeline.fill(move |sink| records::read(&sources, sink)).await?;
+        }
+        Input::Collections(files) => {
+            pipeline.fill(move |sink| zadig::read_files(&files, sink)).await?;
+        }
+        Input::Server(server) => zadig::read_server(server, pipeline).await?,
+    }
+    Ok(journal.finish())
+}
+
+/// A record as it was read.
+struct Found {
+    /// Where it is counted; the record itself says it where it does not come from Zadig's database.
+    row: Option<&'static str>,
+    place: String,
+    /// Its length in the input.
+    bytes: usize,
+    content: Content,
+    /// What it was joined from.
+    children: Vec<(Collection, u64)>,
+}
+
+enum Content {
+    Text(Vec<u8>),
+    Packed(Box<Packed>),
+}
+
+/// A record ready to be written.
+struct Packed {
+    record: PackedRecord,
+    credentials_dropped: u64,
+}
+
+enum PackedRecord {
+    Release(PackedRelease),
+    Artifact(PackedArtifact),
+}
+
+impl Packed {
+    fn new(text: &[u8]) -> Result<Self, String> {
+        let (record, credentials_dropped) = match Record::check(text)
+            .map_err(|problem| problem.to_string())?
+        {
+            Record::Release(release) => {
+                let unstorable = |unstorable| format!("release {:?}: {unstorable}", release.release_id);
+                let packed = PackedRelease::new(&release).map_err(unstorable)?;
+                (PackedRecord::Release(packed), release.credentials_dropped)
+            }
+            Record::Artifact(artifact) => {
+                let unstorable = |unstorable| format!("artifact {:?}: {unstorable}", artifact.artifact_id);
+                let packed = PackedArtifact::new(&artifact).map_err(unstorable)?;
+                (PackedRecord::Artifact(packed), artifact.credentials_dropped)
+            }
+        };
+        Ok(Self { record, credentials_dropped: credentials_dropped as u64 })
+    }
+}
+
+impl Packed {
+    /// Where it is counted unless it comes from Zadig's database.
+    fn row(&self) -> &'static str {
+        match self.record {
+            PackedRecord::Release(_) => RELEASES_ROW,
+            PackedRecord::Artifact(_) => ARTIFACTS_ROW,
         }
     }
-    writer.write(batch).await?;
-    writer.finish().await?;
-    reading.await.expect("reading does not panic")?;
-    Ok(Summary {
-        read: counts.read.load(Ordering::Relaxed),
-        refused: counts.refused.load(Ordering::Relaxed),
-        repeated: counts.repeated.load(Ordering::Relaxed),
-        credentials_dropped: counts.credentials_dropped.load(Ordering::Relaxed),
-        ..writer.summary
-    })
 }
 
-/// Writes batches side by side.
-struct Writer<'a> {
-    store: &'a Store,
-    mode: Mode,
-    progress: Arc<dyn Progress>,
-    summary: Summary,
-    running: JoinSet<Result<Vec<Outcome>, Error>>,
+impl Found {
+    fn of_text(place: String, text: Vec<u8>) -> Self {
+        Self { row: None, place, bytes: text.len(), content: Content::Text(text), children: Vec::new() }
+    }
 }
 
-impl Writer<'_> {
-    async fn write(&mut self, batch: Vec<Packed>) -> Result<(), Error> {
-        if batch.is_empty() {
+/// What a batch's tasks need to know of a record once it is packed.
+struct Member {
+    row: &'static str,
+    id: String,
+    children: Vec<(Collection, u64)>,
+}
+
+type Batch = Vec<Found>;
+
+/// What a reader gives its records to.
+struct Sink {
+    sender: mpsc::Sender<Batch>,
+    journal: Arc<Journal>,
+    batch: Batch,
+    bytes: usize,
+}
+
+/// Nobody takes records any more: writing failed.
+struct Closed;
+
+impl Sink {
+    fn push(&mut self, found: Found) -> Result<(), Closed> {
+        self.bytes += found.bytes;
+        self.batch.push(found);
+        if self.batch.len() < RECORDS_A_BATCH && self.bytes < BYTES_A_BATCH {
             return Ok(());
         }
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), Closed> {
+        self.bytes = 0;
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        self.sender.blocking_send(std::mem::take(&mut self.batch)).map_err(|_| Closed)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+}
+
+/// Packs and writes batches side by side.
+struct Pipeline {
+    store: Store,
+    task: Task,
+    journal: Arc<Journal>,
+    running: JoinSet<Result<bool, Error>>,
+    /// Whether anything was new since it was last drained.
+    is_new: bool,
+}
+
+impl Pipeline {
+    /// Takes all that a reader finds, on a thread of its own.
+    async fn fill<R>(mut self, read: R) -> Result<(), ImportError>
+    where
+        R: FnOnce(&mut Sink) -> Result<(), ImportError> + Send + 'static,
+    {
+        let (sender, mut receiver) = mpsc::channel(2);
+        let journal = Arc::clone(&self.journal);
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut sink = Sink { sender, journal, batch: Vec::new(), bytes: 0 };
+            read(&mut sink)?;
+            // Whoever closed the channel has the reason.
+            sink.flush().unwrap_or(());
+            Ok::<_, ImportError>(())
+        });
+        while let Some(batch) = receiver.recv().await {
+            self.take(batch).await?;
+        }
+        reading.await.expect("reading does not panic")?;
+        self.drain().await?;
+        Ok(())
+    }
+
+    async fn take(&mut self, batch: Batch) -> Result<(), Error> {
         while self.running.len() >= BATCHES_AT_ONCE {
             self.wait_for_one().await?;
         }
-        let (store, mode) = (self.store.clone(), self.mode);
-        self.running.spawn(async move {
-            let (mut releases, mut artifacts) = (Vec::new(), Vec::new());
-            for packed in batch {
-                match packed {
-                    Packed::Release(release) => releases.push(release),
-                    Packed::Artifact(artifact) => artifacts.push(artifact),
-                }
-            }
-            let mut outcomes = store.put_releases(&releases, mode).await?;
-            outcomes.extend(store.put_artifacts(&artifacts, mode).await?);
-            Ok(outcomes)
-        });
+        let (store, task, journal) = (self.store.clone(), self.task, Arc::clone(&self.journal));
+        self.running.spawn(async move { deal_with(&store, task, batch, &journal).await });
         Ok(())
     }
 
-    async fn finish(&mut self) -> Result<(), Error> {
+    /// Waits until all that was taken is dealt with, and tells whether any of it was new.
+    async fn drain(&mut self) -> Result<bool, Error> {
         while !self.running.is_empty() {
             self.wait_for_one().await?;
         }
-        Ok(())
+        Ok(std::mem::take(&mut self.is_new))
     }
 
     async fn wait_for_one(&mut self) -> Result<(), Error> {
         let Some(finished) = self.running.join_next().await else { return Ok(()) };
-        let outcomes = finished.expect("writing a batch does not panic")?;
-        self.progress.done(outcomes.len() as u64);
-        for outcome in outcomes {
-            match outcome {
-                Outcome::Stored => self.summary.stored += 1,
-                Outcome::Unchanged => self.summary.unchanged += 1,
-                Outcome::Deleted => self.summary.deleted += 1,
-            }
-        }
+        self.is_new |= finished.expect("writing a batch does not panic")?;
         Ok(())
     }
 }
 
-/// A record, and the length it was read with.
-type Sender = mpsc::Sender<(Packed, usize)>;
-
-/// Reads, checks and packs on a thread of its own; ends early when nobody takes the records any more.
-fn read(
-    sources: &[Source],
-    counts: &ReadCounts,
-    progress: &dyn Progress,
-    sender: &Sender,
-) -> Result<(), ImportError> {
-    let repeated = repeated(sources)?;
-    // Records of ids that come more than once, until it is known which is the last good one.
-    let mut held: HashMap<Identity, (Packed, usize)> = HashMap::new();
-    for source in sources {
-        for found in open(source)? {
-            counts.read.fetch_add(1, Ordering::Relaxed);
-            let refuse = |place: String, reason: String| {
-                counts.refused.fetch_add(1, Ordering::Relaxed);
-                progress.refused(&format!("{} {place}", source.name), &reason);
-            };
-            let record = match found {
-                Ok(record) => record,
-                Err(problem) => {
-                    refuse(problem.place().to_string(), reason(&problem));
-                    continue;
-                }
-            };
-            let packed = match pack(&record.text, counts) {
-                Ok(packed) => packed,
-                Err(reason) => {
-                    refuse(record.place.to_string(), reason);
-                    continue;
-                }
-            };
-            let (identity, length) = (packed.identity(), record.text.len());
-            if repeated.contains(&identity) {
-                if held.insert(identity, (packed, length)).is_some() {
-                    counts.repeated.fetch_add(1, Ordering::Relaxed);
-                }
-            } else if sender.blocking_send((packed, length)).is_err() {
-                return Ok(());
-            }
-        }
-    }
-    for record in held.into_values() {
-        if sender.blocking_send(record).is_err() {
-            return Ok(());
-        }
-    }
-    Ok(())
+/// What became of a packed record.
+enum Fate {
+    Stored,
+    Unchanged,
+    Deleted,
+    Differs(String),
 }
 
-fn open(source: &Source) -> Result<RecordReader<BufReader<File>>, ImportError> {
-    let file = File::open(&source.path)
-        .map_err(|error| ImportError::Open { name: source.name.clone(), source: error })?;
-    Ok(RecordReader::new(BufReader::with_capacity(READ_BUFFER_BYTES, file)))
-}
-
-/// The identities that come more than once, good or bad.
-fn repeated(sources: &[Source]) -> Result<HashSet<Identity>, ImportError> {
-    let (mut seen, mut repeated) = (HashSet::new(), HashSet::new());
-    for source in sources {
-        for record in open(source)?.flatten() {
-            let Ok(identified) = serde_json::from_slice::<Identified>(&record.text) else { continue };
-            let identity = match (identified.version_info, identified.id) {
-                (Some(version_info), _) => identity("release", &version_info.id),
-                (None, Some(id)) => identity("artifact", &id),
-                (None, None) => continue,
-            };
-            if !seen.insert(identity) {
-                repeated.insert(identity);
-            }
-        }
-    }
-    Ok(repeated)
-}
-
-fn reason(problem: &ReadProblem) -> String {
-    let source = std::error::Error::source(problem);
-    source.map_or_else(|| problem.to_string(), |source| format!("{problem}: {source}"))
-}
-
-fn pack(text: &[u8], counts: &ReadCounts) -> Result<Packed, String> {
-    let (packed, credentials_dropped) = match Record::check(text).map_err(|problem| problem.to_string())? {
-        Record::Release(release) => {
-            let unstorable = |unstorable| format!("release {:?}: {unstorable}", release.release_id);
-            let packed = PackedRelease::new(&release).map_err(unstorable)?;
-            (Packed::Release(packed), release.credentials_dropped)
-        }
-        Record::Artifact(artifact) => {
-            let unstorable = |unstorable| format!("artifact {:?}: {unstorable}", artifact.artifact_id);
-            let packed = PackedArtifact::new(&artifact).map_err(unstorable)?;
-            (Packed::Artifact(packed), artifact.credentials_dropped)
-        }
+/// Packs and writes, or compares, one batch; whether anything of it was new.
+async fn deal_with(store: &Store, task: Task, batch: Batch, journal: &Arc<Journal>) -> Result<bool, Error> {
+    let packing = {
+        let journal = Arc::clone(journal);
+        tokio::task::spawn_blocking(move || pack(batch, &journal))
     };
-    counts.credentials_dropped.fetch_add(credentials_dropped as u64, Ordering::Relaxed);
-    Ok(packed)
+    let batch = packing.await.expect("packing does not panic");
+    let fates = fates(store, task, &batch).await?;
+    let members = batch.members_of_releases.iter().chain(&batch.members_of_artifacts);
+    for (member, fate) in members.zip(&fates) {
+        count(journal, member, fate);
+    }
+    journal.progress.done(fates.len() as u64);
+    journal.progress.bytes(batch.bytes);
+    Ok(fates.iter().any(|fate| matches!(fate, Fate::Stored)))
+}
+
+#[derive(Default)]
+struct PackedBatch {
+    releases: Vec<PackedRelease>,
+    members_of_releases: Vec<Member>,
+    artifacts: Vec<PackedArtifact>,
+    members_of_artifacts: Vec<Member>,
+    bytes: u64,
+}
+
+fn pack(batch: Batch, journal: &Journal) -> PackedBatch {
+    let mut packed = PackedBatch::default();
+    for found in batch {
+        packed.bytes += found.bytes as u64;
+        let row = found.row;
+        let content = match found.content {
+            Content::Packed(record) => Ok(*record),
+            Content::Text(text) => {
+                Packed::new(&text).map_err(|reason| (row.unwrap_or_else(|| row_of_refused(&text)), reason))
+            }
+        };
+        match content {
+            Ok(record) => packed.add(record, row, found.children, journal),
+            Err((row, reason)) => {
+                journal.refused(row, &found.place, &reason);
+                for (collection, children) in found.children {
+                    journal.count(collection.name(), |counts| {
+                        counts.read += children;
+                        counts.refused += children;
+                    });
+                }
+            }
+        }
+    }
+    packed
+}
+
+impl PackedBatch {
+    fn add(
+        &mut self,
+        packed: Packed,
+        row: Option<&'static str>,
+        children: Vec<(Collection, u64)>,
+        journal: &Journal,
+    ) {
+        let row = row.unwrap_or_else(|| packed.row());
+        journal.count(row, |counts| counts.credentials_dropped += packed.credentials_dropped);
+        match packed.record {
+            PackedRecord::Release(release) => {
+                let id = release.release_id().to_owned();
+                self.members_of_releases.push(Member { row, id, children });
+                self.releases.push(release);
+            }
+            PackedRecord::Artifact(artifact) => {
+                let id = artifact.artifact_id().to_owned();
+                self.members_of_artifacts.push(Member { row, id, children });
+                self.artifacts.push(artifact);
+            }
+        }
+    }
+}
+
+/// Where a refused record is counted, for which a look at its beginning is good enough.
+fn row_of_refused(text: &[u8]) -> &'static str {
+    let head = &text[..text.len().min(64)];
+    let is_release = head.windows(13).any(|word| word == b"\"versionInfo\"");
+    if is_release { RELEASES_ROW } else { RECORDS_ROW }
+}
+
+async fn fates(store: &Store, task: Task, batch: &PackedBatch) -> Result<Vec<Fate>, Error> {
+    let (releases, artifacts) = (&batch.releases, &batch.artifacts);
+    match task {
+        Task::Import(mode) => {
+            let mut outcomes = store.put_releases(releases, mode).await?;
+            outcomes.extend(store.put_artifacts(artifacts, mode).await?);
+            Ok(outcomes.into_iter().map(Fate::from).collect())
+        }
+        Task::Verify => {
+            let mut comparisons = store.compare_releases(releases).await?;
+            comparisons.extend(store.compare_artifacts(artifacts).await?);
+            Ok(comparisons.into_iter().map(Fate::from).collect())
+        }
+    }
+}
+
+impl From<Outcome> for Fate {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Stored => Self::Stored,
+            Outcome::Unchanged => Self::Unchanged,
+            Outcome::Deleted => Self::Deleted,
+        }
+    }
+}
+
+impl From<Comparison> for Fate {
+    fn from(comparison: Comparison) -> Self {
+        match comparison {
+            Comparison::Same => Self::Unchanged,
+            Comparison::Gone => Self::Deleted,
+            Comparison::Differs(reason) => Self::Differs(reason),
+        }
+    }
+}
+
+/// Counts a record, and what it was joined from, which shares its fate.
+fn count(journal: &Journal, member: &Member, fate: &Fate) {
+    if let Fate::Differs(reason) = fate {
+        journal.differing(member.row, &member.id, reason);
+    }
+    let children = member.children.iter().map(|(collection, children)| (collection.name(), *children));
+    for (row, records) in std::iter::once((member.row, 1)).chain(children) {
+        journal.count(row, |counts| {
+            counts.read += records;
+            match fate {
+                Fate::Stored => counts.stored += records,
+                Fate::Unchanged => counts.unchanged += records,
+                Fate::Deleted => counts.deleted += records,
+                Fate::Differs(_) => counts.differing += records,
+            }
+        });
+    }
 }

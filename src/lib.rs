@@ -12,7 +12,8 @@
 //! With the feature `cli`, what the tool does beside serving them:
 //!
 //! - `record`, `json_records`: the reference page's JSON, read, checked and brought to the contract's form;
-//! - `import`: records into the tables;
+//! - `zadig`: Zadig's own records, out of its database or off its server;
+//! - `import`: records into the tables, or compared with them;
 //! - `recording`: facts from pipelines into the tables;
 //! - `export`: the tables as records again;
 //! - `reindex`: facet entries, worked out anew;
@@ -52,3 +53,5 @@ pub mod store;
 pub mod strconv;
 #[cfg(feature = "cli")]
 pub mod tables;
+#[cfg(feature = "cli")]
+pub mod zadig;

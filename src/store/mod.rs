@@ -2,6 +2,8 @@
 
 mod artifacts;
 mod batch_answer;
+#[cfg(feature = "cli")]
+mod comparing;
 mod document_cache;
 #[cfg(feature = "cli")]
 mod exporting;
@@ -29,6 +31,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedC
 
 pub use self::artifacts::StoredArtifact;
 use self::batch_answer::BatchAnswerReader;
+#[cfg(feature = "cli")]
+pub use self::comparing::Comparison;
 use self::document_cache::DocumentCache;
 pub use self::meter::Meter;
 #[cfg(feature = "cli")]

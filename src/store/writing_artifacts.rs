@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use serde::{Deserialize, Serialize};
 
 use super::artifacts::{artifact_entry, key, part_entry, record_name};
+use super::comparing::entry_of;
 use super::writing::{
     MAX_DOCUMENT_BYTES_AN_ITEM, MAX_HASH_KEY_BYTES, MAX_PARTS, MAX_RANGE_KEY_BYTES, Mode, Outcome,
     Unstorable, bytes, delete, note, put, revision, text,
@@ -82,6 +83,12 @@ impl PackedArtifact {
     #[must_use]
     pub fn artifact_id(&self) -> &str {
         &self.artifact_id
+    }
+
+    /// Everything that is stored of it, by entry.
+    pub(super) fn items(&self) -> HashMap<String, Item> {
+        let items = self.parts().chain([self.item.clone(), self.pointer(Vec::new())]);
+        items.map(|item| (entry_of(&item), item)).collect()
     }
 
     fn pointer_key(&self) -> Item {

@@ -67,6 +67,11 @@ impl PackedRelease {
         &self.release_id
     }
 
+    /// Its items by entry; none where it is soft-deleted.
+    pub(super) fn items(&self) -> &HashMap<String, Item> {
+        &self.items
+    }
+
     fn is_deleted(&self) -> bool {
         self.items.is_empty()
     }

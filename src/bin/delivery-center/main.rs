@@ -7,7 +7,9 @@ mod invoke;
 mod record;
 mod reindex;
 mod serve;
+mod sources;
 mod tables;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -33,7 +35,7 @@ Environment:
   AWS_ENDPOINT_URL_DYNAMODB  another DynamoDB, such as that of `serve`: http://127.0.0.1:8000
   RUST_LOG  what is logged to stderr
 
-Exit status: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be read (of `record`: 1), or DynamoDB could not be reached.";
+Exit status: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be read (of `record`: 1), or DynamoDB or Zadig could not be reached.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -46,6 +48,7 @@ enum Command {
     Record(Box<record::Command>),
     Export(export::Arguments),
     Reindex(reindex::Arguments),
+    Verify(verify::Arguments),
     Invoke(invoke::Arguments),
 }
 
@@ -71,6 +74,7 @@ async fn main() -> ExitCode {
         Command::Record(command) => record::run(*command).await,
         Command::Export(arguments) => export::run(arguments).await,
         Command::Reindex(arguments) => reindex::run(arguments).await,
+        Command::Verify(arguments) => verify::run(arguments).await,
         Command::Invoke(arguments) => invoke::run(arguments).await,
     };
     match ended {
@@ -98,8 +102,8 @@ fn explain(unreadable: &clap::Error) -> ExitCode {
 fn is_unreachable(error: &anyhow::Error) -> bool {
     let is_unavailable = |error: &Error| error.status() == Status::ServiceUnavailable;
     error.chain().any(|cause| match cause.downcast_ref::<ImportError>() {
-        Some(ImportError::Store(error)) => is_unavailable(error),
-        _ => cause.downcast_ref::<Error>().is_some_and(is_unavailable),
+        Some(error) => error.is_unreachable(),
+        None => cause.downcast_ref::<Error>().is_some_and(is_unavailable),
     })
 }
 

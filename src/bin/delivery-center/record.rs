@@ -298,7 +298,7 @@ async fn record_about(
     if recorded.outcome == Outcome::Made && kind != Kind::Build {
         eprintln!("note: no record of {} was found, so that one was made without its build", activity.image);
     }
-    report(&format!("{} of {}", kind.as_str(), activity.image), "artifact", &recorded, json);
+    report(&format!("{} of {}", kind.as_str(), activity.image), "artifact", &recorded, json)?;
     Ok(Ended::Well)
 }
 
@@ -309,7 +309,7 @@ fn insert(fields: &mut Map<String, Value>, name: &str, value: Option<impl Into<V
     }
 }
 
-fn report(what: &str, record: &str, recorded: &Recorded, as_json: bool) {
+fn report(what: &str, record: &str, recorded: &Recorded, as_json: bool) -> anyhow::Result<()> {
     let Recorded { outcome, id, json } = recorded;
     let said = match outcome {
         Outcome::Added => format!("recorded: {what}, added to {record} {id}"),
@@ -321,9 +321,9 @@ fn report(what: &str, record: &str, recorded: &Recorded, as_json: bool) {
     };
     if as_json {
         eprintln!("{said}");
-        println!("{json}");
+        crate::print(json)
     } else {
-        println!("{said}");
+        crate::print(said)
     }
 }
 
@@ -444,7 +444,7 @@ async fn record_new_release(release: Release, run: Run) -> anyhow::Result<Ended>
     };
     let mut patience = Patience::new(Duration::from_secs(timeout));
     let recorded = record_release(&store().await?, &release, &mut patience).await?;
-    report(&what, "release", &recorded, json);
+    report(&what, "release", &recorded, json)?;
     Ok(Ended::Well)
 }
 

@@ -44,17 +44,17 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     report.0.finish_and_clear();
     let summary = summary?;
     if arguments.dry_run {
-        println!("dry run, nothing was written; a reindex would say:");
+        crate::print(format_args!("dry run, nothing was written; a reindex would say:"))?;
     }
-    println!(
+    crate::print(format_args!(
         "releases {}, changed {}, entries changed {}, unreadable {}",
         summary.releases, summary.changed, summary.entries, summary.unreadable
-    );
+    ))?;
     if summary.dangling > 0 {
-        println!(
+        crate::print(format_args!(
             "releases that are gone, and whose entries were left behind and are removed: {}",
             summary.dangling
-        );
+        ))?;
     }
     Ok(if summary.unreadable == 0 { Ended::Well } else { Ended::WithRefusals })
 }

@@ -1,0 +1,246 @@
+//! What an import or a verification did: counts by collection, and every record that needs a look.
+//!
+//! The lists are kept on disk: there may be a million orphans.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufWriter, Seek as _, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Progress, Summary};
+
+/// The rows, in the order in which they are shown: Zadig's collections, then records in the reference page's JSON.
+const ROWS: [&str; 10] = [
+    "delivery_version",
+    "delivery_build",
+    "delivery_deploy",
+    "delivery_test",
+    "delivery_distribute",
+    "artifact",
+    "activity",
+    "releases",
+    "artifacts",
+    // What cannot even be told apart.
+    "records",
+];
+
+/// What became of the records of one collection.
+///
+/// `read` is the sum of the others but `credentials_dropped`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Records read, good or bad.
+    pub read: u64,
+    /// New or changed records; in a verification, none.
+    pub stored: u64,
+    /// Records that were there as they are.
+    pub unchanged: u64,
+    /// In a verification, records that are not stored as the source has them.
+    pub differing: u64,
+    /// Soft-deleted records, and those that went with them.
+    pub deleted: u64,
+    /// Records that were not taken.
+    pub refused: u64,
+    /// Records whose release or artifact is not there.
+    pub orphaned: u64,
+    /// Records whose id came again later: the last one stays.
+    pub repeated: u64,
+    /// Credentials that were left out.
+    pub credentials_dropped: u64,
+}
+
+/// What was done.
+#[derive(Debug)]
+pub struct Report {
+    counts: BTreeMap<&'static str, Counts>,
+    refused: Option<File>,
+    orphaned: Option<File>,
+    differing: Option<File>,
+}
+
+impl Report {
+    /// One collection's counts: by its name in Zadig's database, or `releases`, `artifacts` and `records`.
+    #[must_use]
+    pub fn counts(&self, row: &str) -> Counts {
+        self.counts.get(row).copied().unwrap_or_default()
+    }
+
+    /// The rows that there are, in order.
+    pub fn rows(&self) -> impl Iterator<Item = (&'static str, Counts)> {
+        ROWS.into_iter().filter_map(|row| Some((row, *self.counts.get(row)?)))
+    }
+
+    /// Everything together.
+    #[must_use]
+    pub fn totals(&self) -> Counts {
+        self.counts.values().fold(Counts::default(), |sum, counts| Counts {
+            read: sum.read + counts.read,
+            stored: sum.stored + counts.stored,
+            unchanged: sum.unchanged + counts.unchanged,
+            differing: sum.differing + counts.differing,
+            deleted: sum.deleted + counts.deleted,
+            refused: sum.refused + counts.refused,
+            orphaned: sum.orphaned + counts.orphaned,
+            repeated: sum.repeated + counts.repeated,
+            credentials_dropped: sum.credentials_dropped + counts.credentials_dropped,
+        })
+    }
+
+    /// The totals of an import.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let Counts { read, stored, unchanged, deleted, refused, repeated, credentials_dropped, .. } =
+            self.totals();
+        Summary { read, stored, unchanged, deleted, refused, repeated, credentials_dropped }
+    }
+
+    /// Writes all of it as JSON: `action`, `collections`, and the lists `refused`, `orphaned` and `differing`.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn write(&mut self, path: &Path, action: &str) -> io::Result<()> {
+        let mut out = BufWriter::new(File::create(path)?);
+        write!(out, "{{\"action\":{},\"collections\":{{", json!(action))?;
+        for (index, (row, counts)) in self.rows().enumerate() {
+            let separator = if index > 0 { "," } else { "" };
+            write!(out, "{separator}\n{}:{}", json!(row), serde_json::to_string(&counts)?)?;
+        }
+        out.write_all(b"}")?;
+        let lists = [
+            ("refused", &mut self.refused),
+            ("orphaned", &mut self.orphaned),
+            ("differing", &mut self.differing),
+        ];
+        for (name, list) in lists {
+            write!(out, ",\n{}:[", json!(name))?;
+            if let Some(list) = list {
+                list.rewind()?;
+                io::copy(list, &mut out)?;
+            }
+            out.write_all(b"]")?;
+        }
+        out.write_all(b"}\n")?;
+        out.flush()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        type Column = (&'static str, fn(&Counts) -> u64);
+        let columns: [Column; 9] = [
+            ("read", |counts| counts.read),
+            ("stored", |counts| counts.stored),
+            ("unchanged", |counts| counts.unchanged),
+            ("differing", |counts| counts.differing),
+            ("deleted", |counts| counts.deleted),
+            ("refused", |counts| counts.refused),
+            ("orphaned", |counts| counts.orphaned),
+            ("repeated", |counts| counts.repeated),
+            ("credentials dropped", |counts| counts.credentials_dropped),
+        ];
+        let totals = self.totals();
+        let shown: Vec<_> = columns
+            .into_iter()
+            .filter(|(name, count)| matches!(*name, "read" | "unchanged") || count(&totals) > 0)
+            .collect();
+        write!(formatter, "{:20}", "")?;
+        for (name, _) in &shown {
+            write!(formatter, " {name:>10}")?;
+        }
+        for (row, counts) in self.rows() {
+            write!(formatter, "\n{row:20}")?;
+            for (name, count) in &shown {
+                write!(formatter, " {:>width$}", count(&counts), width = name.len().max(10))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A report in the making, shared by everything that reads and writes.
+pub(super) struct Journal {
+    pub(super) progress: Arc<dyn Progress>,
+    counts: Mutex<BTreeMap<&'static str, Counts>>,
+    refused: List,
+    orphaned: List,
+    differing: List,
+}
+
+/// JSON values with commas between them, in a file without a name.
+#[derive(Default)]
+struct List(Mutex<Option<BufWriter<File>>>);
+
+impl List {
+    fn push(&self, entry: &serde_json::Value) {
+        let mut file = lock(&self.0);
+        let separator = if file.is_some() { "," } else { "" };
+        let written = match &mut *file {
+            Some(file) => Ok(file),
+            none => tempfile::tempfile().map(|new| none.insert(BufWriter::new(new))),
+        };
+        if let Err(error) = written.and_then(|file| write!(file, "{separator}\n{entry}")) {
+            tracing::warn!(%error, "the report's lists are incomplete");
+        }
+    }
+
+    fn finish(&self) -> Option<File> {
+        lock(&self.0).take()?.into_inner().ok()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Journal {
+    pub(super) fn new(progress: Arc<dyn Progress>) -> Self {
+        Self {
+            progress,
+            counts: Mutex::default(),
+            refused: List::default(),
+            orphaned: List::default(),
+            differing: List::default(),
+        }
+    }
+
+    pub(super) fn count(&self, row: &'static str, count: impl FnOnce(&mut Counts)) {
+        count(lock(&self.counts).entry(row).or_default());
+    }
+
+    pub(super) fn refused(&self, row: &'static str, place: &str, reason: &str) {
+        self.count(row, |counts| {
+            counts.read += 1;
+            counts.refused += 1;
+        });
+        self.refused.push(&json!({"collection": row, "place": place, "reason": reason}));
+        self.progress.refused(place, reason);
+    }
+
+    pub(super) fn orphaned(&self, row: &'static str, id: &str, owner: Option<&str>) {
+        self.count(row, |counts| {
+            counts.read += 1;
+            counts.orphaned += 1;
+        });
+        self.orphaned.push(&json!({"collection": row, "id": id, "belongs_to": owner}));
+        self.progress.orphaned(row, id, owner);
+    }
+
+    pub(super) fn differing(&self, row: &'static str, id: &str, reason: &str) {
+        self.differing.push(&json!({"collection": row, "id": id, "reason": reason}));
+        self.progress.differing(row, id, reason);
+    }
+
+    pub(super) fn finish(&self) -> Report {
+        Report {
+            counts: std::mem::take(&mut *lock(&self.counts)),
+            refused: self.refused.finish(),
+            orphaned: self.orphaned.finish(),
+            differing: self.differing.finish(),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Compares what is stored with what an import would store, documents included.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::releases::RELEASE_ENTRY;
+use super::writing::text;
+use super::writing_artifacts::PackedArtifact;
+use super::writing_releases::PackedRelease;
+use super::{Item, MAX_KEYS_A_CALL, Meter, Store, from_sdk};
+use crate::error::Error;
+
+/// How many records are read side by side.
+const MAX_RECORDS_AT_ONCE: usize = 16;
+/// The attributes that hold a document or a piece of one.
+const DOCUMENTS: [&str; 3] = ["brief", "rest", "document"];
+
+/// What became of a record that was stored at some time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Comparison {
+    /// It is there, as it would be stored.
+    Same,
+    /// It is deleted, and nothing of it is left.
+    Gone,
+    /// It is not as it would be stored, for this reason.
+    Differs(String),
+}
+
+impl Store {
+    /// Compares releases with what their partitions hold.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn compare_releases(&self, releases: &[PackedRelease]) -> Result<Vec<Comparison>, Error> {
+        let wanted: Vec<_> = releases.iter().map(PackedRelease::items).collect();
+        let ids: Vec<_> = releases.iter().map(|release| release.release_id().to_owned()).collect();
+        let stored: Vec<_> = stream::iter(ids)
+            .map(|release_id| self.partition(release_id))
+            .buffered(MAX_RECORDS_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(wanted.into_iter().zip(&stored).map(|(wanted, stored)| compare(wanted, stored)).collect())
+    }
+
+    /// Everything that a release's partition holds, by entry.
+    async fn partition(&self, release_id: String) -> Result<HashMap<String, Item>, Error> {
+        let table = self.releases_table.as_str();
+        let mut pages = self
+            .client
+            .query()
+            .table_name(table)
+            .key_condition_expression("release_id = :release_id")
+            .expression_attribute_values(":release_id", text(release_id))
+            .consistent_read(true)
+            .into_paginator()
+            .send();
+        let mut items = HashMap::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| from_sdk(table, &error))?;
+            items.extend(page.items.unwrap_or_default().into_iter().map(|item| (entry_of(&item), item)));
+        }
+        Ok(items)
+    }
+
+    /// Compares artifacts with what is stored under their digests, and their pointers.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn compare_artifacts(&self, artifacts: &[PackedArtifact]) -> Result<Vec<Comparison>, Error> {
+        stream::iter(artifacts.iter().map(PackedArtifact::items))
+            .map(|wanted| self.compare_artifact(wanted))
+            .buffered(MAX_RECORDS_AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn compare_artifact(&self, wanted: HashMap<String, Item>) -> Result<Comparison, Error> {
+        let keys: Vec<_> = wanted.values().map(artifact_key).collect();
+        let mut stored = HashMap::new();
+        for keys in keys.chunks(MAX_KEYS_A_CALL) {
+            stored.extend(self.items_of_artifacts(keys.to_vec()).await?);
+        }
+        Ok(compare(&wanted, &stored))
+    }
+
+    async fn items_of_artifacts(&self, keys: Vec<Item>) -> Result<Vec<(String, Item)>, Error> {
+        let request = KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            .consistent_read(true)
+            .build()
+            .expect("keys are given");
+        let items = self.batch_get(&self.artifacts_table, request, &Meter::default()).await?;
+        Ok(items.into_iter().map(|item| (entry_of(&item), item)).collect())
+    }
+}
+
+fn artifact_key(item: &Item) -> Item {
+    let kept = ["image_digest", "entry"].into_iter();
+    kept.filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))).collect()
+}
+
+/// The range key of an item; both tables call it the same.
+pub(super) fn entry_of(item: &Item) -> String {
+    item.get("entry").and_then(|entry| entry.as_s().ok()).cloned().unwrap_or_default()
+}
+
+fn compare(wanted: &HashMap<String, Item>, stored: &HashMap<String, Item>) -> Comparison {
+    if wanted.is_empty() && stored.is_empty() {
+        return Comparison::Gone;
+    }
+    let differs = |reason: String| Comparison::Differs(reason);
+    if stored.is_empty() {
+        return differs("it is missing".to_owned());
+    }
+    if wanted.is_empty() {
+        return differs("it is deleted, and still stored".to_owned());
+    }
+    let mut entries: Vec<_> = wanted.keys().chain(stored.keys()).collect();
+    // The record itself first: what is wrong with it explains the others.
+    entries.sort_by_key(|entry| (entry.as_str() != RELEASE_ENTRY && !entry.starts_with("artifact#"), *entry));
+    for entry in entries {
+        let reason = match (wanted.get(entry), stored.get(entry)) {
+            (Some(_), None) => format!("its entry {entry:?} is missing"),
+            (None, Some(_)) => format!("its entry {entry:?} should be gone"),
+            (Some(wanted), Some(stored)) => match difference(wanted, stored) {
+                None => continue,
+                Some("revision" | "lengths" | "kept") => "it is stored with another content".to_owned(),
+                Some("position") => "it is stored with another time".to_owned(),
+                Some(name) => format!("{name} of its entry {entry:?} is another"),
+            },
+            (None, None) => continue,
+        };
+        return differs(reason);
+    }
+    Comparison::Same
+}
+
+/// The first attribute that differs; documents come last.
+fn difference<'a>(wanted: &'a Item, stored: &'a Item) -> Option<&'a str> {
+    let mut names: Vec<_> = wanted.keys().chain(stored.keys()).collect();
+    names.sort_unstable_by_key(|name| (DOCUMENTS.contains(&name.as_str()), *name));
+    names.into_iter().find(|name| wanted.get(*name) != stored.get(*name)).map(String::as_str)
+}

@@ -1,0 +1,303 @@
+//! One value out of Zadig's database, whether it was written as BSON or as Extended JSON.
+
+use std::fmt;
+
+use bson::{DateTime, RawBsonRef, RawDocument};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+/// MongoDB itself nests no deeper.
+const MAX_DEPTH: usize = 100;
+
+/// A stored value; what JSON has no word for has already become what the API answers in its place.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stored {
+    /// `null`, and the values that mean nothing outside MongoDB.
+    Null,
+    /// `true` or `false`.
+    Boolean(bool),
+    /// Any integer, doubles without a fraction among them: Go writes those without one too.
+    Integer(i128),
+    /// A number with a fraction.
+    Double(f64),
+    /// A text; an `ObjectId` as its 24 hex digits, bytes as base64.
+    Text(String),
+    /// A point in time, in milliseconds since 1970.
+    Date(i64),
+    /// An array.
+    List(Vec<Self>),
+    /// A document, in its own order.
+    Object(Vec<(String, Self)>),
+}
+
+/// Why a document cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// The bytes are no BSON document.
+    #[error("it is no BSON document: {0}")]
+    Bson(String),
+    /// The text is no JSON, or no Extended JSON.
+    #[error("it is no Extended JSON: {0}")]
+    Json(String),
+    /// It is nested too deeply.
+    #[error("it is nested more than {MAX_DEPTH} levels deep")]
+    TooDeep,
+}
+
+impl Stored {
+    /// Reads one BSON document.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    pub fn from_bson(bytes: &[u8]) -> Result<Self, Unreadable> {
+        object(RawDocument::from_bytes(bytes).map_err(not_bson)?, 0)
+    }
+
+    /// Reads one document of Extended JSON: version 2, relaxed or canonical, and version 1.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    pub fn from_json(text: &[u8]) -> Result<Self, Unreadable> {
+        serde_json::from_slice(text).map_err(|error| Unreadable::Json(error.to_string()))
+    }
+
+    /// The value of a document's field.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&Self> {
+        let Self::Object(members) = self else { return None };
+        members.iter().find(|(found, _)| found == name).map(|(_, value)| value)
+    }
+
+    /// The text, where it is one that says something.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    fn double(number: f64) -> Self {
+        /// Beyond it, not every integer is a double, and Go writes an exponent.
+        const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
+        if number.is_nan() || number.is_infinite() {
+            return Self::Null;
+        }
+        if number.fract() == 0.0 && number.abs() <= MAX_WHOLE {
+            #[expect(clippy::cast_possible_truncation, reason = "it has no fraction and fits")]
+            return Self::Integer(number as i128);
+        }
+        Self::Double(number)
+    }
+}
+
+fn not_bson(error: impl fmt::Display) -> Unreadable {
+    Unreadable::Bson(error.to_string())
+}
+
+fn object(document: &RawDocument, depth: usize) -> Result<Stored, Unreadable> {
+    let mut members = Vec::new();
+    for element in document {
+        let (name, value) = element.map_err(not_bson)?;
+        members.push((name.as_str().to_owned(), value_of(value, depth + 1)?));
+    }
+    Ok(Stored::Object(members))
+}
+
+fn value_of(value: RawBsonRef<'_>, depth: usize) -> Result<Stored, Unreadable> {
+    if depth > MAX_DEPTH {
+        return Err(Unreadable::TooDeep);
+    }
+    Ok(match value {
+        RawBsonRef::Double(number) => Stored::double(number),
+        RawBsonRef::Int32(number) => Stored::Integer(number.into()),
+        RawBsonRef::Int64(number) => Stored::Integer(number.into()),
+        RawBsonRef::Decimal128(number) => decimal(&number.to_string()),
+        RawBsonRef::Boolean(boolean) => Stored::Boolean(boolean),
+        RawBsonRef::String(text) | RawBsonRef::Symbol(text) | RawBsonRef::JavaScriptCode(text) => {
+            Stored::Text(text.to_owned())
+        }
+        RawBsonRef::JavaScriptCodeWithScope(code) => Stored::Text(code.code.to_owned()),
+        RawBsonRef::RegularExpression(expression) => Stored::Text(expression.pattern.as_str().to_owned()),
+        RawBsonRef::ObjectId(id) => Stored::Text(id.to_hex()),
+        RawBsonRef::Binary(binary) => Stored::Text(base64_simd::STANDARD.encode_to_string(binary.bytes)),
+        RawBsonRef::DateTime(time) => Stored::Date(time.timestamp_millis()),
+        RawBsonRef::Timestamp(time) => Stored::Integer(time.time.into()),
+        RawBsonRef::Document(document) => object(document, depth)?,
+        RawBsonRef::Array(array) => {
+            let mut elements = Vec::new();
+            for element in array {
+                elements.push(value_of(element.map_err(not_bson)?, depth + 1)?);
+            }
+            Stored::List(elements)
+        }
+        RawBsonRef::Null
+        | RawBsonRef::Undefined
+        | RawBsonRef::MinKey
+        | RawBsonRef::MaxKey
+        | RawBsonRef::DbPointer(_) => Stored::Null,
+    })
+}
+
+fn decimal(text: &str) -> Stored {
+    text.parse().map_or_else(|_| text.parse().map_or(Stored::Null, Stored::double), Stored::Integer)
+}
+
+impl<'de> Deserialize<'de> for Stored {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Stored;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Extended JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Stored, E> {
+        Ok(Stored::Null)
+    }
+
+    fn visit_bool<E>(self, boolean: bool) -> Result<Stored, E> {
+        Ok(Stored::Boolean(boolean))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Stored, E> {
+        Ok(Stored::Integer(number.into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Stored, E> {
+        Ok(Stored::Integer(number.into()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Stored, E> {
+        Ok(Stored::double(number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Stored, E> {
+        Ok(Stored::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Stored, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = list.next_element()? {
+            elements.push(element);
+        }
+        Ok(Stored::List(elements))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Stored, A::Error> {
+        let mut members: Vec<(String, Stored)> = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        if members.first().is_some_and(|(name, _)| name.starts_with('$')) {
+            return unwrapped(members).map_err(de::Error::custom);
+        }
+        Ok(Stored::Object(members))
+    }
+}
+
+/// What an object such as `{"$oid": …}` stands for.
+fn unwrapped(members: Vec<(String, Stored)>) -> Result<Stored, String> {
+    let name = members[0].0.as_str();
+    let wrong = || Err(format!("{name} holds what it cannot"));
+    match (name, &members[0].1) {
+        ("$oid", Stored::Text(id)) => Ok(Stored::Text(id.to_ascii_lowercase())),
+        ("$numberInt" | "$numberLong", Stored::Text(number)) => {
+            number.parse().map_or_else(|_| wrong(), |number| Ok(Stored::Integer(number)))
+        }
+        ("$numberDouble" | "$numberDecimal", Stored::Text(number)) => Ok(decimal(number)),
+        (
+            "$numberInt" | "$numberLong" | "$numberDouble" | "$numberDecimal",
+            number @ (Stored::Integer(_) | Stored::Double(_)),
+        ) => Ok(number.clone()),
+        ("$date", Stored::Text(time)) => date(time).map_or_else(wrong, |time| Ok(Stored::Date(time))),
+        ("$date", Stored::Integer(time)) => {
+            i64::try_from(*time).map_or_else(|_| wrong(), |time| Ok(Stored::Date(time)))
+        }
+        ("$timestamp", time @ Stored::Object(_)) => Ok(time.field("t").cloned().unwrap_or(Stored::Null)),
+        ("$binary", binary @ Stored::Object(_)) => {
+            Ok(binary.field("base64").cloned().unwrap_or(Stored::Null))
+        }
+        ("$regularExpression", expression @ Stored::Object(_)) => {
+            Ok(expression.field("pattern").cloned().unwrap_or(Stored::Null))
+        }
+        ("$binary" | "$symbol" | "$code" | "$uuid" | "$regex", Stored::Text(text)) => {
+            Ok(Stored::Text(text.clone()))
+        }
+        ("$undefined" | "$minKey" | "$maxKey" | "$dbPointer", _) => Ok(Stored::Null),
+        (
+            "$oid" | "$numberInt" | "$numberLong" | "$numberDouble" | "$numberDecimal" | "$date"
+            | "$timestamp",
+            _,
+        ) => wrong(),
+        _ => Ok(Stored::Object(members)),
+    }
+}
+
+/// RFC 3339, and the older exports' zone without a colon.
+fn date(text: &str) -> Option<i64> {
+    let parse = |text: &str| DateTime::parse_rfc3339_str(text).ok().map(DateTime::timestamp_millis);
+    parse(text).or_else(|| {
+        let (time, zone) = text.split_at_checked(text.len().checked_sub(2)?)?;
+        parse(&format!("{time}:{zone}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{Bson, doc, oid::ObjectId};
+
+    use super::*;
+
+    fn json(text: &str) -> Stored {
+        Stored::from_json(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn bson_and_every_extended_json_say_the_same() {
+        let id = ObjectId::parse_str("619dbaa8c528c2182225e8d9").unwrap();
+        let time = DateTime::from_millis(1_637_726_888_500);
+        let document = doc! {
+            "_id": id, "a": 1_i32, "b": 1_637_726_888_i64, "c": 7.0, "d": 0.5, "e": Bson::Null,
+            "f": [true, { "g": "h" }], "t": time,
+        };
+        let read = Stored::from_bson(&document.to_vec().unwrap()).unwrap();
+        let relaxed = r#"{"_id":{"$oid":"619dbaa8c528c2182225e8d9"},"a":1,"b":1637726888,"c":7.0,"d":0.5,"e":null,"f":[true,{"g":"h"}],"t":{"$date":"2021-11-24T04:08:08.5Z"}}"#;
+        let canonical = r#"{"_id":{"$oid":"619dbaa8c528c2182225e8d9"},"a":{"$numberInt":"1"},"b":{"$numberLong":"1637726888"},"c":{"$numberDouble":"7.0"},"d":{"$numberDouble":"0.5"},"e":null,"f":[true,{"g":"h"}],"t":{"$date":{"$numberLong":"1637726888500"}}}"#;
+        let version_1 = r#"{"_id":{"$oid":"619DBAA8C528C2182225E8D9"},"a":1,"b":{"$numberLong":"1637726888"},"c":7,"d":0.5,"e":{"$undefined":true},"f":[true,{"g":"h"}],"t":{"$date":"2021-11-24T12:08:08.500+0800"}}"#;
+        for text in [relaxed, canonical, version_1] {
+            assert_eq!(json(text), read, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_json_cannot_hold_becomes_null_or_text() {
+        assert_eq!(json(r#"{"$numberDouble":"NaN"}"#), Stored::Null);
+        assert_eq!(json(r#"{"$numberDouble":"Infinity"}"#), Stored::Null);
+        assert_eq!(json(r#"{"$minKey":1}"#), Stored::Null);
+        assert_eq!(json(r#"{"$numberDecimal":"12"}"#), Stored::Integer(12));
+        assert_eq!(json(r#"{"$timestamp":{"t":5,"i":1}}"#), Stored::Integer(5));
+        assert_eq!(json(r#"{"$binary":{"base64":"AQ==","subType":"00"}}"#), Stored::Text("AQ==".to_owned()));
+    }
+
+    #[test]
+    fn spoiled_documents_are_told_from_whole_ones() {
+        let whole = doc! { "a": "text", "b": { "c": [1, 2, 3] } }.to_vec().unwrap();
+        for end in 0..whole.len() {
+            assert!(Stored::from_bson(&whole[..end]).is_err(), "{end}");
+        }
+        for text in ["{", r#"{"$oid":5}"#, r#"{"$numberLong":"x"}"#, r#"{"$date":"yesterday"}"#, "{} x"] {
+            assert!(Stored::from_json(text.as_bytes()).is_err(), "{text}");
+        }
+        let mut deep = doc! {};
+        for _ in 0..200 {
+            deep = doc! { "a": deep };
+        }
+        assert_eq!(Stored::from_bson(&deep.to_vec().unwrap()), Err(Unreadable::TooDeep));
+    }
+}
