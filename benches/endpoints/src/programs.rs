@@ -71,6 +71,9 @@ pub(crate) fn start(
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
         ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/function"),
         ("AWS_LAMBDA_LOG_STREAM_NAME", "stream"),
+        // As template.yaml has it; the yardsticks get it too.
+        ("MALLOC_MMAP_THRESHOLD_", "33554432"),
+        ("MALLOC_TRIM_THRESHOLD_", "33554432"),
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", "local"),
         ("AWS_SECRET_ACCESS_KEY", "local"),
