@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::invocation::Endpoint::{self, GetArtifact, ListReleases};
+use delivery_center::store::Mode;
 use serde_json::{Value, json};
 
 use support::faulty::{Fault, FaultyProxy};
@@ -196,12 +197,18 @@ async fn a_spoiled_document_is_an_error_that_names_it_in_every_encoding() {
         assert_eq!(brief.status, if attribute == "brief" { 500 } else { 200 });
     }
     let tables = Tables::empty().await;
-    tables.import(&artifact("a1", "i:1", "", 1).to_string()).await;
+    let records = format!("{}\n{}", artifact("a1", "i:1", "", 1), release("r1", 1));
+    tables.import(&records).await;
     spoil(&tables, &tables.names.artifacts, "document").await;
     for headers in [&[("accept-encoding", "gzip")][..], &[]] {
         let description = check(&tables.get_with(GetArtifact, "image=i:1", headers).await, 500);
         assert!(description.contains("artifact \"a1\""), "{description}");
     }
+    spoil(&tables, &tables.names.releases, "rest").await;
+    assert_eq!(tables.import(&records).await.unchanged, 2, "what describes the documents is as it was");
+    assert_eq!(tables.try_import(&records, Mode::Rewrite).await.0.unwrap().stored, 2);
+    assert_eq!(tables.get(GetArtifact, "image=i:1").await.status, 200, "rewriting mends it");
+    assert_eq!(tables.get(ListReleases, "").await.release_ids(), ["r1"]);
 }
 
 #[tokio::test]

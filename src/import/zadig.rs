@@ -124,7 +124,7 @@ fn found(group: Group, sink: &Sink) -> Option<Found> {
 
 /// Reads both lists of a server to their ends, and notes page by page how far it has come.
 pub(super) async fn read_server(server: Server, pipeline: Pipeline) -> Result<(), ImportError> {
-    let may_resume = pipeline.task == Task::Import(Mode::Write);
+    let may_resume = matches!(pipeline.task, Task::Import(Mode::Write | Mode::Rewrite));
     let server = Arc::new(server);
     let position = Position::of(&server)?;
     let mut reading =

@@ -86,7 +86,7 @@ impl Store {
     pub async fn settle_facets(&self, release: &PackedRelease, mode: Mode) -> Result<Settled, Error> {
         let stored = self.stored_entries(release.release_id.clone()).await?;
         let mut steps = Steps::default();
-        steps.add(release, &stored);
+        steps.add(release, &stored, Mode::Write);
         let writes: Vec<_> = steps.facets.into_iter().chain(steps.removed_facets).collect();
         let revision = release.items.get(RELEASE_ENTRY).and_then(|item| item.get("revision")).cloned();
         let condition = self

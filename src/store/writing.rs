@@ -44,9 +44,11 @@ pub enum Outcome {
 /// Whether a store is to be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Write.
+    /// Write what is not there as it is.
     Write,
-    /// Tell what would be written.
+    /// Write all of it: this mends documents whose stored bytes were spoiled.
+    Rewrite,
+    /// Tell what would be written, and write nothing.
     DryRun,
 }
 

@@ -195,7 +195,7 @@ impl Store {
             let is_settled = pointer
                 .as_ref()
                 .is_some_and(|pointer| pointer.place == artifact.place && pointer.stale.is_empty());
-            if is_stored && is_settled {
+            if is_stored && is_settled && mode != Mode::Rewrite {
                 outcomes.push(Outcome::Unchanged);
                 continue;
             }
@@ -216,7 +216,7 @@ impl Store {
                 after.push(put(artifact.pointer(Vec::new())));
             }
         }
-        if mode == Mode::Write {
+        if mode != Mode::DryRun {
             for step in [before, parts, whole, removed, after] {
                 self.batch_write(table, step).await?;
             }

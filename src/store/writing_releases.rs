@@ -189,8 +189,8 @@ impl Store {
             .await?;
         let mut steps = Steps::default();
         let outcomes =
-            releases.iter().zip(&stored).map(|(release, stored)| steps.add(release, stored)).collect();
-        if mode == Mode::Write {
+            releases.iter().zip(&stored).map(|(release, stored)| steps.add(release, stored, mode)).collect();
+        if mode != Mode::DryRun {
             let Steps { parts, release, facets, removed_facets, removed_release, removed_parts } = steps;
             for step in [parts, release, facets, removed_facets, removed_release, removed_parts] {
                 self.batch_write(table, step).await?;
@@ -241,9 +241,14 @@ impl Described {
 
 impl Steps {
     /// Adds what turns the stored entries into the wanted ones.
-    pub(super) fn add(&mut self, release: &PackedRelease, stored: &HashMap<String, Described>) -> Outcome {
+    pub(super) fn add(
+        &mut self,
+        release: &PackedRelease,
+        stored: &HashMap<String, Described>,
+        mode: Mode,
+    ) -> Outcome {
         let is_stored = |entry: &String, item: &Item| {
-            stored.get(entry).is_some_and(|stored| *stored == Described::of(item))
+            mode != Mode::Rewrite && stored.get(entry).is_some_and(|stored| *stored == Described::of(item))
         };
         let missing: Vec<_> = release.items.iter().filter(|(entry, item)| !is_stored(entry, item)).collect();
         let stale: Vec<_> = stored.keys().filter(|entry| !release.items.contains_key(*entry)).collect();

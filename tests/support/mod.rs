@@ -1,7 +1,7 @@
 //! What the tests stand on: tables of their own in a real DynamoDB, and the real binaries under a Lambda Runtime API.
 //!
 //! The DynamoDB is the embedded one, or the one that `AWS_ENDPOINT_URL_DYNAMODB` names.
-#![expect(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![expect(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses a part of it")]
 
 pub mod faulty;
 pub mod runtime_api;
@@ -45,13 +45,13 @@ impl Tables {
         let suffix = format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let names =
             TableNames { releases: format!("releases-{suffix}"), artifacts: format!("artifacts-{suffix}") };
-        let named = std::env::var("AWS_ENDPOINT_URL_DYNAMODB").ok().filter(|url| !url.is_empty());
-        let embedded = match named {
+        let given_url = std::env::var("AWS_ENDPOINT_URL_DYNAMODB").ok().filter(|url| !url.is_empty());
+        let embedded = match given_url {
             Some(_) => None,
             None => Some(EmbeddedDynamoDb::start("127.0.0.1:0".parse().unwrap(), None).unwrap()),
         };
         let endpoint_url =
-            named.unwrap_or_else(|| embedded.as_ref().map(EmbeddedDynamoDb::endpoint_url).unwrap());
+            given_url.unwrap_or_else(|| embedded.as_ref().map(EmbeddedDynamoDb::endpoint_url).unwrap());
         Self::at(endpoint_url, names, embedded)
     }
 

@@ -29,6 +29,9 @@ pub(crate) struct Arguments {
     /// Check everything and tell what would be stored, but write nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Write every record, also those that are there as they are: mends documents whose stored bytes were spoiled.
+    #[arg(long, conflicts_with = "dry_run")]
+    rewrite: bool,
     /// Keep in this file how far a running Zadig was read, and go on from there; it is gone once all is read.
     #[arg(long, value_name = "FILE", requires = "zadig", conflicts_with = "dry_run")]
     resume: Option<PathBuf>,
@@ -38,7 +41,11 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let opened = arguments.sources.open(arguments.resume)?;
-    let (mode, action) = if arguments.dry_run { (Mode::DryRun, "dry run") } else { (Mode::Write, "import") };
+    let (mode, action) = match (arguments.dry_run, arguments.rewrite) {
+        (true, _) => (Mode::DryRun, "dry run"),
+        (false, true) => (Mode::Rewrite, "import"),
+        (false, false) => (Mode::Write, "import"),
+    };
     let totals = opened.run(&crate::store().await?, Task::Import(mode), action).await?;
     Ok(if totals.refused == 0 { Ended::Well } else { Ended::WithRefusals })
 }
