@@ -11,6 +11,9 @@ use crate::strconv;
 /// What DynamoDB allows a hash key.
 const MAX_HASH_KEY_BYTES: usize = 2048;
 
+/// The length of [`Facet::digest`].
+pub const FACET_DIGEST_BYTES: usize = 8;
+
 /// The documented filters, combined with AND.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReleaseFilter {
@@ -129,6 +132,13 @@ impl Facet {
     #[must_use]
     pub fn entry(&self) -> String {
         format!("facet#{}", hex(&Sha256::digest(self.0.as_bytes())[..16]))
+    }
+
+    /// A short digest, by which a release's own item names its facets.
+    #[must_use]
+    pub fn digest(&self) -> [u8; FACET_DIGEST_BYTES] {
+        let digest = Sha256::digest(self.0.as_bytes());
+        digest[..FACET_DIGEST_BYTES].try_into().expect("a SHA-256 digest has more bytes")
     }
 }
 

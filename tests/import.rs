@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use delivery_center::invocation::Endpoint::ListReleases;
 use delivery_center::store::Mode;
 use serde_json::{Value, json};
@@ -179,11 +181,14 @@ async fn an_import_interrupted_at_any_write_ends_complete_when_run_again() {
     let before = SAMPLES.replace("\"version\":\"", "\"version\":\"old ").replace("sha256:5", "sha256:4");
     let whole = Tables::with_samples().await;
     let expected = [whole.dump(&whole.names.releases).await, whole.dump(&whole.names.artifacts).await];
-    for interrupted_at in [1, 2, 3, 5, 8, 12, 16, 20] {
+    for interrupted_at in [1, 2, 3, 5, 8, 13, 21, 34] {
         let tables = Tables::empty().await;
         tables.import(&before).await;
-        let proxy = FaultyProxy::start(&tables.endpoint_url, move |operation, number| {
-            if operation == "BatchWriteItem" && number > interrupted_at {
+        let writes = AtomicU64::new(0);
+        let proxy = FaultyProxy::start(&tables.endpoint_url, move |operation, _| {
+            let is_write =
+                matches!(operation, "BatchWriteItem" | "PutItem" | "DeleteItem" | "TransactWriteItems");
+            if is_write && writes.fetch_add(1, Ordering::Relaxed) >= interrupted_at {
                 Fault::Refuse("ValidationException")
             } else {
                 Fault::None
@@ -197,5 +202,75 @@ async fn an_import_interrupted_at_any_write_ends_complete_when_run_again() {
         tables.import(SAMPLES).await;
         let found = [tables.dump(&tables.names.releases).await, tables.dump(&tables.names.artifacts).await];
         assert_eq!(found, expected, "interrupted at write {interrupted_at}");
+    }
+}
+
+#[tokio::test]
+async fn imports_of_one_record_at_the_same_moment_leave_one_of_them_whole() {
+    let version = |number: u64| {
+        let mut record = release("r", 10 + number);
+        record["versionInfo"]["desc"] = json!(incompressible(900_000, number));
+        record["deployInfo"] = json!([deploy("r", &format!("service-{number}")), deploy("r", "shared")]);
+        let letter = char::from_digit(u32::try_from(number).unwrap(), 16).unwrap().to_string();
+        let mut artifact =
+            artifact("a", &format!("image:{}", number % 2), &format!("sha256:{}", letter.repeat(64)), number);
+        artifact["note"] = json!(incompressible(if number == 1 { 4_000_000 } else { 500_000 }, number));
+        format!("{record}\n{artifact}\n")
+    };
+    let tables = Tables::empty().await;
+    for _ in 0..4 {
+        let imports = (0..4).map(|number| {
+            let text = version(number);
+            let tables = &tables;
+            async move { tables.import(&text).await }
+        });
+        for summary in futures_util::future::join_all(imports).await {
+            assert_eq!((summary.read, summary.refused), (2, 0));
+        }
+        let answer = tables.get(ListReleases, "").await;
+        assert_eq!(answer.release_ids(), ["r"], "{}", answer.body);
+        let winner = answer.json()[0]["versionInfo"]["created_at"].as_u64().unwrap() - 10;
+        for number in 0..4 {
+            let found =
+                tables.get(ListReleases, &format!("serviceName=service-{number}")).await.release_ids();
+            assert_eq!(found.len(), usize::from(number == winner), "{number} of {winner}");
+        }
+        // What is stored is what one import alone would have stored.
+        let alone = Tables::empty().await;
+        alone.import(&version(winner)).await;
+        assert_eq!(tables.dump(&tables.names.releases).await, alone.dump(&alone.names.releases).await);
+        let artifacts = tables.dump(&tables.names.artifacts).await;
+        let mut is_one_of_them = false;
+        for number in 0..4 {
+            let alone = Tables::empty().await;
+            alone.import(&version(number)).await;
+            is_one_of_them |= artifacts == alone.dump(&alone.names.artifacts).await;
+        }
+        assert!(is_one_of_them, "{} items", artifacts.len());
+    }
+}
+
+#[tokio::test]
+async fn a_filter_never_answers_what_it_does_not_match_while_a_release_is_replaced() {
+    let old = release("r", 100);
+    let mut new = release("r", 200);
+    new["versionInfo"]["productName"] = json!("q");
+    new["deployInfo"][0]["serviceName"] = json!("t");
+    let tables = Tables::empty().await;
+    tables.import(&old.to_string()).await;
+    let proxy = FaultyProxy::start(&tables.endpoint_url, |operation, _| {
+        if operation == "BatchWriteItem" { Fault::Refuse("ValidationException") } else { Fault::None }
+    })
+    .await;
+    // The release is replaced, and its entries are not.
+    assert!(tables.through(&proxy.endpoint_url).try_import(&new.to_string(), Mode::Write).await.0.is_err());
+    for query in ["projectName=p", "serviceName=s", "projectName=q", "", "workflowName=w"] {
+        assert_eq!(tables.get(ListReleases, query).await.body, "[]", "{query}");
+    }
+    tables.import(&new.to_string()).await;
+    for (query, count) in
+        [("projectName=p", 0), ("serviceName=s", 0), ("projectName=q&serviceName=t", 1), ("", 1)]
+    {
+        assert_eq!(tables.get(ListReleases, query).await.release_ids().len(), count, "{query}");
     }
 }

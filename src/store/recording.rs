@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, KeysAndAttributes, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, DeleteRequest, KeysAndAttributes, Put, PutRequest, TransactWriteItem,
+    WriteRequest,
+};
 use tokio::time::Instant;
 
 use super::artifacts::{BY_IMAGE, ENTRY_PREFIX, key, part_entry, record_name};
@@ -369,11 +372,20 @@ impl Store {
     }
 }
 
-fn write_put(put: aws_sdk_dynamodb::types::builders::PutBuilder) -> TransactWriteItem {
+/// A batch's write as a transaction's; none where it is neither a put nor a delete, which no batch holds.
+pub(super) fn in_transaction(table: &str, write: &WriteRequest) -> Option<TransactWriteItem> {
+    if let Some(item) = write.put_request().map(PutRequest::item) {
+        return Some(write_put(Put::builder().table_name(table).set_item(Some(item.clone()))));
+    }
+    let key = write.delete_request().map(DeleteRequest::key)?;
+    Some(write_delete(Delete::builder().table_name(table).set_key(Some(key.clone()))))
+}
+
+pub(super) fn write_put(put: aws_sdk_dynamodb::types::builders::PutBuilder) -> TransactWriteItem {
     TransactWriteItem::builder().put(put.build().expect("a table and an item are given")).build()
 }
 
-pub(super) fn write_delete(delete: aws_sdk_dynamodb::types::builders::DeleteBuilder) -> TransactWriteItem {
+fn write_delete(delete: aws_sdk_dynamodb::types::builders::DeleteBuilder) -> TransactWriteItem {
     TransactWriteItem::builder().delete(delete.build().expect("a table and a key are given")).build()
 }
 

@@ -3,16 +3,15 @@
 //! Every write is under the condition that the release is still the one that the entries were worked out from, so that
 //! it is safe beside imports and recordings.
 
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, Delete, DeleteRequest, Put, PutRequest, TransactWriteItem, WriteRequest,
-};
+use aws_sdk_dynamodb::types::builders::ConditionCheckBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem, WriteRequest};
 
-use super::recording::{write_delete, written_in_spite_of};
+use super::recording::{in_transaction, written_in_spite_of};
 use super::releases::{
     DOCUMENTS, ItemsByKey, RELEASE_ENTRY, UnreadableLengths, consistent, key, keys, record_name,
 };
 use super::writing::{delete, text};
-use super::writing_releases::{PackedRelease, Steps};
+use super::writing_releases::{Changes, PackedRelease};
 use super::{
     Attributes, CHANGED, Item, Meter, Mode, ReleaseEntry, Store, Verbosity, Written, from_sdk, unavailable,
 };
@@ -85,17 +84,20 @@ impl Store {
     /// The table's; settling again completes it.
     pub async fn settle_facets(&self, release: &PackedRelease, mode: Mode) -> Result<Settled, Error> {
         let stored = self.stored_entries(release.release_id.clone()).await?;
-        let mut steps = Steps::default();
-        steps.add(release, &stored, Mode::Write);
-        let writes: Vec<_> = steps.facets.into_iter().chain(steps.removed_facets).collect();
-        let revision = release.items.get(RELEASE_ENTRY).and_then(|item| item.get("revision")).cloned();
-        let condition = self
-            .release_condition(&release.release_id)
-            .condition_expression("revision = :revision")
-            .set_expression_attribute_values(
-                revision.map(|revision| [(":revision".to_owned(), revision)].into()),
-            );
-        self.write_entries(writes, condition, mode).await
+        let changes = Changes::between(release, &stored, Mode::Write);
+        let writes: Vec<_> = changes.facets.into_iter().chain(changes.removed_facets).collect();
+        self.write_entries(writes, self.is_still(release), mode).await
+    }
+
+    /// The condition that a release is stored as it is here; of a deleted one, that it is not there.
+    pub(super) fn is_still(&self, release: &PackedRelease) -> ConditionCheckBuilder {
+        let condition = self.release_condition(&release.release_id);
+        match release.items.get(RELEASE_ENTRY).and_then(|item| item.get("revision")) {
+            Some(revision) => condition
+                .condition_expression("revision = :revision")
+                .expression_attribute_values(":revision", revision.clone()),
+            None => condition.condition_expression("attribute_not_exists(release_id)"),
+        }
     }
 
     /// Removes the facet entries of a release that is not there.
@@ -111,19 +113,16 @@ impl Store {
         self.write_entries(writes, condition, mode).await
     }
 
-    fn release_condition(
-        &self,
-        release_id: &str,
-    ) -> aws_sdk_dynamodb::types::builders::ConditionCheckBuilder {
+    fn release_condition(&self, release_id: &str) -> ConditionCheckBuilder {
         ConditionCheck::builder()
             .table_name(&self.releases_table)
             .set_key(Some(key(release_id, RELEASE_ENTRY)))
     }
 
-    async fn write_entries(
+    pub(super) async fn write_entries(
         &self,
         writes: Vec<WriteRequest>,
-        condition: aws_sdk_dynamodb::types::builders::ConditionCheckBuilder,
+        condition: ConditionCheckBuilder,
         mode: Mode,
     ) -> Result<Settled, Error> {
         let table = self.releases_table.as_str();
@@ -133,7 +132,7 @@ impl Store {
         let condition = condition.build().expect("a table, a key and a condition are given");
         for entries in writes.chunks(MAX_ENTRIES_A_TRANSACTION) {
             let check = TransactWriteItem::builder().condition_check(condition.clone()).build();
-            let entries = entries.iter().filter_map(|entry| self.in_transaction(entry));
+            let entries = entries.iter().filter_map(|entry| in_transaction(table, entry));
             let items = std::iter::once(check).chain(entries).collect();
             let sent = self.client.transact_write_items().set_transact_items(Some(items)).send().await;
             match sent.map_or_else(|error| written_in_spite_of(table, &error), |_| Ok(Written::Done))? {
@@ -142,17 +141,6 @@ impl Store {
             }
         }
         Ok(Settled::Entries(writes.len()))
-    }
-
-    fn in_transaction(&self, write: &WriteRequest) -> Option<TransactWriteItem> {
-        let table = self.releases_table.as_str();
-        if let Some(item) = write.put_request().map(PutRequest::item) {
-            let put = Put::builder().table_name(table).set_item(Some(item.clone()));
-            let put = put.build().expect("a table and an item are given");
-            return Some(TransactWriteItem::builder().put(put).build());
-        }
-        let key = write.delete_request().map(DeleteRequest::key)?;
-        Some(write_delete(Delete::builder().table_name(table).set_key(Some(key.clone()))))
     }
 
     /// The ids of which a segment of the table holds a release or a facet entry, a page of them, and where the next begins.

@@ -2,7 +2,7 @@
 //!
 //! | entry | holds |
 //! | --- | --- |
-//! | `release` | the two documents `brief` and `rest`, as far as they fit, and what describes them |
+//! | `release` | the two documents `brief` and `rest`, as far as they fit, what describes them, and its `facets`' digests |
 //! | `part#<revision>#<number>` | what did not fit |
 //! | `facet#<digest>` | where the release stands in one list: `facet`, `position`, `revision`, `lengths` |
 //!
@@ -22,7 +22,7 @@ use super::{Attributes, CHANGED, Item, MAX_KEYS_A_CALL, Meter, Store, from_sdk, 
 use crate::document::Document;
 use crate::error::Error;
 use crate::position::Position;
-use crate::release_filter::Facet;
+use crate::release_filter::{FACET_DIGEST_BYTES, Facet};
 
 /// The index that finds releases.
 pub(super) const BY_FACET: &str = "by_facet";
@@ -33,6 +33,9 @@ pub(super) const RELEASE_ENTRY: &str = "release";
 const MAX_CALLS_AT_ONCE: usize = 8;
 /// How much one BatchGetItem call asks for: DynamoDB answers at most 16 MB, and smaller answers overlap better.
 const MAX_STORED_BYTES_A_CALL: usize = 4 << 20;
+
+/// How often a release is read again that is replaced while it is read.
+const MAX_READS_AGAIN: usize = 4;
 
 /// How much of a release is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -316,8 +319,8 @@ impl Store {
 
     /// Reads a release that was not found as the index has it, consistently: the index and the replicas may lag.
     ///
-    /// What the table has now is answered where it still stands at that place of that list. Otherwise it was deleted, or
-    /// moved to a place where this or a later answer meets it.
+    /// What the table has now is answered where it stands at that place and still has that facet. Otherwise it was
+    /// deleted, or moved to a place where this or a later answer meets it.
     async fn release_again(
         &self,
         facet: &Facet,
@@ -327,42 +330,51 @@ impl Store {
     ) -> Result<Option<StoredRelease>, Error> {
         let table = self.releases_table.as_str();
         let id = entry.position.id();
-        let request = consistent(
-            vec![key(id, RELEASE_ENTRY), key(id, &facet.entry())],
-            "#entry, #position, revision, lengths",
-        );
-        meter.count_round_trip();
-        let mut current = HashMap::new();
-        for item in self.batch_get(table, request, meter).await? {
-            let mut attributes = Attributes::new(item, table, record_name(id));
-            current.insert(attributes.text("entry")?, attributes);
+        let mut revision_before = None;
+        for _ in 0..MAX_READS_AGAIN {
+            let request = consistent(vec![key(id, RELEASE_ENTRY)], "#position, revision, lengths, facets");
+            meter.count_round_trip();
+            let Some(item) = self.batch_get(table, request, meter).await?.pop() else { return Ok(None) };
+            let mut release = Attributes::new(item, table, record_name(id));
+            let has_facet = release
+                .bytes("facets")?
+                .chunks_exact(FACET_DIGEST_BYTES)
+                .any(|digest| digest == facet.digest());
+            if !has_facet || release.text("position")? != entry.position.as_str() {
+                return Ok(None);
+            }
+            let revision = release.text("revision")?;
+            let lengths = release
+                .text("lengths")?
+                .parse()
+                .map_err(|UnreadableLengths| release.unreadable("its lengths have another form"))?;
+            let now = ReleaseEntry { position: entry.position.clone(), revision, lengths };
+            let request = consistent(keys(&now, verbosity).collect(), documents(verbosity));
+            meter.count_round_trip();
+            let found = self.batch_get(table, request, meter).await?;
+            if let Some(found) = ItemsByKey::new(found, table)?.take_release(&now, verbosity)? {
+                return Ok(Some(found));
+            }
+            // Parts are written before the release that names them, and removed after it was replaced.
+            if revision_before.as_ref() == Some(&now.revision) {
+                return Err(release.unreadable("a part of its document is missing"));
+            }
+            revision_before = Some(now.revision);
         }
-        let (Some(mut release), Some(mut listed)) =
-            (current.remove(RELEASE_ENTRY), current.remove(&facet.entry()))
-        else {
-            return Ok(None);
-        };
-        if listed.text("position")? != entry.position.as_str() {
-            return Ok(None);
-        }
-        let revision = release.text("revision")?;
-        let lengths = release
-            .text("lengths")?
-            .parse()
-            .map_err(|UnreadableLengths| release.unreadable("its lengths have another form"))?;
-        let now = ReleaseEntry { position: entry.position.clone(), revision, lengths };
-        let request = consistent(keys(&now, verbosity).collect(), DOCUMENTS);
-        meter.count_round_trip();
-        let found = self.batch_get(table, request, meter).await?;
-        let release = ItemsByKey::new(found, table)?.take_release(&now, verbosity)?;
-        // Kept under the revision that was read: the index still names the one before.
-        release.map(|release| Some(self.keep(&now, release))).ok_or_else(|| unavailable(table, CHANGED, None))
+        Err(unavailable(table, CHANGED, None))
     }
 }
 
 /// The attributes that a detailed answer needs; a brief one leaves out `rest`.
 pub(super) const DOCUMENTS: &str = "release_id, #entry, revision, brief, rest, document";
 const BRIEF_DOCUMENTS: &str = "release_id, #entry, revision, brief, document";
+
+fn documents(verbosity: Verbosity) -> &'static str {
+    match verbosity {
+        Verbosity::Brief => BRIEF_DOCUMENTS,
+        Verbosity::Detailed => DOCUMENTS,
+    }
+}
 
 pub(super) fn record_name(release_id: &str) -> String {
     format!("release {release_id:?}")
@@ -391,10 +403,7 @@ fn calls<'a>(
     entries: impl Iterator<Item = &'a ReleaseEntry>,
     verbosity: Verbosity,
 ) -> Vec<KeysAndAttributes> {
-    let projection = match verbosity {
-        Verbosity::Brief => BRIEF_DOCUMENTS,
-        Verbosity::Detailed => DOCUMENTS,
-    };
+    let projection = documents(verbosity);
     let mut calls = Vec::new();
     let (mut call, mut bytes) = (Vec::new(), 0);
     for entry in entries {

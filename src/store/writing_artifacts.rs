@@ -1,20 +1,25 @@
 //! Writes artifacts, and moves those whose digest or time changed.
 //!
-//! The pointer is written first and names every place where anything of the artifact may be: so an interrupted write
-//! never leaves an artifact in two places, and writing again heals it.
+//! The pointer, the item, its parts and what gives way are one transaction, under the condition that the pointer is still
+//! the one that was read. What is more than one transaction holds is written in steps, each under that condition: the
+//! pointer first, which names every place where anything of the artifact may be. So an interrupted write never leaves
+//! an artifact in two places, writing again heals it, and of several writers one has written all of it in the end.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, WriteRequest};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::artifacts::{artifact_entry, key, part_entry, record_name};
 use super::comparing::entry_of;
+use super::recording::{in_transaction, write_put, written_in_spite_of};
 use super::writing::{
     MAX_DOCUMENT_BYTES_AN_ITEM, MAX_HASH_KEY_BYTES, MAX_PARTS, MAX_RANGE_KEY_BYTES, Mode, Outcome,
     Unstorable, bytes, delete, note, put, revision, text,
 };
-use super::{Attributes, Item, MAX_KEYS_A_CALL, Meter, Store};
+use super::{Attributes, CHANGED, Item, MAX_KEYS_A_CALL, Meter, Store, Written, backoff, unavailable};
 use crate::document::Document;
 use crate::error::Error;
 use crate::image_reference::{ImageDigest, repository};
@@ -22,6 +27,16 @@ use crate::position::Position;
 use crate::record::Artifact;
 
 pub(super) const POINTER_ENTRY: &str = "pointer";
+/// DynamoDB takes 100 writes and 4 MB in one transaction: the pointer, the item, its parts, and what gives way.
+const MAX_PARTS_A_TRANSACTION: usize = 8;
+const MAX_REMOVALS_A_TRANSACTION: usize = 90;
+/// How many artifacts are written side by side.
+const MAX_ARTIFACTS_AT_ONCE: usize = 16;
+/// How often an artifact that others write too is begun anew.
+const MAX_ROUNDS: u32 = 14;
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
 /// A part's entry has the longest fixed text: `part#`, the id, `#`, a revision, `#`, three digits.
 const MAX_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;
 
@@ -96,11 +111,14 @@ impl PackedArtifact {
     }
 
     pub(super) fn pointer(&self, stale: Vec<Place>) -> Item {
-        let pointer = Pointer { place: self.place.clone(), stale };
         let mut item = self.pointer_key();
-        let json = serde_json::to_string(&pointer).expect("texts and numbers always serialize");
-        item.insert("kept".to_owned(), text(json));
+        item.insert("kept".to_owned(), text(self.kept(stale)));
         item
+    }
+
+    fn kept(&self, stale: Vec<Place>) -> String {
+        let pointer = Pointer { place: self.place.clone(), stale };
+        serde_json::to_string(&pointer).expect("texts and numbers always serialize")
     }
 
     pub(super) fn parts(&self) -> impl Iterator<Item = Item> {
@@ -184,61 +202,135 @@ impl Store {
         artifacts: &[PackedArtifact],
         mode: Mode,
     ) -> Result<Vec<Outcome>, Error> {
-        let table = self.artifacts_table.as_str();
-        let pointers = self.pointers(artifacts).await?;
-        let revisions = self.revisions(artifacts).await?;
-        let mut outcomes = Vec::with_capacity(artifacts.len());
-        let (mut before, mut parts, mut whole) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut removed, mut after) = (Vec::new(), Vec::new());
-        for (artifact, pointer) in artifacts.iter().zip(&pointers) {
-            let is_stored = revisions.get(&artifact.artifact_id) == Some(&artifact.place.revision);
-            let is_settled = pointer
-                .as_ref()
-                .is_some_and(|pointer| pointer.place == artifact.place && pointer.stale.is_empty());
-            if is_stored && is_settled && mode != Mode::Rewrite {
-                outcomes.push(Outcome::Unchanged);
-                continue;
+        let mut outcomes = vec![None; artifacts.len()];
+        let mut pending: Vec<_> = (0..artifacts.len()).collect();
+        for round in 0..=MAX_ROUNDS {
+            if round > 0 {
+                tokio::time::sleep(backoff(FIRST_WAIT, round).min(LONGEST_WAIT)).await;
             }
-            outcomes.push(Outcome::Stored);
-            let known =
-                pointer.iter().flat_map(|pointer| std::iter::once(&pointer.place).chain(&pointer.stale));
-            let stale: Vec<_> = known.filter(|place| **place != artifact.place).cloned().collect();
-            before.push(put(artifact.pointer(stale.clone())));
-            parts.extend(artifact.parts().map(put));
-            whole.push(put(artifact.item.clone()));
-            // A set: two stale places may be the same item at two revisions.
-            let keys: BTreeSet<_> = stale
-                .iter()
-                .flat_map(|place| place.keys_beside(&artifact.artifact_id, &artifact.place))
-                .collect();
-            removed.extend(keys.iter().map(|(image_digest, entry)| delete(key(image_digest, entry))));
-            if !stale.is_empty() {
-                after.push(put(artifact.pointer(Vec::new())));
+            let artifacts: Vec<_> = pending.iter().map(|index| (*index, &artifacts[*index])).collect();
+            let pointers = self.pointers(artifacts.iter().map(|(_, artifact)| *artifact)).await?;
+            let revisions = self.revisions(artifacts.iter().map(|(_, artifact)| *artifact)).await?;
+            let mut writes = Vec::new();
+            for ((index, artifact), pointer) in artifacts.into_iter().zip(pointers) {
+                let is_stored = revisions.get(&artifact.artifact_id) == Some(&artifact.place.revision);
+                let is_settled = pointer
+                    .as_ref()
+                    .is_some_and(|(_, pointer)| pointer.place == artifact.place && pointer.stale.is_empty());
+                if is_stored && is_settled && (mode != Mode::Rewrite || round > 0) {
+                    outcomes[index].get_or_insert(Outcome::Unchanged);
+                } else {
+                    outcomes[index].get_or_insert(Outcome::Stored);
+                    writes.push((index, artifact, pointer));
+                }
+            }
+            pending.clear();
+            if mode != Mode::DryRun {
+                let mut attempts = Vec::with_capacity(writes.len());
+                for (index, artifact, pointer) in writes {
+                    attempts.push(async move {
+                        let is_written = self.put_artifact(artifact, pointer).await?;
+                        Ok::<_, Error>((!is_written).then_some(index))
+                    });
+                }
+                let lost: Vec<_> =
+                    stream::iter(attempts).buffered(MAX_ARTIFACTS_AT_ONCE).try_collect().await?;
+                pending.extend(lost.into_iter().flatten());
+            }
+            if pending.is_empty() {
+                return Ok(outcomes.into_iter().flatten().collect());
             }
         }
-        if mode != Mode::DryRun {
-            for step in [before, parts, whole, removed, after] {
-                self.batch_write(table, step).await?;
-            }
-        }
-        Ok(outcomes)
+        Err(unavailable(&self.artifacts_table, CHANGED, None))
     }
 
-    async fn pointers(&self, artifacts: &[PackedArtifact]) -> Result<Vec<Option<Pointer>>, Error> {
-        let keys = artifacts.iter().map(PackedArtifact::pointer_key);
+    /// Writes an artifact; false where another wrote it meanwhile.
+    async fn put_artifact(
+        &self,
+        artifact: &PackedArtifact,
+        pointer: Option<(String, Pointer)>,
+    ) -> Result<bool, Error> {
+        let known =
+            pointer.iter().flat_map(|(_, pointer)| std::iter::once(&pointer.place).chain(&pointer.stale));
+        let stale: Vec<_> = known.filter(|place| **place != artifact.place).cloned().collect();
+        // A set: two stale places may be the same item at two revisions.
+        let removed: BTreeSet<_> = stale
+            .iter()
+            .flat_map(|place| place.keys_beside(&artifact.artifact_id, &artifact.place))
+            .collect();
+        let removed: Vec<_> =
+            removed.iter().map(|(image_digest, entry)| delete(key(image_digest, entry))).collect();
+        let before = pointer.map(|(kept, _)| kept);
+        let item = put(artifact.item.clone());
+        if artifact.parts.len() <= MAX_PARTS_A_TRANSACTION && removed.len() <= MAX_REMOVALS_A_TRANSACTION {
+            let writes: Vec<_> =
+                std::iter::once(item).chain(artifact.parts().map(put)).chain(removed).collect();
+            return self.write_with_pointer(artifact, before, Vec::new(), &writes).await;
+        }
+        if !self.write_with_pointer(artifact, before, stale.clone(), &[]).await? {
+            return Ok(false);
+        }
+        self.batch_write(&self.artifacts_table, artifact.parts().map(put).collect()).await?;
+        let writes: Vec<_> = std::iter::once(item).chain(removed).collect();
+        for writes in writes.chunks(MAX_REMOVALS_A_TRANSACTION) {
+            let kept = Some(artifact.kept(stale.clone()));
+            if !self.write_with_pointer(artifact, kept, stale.clone(), writes).await? {
+                return Ok(false);
+            }
+        }
+        let kept = Some(artifact.kept(stale));
+        self.write_with_pointer(artifact, kept, Vec::new(), &[]).await
+    }
+
+    /// Writes a pointer in the place of the one that is known, with other items in the same transaction; false where the
+    /// pointer is another one by now.
+    async fn write_with_pointer(
+        &self,
+        artifact: &PackedArtifact,
+        before: Option<String>,
+        stale: Vec<Place>,
+        writes: &[WriteRequest],
+    ) -> Result<bool, Error> {
+        let table = self.artifacts_table.as_str();
+        let pointer = Put::builder().table_name(table).set_item(Some(artifact.pointer(stale)));
+        let pointer = match before {
+            None => pointer.condition_expression("attribute_not_exists(image_digest)"),
+            Some(kept) => {
+                pointer.condition_expression("kept = :kept").expression_attribute_values(":kept", text(kept))
+            }
+        };
+        let mut items = vec![write_put(pointer)];
+        items.extend(writes.iter().filter_map(|write| in_transaction(table, write)));
+        let sent = self.client.transact_write_items().set_transact_items(Some(items)).send().await;
+        Ok(match sent.map_or_else(|error| written_in_spite_of(table, &error), |_| Ok(Written::Done))? {
+            Written::Done => true,
+            Written::Changed | Written::AlreadyThere | Written::TooLarge => false,
+        })
+    }
+
+    /// The pointers, as they are stored and as they read.
+    async fn pointers(
+        &self,
+        artifacts: impl Iterator<Item = &PackedArtifact> + Clone,
+    ) -> Result<Vec<Option<(String, Pointer)>>, Error> {
+        let keys = artifacts.clone().map(PackedArtifact::pointer_key);
         let mut found = HashMap::new();
         for mut attributes in self.artifact_items(keys, "image_digest, kept").await? {
             let hash_key = attributes.text("image_digest")?;
-            let pointer: Pointer = serde_json::from_str(&attributes.text("kept")?)
+            let kept = attributes.text("kept")?;
+            let pointer: Pointer = serde_json::from_str(&kept)
                 .map_err(|error| attributes.unreadable(format!("its pointer cannot be read: {error}")))?;
-            found.insert(hash_key, pointer);
+            found.insert(hash_key, (kept, pointer));
         }
-        Ok(artifacts.iter().map(|artifact| found.remove(&format!("id:{}", artifact.artifact_id))).collect())
+        Ok(artifacts.map(|artifact| found.remove(&format!("id:{}", artifact.artifact_id))).collect())
     }
 
     /// The stored revisions by id, of those that are where they are to be.
-    async fn revisions(&self, artifacts: &[PackedArtifact]) -> Result<HashMap<String, String>, Error> {
-        let keys = artifacts.iter().map(|artifact| artifact.place.key());
+    async fn revisions(
+        &self,
+        artifacts: impl Iterator<Item = &PackedArtifact>,
+    ) -> Result<HashMap<String, String>, Error> {
+        let keys = artifacts.map(|artifact| artifact.place.key());
         let mut revisions = HashMap::new();
         for mut attributes in self.artifact_items(keys, "#position, revision").await? {
             let position = attributes.text("position")?;

@@ -190,9 +190,10 @@ impl Answer {
             })
             .collect();
         let body = response["body"].as_str().unwrap();
-        let bytes = match response["isBase64Encoded"].as_bool().unwrap() {
-            true => base64_simd::STANDARD.decode_to_vec(body).unwrap(),
-            false => body.as_bytes().to_vec(),
+        let bytes = if response["isBase64Encoded"].as_bool().unwrap() {
+            base64_simd::STANDARD.decode_to_vec(body).unwrap()
+        } else {
+            body.as_bytes().to_vec()
         };
         let body = match headers.get("Content-Encoding").map(String::as_str) {
             Some("gzip") => gunzip(&bytes),
