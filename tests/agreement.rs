@@ -1,4 +1,5 @@
 //! One name per endpoint, everywhere: template, binaries, routes, modules, events and tests agree.
+#![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,19 +1,16 @@
 //! Artifacts: by image and by digest, moved, shared, and larger than an item.
+#![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
 
 mod support;
 
 use delivery_center::invocation::Endpoint::GetArtifact;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use support::faulty::{Fault, FaultyProxy};
-use support::{Answer, Tables, artifact, incompressible};
+use support::{Answer, Tables, artifact, incompressible, lines};
 
 fn digest(letter: char) -> String {
     format!("sha256:{}", letter.to_string().repeat(64))
-}
-
-fn lines(records: &[Value]) -> String {
-    records.iter().map(|record| format!("{record}\n")).collect()
 }
 
 async fn get(tables: &Tables, image: &str) -> Answer {
@@ -87,8 +84,7 @@ async fn an_artifact_whose_digest_or_time_changes_is_moved_and_not_doubled() {
         [("a:1", 'a', 1), ("a:1", 'b', 1), ("a:2", 'b', 2), ("a:1", 'a', 3), ("", 'c', 3), ("a:1", 'a', 1)]
     {
         let mut record = artifact("x", image, &digest(digest_letter), time);
-        record["note"] =
-            json!(incompressible(700_000, u64::from(time) + u64::from(u32::from(digest_letter))));
+        record["note"] = json!(incompressible(700_000, time + u64::from(u32::from(digest_letter))));
         assert_eq!(tables.import(&record.to_string()).await.stored, 1);
         assert_eq!(tables.import(&record.to_string()).await.unchanged, 1);
         let artifacts = tables.dump(&tables.names.artifacts).await;

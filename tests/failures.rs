@@ -1,4 +1,5 @@
 //! The error table, met by breaking the real thing: through the handlers, and through the real binaries.
+#![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
 
 mod support;
 

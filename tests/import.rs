@@ -9,7 +9,7 @@ use delivery_center::store::Mode;
 use serde_json::{Value, json};
 
 use support::faulty::{Fault, FaultyProxy};
-use support::{SAMPLES, Tables, artifact, deploy, incompressible, release};
+use support::{SAMPLES, Tables, artifact, deploy, incompressible, lines, release};
 
 #[tokio::test]
 async fn importing_again_what_is_there_changes_nothing() {
@@ -51,7 +51,7 @@ async fn a_bad_record_is_named_and_the_others_are_stored() {
     let mut long = release("e", 1);
     long["versionInfo"]["productName"] = json!("p".repeat(3000));
     records.extend([wrong_type, milliseconds, negative, long, release("f", 1)]);
-    let mut text: String = records.iter().map(|record| format!("{record}\n")).collect();
+    let mut text = lines(&records) + "\n";
     text.push_str(
         "{\"versionInfo\":\n{\"versionInfo\": {\"id\": \"g\"}}\nnull\n{\"id\":\"\\ud800\",\"image\":\"x\"}\n",
     );
@@ -89,7 +89,7 @@ async fn a_bad_record_is_named_and_the_others_are_stored() {
 async fn one_object_an_array_and_lines_are_told_apart() {
     let records = [release("a", 1), artifact("x", "i:1", "", 1), release("b", 2)];
     let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap();
-    let lines: String = records.iter().map(|record| format!("{record}\r\n\n")).collect();
+    let lines = lines(&records).replace('\n', "\r\n\n");
     let objects: String = records.iter().map(pretty).collect();
     for text in [
         lines,
@@ -143,9 +143,10 @@ async fn of_records_of_one_id_the_last_good_one_stays_however_often_it_is_import
         record["versionInfo"]["desc"] = json!(format!("version {number}"));
         record
     };
-    let others: String = (0..120).map(|number| format!("{}\n", release(&format!("o{number}"), 1))).collect();
+    let others: Vec<_> = (0..120).map(|number| release(&format!("o{number}"), 1)).collect();
+    let others = lines(&others);
     let bad = json!({ "versionInfo": { "id": "a", "created_at": "late" } });
-    let text = format!("{}\n{others}{}\n{}\n{bad}\n", version(1), version(2), version(3));
+    let text = format!("{}\n{others}\n{}\n{}\n{bad}\n", version(1), version(2), version(3));
     for (stored, unchanged) in [(121, 0), (0, 121)] {
         let (summary, refusals) = tables.try_import(&text, Mode::Write).await;
         let summary = summary.unwrap();

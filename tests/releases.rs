@@ -11,13 +11,9 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
 use support::faulty::{Fault, FaultyProxy};
-use support::{Tables, deploy, incompressible, release};
+use support::{Tables, deploy, incompressible, lines, release};
 
 const MAX_RESPONSE_BYTES: usize = 6_291_556;
-
-fn lines(records: &[Value]) -> String {
-    records.iter().map(|record| format!("{record}\n")).collect()
-}
 
 /// Follows `next` until it is gone and returns all ids in order.
 async fn walk(tables: &Tables, query: &str, headers: &[(&str, &str)]) -> Vec<String> {

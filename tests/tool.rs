@@ -1,4 +1,5 @@
 //! The tool as its users run it.
+#![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
 
 mod support;
 
@@ -174,9 +175,10 @@ impl Serving {
         let mut first = String::new();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         stdout.read_line(&mut first).unwrap();
-        let mut urls = first.split("http://").skip(1).map(|rest| {
-            rest.split(|end: char| end == ',' || end == ' ').next().unwrap().trim_end_matches('.').to_owned()
-        });
+        let mut urls = first
+            .split("http://")
+            .skip(1)
+            .map(|rest| rest.split([',', ' ']).next().unwrap().trim_end_matches('.').to_owned());
         let (address, dynamodb) = (urls.next().unwrap(), urls.next().unwrap());
         Self { process, _stdout: stdout, address, dynamodb }
     }

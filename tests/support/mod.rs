@@ -245,6 +245,11 @@ pub fn gunzip(gzip: &[u8]) -> String {
     text
 }
 
+/// Records, one a line.
+pub fn lines<'a>(records: impl IntoIterator<Item = &'a Value>) -> String {
+    records.into_iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
 /// A release in the reference page's JSON; tests change what matters to them.
 pub fn release(id: &str, created_at: u64) -> Value {
     json!({
