@@ -35,6 +35,7 @@ async fn the_newest_record_of_an_image_and_of_a_digest_answers() {
             artifact("4", "other/b:1", &digest('b'), 30),
             artifact("5", "other/b:2", &digest('b'), 5),
             artifact("6", "other/b:3", "no digest", 5),
+            artifact("7", &format!("other/b:4@{}", digest('d')), "", 5),
         ]))
         .await;
     assert_eq!(id(&tables, "r.example.com:5000/a/b:1").await, "3");
@@ -45,6 +46,8 @@ async fn the_newest_record_of_an_image_and_of_a_digest_answers() {
         (format!("r.example.com:5000/a/b:any@{}", digest('b')), "3"),
         (format!("other/b@{}", digest('b')), "4"),
         ("other/b:3".to_owned(), "6"),
+        (digest('d'), "7"),
+        (format!("other/b:4@{}", digest('d')), "7"),
     ] {
         assert_eq!(id(&tables, &image).await, expected, "{image}");
     }

@@ -145,9 +145,10 @@ fn check_parts(parts: usize) -> Result<(), Unstorable> {
     Err(Unstorable(format!("it needs {parts} items of 400 KB, and may need {MAX_PARTS}")))
 }
 
-/// What cannot be asked for as a digest is kept under the image, or else under the id.
+/// The digest, which the image may name too; what has none is kept under the image, or else under the id.
 fn hash_key(artifact: &Artifact) -> String {
-    match ImageDigest::parse(&artifact.image_digest) {
+    let named = || artifact.image.split_once('@').and_then(|(_, digest)| ImageDigest::parse(digest));
+    match ImageDigest::parse(&artifact.image_digest).or_else(named) {
         Some(digest) => digest.as_str().to_owned(),
         None if artifact.image.is_empty() => format!("id:{}", artifact.artifact_id),
         None => format!("image:{}", artifact.image),
