@@ -141,7 +141,7 @@ async fn a_function_without_credentials_says_so_in_its_log() {
         let answer = function.respond(get_event(ListReleases, "", &[]).to_string()).await;
         check(&answer, 500);
         let log = function.end().await.to_lowercase();
-        assert!(log.contains("region") || log.contains("credentials"), "{log}");
+        assert!(log.contains("region") || log.contains("credential provider"), "{log}");
     }
 }
 
@@ -353,4 +353,24 @@ async fn a_request_is_one_log_line_without_its_body_or_a_credential() {
         assert!(requests[0][name].as_f64().unwrap() > 0.0, "{name}");
     }
     assert!(!log.contains("secret") && !log.contains("NodePort"), "{log}");
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_not_in_the_log() {
+    let tables = Tables::with_samples().await;
+    for (endpoint, broken) in
+        [(ListReleases, "Query"), (ListReleases, "BatchGetItem"), (GetArtifact, "Query")]
+    {
+        let proxy = FaultyProxy::start(&tables.endpoint_url, move |operation, _| {
+            if operation == broken { Fault::CutOff("what-a-record-holds") } else { Fault::None }
+        })
+        .await;
+        let mut environment = tables.through(&proxy.endpoint_url).environment();
+        environment.push(("RUST_LOG", "info".to_owned()));
+        let mut function = Function::start(endpoint, &environment).await;
+        let answer = function.respond(get_event(endpoint, query(endpoint), &[]).to_string()).await;
+        check(&answer, 503);
+        let log = function.end().await;
+        assert!(log.contains("unavailable") && !log.contains("what-a-record-holds"), "{log}");
+    }
 }
