@@ -374,3 +374,41 @@ async fn an_answer_that_cannot_be_read_is_not_in_the_log() {
         assert!(log.contains("unavailable") && !log.contains("what-a-record-holds"), "{log}");
     }
 }
+
+#[tokio::test]
+async fn the_log_line_names_what_was_asked_for_whatever_the_answer() {
+    let tables = Tables::with_samples().await;
+    let (missing, unreachable) = (Tables::missing(), tables.through("http://127.0.0.1:9").environment());
+    let long = "x".repeat(5000);
+    let long_project = format!("projectName={long}");
+    let long_task = format!("taskId={long}");
+    let cut_query = format!("\"taskId={}\"", "x".repeat(193));
+    let cases = [
+        (
+            ListReleases,
+            tables.environment(),
+            "taskId=x&projectName=a/b",
+            400,
+            "\"taskId=x&projectName=a%2Fb\"",
+        ),
+        (ListReleases, tables.environment(), long_task.as_str(), 400, cut_query.as_str()),
+        (ListReleases, tables.environment(), long_project.as_str(), 200, "nothing"),
+        (GetArtifact, tables.environment(), "image=i:none", 404, "i:none"),
+        (GetArtifact, tables.environment(), "", 400, "\"\""),
+        (ListReleases, missing.environment(), "serviceName=cart", 500, "service=cart"),
+        (GetArtifact, unreachable, "image=i:none", 503, "i:none"),
+    ];
+    for (endpoint, mut environment, query, status, subject) in cases {
+        environment.push(("RUST_LOG", "info".to_owned()));
+        let mut function = Function::start(endpoint, &environment).await;
+        assert_eq!(
+            function.respond(get_event(endpoint, query, &[]).to_string()).await.status,
+            status,
+            "{query}"
+        );
+        let log = function.end().await;
+        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let request = lines.into_iter().find(|line| line["message"] == "request").unwrap();
+        assert_eq!(request["subject"], subject, "{query}");
+    }
+}
