@@ -1,6 +1,7 @@
 //! DynamoDB inside the process, for laptops and tests: a real endpoint on loopback, to which the SDK sends real requests.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::thread::JoinHandle;
@@ -10,6 +11,9 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use dynoxide::Database;
 use tokio::sync::oneshot;
+
+/// How every SQLite database begins.
+const SQLITE_MAGIC: [u8; 16] = *b"SQLite format 3\0";
 
 /// A running embedded DynamoDB; dropping it ends it and frees its port.
 #[derive(Debug)]
@@ -31,7 +35,7 @@ pub enum EmbeddedError {
         reason: String,
     },
     /// The address is taken, or is not this machine's.
-    #[error("cannot listen on {address} for DynamoDB: {source}")]
+    #[error("cannot listen on {address} for DynamoDB")]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -55,7 +59,12 @@ impl EmbeddedDynamoDb {
         };
         let database = database.map_err(|error| EmbeddedError::DataFile {
             file: data.map_or_else(|| "in memory".to_owned(), |file| file.display().to_string()),
-            reason: error.to_string(),
+            reason: match data {
+                Some(file) if is_of_another_kind(file) => {
+                    "it is not a SQLite database of this tool".to_owned()
+                }
+                _ => error.to_string(),
+            },
         })?;
         let listener =
             TcpListener::bind(listen).map_err(|source| EmbeddedError::Listen { address: listen, source })?;
@@ -96,6 +105,15 @@ impl EmbeddedDynamoDb {
     #[must_use]
     pub fn client(&self) -> Client {
         client(&self.endpoint_url())
+    }
+}
+
+/// Whether a file begins as no SQLite database does; the library takes one for an encrypted database.
+fn is_of_another_kind(file: &Path) -> bool {
+    let mut beginning = [0; SQLITE_MAGIC.len()];
+    match File::open(file).and_then(|mut file| file.read_exact(&mut beginning)) {
+        Ok(()) => beginning != SQLITE_MAGIC,
+        Err(error) => error.kind() == io::ErrorKind::UnexpectedEof,
     }
 }
 

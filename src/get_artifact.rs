@@ -4,36 +4,34 @@ use crate::document::{GzipSplice, Inflater, gzip_length};
 use crate::error::Error;
 use crate::event::Request;
 use crate::image_reference::ImageReference;
+use crate::query::Query;
 use crate::response::{Body, Encoding, EscapedText, MAX_RESPONSE_BYTES, Response, matches_etag};
 use crate::store::{Meter, Store, StoredArtifact};
 
-/// What was answered, for the log.
-#[derive(Debug, Default, Clone)]
-pub struct Summary {
-    /// The image asked for.
-    pub image: String,
-    /// The artifact's id.
-    pub artifact_id: String,
+/// The image that a query asks for, for the log.
+///
+/// # Errors
+/// That there is none, or that it cannot be read.
+pub fn subject(query: &Query) -> Result<String, Error> {
+    let image = query.first("image").ok_or(Error::NoImage)?;
+    ImageReference::parse(image)?;
+    Ok(String::from_utf8_lossy(image).into_owned())
 }
 
 /// Answers a request for an artifact.
 ///
 /// # Errors
 /// What the contract's error table names.
-pub async fn answer(store: &Store, request: &Request, meter: &Meter) -> Result<(Response, Summary), Error> {
+pub async fn answer(store: &Store, request: &Request, meter: &Meter) -> Result<Response, Error> {
     let image = request.query.first("image").ok_or(Error::NoImage)?;
     let reference = ImageReference::parse(image)?;
     let artifact = store.newest_artifact(&reference, meter).await?;
     let artifact = artifact.ok_or_else(|| Error::NoSuchArtifact { image: image.to_vec() })?;
-    let summary = Summary {
-        image: String::from_utf8_lossy(image).into_owned(),
-        artifact_id: artifact.position.id().to_owned(),
-    };
     let etag = format!("W/\"{}\"", artifact.revision);
     if matches_etag(request.headers.if_none_match.as_deref(), &etag) {
-        return Ok((Response::not_modified(&etag), summary));
+        return Ok(Response::not_modified(&etag));
     }
-    Ok((response(store, &etag, &artifact, request)?, summary))
+    response(store, &etag, &artifact, request)
 }
 
 fn response(

@@ -9,12 +9,16 @@ use crate::error::{Error, Status};
 use crate::event::{Event, Request, ResponseShape};
 use crate::response::Response;
 use crate::store::{Meter, Store};
+use crate::strconv::quote;
 use crate::{get_artifact, list_releases};
 
 /// How long a request may take at most; API Gateway gives up at 30 seconds.
 const MAX_DURATION: Duration = Duration::from_secs(20);
 /// What is left of the function's own time for sending the answer.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(400);
+/// What the log line holds of a subject, and of a query in its place.
+const MAX_SUBJECT_CHARACTERS: usize = 300;
+const MAX_QUERY_CHARACTERS: usize = 200;
 
 /// The two endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,13 +36,6 @@ pub struct Invocation {
     pub request_id: String,
     /// When Lambda ends the function, where it says so.
     pub deadline: Option<SystemTime>,
-}
-
-/// What a request was answered with, beside the response: for the log line.
-#[derive(Default)]
-struct Answered {
-    subject: String,
-    count: usize,
 }
 
 impl Endpoint {
@@ -83,14 +80,13 @@ pub async fn answer(endpoint: Endpoint, store: &Store, event: Event, invocation:
     if let Err(error) = &result {
         log_fault(endpoint, error, &invocation.request_id);
     }
-    let (response, answered) =
-        result.unwrap_or_else(|error| (Response::from_error(&error), Answered::default()));
+    let (response, count) = result.unwrap_or_else(|error| (Response::from_error(&error), 0));
     tracing::info!(
         request_id = invocation.request_id,
         endpoint = endpoint.name(),
         status = response.status,
-        subject = answered.subject,
-        count = answered.count,
+        subject = subject(endpoint, &event),
+        count,
         bytes = response.body_length(),
         dynamodb_calls = meter.calls(),
         round_trips = meter.round_trips(),
@@ -111,18 +107,15 @@ async fn route(
     store: &Store,
     event: &Event,
     meter: &Meter,
-) -> Result<(Response, Answered), Error> {
+) -> Result<(Response, usize), Error> {
     let Event::Request(request) = event else { return Err(Error::UnreadableEvent) };
     check_route(endpoint, request)?;
     match endpoint {
         Endpoint::ListReleases => {
             let (response, summary) = list_releases::answer(store, request, meter).await?;
-            Ok((response, Answered { subject: summary.filter, count: summary.count }))
+            Ok((response, summary.count))
         }
-        Endpoint::GetArtifact => {
-            let (response, summary) = get_artifact::answer(store, request, meter).await?;
-            Ok((response, Answered { subject: summary.image, count: 1 }))
-        }
+        Endpoint::GetArtifact => Ok((get_artifact::answer(store, request, meter).await?, 1)),
     }
 }
 
@@ -134,6 +127,20 @@ fn check_route(endpoint: Endpoint, request: &Request) -> Result<(), Error> {
         return Err(Error::MethodNotAllowed);
     }
     Ok(())
+}
+
+/// What was asked for, whatever became of it: the filter or the image; the query, quoted, where it cannot be read.
+fn subject(endpoint: Endpoint, event: &Event) -> String {
+    let Event::Request(request) = event else { return String::new() };
+    let read = match endpoint {
+        Endpoint::ListReleases => list_releases::subject(&request.query),
+        Endpoint::GetArtifact => get_artifact::subject(&request.query),
+    };
+    let cut = |text: &str, characters| text.chars().take(characters).collect::<String>();
+    match read {
+        Ok(subject) => cut(&subject, MAX_SUBJECT_CHARACTERS),
+        Err(_) => quote(cut(&request.query.encode(), MAX_QUERY_CHARACTERS).as_bytes()),
+    }
 }
 
 /// A fault is logged once, with its causes; a caller's mistake is told to the caller.

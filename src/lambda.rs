@@ -7,7 +7,7 @@ use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Region, StalledStreamProtectionConfig};
 use aws_smithy_http_client::tls;
 use lambda_runtime::tower::layer::layer_fn;
 use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, service_fn};
@@ -132,15 +132,9 @@ pub fn start_logging() {
 
 /// The lean client: Lambda gives credentials and region in the environment, so no other source is looked at.
 fn client() -> Result<Client, StartError> {
-    let mut config = aws_sdk_dynamodb::Config::builder()
+    let mut config = with_patience(aws_sdk_dynamodb::Config::builder())
         .behavior_version(BehaviorVersion::latest())
         .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-        .retry_config(
-            RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_max_backoff(Duration::from_secs(1)),
-        )
-        .timeout_config(timeouts())
-        // A call that stalls ends with its attempt's timeout.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .http_client(http_client()?);
     config
         .set_region(variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).map(Region::new))
@@ -150,12 +144,21 @@ fn client() -> Result<Client, StartError> {
     Ok(Client::from_conf(config.build()))
 }
 
-fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder()
+/// Gives a client's configuration a function's attempts and timeouts: who answers a caller has no longer.
+#[must_use]
+pub fn with_patience(config: Builder) -> Builder {
+    let retries =
+        RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_max_backoff(Duration::from_secs(1));
+    let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .operation_timeout(CALL_TIMEOUT)
-        .build()
+        .build();
+    config
+        .retry_config(retries)
+        .timeout_config(timeouts)
+        // A call that stalls ends with its attempt's timeout.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
 fn http_client() -> Result<aws_sdk_dynamodb::config::SharedHttpClient, StartError> {

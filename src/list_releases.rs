@@ -47,10 +47,18 @@ struct Selection {
 /// What was answered, for the log.
 #[derive(Debug, Default, Clone)]
 pub struct Summary {
-    /// The filter, in the index's form.
-    pub filter: String,
     /// How many releases were answered.
     pub count: usize,
+}
+
+/// What a query asks for, in the index's form: for the log.
+///
+/// # Errors
+/// What cannot be read of the query.
+pub fn subject(query: &Query) -> Result<String, Error> {
+    let filter = ReleaseFilter::from_query(query)?;
+    Extent::from_query(query)?;
+    Ok(filter.to_string())
 }
 
 /// Answers a request for the list.
@@ -70,7 +78,7 @@ pub async fn answer(store: &Store, request: &Request, meter: &Meter) -> Result<(
         Some(facet) => listing.select(store, facet, meter).await?,
         None => Selection::default(),
     };
-    let summary = Summary { filter: filter.to_string(), count: selection.entries.len() };
+    let summary = Summary { count: selection.entries.len() };
     let etag = etag(&selection, listing.verbosity);
     if matches_etag(request.headers.if_none_match.as_deref(), &etag) {
         return Ok((Response::not_modified(&etag).with_next(listing.next(&selection).as_deref()), summary));

@@ -40,13 +40,21 @@ impl Query {
         Some(value.as_slice()).filter(|value| !value.is_empty())
     }
 
+    /// The query, encoded.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut encoded = String::new();
+        for (name, value) in &self.0 {
+            push_pair(&mut encoded, &encode(name), &encode(value));
+        }
+        encoded
+    }
+
     /// The same query with one parameter replaced or added, encoded.
     #[must_use]
     pub fn with(&self, name: &str, value: &str) -> String {
-        let mut encoded = String::new();
-        for (other, value) in self.0.iter().filter(|(other, _)| other != name.as_bytes()) {
-            push_pair(&mut encoded, &encode(other), &encode(value));
-        }
+        let others = self.0.iter().filter(|(other, _)| other != name.as_bytes()).cloned();
+        let mut encoded = Self(others.collect()).encode();
         push_pair(&mut encoded, name, &utf8_percent_encode(value, FORM).to_string());
         encoded
     }

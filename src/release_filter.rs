@@ -9,7 +9,7 @@ use crate::query::Query;
 use crate::strconv;
 
 /// What DynamoDB allows a hash key.
-const MAX_HASH_KEY_BYTES: usize = 2048;
+pub(crate) const MAX_HASH_KEY_BYTES: usize = 2048;
 
 /// The length of [`Facet::digest`].
 pub const FACET_DIGEST_BYTES: usize = 8;

@@ -136,6 +136,7 @@ impl Encoding {
 
 /// A coding's weight (RFC 9110, 12.4.2): 1 where none is given, 0 where it cannot be read.
 fn quality(weight: &str) -> f32 {
+    let weight = weight.split(';').next().unwrap_or_default();
     let Some(value) = weight.trim().strip_prefix(['q', 'Q']) else { return 1.0 };
     value.trim_start().strip_prefix('=').and_then(|value| value.trim().parse().ok()).unwrap_or(0.0)
 }
@@ -359,6 +360,7 @@ mod tests {
             "br;q=1.0, gzip; q=0.8, *;q=0.1",
             "gzip;q=1, identity;q=0.5",
             "x-gzip",
+            "gzip;q=1;x",
         ] {
             assert_eq!(Encoding::accepted(Some(header)), Encoding::Gzip, "{header}");
         }

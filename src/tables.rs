@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
@@ -11,7 +11,8 @@ use aws_sdk_dynamodb::types::{
 };
 use serde::Deserialize;
 
-use crate::store::TableNames;
+use crate::error::Status;
+use crate::store::{TableNames, describe, from_sdk};
 
 const TEMPLATE: &str = include_str!("../template.yaml");
 /// How long a new table may take to become active.
@@ -71,6 +72,8 @@ pub enum TableError {
         table: String,
         /// DynamoDB's, or the SDK's, own words.
         reason: String,
+        /// What an endpoint would answer.
+        status: Status,
     },
     /// The table did not become active.
     #[error("table {table:?} is not active after {} seconds; look at it again later", MAX_WAIT.as_secs())]
@@ -78,6 +81,18 @@ pub enum TableError {
         /// The table's name.
         table: String,
     },
+}
+
+impl TableError {
+    /// Whether another attempt may pass.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::DynamoDb { status, .. } => *status == Status::ServiceUnavailable,
+            Self::NotActive { .. } => true,
+            Self::Template(_) | Self::OtherSchema { .. } => false,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -285,11 +300,15 @@ impl TableDefinition {
         Err(TableError::OtherSchema { table: self.name.clone(), difference })
     }
 
-    fn failed<E>(&self, error: &E) -> TableError
+    fn failed<E>(&self, error: &SdkError<E>) -> TableError
     where
-        E: std::error::Error,
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
-        TableError::DynamoDb { table: self.name.clone(), reason: DisplayErrorContext(error).to_string() }
+        TableError::DynamoDb {
+            table: self.name.clone(),
+            reason: describe(error),
+            status: from_sdk(&self.name, error).status(),
+        }
     }
 }
 

@@ -142,7 +142,7 @@ async fn a_function_without_credentials_says_so_in_its_log() {
         let answer = function.respond(get_event(ListReleases, "", &[]).to_string()).await;
         check(&answer, 500);
         let log = function.end().await.to_lowercase();
-        assert!(log.contains("region") || log.contains("credentials"), "{log}");
+        assert!(log.contains("region") || log.contains("credential provider"), "{log}");
     }
 }
 
@@ -354,4 +354,62 @@ async fn a_request_is_one_log_line_without_its_body_or_a_credential() {
         assert!(requests[0][name].as_f64().unwrap() > 0.0, "{name}");
     }
     assert!(!log.contains("secret") && !log.contains("NodePort"), "{log}");
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_not_in_the_log() {
+    let tables = Tables::with_samples().await;
+    for (endpoint, broken) in
+        [(ListReleases, "Query"), (ListReleases, "BatchGetItem"), (GetArtifact, "Query")]
+    {
+        let proxy = FaultyProxy::start(&tables.endpoint_url, move |operation, _| {
+            if operation == broken { Fault::CutOff("what-a-record-holds") } else { Fault::None }
+        })
+        .await;
+        let mut environment = tables.through(&proxy.endpoint_url).environment();
+        environment.push(("RUST_LOG", "info".to_owned()));
+        let mut function = Function::start(endpoint, &environment).await;
+        let answer = function.respond(get_event(endpoint, query(endpoint), &[]).to_string()).await;
+        check(&answer, 503);
+        let log = function.end().await;
+        assert!(log.contains("unavailable") && !log.contains("what-a-record-holds"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_line_names_what_was_asked_for_whatever_the_answer() {
+    let tables = Tables::with_samples().await;
+    let (missing, unreachable) = (Tables::missing(), tables.through("http://127.0.0.1:9").environment());
+    let long = "x".repeat(5000);
+    let long_project = format!("projectName={long}");
+    let long_task = format!("taskId={long}");
+    let cut_query = format!("\"taskId={}\"", "x".repeat(193));
+    let cases = [
+        (
+            ListReleases,
+            tables.environment(),
+            "taskId=x&projectName=a/b",
+            400,
+            "\"taskId=x&projectName=a%2Fb\"",
+        ),
+        (ListReleases, tables.environment(), long_task.as_str(), 400, cut_query.as_str()),
+        (ListReleases, tables.environment(), long_project.as_str(), 200, "nothing"),
+        (GetArtifact, tables.environment(), "image=i:none", 404, "i:none"),
+        (GetArtifact, tables.environment(), "", 400, "\"\""),
+        (ListReleases, missing.environment(), "serviceName=cart", 500, "service=cart"),
+        (GetArtifact, unreachable, "image=i:none", 503, "i:none"),
+    ];
+    for (endpoint, mut environment, query, status, subject) in cases {
+        environment.push(("RUST_LOG", "info".to_owned()));
+        let mut function = Function::start(endpoint, &environment).await;
+        assert_eq!(
+            function.respond(get_event(endpoint, query, &[]).to_string()).await.status,
+            status,
+            "{query}"
+        );
+        let log = function.end().await;
+        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let request = lines.into_iter().find(|line| line["message"] == "request").unwrap();
+        assert_eq!(request["subject"], subject, "{query}");
+    }
 }

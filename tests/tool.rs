@@ -5,12 +5,13 @@ mod support;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use delivery_center::invocation::Endpoint::{GetArtifact, ListReleases};
 use delivery_center::tables::definitions;
 use serde_json::Value;
 
-use support::{Answer, SAMPLES, Tables, release};
+use support::{Answer, SAMPLES, Tables, get_event, release};
 
 fn tool(environment: &[(&'static str, String)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_delivery-center"));
@@ -124,8 +125,15 @@ async fn what_keeps_an_import_from_working_is_said_with_its_exit_status() {
     assert_eq!(missing_table.status.code(), Some(1));
     let (_, stderr) = texts(&missing_table);
     assert!(stderr.contains(&tables.names.releases) && stderr.contains("does not exist"), "{stderr}");
-    let unreachable = run(import(tables.through("http://127.0.0.1:9").environment()), SAMPLES).await;
+    assert!(!stderr.contains("run it again"), "that would not help: {stderr}");
+    let nowhere = tables.through("http://127.0.0.1:9").environment();
+    let unreachable = run(import(nowhere.clone()), SAMPLES).await;
     assert_eq!(unreachable.status.code(), Some(2), "{:?}", texts(&unreachable));
+    assert!(texts(&unreachable).1.contains("run it again"), "{:?}", texts(&unreachable));
+    let mut create = tool(&nowhere);
+    create.args(["tables", "create"]);
+    let uncreated = run(create, "").await;
+    assert_eq!(uncreated.status.code(), Some(2), "{:?}", texts(&uncreated));
     let environment: Vec<_> =
         tables.environment().into_iter().filter(|(name, _)| *name != "AWS_REGION").collect();
     let no_region = run(import(environment), SAMPLES).await;
@@ -155,6 +163,19 @@ async fn invoke_answers_an_event_as_the_function_does() {
     }
 }
 
+#[tokio::test]
+async fn invoke_has_the_functions_patience_with_an_unreachable_dynamodb() {
+    let tables = Tables::missing().through("http://127.0.0.1:9");
+    let event = get_event(ListReleases, "", &[]).to_string();
+    let mut command = tool(&tables.environment());
+    command.args(["invoke", "list-releases", "--event", "-"]);
+    let started = Instant::now();
+    let answer = Answer::from_lambda_json(&texts(&run(command, &event).await).0);
+    assert_eq!(answer.status, 503);
+    assert!(answer.description().contains("could not be reached"), "{}", answer.description());
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+}
+
 /// A running `serve`.
 struct Serving {
     process: std::process::Child,
@@ -165,9 +186,9 @@ struct Serving {
 }
 
 impl Serving {
-    fn start(arguments: &[&str]) -> Self {
+    fn start(arguments: &[&str], listen: &str) -> Self {
         let mut process = tool(&[])
-            .args(["serve", "--listen", "127.0.0.1:0", "--dynamodb-listen", "127.0.0.1:0"])
+            .args(["serve", "--listen", listen, "--dynamodb-listen", "127.0.0.1:0"])
             .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
@@ -207,7 +228,7 @@ fn compact(pretty: &str) -> String {
 
 #[tokio::test]
 async fn serve_answers_the_reference_pages_requests_with_its_answers() {
-    let serving = Serving::start(&[]);
+    let serving = Serving::start(&[], "127.0.0.1:0");
     let (status, body) = serving.get("/api/aslan/delivery/releases?projectName=nginx2").await;
     assert_eq!((status, body), (200, compact(include_str!("../samples/reference-release.json"))));
     let image = "koderover.tencentcloudcr.com/koderover-demo/picket:20211214154446-70-main-pr-736";
@@ -234,7 +255,7 @@ async fn serve_keeps_its_data_in_a_file_and_loads_no_samples_over_them() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("data.sqlite");
     let file = file.to_str().unwrap();
-    let serving = Serving::start(&["--data", file, "--empty"]);
+    let serving = Serving::start(&["--data", file, "--empty"], "127.0.0.1:0");
     assert_eq!(serving.get("/api/aslan/delivery/releases").await, (200, "[]".to_owned()));
     let environment = [
         ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{}", serving.dynamodb)),
@@ -246,7 +267,7 @@ async fn serve_keeps_its_data_in_a_file_and_loads_no_samples_over_them() {
     import.args(["import", "-"]);
     assert!(run(import, &release("kept", 1).to_string()).await.status.success());
     serving.interrupt();
-    let serving = Serving::start(&["--data", file]);
+    let serving = Serving::start(&["--data", file], "127.0.0.1:0");
     let (_, body) = serving.get("/api/aslan/delivery/releases?verbosity=brief").await;
     assert!(body.contains("\"kept\"") && !body.contains("nginx2"), "{body}");
     serving.interrupt();
@@ -264,7 +285,35 @@ async fn a_taken_port_is_an_error_that_says_which() {
         assert_eq!(output.status.code(), Some(1));
         let (_, stderr) = texts(&output);
         assert!(stderr.contains(&address) && stderr.contains(option), "{stderr}");
+        assert!(!stderr.contains(other) && !stderr.contains("--data"), "{stderr}");
+        assert_eq!(stderr.matches("os error").count(), 1, "the cause is said once: {stderr}");
+        assert!(stderr.find("cannot listen") < stderr.find("choose"), "{stderr}");
     }
+}
+
+#[tokio::test]
+async fn a_data_file_of_another_kind_is_an_error_that_says_so() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all("what somebody wrote\n".repeat(500).as_bytes()).unwrap();
+    let mut command = tool(&[]);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--dynamodb-listen", "127.0.0.1:0", "--data"]);
+    command.arg(file.path());
+    let output = run(command, "").await;
+    assert_eq!(output.status.code(), Some(1));
+    let (_, stderr) = texts(&output);
+    assert!(stderr.contains("is not a SQLite database of this tool"), "{stderr}");
+    assert!(stderr.contains("--data") && !stderr.contains("listen"), "{stderr}");
+}
+
+#[tokio::test]
+async fn serve_listens_on_a_named_host() {
+    let serving = Serving::start(&["--empty"], "localhost:0");
+    assert!(serving.address.starts_with("127.0.0.1:"), "{}", serving.address);
+    assert_eq!(serving.get("/api/aslan/delivery/releases").await, (200, "[]".to_owned()));
+    serving.interrupt();
+    let mut command = tool(&[]);
+    command.args(["serve", "--listen", "3000"]);
+    assert_eq!(run(command, "").await.status.code(), Some(2));
 }
 
 #[tokio::test]
@@ -272,9 +321,19 @@ async fn help_and_version_are_there_for_every_command() {
     for arguments in [
         &["--help"][..],
         &["serve", "--help"],
+        &["tables", "--help"],
         &["tables", "create", "--help"],
         &["import", "--help"],
+        &["verify", "--help"],
+        &["export", "--help"],
+        &["reindex", "--help"],
         &["invoke", "--help"],
+        &["record", "--help"],
+        &["record", "build", "--help"],
+        &["record", "deploy", "--help"],
+        &["record", "test", "--help"],
+        &["record", "publish", "--help"],
+        &["record", "release", "--help"],
     ] {
         let mut command = tool(&[]);
         command.args(arguments);

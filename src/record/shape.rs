@@ -3,9 +3,7 @@
 use super::credentials::without_credentials;
 use super::json_text::{Member, Members, elements, integer, members, push_separator, string, unexpected};
 use super::problem::{Path, Problem};
-
-/// The last of the contract's times: what twelve digits hold.
-const MAX_UNIX_SECONDS: u64 = 999_999_999_999;
+use crate::position::MAX_UNIX_SECONDS;
 
 /// What the reference page says of a value.
 pub(super) enum Shape {

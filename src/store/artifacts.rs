@@ -20,13 +20,12 @@ use crate::document::Document;
 use crate::error::Error;
 use crate::image_reference::ImageReference;
 use crate::position::Position;
+use crate::release_filter::MAX_HASH_KEY_BYTES;
 
 /// The index that finds artifacts by image.
 pub(super) const BY_IMAGE: &str = "by_image";
 pub(super) const ENTRY_PREFIX: &str = "artifact#";
 
-/// What DynamoDB allows a hash key.
-const MAX_HASH_KEY_BYTES: usize = 2048;
 /// How often a lookup is begun anew where what it found was replaced while it was read.
 const MAX_LOOKUPS: usize = 3;
 

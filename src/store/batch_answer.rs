@@ -61,7 +61,9 @@ impl DeserializeResponse for BatchAnswerReader {
 }
 
 fn read(body: &[u8]) -> Result<BatchGetItemOutput, BoxError> {
-    let answer: Answer = serde_json::from_slice(body)?;
+    // Where and how, but not serde's own words: they quote what they did not expect, which is a record's.
+    let answer: Answer = serde_json::from_slice(body)
+        .map_err(|error| format!("{:?} error in byte {} of the answer", error.classify(), error.column()))?;
     let items = |items: Vec<StoredItem>| items.into_iter().map(|item| item.0).collect();
     let responses = answer.responses.unwrap_or_default();
     let mut unprocessed = HashMap::new();

@@ -25,7 +25,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::RequestId as _;
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 
@@ -229,12 +230,37 @@ fn unavailable(table: &str, reason: &'static str, source: Option<crate::error::S
     Error::Unavailable { table: table.to_owned(), reason, source }
 }
 
-/// The SDK's error in the contract's terms. Its own words may name hosts and keys: they go to the log, not to the caller.
-fn from_sdk<E>(table: &str, error: &SdkError<E>) -> Error
+/// The SDK's error and its causes, DynamoDB's code and message, and the request's id.
+///
+/// Not the SDK's `DisplayErrorContext`, which adds the whole request and answer: records have no business in a log.
+pub(crate) fn describe<E>(error: &SdkError<E>) -> String
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    let described: crate::error::Source = DisplayErrorContext(error).to_string().into();
+    let mut words = vec![error.to_string()];
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        words.push(error.to_string());
+        cause = error.source();
+    }
+    for told in [error.code(), error.message()].into_iter().flatten() {
+        if !words.iter().any(|said| said.contains(told)) {
+            words.push(told.to_owned());
+        }
+    }
+    words.dedup();
+    if let Some(request_id) = error.request_id() {
+        words.push(format!("request {request_id}"));
+    }
+    words.join(": ")
+}
+
+/// The SDK's error in the contract's terms. Its own words may name hosts and keys: they go to the log, not to the caller.
+pub(crate) fn from_sdk<E>(table: &str, error: &SdkError<E>) -> Error
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let described: crate::error::Source = describe(error).into();
     let table_name = table.to_owned();
     match error {
         SdkError::TimeoutError(_) => unavailable(table, "did not answer in time", Some(described)),

@@ -26,8 +26,8 @@ const LONGEST_UNPROCESSED_WAIT: Duration = Duration::from_secs(10);
 pub(super) const MAX_DOCUMENT_BYTES_AN_ITEM: usize = 380_000;
 /// Part numbers have three digits.
 pub(super) const MAX_PARTS: usize = 999;
-/// What DynamoDB allows a hash key and a range key.
-pub(super) const MAX_HASH_KEY_BYTES: usize = 2048;
+pub(super) use crate::release_filter::MAX_HASH_KEY_BYTES;
+/// What DynamoDB allows a range key.
 pub(super) const MAX_RANGE_KEY_BYTES: usize = 1024;
 
 /// What became of a record.

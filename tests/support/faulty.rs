@@ -31,6 +31,8 @@ pub enum Fault {
     Delay(Duration),
     /// Answers something that is no JSON.
     Garbage,
+    /// Answers a success whose body ends in the middle of an item that holds that text.
+    CutOff(&'static str),
     /// Answers at most so many of the keys of a BatchGetItem, or writes of a BatchWriteItem; the rest is unprocessed.
     ProcessAtMost(usize),
     /// Shuffles the items of an answer, as the real BatchGetItem does.
@@ -104,6 +106,7 @@ async fn pass(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, body: Bytes) 
             forward(&proxy, &headers, body, |_| ()).await
         }
         Fault::Garbage => "<html>502 somewhere in between</html>".into_response(),
+        Fault::CutOff(text) => cut_off(&operation, text),
         Fault::ProcessAtMost(count) => process_at_most(&proxy, &headers, &body, count).await,
         Fault::Reverse => {
             forward(&proxy, &headers, body, |answer| {
@@ -170,6 +173,12 @@ async fn process_at_most(proxy: &Proxy, headers: &HeaderMap, body: &Bytes, count
         return answer.to_string().into_response();
     }
     forward(proxy, headers, request.to_string().into(), |answer| answer[name] = unprocessed).await
+}
+
+fn cut_off(operation: &str, text: &str) -> Response {
+    let opening = if operation == "BatchGetItem" { r#"{"Responses":{"table":["# } else { r#"{"Items":["# };
+    let body = format!(r#"{opening}{{"document":{{"S":"{text}"}},"revision":{{"S":"#);
+    Response::builder().header("content-type", "application/x-amz-json-1.0").body(Body::from(body)).unwrap()
 }
 
 fn error(status: StatusCode, kind: &str) -> Response {

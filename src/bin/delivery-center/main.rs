@@ -17,6 +17,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use delivery_center::error::{Error, Status};
 use delivery_center::import::ImportError;
+use delivery_center::tables::TableError;
 
 /// Zadig's delivery-centre endpoints over DynamoDB: fill the tables, and serve them on a laptop.
 ///
@@ -101,9 +102,10 @@ fn explain(unreadable: &clap::Error) -> ExitCode {
 
 fn is_unreachable(error: &anyhow::Error) -> bool {
     let is_unavailable = |error: &Error| error.status() == Status::ServiceUnavailable;
-    error.chain().any(|cause| match cause.downcast_ref::<ImportError>() {
-        Some(error) => error.is_unreachable(),
-        None => cause.downcast_ref::<Error>().is_some_and(is_unavailable),
+    error.chain().any(|cause| {
+        cause.downcast_ref::<ImportError>().is_some_and(ImportError::is_unreachable)
+            || cause.downcast_ref::<TableError>().is_some_and(TableError::is_unreachable)
+            || cause.downcast_ref::<Error>().is_some_and(is_unavailable)
     })
 }
 

@@ -1,13 +1,15 @@
 //! `serve`: both endpoints over plain HTTP, on an embedded DynamoDB.
 
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use delivery_center::embedded::EmbeddedDynamoDb;
+use anyhow::{Context as _, anyhow};
+use aws_sdk_dynamodb::Client;
+use delivery_center::embedded::{EmbeddedDynamoDb, EmbeddedError};
 use delivery_center::import::{Progress, Source, import};
+use delivery_center::lambda::with_patience;
 use delivery_center::serve::router;
 use delivery_center::store::{Mode, Store, TableNames};
 use delivery_center::tables::definitions;
@@ -29,10 +31,10 @@ const SAMPLES: [&str; 4] = [
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Where the endpoints listen.
-    #[arg(long, value_name = "ADDRESS", default_value = LISTEN)]
+    #[arg(long, value_name = "ADDRESS", default_value = LISTEN, value_parser = resolve)]
     listen: SocketAddr,
     /// Where DynamoDB listens.
-    #[arg(long, value_name = "ADDRESS", default_value = DYNAMODB_LISTEN)]
+    #[arg(long, value_name = "ADDRESS", default_value = DYNAMODB_LISTEN, value_parser = resolve)]
     dynamodb_listen: SocketAddr,
     /// Keep the data in this SQLite file; without it they are in memory, and gone at the end.
     #[arg(long, value_name = "FILE")]
@@ -53,11 +55,11 @@ impl Default for Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
-    let listener = TcpListener::bind(arguments.listen).await.with_context(|| {
-        format!("cannot listen on {}; choose another address with --listen", arguments.listen)
+    let listener = TcpListener::bind(arguments.listen).await.map_err(|error| {
+        anyhow!("cannot listen on {}: {error}; choose another address with --listen", arguments.listen)
     })?;
-    let dynamodb = EmbeddedDynamoDb::start(arguments.dynamodb_listen, arguments.data.as_deref())
-        .context("choose another address with --dynamodb-listen, or another file with --data")?;
+    let dynamodb =
+        EmbeddedDynamoDb::start(arguments.dynamodb_listen, arguments.data.as_deref()).map_err(advise)?;
     let tables = TableNames::from_environment();
     let store = Store::new(dynamodb.client(), tables.clone());
     let mut has_data = false;
@@ -70,9 +72,32 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         load_samples(&store).await?;
     }
     print_what_to_try(listener.local_addr()?, &dynamodb)?;
-    axum::serve(listener, router(store)).with_graceful_shutdown(end()).await?;
+    let client = Client::from_conf(with_patience(dynamodb.client().config().to_builder()).build());
+    let answering = Store::new(client, tables);
+    axum::serve(listener, router(answering)).with_graceful_shutdown(end()).await?;
     eprintln!("ended");
     Ok(Ended::Well)
+}
+
+/// An address as it is given, or a host's; the older IPv4 where a host has both, as `localhost` has.
+fn resolve(address: &str) -> Result<SocketAddr, String> {
+    let resolved: Vec<_> = address
+        .to_socket_addrs()
+        .map_err(|error| format!("{error}; give a host and a port, such as {LISTEN}"))?
+        .collect();
+    let address = resolved.iter().find(|address| address.is_ipv4()).or(resolved.first());
+    address.copied().ok_or_else(|| "the host has no address".to_owned())
+}
+
+/// What happened, and what can be done about it.
+fn advise(error: EmbeddedError) -> anyhow::Error {
+    match &error {
+        EmbeddedError::Listen { source, .. } => {
+            anyhow!("{error}: {source}; choose another address with --dynamodb-listen")
+        }
+        EmbeddedError::DataFile { .. } => anyhow!("{error}; choose another file with --data"),
+        EmbeddedError::Start(_) => error.into(),
+    }
 }
 
 async fn load_samples(store: &Store) -> anyhow::Result<()> {

@@ -146,8 +146,11 @@ impl Opened {
         let shown = Arc::new(Shown::new());
         let done = run(store, self.input, task, Arc::clone(&shown) as Arc<dyn Progress>).await;
         shown.finish();
-        let mut report =
-            done.with_context(|| format!("the {action} stopped; run it again to complete it"))?;
+        let mut report = done.map_err(|error| {
+            let error = anyhow::Error::from(error);
+            let advice = if crate::is_unreachable(&error) { "; run it again to complete it" } else { "" };
+            error.context(format!("the {action} stopped{advice}"))
+        })?;
         if let Some(path) = &self.report {
             report.write(path, action).with_context(|| format!("cannot write {}", path.display()))?;
         }
