@@ -269,6 +269,14 @@ struct Member {
     children: Vec<(Collection, u64)>,
 }
 
+impl Member {
+    /// Where it and what it was joined from are counted, and how many records there.
+    fn rows(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let children = self.children.iter().map(|(collection, children)| (collection.name(), *children));
+        std::iter::once((self.row, 1)).chain(children)
+    }
+}
+
 type Batch = Vec<Found>;
 
 /// What a reader gives its records to.
@@ -436,15 +444,44 @@ impl PackedBatch {
         match packed.record {
             PackedRecord::Release(release) => {
                 let id = release.release_id().to_owned();
-                self.members_of_releases.push(Member { row, id, children });
-                self.releases.push(release);
+                let member = Member { row, id, children };
+                replace_or_push(&mut self.members_of_releases, &mut self.releases, member, release, journal);
             }
             PackedRecord::Artifact(artifact) => {
                 let id = artifact.artifact_id().to_owned();
-                self.members_of_artifacts.push(Member { row, id, children });
-                self.artifacts.push(artifact);
+                let member = Member { row, id, children };
+                replace_or_push(
+                    &mut self.members_of_artifacts,
+                    &mut self.artifacts,
+                    member,
+                    artifact,
+                    journal,
+                );
             }
         }
+    }
+}
+
+/// Keeps a batch's ids distinct, whatever its reader gave: `DynamoDB` refuses a request that names one key twice.
+fn replace_or_push<T>(
+    members: &mut Vec<Member>,
+    records: &mut Vec<T>,
+    member: Member,
+    record: T,
+    journal: &Journal,
+) {
+    let Some(place) = members.iter().position(|earlier| earlier.id == member.id) else {
+        members.push(member);
+        records.push(record);
+        return;
+    };
+    records[place] = record;
+    let earlier = std::mem::replace(&mut members[place], member);
+    for (row, repeated) in earlier.rows() {
+        journal.count(row, |counts| {
+            counts.read += repeated;
+            counts.repeated += repeated;
+        });
     }
 }
 
@@ -496,8 +533,7 @@ fn count(journal: &Journal, member: &Member, fate: &Fate) {
     if let Fate::Differs(reason) = fate {
         journal.differing(member.row, &member.id, reason);
     }
-    let children = member.children.iter().map(|(collection, children)| (collection.name(), *children));
-    for (row, records) in std::iter::once((member.row, 1)).chain(children) {
+    for (row, records) in member.rows() {
         journal.count(row, |counts| {
             counts.read += records;
             match fate {
@@ -507,5 +543,40 @@ fn count(journal: &Journal, member: &Member, fate: &Fate) {
                 Fate::Differs(_) => counts.differing += records,
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Silent;
+
+    impl Progress for Silent {
+        fn refused(&self, _place: &str, _reason: &str) {}
+        fn done(&self, _records: u64) {}
+    }
+
+    #[test]
+    fn a_batch_that_is_given_an_id_twice_keeps_the_last_one() {
+        let journal = Journal::new(Arc::new(Silent));
+        let texts = [
+            r#"{"versionInfo":{"id":"r"}}"#,
+            r#"{"id":"r","image":"first"}"#,
+            r#"{"versionInfo":{"id":"s"}}"#,
+            r#"{"versionInfo":{"id":"r","deleted_at":1}}"#,
+            r#"{"id":"r","image":"last"}"#,
+        ];
+        let found = texts.map(|text| Found::of_text("here".to_owned(), text.into()));
+        let batch = pack(found.into(), &journal);
+        let ids = |members: &[Member]| members.iter().map(|member| member.id.clone()).collect::<Vec<_>>();
+        assert_eq!(ids(&batch.members_of_releases), ["r", "s"]);
+        assert_eq!(ids(&batch.members_of_artifacts), ["r"]);
+        let last = Packed::new(texts[3].as_bytes()).expect("it is good");
+        let PackedRecord::Release(last) = last.record else { panic!("it is a release") };
+        assert_eq!(format!("{:?}", batch.releases[0]), format!("{last:?}"));
+        assert_eq!((batch.releases.len(), batch.artifacts.len()), (2, 1));
+        let summary = journal.finish().summary();
+        assert_eq!((summary.read, summary.repeated), (2, 2));
     }
 }

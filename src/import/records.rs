@@ -4,45 +4,26 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::BufReader;
 
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{Content, Found, ImportError, Packed, RECORDS_ROW, Sink, Source, row_of_refused};
 use crate::json_records::RecordReader;
+use crate::record::{Identity, Record};
 use crate::zadig::files::with_source;
 
 const READ_BUFFER_BYTES: usize = 1 << 20;
 
 /// A digest of kind and id: small, however many records there are.
-pub(super) type Identity = [u8; 16];
-
-fn identity(kind: &str, id: &str) -> Identity {
-    let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(id).finalize();
-    digest[..16].try_into().expect("a SHA-256 digest has more than 16 bytes")
-}
-
-/// As much of a record as tells which one it is.
-#[derive(Deserialize)]
-struct Identified {
-    #[serde(default, rename = "versionInfo")]
-    version_info: Option<Id>,
-    #[serde(default)]
-    id: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Id {
-    id: String,
-}
+pub(super) type IdentityDigest = [u8; 16];
 
 /// Which record a text is, where it says so.
-pub(super) fn identity_of(text: &[u8]) -> Option<Identity> {
-    let identified: Identified = serde_json::from_slice(text).ok()?;
-    match (identified.version_info, identified.id) {
-        (Some(version_info), _) => Some(identity("release", &version_info.id)),
-        (None, Some(id)) => Some(identity("artifact", &id)),
-        (None, None) => None,
-    }
+pub(super) fn identity_of(text: &[u8]) -> Option<IdentityDigest> {
+    let (kind, id) = match Record::identity(text)? {
+        Identity::Release(id) => ("release", id),
+        Identity::Artifact(id) => ("artifact", id),
+    };
+    let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(id).finalize();
+    Some(digest[..16].try_into().expect("a SHA-256 digest has more than 16 bytes"))
 }
 
 /// Reads every record; ends early when nobody takes them any more.
@@ -86,7 +67,7 @@ fn open(source: &Source) -> Result<RecordReader<BufReader<File>>, ImportError> {
 }
 
 /// The identities that come more than once, good or bad.
-fn repeated(sources: &[Source]) -> Result<HashSet<Identity>, ImportError> {
+fn repeated(sources: &[Source]) -> Result<HashSet<IdentityDigest>, ImportError> {
     let (mut seen, mut repeated) = (HashSet::new(), HashSet::new());
     for source in sources {
         for record in open(source)?.flatten() {
@@ -101,10 +82,10 @@ fn repeated(sources: &[Source]) -> Result<HashSet<Identity>, ImportError> {
 
 /// The last good record of each id that comes more than once.
 #[derive(Default)]
-struct Held(HashMap<Identity, Found>);
+struct Held(HashMap<IdentityDigest, Found>);
 
 impl Held {
-    fn add(&mut self, identity: Identity, place: String, text: &[u8], sink: &Sink) {
+    fn add(&mut self, identity: IdentityDigest, place: String, text: &[u8], sink: &Sink) {
         let packed = match Packed::new(text) {
             Ok(packed) => packed,
             Err(reason) => return sink.journal.refused(row_of_refused(text), &place, &reason),
