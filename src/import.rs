@@ -5,7 +5,8 @@ mod report;
 mod zadig;
 
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, Seek as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -35,13 +36,53 @@ const RECORDS_ROW: &str = "records";
 const RELEASES_ROW: &str = "releases";
 const ARTIFACTS_ROW: &str = "artifacts";
 
-/// A file of records. It is read twice: of the records of one id the last good one counts, and only that is written.
+/// Records in a file, which is read more than once: of the records of one id the last good one counts, and only that is written.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// What a problem is reported under.
     pub name: String,
-    /// The file.
-    pub path: PathBuf,
+    file: SourceFile,
+}
+
+#[derive(Debug, Clone)]
+enum SourceFile {
+    /// Opened only while it is read: there may be more files than a process may have open.
+    At(PathBuf),
+    Copy(Arc<File>),
+}
+
+impl Source {
+    /// The file at a path.
+    #[must_use]
+    pub fn at(name: String, path: PathBuf) -> Self {
+        Self { name, file: SourceFile::At(path) }
+    }
+
+    /// A copy of what can be read only once. It needs no name, so that whatever ends the process also ends the copy.
+    #[must_use]
+    pub fn copied(name: String, copy: File) -> Self {
+        Self { name, file: SourceFile::Copy(Arc::new(copy)) }
+    }
+
+    /// Opens it at its beginning. A copy has one position for all its readers: they take turns.
+    fn open(&self) -> io::Result<File> {
+        match &self.file {
+            SourceFile::At(path) => File::open(path),
+            SourceFile::Copy(copy) => {
+                let mut copy = copy.try_clone()?;
+                copy.rewind()?;
+                Ok(copy)
+            }
+        }
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        let metadata = match &self.file {
+            SourceFile::At(path) => path.metadata(),
+            SourceFile::Copy(copy) => copy.metadata(),
+        };
+        Ok(metadata?.len())
+    }
 }
 
 /// Where records come from.

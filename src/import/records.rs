@@ -29,7 +29,7 @@ pub(super) fn identity_of(text: &[u8]) -> Option<IdentityDigest> {
 /// Reads every record; ends early when nobody takes them any more.
 pub(super) fn read(sources: &[Source], sink: &mut Sink) -> Result<(), ImportError> {
     let repeated = repeated(sources)?;
-    let bytes = sources.iter().filter_map(|source| Some(source.path.metadata().ok()?.len())).sum();
+    let bytes = sources.iter().filter_map(|source| source.length().ok()).sum();
     sink.journal.progress.begins("writing", Some(bytes));
     // Records of ids that come more than once, until it is known which is the last good one.
     let mut held = Held::default();
@@ -61,8 +61,8 @@ pub(super) fn read(sources: &[Source], sink: &mut Sink) -> Result<(), ImportErro
 }
 
 fn open(source: &Source) -> Result<RecordReader<BufReader<File>>, ImportError> {
-    let file = File::open(&source.path)
-        .map_err(|error| ImportError::Open { name: source.name.clone(), source: error })?;
+    let file =
+        source.open().map_err(|error| ImportError::Open { name: source.name.clone(), source: error })?;
     Ok(RecordReader::new(BufReader::with_capacity(READ_BUFFER_BYTES, file)))
 }
 
