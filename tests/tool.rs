@@ -116,7 +116,7 @@ fn what_is_copied_from_a_pipe_has_no_name_and_does_not_outlive_the_tool() {
         // More than a pipe holds: once it is written, the tool has begun to read.
         for _ in 0..100 {
             writeln!(stdin, "{}", release("a", 1)).unwrap();
-            stdin.write_all(&[b' '; 100_000]).unwrap();
+            stdin.write_all(&b" ".repeat(100_000)).unwrap();
         }
         assert_eq!(names().collect::<Vec<_>>(), Vec::<std::path::PathBuf>::new(), "while {source} is read");
         let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
