@@ -5,7 +5,8 @@ mod report;
 mod zadig;
 
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, Seek as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -35,13 +36,53 @@ const RECORDS_ROW: &str = "records";
 const RELEASES_ROW: &str = "releases";
 const ARTIFACTS_ROW: &str = "artifacts";
 
-/// A file of records. It is read twice: of the records of one id the last good one counts, and only that is written.
+/// Records in a file, which is read more than once: of the records of one id the last good one counts, and only that is written.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// What a problem is reported under.
     pub name: String,
-    /// The file.
-    pub path: PathBuf,
+    file: SourceFile,
+}
+
+#[derive(Debug, Clone)]
+enum SourceFile {
+    /// Opened only while it is read: there may be more files than a process may have open.
+    At(PathBuf),
+    Copy(Arc<File>),
+}
+
+impl Source {
+    /// The file at a path.
+    #[must_use]
+    pub fn at(name: String, path: PathBuf) -> Self {
+        Self { name, file: SourceFile::At(path) }
+    }
+
+    /// A copy of what can be read only once. It needs no name, so that whatever ends the process also ends the copy.
+    #[must_use]
+    pub fn copied(name: String, copy: File) -> Self {
+        Self { name, file: SourceFile::Copy(Arc::new(copy)) }
+    }
+
+    /// Opens it at its beginning. A copy has one position for all its readers: they take turns.
+    fn open(&self) -> io::Result<File> {
+        match &self.file {
+            SourceFile::At(path) => File::open(path),
+            SourceFile::Copy(copy) => {
+                let mut copy = copy.try_clone()?;
+                copy.rewind()?;
+                Ok(copy)
+            }
+        }
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        let metadata = match &self.file {
+            SourceFile::At(path) => path.metadata(),
+            SourceFile::Copy(copy) => copy.metadata(),
+        };
+        Ok(metadata?.len())
+    }
 }
 
 /// Where records come from.
@@ -269,6 +310,14 @@ struct Member {
     children: Vec<(Collection, u64)>,
 }
 
+impl Member {
+    /// Where it and what it was joined from are counted, and how many records there.
+    fn rows(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let children = self.children.iter().map(|(collection, children)| (collection.name(), *children));
+        std::iter::once((self.row, 1)).chain(children)
+    }
+}
+
 type Batch = Vec<Found>;
 
 /// What a reader gives its records to.
@@ -436,15 +485,44 @@ impl PackedBatch {
         match packed.record {
             PackedRecord::Release(release) => {
                 let id = release.release_id().to_owned();
-                self.members_of_releases.push(Member { row, id, children });
-                self.releases.push(release);
+                let member = Member { row, id, children };
+                replace_or_push(&mut self.members_of_releases, &mut self.releases, member, release, journal);
             }
             PackedRecord::Artifact(artifact) => {
                 let id = artifact.artifact_id().to_owned();
-                self.members_of_artifacts.push(Member { row, id, children });
-                self.artifacts.push(artifact);
+                let member = Member { row, id, children };
+                replace_or_push(
+                    &mut self.members_of_artifacts,
+                    &mut self.artifacts,
+                    member,
+                    artifact,
+                    journal,
+                );
             }
         }
+    }
+}
+
+/// Keeps a batch's ids distinct, whatever its reader gave: `DynamoDB` refuses a request that names one key twice.
+fn replace_or_push<T>(
+    members: &mut Vec<Member>,
+    records: &mut Vec<T>,
+    member: Member,
+    record: T,
+    journal: &Journal,
+) {
+    let Some(place) = members.iter().position(|earlier| earlier.id == member.id) else {
+        members.push(member);
+        records.push(record);
+        return;
+    };
+    records[place] = record;
+    let earlier = std::mem::replace(&mut members[place], member);
+    for (row, repeated) in earlier.rows() {
+        journal.count(row, |counts| {
+            counts.read += repeated;
+            counts.repeated += repeated;
+        });
     }
 }
 
@@ -496,8 +574,7 @@ fn count(journal: &Journal, member: &Member, fate: &Fate) {
     if let Fate::Differs(reason) = fate {
         journal.differing(member.row, &member.id, reason);
     }
-    let children = member.children.iter().map(|(collection, children)| (collection.name(), *children));
-    for (row, records) in std::iter::once((member.row, 1)).chain(children) {
+    for (row, records) in member.rows() {
         journal.count(row, |counts| {
             counts.read += records;
             match fate {
@@ -507,5 +584,40 @@ fn count(journal: &Journal, member: &Member, fate: &Fate) {
                 Fate::Differs(_) => counts.differing += records,
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Silent;
+
+    impl Progress for Silent {
+        fn refused(&self, _place: &str, _reason: &str) {}
+        fn done(&self, _records: u64) {}
+    }
+
+    #[test]
+    fn a_batch_that_is_given_an_id_twice_keeps_the_last_one() {
+        let journal = Journal::new(Arc::new(Silent));
+        let texts = [
+            r#"{"versionInfo":{"id":"r"}}"#,
+            r#"{"id":"r","image":"first"}"#,
+            r#"{"versionInfo":{"id":"s"}}"#,
+            r#"{"versionInfo":{"id":"r","deleted_at":1}}"#,
+            r#"{"id":"r","image":"last"}"#,
+        ];
+        let found = texts.map(|text| Found::of_text("here".to_owned(), text.into()));
+        let batch = pack(found.into(), &journal);
+        let ids = |members: &[Member]| members.iter().map(|member| member.id.clone()).collect::<Vec<_>>();
+        assert_eq!(ids(&batch.members_of_releases), ["r", "s"]);
+        assert_eq!(ids(&batch.members_of_artifacts), ["r"]);
+        let last = Packed::new(texts[3].as_bytes()).expect("it is good");
+        let PackedRecord::Release(last) = last.record else { panic!("it is a release") };
+        assert_eq!(format!("{:?}", batch.releases[0]), format!("{last:?}"));
+        assert_eq!((batch.releases.len(), batch.artifacts.len()), (2, 1));
+        let summary = journal.finish().summary();
+        assert_eq!((summary.read, summary.repeated), (2, 2));
     }
 }

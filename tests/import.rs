@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use delivery_center::invocation::Endpoint::ListReleases;
+use delivery_center::invocation::Endpoint::{GetArtifact, ListReleases};
 use delivery_center::store::Mode;
 use serde_json::{Value, json};
 
@@ -158,6 +158,29 @@ async fn of_records_of_one_id_the_last_good_one_stays_however_often_it_is_import
             "version 3"
         );
     }
+}
+
+#[tokio::test]
+async fn an_id_that_comes_twice_is_told_however_it_is_written() {
+    let tables = Tables::empty().await;
+    let text = r#"
+        {"versionInfo":{"id":"a","id":"a"}}
+        {"versionInfo":{"id":"a","id":"a"}}
+        {"id":5,"versionInfo":{"id":"b","desc":"first"}}
+        {"id":5,"versionInfo":{"id":"b","desc":"last"}}
+        {"versionInfo":{"id":"c"}}
+        {"versionInfo":null,"versionInfo":{"id":"\u0063"}}
+        {"id":{},"id":"a","image":"i:first"}
+        {"\u0069d":"a","image":"i:last"}"#;
+    for (stored, unchanged) in [(4, 0), (0, 4)] {
+        let summary = tables.import(text).await;
+        assert_eq!((summary.read, summary.repeated, summary.refused), (8, 4, 0), "{summary}");
+        assert_eq!((summary.stored, summary.unchanged), (stored, unchanged));
+    }
+    let releases = tables.get(ListReleases, "").await.json();
+    let described = releases.as_array().unwrap().iter().find(|release| release["versionInfo"]["id"] == "b");
+    assert_eq!(described.unwrap()["versionInfo"]["desc"], "last");
+    assert_eq!(tables.get(GetArtifact, "image=i:last").await.json()["id"], "a");
 }
 
 #[tokio::test]

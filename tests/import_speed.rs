@@ -27,7 +27,7 @@ struct Cost {
     peak_kilobytes: u64,
 }
 
-async fn cost(mut tool: Command) -> Cost {
+async fn cost(mut tool: Command, exit_status: i32) -> Cost {
     tokio::task::spawn_blocking(move || {
         let started = Instant::now();
         let mut child = tool.stdout(Stdio::piped()).spawn().unwrap();
@@ -40,7 +40,7 @@ async fn cost(mut tool: Command) -> Cost {
         let elapsed = started.elapsed();
         println!("{out}");
         let (cpu, peak_kilobytes) = (cpu(&child), peak.join().unwrap());
-        assert!(child.wait().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(exit_status));
         Cost { elapsed, cpu, peak_kilobytes }
     })
     .await
@@ -130,7 +130,7 @@ async fn releases_import_as_fast_as_the_store_takes_them() {
         if dry {
             tool.arg("--dry-run");
         }
-        let cost = cost(tool).await;
+        let cost = cost(tool, 0).await;
         let each = |duration: Duration| duration.as_secs_f64() * 1e6 / releases as f64;
         println!(
             "{what}: {:.1} s, {:.0} releases a second, {:.0} us of our CPU a release, peak {} MB",
@@ -166,6 +166,48 @@ async fn releases_import_as_fast_as_the_store_takes_them() {
         .await;
     let rate = count as f64 / started.elapsed().as_secs_f64();
     println!("bare BatchWriteItem: {count} items, {rate:.0} items a second");
+}
+
+/// Writes releases that hardly compress, and the last time that they come a bad one for each where that is asked for.
+fn write_repeated_releases(path: &Path, releases: u64, times: u64, ends_badly: bool) {
+    let mut out = BufWriter::new(File::create(path).unwrap());
+    for _ in 0..times {
+        for release in 0..releases {
+            let mut state = release + 1;
+            let mut desc = String::new();
+            while desc.len() < 50_000 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                write!(desc, "{:08x}", state >> 32).unwrap();
+            }
+            let id = made_id(1, release).to_hex();
+            writeln!(out, r#"{{"versionInfo":{{"id":"{id}","desc":"{desc}"}}}}"#).unwrap();
+        }
+    }
+    for release in (0..releases).filter(|_| ends_badly) {
+        let id = made_id(1, release).to_hex();
+        writeln!(out, r#"{{"versionInfo":{{"id":"{id}","desc":7}}}}"#).unwrap();
+    }
+    out.flush().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "it takes minutes"]
+async fn releases_that_come_twice_take_no_more_memory_than_once() {
+    let releases = number_from_environment("REPEATED", 3_000);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("releases.jsonl");
+    let tables = Tables::new().await;
+    let mut peaks = Vec::new();
+    for (times, ends_badly) in [(1, false), (2, false), (2, true)] {
+        write_repeated_releases(&path, releases, times, ends_badly);
+        let mut tool = tables.tool();
+        tool.arg("import").arg(&path).arg("--dry-run");
+        let cost = cost(tool, i32::from(ends_badly)).await;
+        println!("{releases} releases, {times} times: peak {} MB", cost.peak_kilobytes / 1024);
+        peaks.push(cost.peak_kilobytes);
+    }
+    let most = peaks[0] + 16 * 1024;
+    assert!(peaks.iter().all(|peak| *peak < most), "{peaks:?} kB");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -205,7 +247,7 @@ async fn a_million_activities_are_joined_in_512_megabytes() {
         if dry {
             tool.arg("--dry-run");
         }
-        let cost = cost(tool).await;
+        let cost = cost(tool, 0).await;
         println!(
             "{activities} activities, {} MB of BSON: {:.0} s, {:.0} s of our CPU, peak {} MB",
             directory.path().join("activity.bson").metadata().unwrap().len() >> 20,

@@ -106,6 +106,28 @@ async fn import_reads_files_and_standard_input_and_says_what_it_did() {
     );
 }
 
+#[test]
+fn what_is_copied_from_a_pipe_has_no_name_and_does_not_outlive_the_tool() {
+    for (source, signal) in [("-", "INT"), ("-", "KILL"), ("/dev/stdin", "INT")] {
+        let folder = tempfile::tempdir().unwrap();
+        let names = || std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let mut command = tool(&Tables::missing().environment());
+        command.env("TMPDIR", folder.path()).args(["import", source]).stdin(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // More than a pipe holds: once it is written, the tool has begun to read.
+        for _ in 0..100 {
+            writeln!(stdin, "{}", release("a", 1)).unwrap();
+            stdin.write_all(&b" ".repeat(100_000)).unwrap();
+        }
+        assert_eq!(names().collect::<Vec<_>>(), Vec::<std::path::PathBuf>::new(), "while {source} is read");
+        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        assert!(!child.wait().unwrap().success());
+        assert_eq!(names().count(), 0, "after {signal}");
+    }
+}
+
 #[tokio::test]
 async fn what_keeps_an_import_from_working_is_said_with_its_exit_status() {
     let tables = Tables::missing();

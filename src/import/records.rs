@@ -4,120 +4,163 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::BufReader;
 
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{Content, Found, ImportError, Packed, RECORDS_ROW, Sink, Source, row_of_refused};
-use crate::json_records::RecordReader;
+use crate::json_records::{RawRecord, ReadProblem, RecordReader};
+use crate::record::{Identity, Record};
 use crate::zadig::files::with_source;
 
 const READ_BUFFER_BYTES: usize = 1 << 20;
 
 /// A digest of kind and id: small, however many records there are.
-pub(super) type Identity = [u8; 16];
-
-fn identity(kind: &str, id: &str) -> Identity {
-    let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(id).finalize();
-    digest[..16].try_into().expect("a SHA-256 digest has more than 16 bytes")
-}
-
-/// As much of a record as tells which one it is.
-#[derive(Deserialize)]
-struct Identified {
-    #[serde(default, rename = "versionInfo")]
-    version_info: Option<Id>,
-    #[serde(default)]
-    id: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Id {
-    id: String,
-}
+pub(super) type IdentityDigest = [u8; 16];
 
 /// Which record a text is, where it says so.
-pub(super) fn identity_of(text: &[u8]) -> Option<Identity> {
-    let identified: Identified = serde_json::from_slice(text).ok()?;
-    match (identified.version_info, identified.id) {
-        (Some(version_info), _) => Some(identity("release", &version_info.id)),
-        (None, Some(id)) => Some(identity("artifact", &id)),
-        (None, None) => None,
-    }
+pub(super) fn identity_of(text: &[u8]) -> Option<IdentityDigest> {
+    let (kind, id) = match Record::identity(text)? {
+        Identity::Release(id) => ("release", id),
+        Identity::Artifact(id) => ("artifact", id),
+    };
+    let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(id).finalize();
+    Some(digest[..16].try_into().expect("a SHA-256 digest has more than 16 bytes"))
 }
 
 /// Reads every record; ends early when nobody takes them any more.
 pub(super) fn read(sources: &[Source], sink: &mut Sink) -> Result<(), ImportError> {
-    let repeated = repeated(sources)?;
-    let bytes = sources.iter().filter_map(|source| Some(source.path.metadata().ok()?.len())).sum();
+    let mut repeated = Repeated::find(sources)?;
+    let bytes = sources.iter().filter_map(|source| source.length().ok()).sum();
     sink.journal.progress.begins("writing", Some(bytes));
-    // Records of ids that come more than once, until it is known which is the last good one.
-    let mut held = Held::default();
-    for source in sources {
-        for found in open(source)? {
-            let record = match found {
-                Ok(record) => record,
-                Err(problem) => {
-                    let place = format!("{} {}", source.name, problem.place());
-                    sink.journal.refused(RECORDS_ROW, &place, &with_source(&problem));
-                    continue;
-                }
-            };
-            let place = format!("{} {}", source.name, record.place);
-            let identity = if repeated.is_empty() { None } else { identity_of(&record.text) };
-            if let Some(identity) = identity.filter(|identity| repeated.contains(identity)) {
-                held.add(identity, place, &record.text, sink);
-            } else if sink.push(Found::of_text(place, record.text)).is_err() {
-                return Ok(());
+    for located in Located::of(sources) {
+        let Located { ordinal, source, found } = located?;
+        let record = match found {
+            Ok(record) => record,
+            Err(problem) => {
+                let place = format!("{} {}", source.name, problem.place());
+                sink.journal.refused(RECORDS_ROW, &place, &with_source(&problem));
+                continue;
             }
+        };
+        let place = format!("{} {}", source.name, record.place);
+        let found = match repeated.occurrence(&record.text) {
+            None => Some(Found::of_text(place, record.text)),
+            Some(occurrence) => occurrence.take(ordinal, place, &record.text, sink),
+        };
+        if let Some(found) = found
+            && sink.push(found).is_err()
+        {
+            return Ok(());
         }
     }
-    for found in held.0.into_values() {
-        if sink.push(found).is_err() {
+    read_again(sources, &repeated.good_before_a_bad_last(), sink)
+}
+
+/// Takes the last good records of the ids whose very last one is bad, which is known only at the end.
+fn read_again(sources: &[Source], ordinals: &HashSet<u64>, sink: &mut Sink) -> Result<(), ImportError> {
+    if ordinals.is_empty() {
+        return Ok(());
+    }
+    for located in Located::of(sources) {
+        let Located { ordinal, source, found } = located?;
+        if let Ok(record) = found
+            && ordinals.contains(&ordinal)
+            && sink.push(Found::of_text(format!("{} {}", source.name, record.place), record.text)).is_err()
+        {
             return Ok(());
         }
     }
     Ok(())
 }
 
+/// What stands where a record should, and its number among all of the sources.
+struct Located<'a> {
+    ordinal: u64,
+    source: &'a Source,
+    found: Result<RawRecord, ReadProblem>,
+}
+
+impl<'a> Located<'a> {
+    /// Everything in the sources, in the same order every time.
+    fn of(sources: &'a [Source]) -> impl Iterator<Item = Result<Self, ImportError>> {
+        let found = sources.iter().flat_map(|source| {
+            let (reader, unopened) = match open(source) {
+                Ok(reader) => (Some(reader), None),
+                Err(error) => (None, Some(Err(error))),
+            };
+            let found = reader.into_iter().flatten().map(move |found| Ok((source, found)));
+            unopened.into_iter().chain(found)
+        });
+        (0..)
+            .zip(found)
+            .map(|(ordinal, located)| located.map(|(source, found)| Self { ordinal, source, found }))
+    }
+}
+
 fn open(source: &Source) -> Result<RecordReader<BufReader<File>>, ImportError> {
-    let file = File::open(&source.path)
-        .map_err(|error| ImportError::Open { name: source.name.clone(), source: error })?;
+    let file =
+        source.open().map_err(|error| ImportError::Open { name: source.name.clone(), source: error })?;
     Ok(RecordReader::new(BufReader::with_capacity(READ_BUFFER_BYTES, file)))
 }
 
-/// The identities that come more than once, good or bad.
-fn repeated(sources: &[Source]) -> Result<HashSet<Identity>, ImportError> {
-    let (mut seen, mut repeated) = (HashSet::new(), HashSet::new());
-    for source in sources {
-        for record in open(source)?.flatten() {
-            let Some(identity) = identity_of(&record.text) else { continue };
-            if !seen.insert(identity) {
-                repeated.insert(identity);
-            }
-        }
-    }
-    Ok(repeated)
+/// The identities that come more than once, good or bad. Of each only ordinals are held: there may be as many as records.
+struct Repeated(HashMap<IdentityDigest, Occurrences>);
+
+struct Occurrences {
+    last: u64,
+    last_good: Option<u64>,
 }
 
-/// The last good record of each id that comes more than once.
-#[derive(Default)]
-struct Held(HashMap<Identity, Found>);
+impl Repeated {
+    fn find(sources: &[Source]) -> Result<Self, ImportError> {
+        let (mut seen, mut repeated) = (HashSet::new(), HashMap::new());
+        for located in Located::of(sources) {
+            let Located { ordinal, found, .. } = located?;
+            let Some(identity) = found.ok().and_then(|record| identity_of(&record.text)) else { continue };
+            if !seen.insert(identity) {
+                repeated.insert(identity, Occurrences { last: ordinal, last_good: None });
+            }
+        }
+        Ok(Self(repeated))
+    }
 
-impl Held {
-    fn add(&mut self, identity: Identity, place: String, text: &[u8], sink: &Sink) {
+    /// The occurrences of a record that comes more than once.
+    fn occurrence(&mut self, text: &[u8]) -> Option<&mut Occurrences> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.get_mut(&identity_of(text)?)
+    }
+
+    fn good_before_a_bad_last(&self) -> HashSet<u64> {
+        let occurrences = self.0.values();
+        occurrences
+            .filter_map(|Occurrences { last, last_good }| last_good.filter(|good| good < last))
+            .collect()
+    }
+}
+
+impl Occurrences {
+    /// Checks one of them, and gives on the last one if it is good.
+    fn take(&mut self, ordinal: u64, place: String, text: &[u8], sink: &Sink) -> Option<Found> {
         let packed = match Packed::new(text) {
             Ok(packed) => packed,
-            Err(reason) => return sink.journal.refused(row_of_refused(text), &place, &reason),
+            Err(reason) => {
+                sink.journal.refused(row_of_refused(text), &place, &reason);
+                sink.journal.progress.bytes(text.len() as u64);
+                return None;
+            }
         };
-        let row = packed.row();
-        let bytes = text.len();
-        let content = Content::Packed(Box::new(packed));
-        let found = Found { row: None, place, bytes, content, children: Vec::new() };
-        if self.0.insert(identity, found).is_some() {
-            sink.journal.count(row, |counts| {
+        if self.last_good.replace(ordinal).is_some() {
+            sink.journal.count(packed.row(), |counts| {
                 counts.read += 1;
                 counts.repeated += 1;
             });
         }
+        if ordinal < self.last {
+            sink.journal.progress.bytes(text.len() as u64);
+            return None;
+        }
+        let content = Content::Packed(Box::new(packed));
+        Some(Found { row: None, place, bytes: text.len(), content, children: Vec::new() })
     }
 }

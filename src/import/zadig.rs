@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::records::{Identity, identity_of};
+use super::records::{IdentityDigest, identity_of};
 use super::{BYTES_A_BATCH, Content, Found, ImportError, Pipeline, RECORDS_A_BATCH, Sink, Task};
 use crate::store::Mode;
 use crate::zadig::collection::Collection;
@@ -147,7 +147,7 @@ struct ServerReading {
     position: Position,
     may_resume: bool,
     /// What is added while a list is read moves the others to later pages, where they come again.
-    seen: HashSet<Identity>,
+    seen: HashSet<IdentityDigest>,
     /// How many pages in a row held nothing that was not seen.
     pages_seen: u32,
 }

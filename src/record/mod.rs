@@ -35,7 +35,30 @@ pub enum Record {
     Artifact(Box<Artifact>),
 }
 
+/// Which record a text is; releases and artifacts may have the same ids.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// A release's id.
+    Release(String),
+    /// An artifact's id.
+    Artifact(String),
+}
+
 impl Record {
+    /// Which record a JSON text is, read as [`Record::check`] reads it but far cheaper: every text that passes the check
+    /// has its record's identity. Texts that do not pass may have one too.
+    #[must_use]
+    pub fn identity(text: &[u8]) -> Option<Identity> {
+        let text = str::from_utf8(text).ok()?.trim_ascii();
+        let id = |members: &Members<'_>| json_text::string(members.value("id")?, &Path::ROOT).ok();
+        let root = json_text::members(text, &Path::ROOT).ok()?;
+        if let Some(version_info) = root.value("versionInfo") {
+            let version_info = json_text::members(version_info, &Path::ROOT).ok()?;
+            return id(&version_info).map(Identity::Release);
+        }
+        id(&root).map(Identity::Artifact)
+    }
+
     /// Checks one record's JSON text; the problem names the first field that does not fit.
     ///
     /// # Errors
@@ -122,6 +145,32 @@ mod tests {
         }
     }
 
+    fn identity(record: &Record) -> Identity {
+        match record {
+            Record::Release(release) => Identity::Release(release.release_id.clone()),
+            Record::Artifact(artifact) => Identity::Artifact(artifact.artifact_id.clone()),
+        }
+    }
+
+    #[test]
+    fn a_record_s_identity_is_read_as_it_is_checked() {
+        for text in [
+            r#"{"versionInfo":{"id":"r","id":"s"}}"#,
+            r#"{"id":5,"versionInfo":{"id":"s"}}"#,
+            r#"{"versionInfo":7,"versionInfo":{"id":"s"}}"#,
+            " {\r\n\"image\" : null, \"i\\u0064\" :\t\"\\u0073\" } ",
+            r#"{"id":{},"id":"s","type":"image"}"#,
+            RELEASE.trim().trim_matches(['[', ']']),
+            ARTIFACT,
+        ] {
+            let record = Record::check(text.as_bytes()).expect(text);
+            assert_eq!(Record::identity(text.as_bytes()), Some(identity(&record)), "{text}");
+        }
+        for text in ["", "[]", "{", r#"{"id":7}"#, r#"{"id":"a","versionInfo":null}"#] {
+            assert_eq!(Record::identity(text.as_bytes()), None, "{text}");
+        }
+    }
+
     #[test]
     fn a_spoiled_record_is_refused_or_comes_out_in_a_form_that_stays() {
         let release = r#"{"versionInfo":{"id":"r","taskId":1,"labels":null},"zz":-0.5e1,"deployInfo":[{"serviceName":"\ud83d\ude00","containerName":"c","envs":null}]}"#;
@@ -132,6 +181,7 @@ mod tests {
                     let mut spoiled = text.as_bytes().to_vec();
                     spoiled[place] = byte;
                     if let Ok(record) = Record::check(&spoiled) {
+                        assert_eq!(Record::identity(&spoiled), Some(identity(&record)));
                         assert_eq!(Record::check(answer(&record).as_bytes()), Ok(record));
                     }
                 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek as _};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
@@ -113,13 +113,8 @@ fn read_error(path: &Path) -> impl FnOnce(io::Error) -> FilesError {
 /// # Errors
 /// [`FilesError`].
 pub fn look_at(path: &Path) -> Result<Given, FilesError> {
-    let (head, is_gzip) = head(path).map_err(read_error(path))?;
-    if head.starts_with(&ARCHIVE_MAGIC) {
-        return Err(FilesError::Archive {
-            path: path.to_owned(),
-            gzip: if is_gzip { " --gzip" } else { "" },
-        });
-    }
+    let open = || File::open(path).map_err(read_error(path));
+    let is_gzip = look_for_archive(path, open()?)?;
     let (name, format) = named(path);
     let collection = Collection::named(&name);
     let file = |collection, format| {
@@ -128,12 +123,38 @@ pub fn look_at(path: &Path) -> Result<Given, FilesError> {
     match (format, collection) {
         (Some(Format::Bson), Some(collection)) => Ok(file(collection, Format::Bson)),
         (Some(Format::Bson), None) => Ok(Given::OtherCollection),
-        (_, collection) => match (is_exported(path, is_gzip).map_err(read_error(path))?, collection) {
+        (_, collection) => match (is_exported(open()?, is_gzip), collection) {
             (Some(true) | None, Some(collection)) if format.is_some() => Ok(file(collection, Format::Json)),
             (Some(true), _) => Err(FilesError::Unnamed { path: path.to_owned() }),
             (Some(false) | None, _) => Ok(Given::Records),
         },
     }
+}
+
+/// Expects records in the reference page's JSON in a file that has no name to tell more; `shown` is what an error calls it.
+///
+/// # Errors
+/// [`FilesError`].
+pub fn look_at_unnamed(shown: &Path, mut file: &File) -> Result<(), FilesError> {
+    file.rewind().map_err(read_error(shown))?;
+    let is_gzip = look_for_archive(shown, file)?;
+    file.rewind().map_err(read_error(shown))?;
+    match is_exported(file, is_gzip) {
+        Some(true) => Err(FilesError::Unnamed { path: shown.to_owned() }),
+        Some(false) | None => Ok(()),
+    }
+}
+
+/// Refuses an archive, and tells whether the file is compressed.
+fn look_for_archive(path: &Path, file: impl Read) -> Result<bool, FilesError> {
+    let (head, is_gzip) = head(file).map_err(read_error(path))?;
+    if head.starts_with(&ARCHIVE_MAGIC) {
+        return Err(FilesError::Archive {
+            path: path.to_owned(),
+            gzip: if is_gzip { " --gzip" } else { "" },
+        });
+    }
+    Ok(is_gzip)
 }
 
 /// Finds the collections in a directory: directly in it, or one level below, where mongodump puts a database.
@@ -213,8 +234,8 @@ fn named(path: &Path) -> (String, Option<Format>) {
 }
 
 /// The first bytes, inflated, and whether they had to be.
-fn head(path: &Path) -> io::Result<(Vec<u8>, bool)> {
-    let mut file = BufReader::new(File::open(path)?);
+fn head(file: impl Read) -> io::Result<(Vec<u8>, bool)> {
+    let mut file = BufReader::new(file);
     let is_gzip = file.fill_buf()?.starts_with(&GZIP_MAGIC);
     let mut head = Vec::new();
     if is_gzip {
@@ -226,11 +247,11 @@ fn head(path: &Path) -> io::Result<(Vec<u8>, bool)> {
 }
 
 /// Whether the first record is a document of MongoDB's; none where there is no first record.
-fn is_exported(path: &Path, is_gzip: bool) -> io::Result<Option<bool>> {
-    let input = inflated(BufReader::new(File::open(path)?), is_gzip);
-    let Some(Ok(first)) = RecordReader::new(input).next() else { return Ok(None) };
-    let Ok(first) = Stored::from_json(&first.text) else { return Ok(Some(false)) };
-    Ok(Some(first.field("_id").is_some() && first.field("versionInfo").is_none()))
+fn is_exported(file: impl Read, is_gzip: bool) -> Option<bool> {
+    let input = inflated(BufReader::new(file), is_gzip);
+    let Some(Ok(first)) = RecordReader::new(input).next() else { return None };
+    let Ok(first) = Stored::from_json(&first.text) else { return Some(false) };
+    Some(first.field("_id").is_some() && first.field("versionInfo").is_none())
 }
 
 fn inflated<'a>(file: impl BufRead + 'a, is_gzip: bool) -> Box<dyn BufRead + 'a> {

@@ -84,7 +84,7 @@ impl Tables {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
         let refusals = Arc::new(Refusals::default());
-        let source = Source { name: "input".to_owned(), path: file.path().to_owned() };
+        let source = Source::at("input".to_owned(), file.path().to_owned());
         let summary =
             import(&self.store, vec![source], mode, Arc::clone(&refusals) as Arc<dyn Progress>).await;
         let refusals = std::mem::take(&mut *refusals.0.lock().unwrap());

@@ -13,7 +13,6 @@ use delivery_center::lambda::with_patience;
 use delivery_center::serve::router;
 use delivery_center::store::{Mode, Store, TableNames};
 use delivery_center::tables::definitions;
-use tempfile::NamedTempFile;
 use tokio::net::TcpListener;
 
 use crate::Ended;
@@ -101,17 +100,13 @@ fn advise(error: EmbeddedError) -> anyhow::Error {
 }
 
 async fn load_samples(store: &Store) -> anyhow::Result<()> {
-    let mut files = Vec::new();
+    let mut sources = Vec::new();
     for samples in SAMPLES {
-        let mut file = NamedTempFile::new().context("cannot make a temporary file")?;
+        let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
         file.write_all(samples.as_bytes()).context("cannot write a temporary file")?;
-        files.push(file);
+        sources.push(Source::copied("samples".to_owned(), file));
     }
-    let sources =
-        files.iter().map(|file| Source { name: "samples".to_owned(), path: file.path().to_owned() });
-    import(store, sources.collect(), Mode::Write, Arc::new(Silent))
-        .await
-        .context("the samples could not be loaded")?;
+    import(store, sources, Mode::Write, Arc::new(Silent)).await.context("the samples could not be loaded")?;
     Ok(())
 }
 

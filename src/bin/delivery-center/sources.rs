@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use delivery_center::import::{Counts, Input, Progress, Report, Source, Task, run};
 use delivery_center::store::Store;
-use delivery_center::zadig::files::{Given, look_at, look_into};
+use delivery_center::zadig::files::{Given, look_at, look_at_unnamed, look_into};
 use delivery_center::zadig::server::{Options, Server, Token};
 use indicatif::{ProgressBar, ProgressStyle};
-use tempfile::NamedTempFile;
 
 /// How many records of one kind are named on stderr; the report names all.
 const MAX_SHOWN: usize = 100;
@@ -43,12 +42,11 @@ pub(crate) struct Sources {
     report: Option<PathBuf>,
 }
 
-/// What was found to read, and the copies that it is read from.
+/// What was found to read.
 pub(crate) struct Opened {
     input: Input,
     report: Option<PathBuf>,
     is_of_zadig: bool,
-    _copies: Vec<NamedTempFile>,
 }
 
 impl Sources {
@@ -65,12 +63,12 @@ impl Sources {
                 eprintln!("note: the token goes over the network in the clear; https:// would hide it");
             }
             let input = Input::Server(server);
-            return Ok(Opened { input, report: self.report, is_of_zadig: true, _copies: Vec::new() });
+            return Ok(Opened { input, report: self.report, is_of_zadig: true });
         }
         if resume.is_some() {
             bail!("--resume is for --zadig; from files, an import is completed by running it again");
         }
-        let (mut files, mut records, mut copies) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut files, mut records) = (Vec::new(), Vec::new());
         for path in &self.given {
             if path.is_dir() {
                 let directory = look_into(path)?;
@@ -84,13 +82,16 @@ impl Sources {
                 files.extend(directory.collections);
                 continue;
             }
-            let source = source(path, &mut copies)?;
-            match look_at(&source.path)? {
+            if !is_file(path)? {
+                records.push(copied(path)?);
+                continue;
+            }
+            match look_at(path)? {
                 Given::Collection(file) => files.push(file),
                 Given::OtherCollection => {
-                    bail!("{} is none of Zadig's collections of releases and artifacts", source.name)
+                    bail!("{} is none of Zadig's collections of releases and artifacts", path.display())
                 }
-                Given::Records => records.push(source),
+                Given::Records => records.push(Source::at(path.display().to_string(), path.clone())),
             }
         }
         let is_of_zadig = !files.is_empty();
@@ -104,7 +105,7 @@ impl Sources {
             }
             (false, _) => Input::Records(records),
         };
-        Ok(Opened { input, report: self.report, is_of_zadig, _copies: copies })
+        Ok(Opened { input, report: self.report, is_of_zadig })
     }
 }
 
@@ -121,23 +122,28 @@ fn token(file: Option<&Path>) -> anyhow::Result<Token> {
     Token::parse(&text).map_err(|reason| anyhow::anyhow!("{origin}: {reason}"))
 }
 
-/// A file as it is; what can be read only once is copied first, since it is read twice.
-fn source(file: &Path, copies: &mut Vec<NamedTempFile>) -> anyhow::Result<Source> {
-    let is_standard_input = file == Path::new("-");
-    let name = if is_standard_input { "standard input".to_owned() } else { file.display().to_string() };
-    let context = || format!("cannot read {name}");
-    if !is_standard_input && file.metadata().with_context(context)?.is_file() {
-        return Ok(Source { name, path: file.to_owned() });
+/// Whether it can be read more than once.
+fn is_file(path: &Path) -> anyhow::Result<bool> {
+    if path == Path::new("-") {
+        return Ok(false);
     }
-    let mut copy = NamedTempFile::new().context("cannot make a temporary file")?;
+    Ok(path.metadata().with_context(|| format!("cannot read {}", path.display()))?.is_file())
+}
+
+/// A copy of what can be read only once.
+fn copied(path: &Path) -> anyhow::Result<Source> {
+    let is_standard_input = path == Path::new("-");
+    let name = if is_standard_input { "standard input".to_owned() } else { path.display().to_string() };
+    let context = || format!("cannot read {name}");
+    // Without a name, since it may hold credentials: whatever ends the process also ends the copy.
+    let mut copy = tempfile::tempfile().context("cannot make a temporary file")?;
     if is_standard_input {
         std::io::copy(&mut std::io::stdin().lock(), &mut copy).with_context(context)?;
     } else {
-        std::io::copy(&mut File::open(file).with_context(context)?, &mut copy).with_context(context)?;
+        std::io::copy(&mut File::open(path).with_context(context)?, &mut copy).with_context(context)?;
     }
-    let path = copy.path().to_owned();
-    copies.push(copy);
-    Ok(Source { name, path })
+    look_at_unnamed(Path::new(&name), &copy)?;
+    Ok(Source::copied(name, copy))
 }
 
 impl Opened {
