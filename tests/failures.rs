@@ -380,9 +380,9 @@ async fn an_answer_that_cannot_be_read_is_not_in_the_log() {
 async fn the_log_line_names_what_was_asked_for_whatever_the_answer() {
     let tables = Tables::with_samples().await;
     let (missing, unreachable) = (Tables::missing(), tables.through("http://127.0.0.1:9").environment());
-    let long = "x".repeat(5000);
-    let long_project = format!("projectName={long}");
-    let long_task = format!("taskId={long}");
+    let oversized = "x".repeat(5000);
+    let long_project = format!("projectName={oversized}");
+    let long_task = format!("taskId={oversized}");
     let cut_query = format!("\"taskId={}\"", "x".repeat(193));
     let cases = [
         (
