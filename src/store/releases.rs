@@ -353,7 +353,8 @@ impl Store {
             meter.count_round_trip();
             let found = self.batch_get(table, request, meter).await?;
             if let Some(found) = ItemsByKey::new(found, table)?.take_release(&now, verbosity)? {
-                return Ok(Some(found));
+                // Kept under the revision that was read: the index still names the one before.
+                return Ok(Some(self.keep(&now, found)));
             }
             // Parts are written before the release that names them, and removed after it was replaced.
             if revision_before.as_ref() == Some(&now.revision) {
