@@ -126,7 +126,9 @@ fn compare(wanted: &HashMap<String, Item>, stored: &HashMap<String, Item>) -> Co
             (None, Some(_)) => format!("its entry {entry:?} should be gone"),
             (Some(wanted), Some(stored)) => match difference(wanted, stored) {
                 None => continue,
-                Some("facets" | "revision" | "lengths" | "kept") => "it is stored with another content".to_owned(),
+                Some("facets" | "revision" | "lengths" | "kept") => {
+                    "it is stored with another content".to_owned()
+                }
                 Some("position") => "it is stored with another time".to_owned(),
                 Some(name) => format!("{name} of its entry {entry:?} is another"),
             },

@@ -27,9 +27,9 @@ use crate::position::Position;
 use crate::record::Artifact;
 
 pub(super) const POINTER_ENTRY: &str = "pointer";
-/// DynamoDB takes 100 writes and 4 MB in one transaction: the pointer, the item, its parts, and what gives way.
-const MAX_PARTS_A_TRANSACTION: usize = 8;
-const MAX_REMOVALS_A_TRANSACTION: usize = 90;
+/// What a transaction may write beside the pointer and the item: parts, and what gives way. DynamoDB takes 4 MB, and ten
+/// writes are what every implementation of it takes.
+const MAX_WRITES_BESIDE: usize = 8;
 /// How many artifacts are written side by side.
 const MAX_ARTIFACTS_AT_ONCE: usize = 16;
 /// How often an artifact that others write too is begun anew.
@@ -263,7 +263,7 @@ impl Store {
             removed.iter().map(|(image_digest, entry)| delete(key(image_digest, entry))).collect();
         let before = pointer.map(|(kept, _)| kept);
         let item = put(artifact.item.clone());
-        if artifact.parts.len() <= MAX_PARTS_A_TRANSACTION && removed.len() <= MAX_REMOVALS_A_TRANSACTION {
+        if artifact.parts.len() + removed.len() <= MAX_WRITES_BESIDE {
             let writes: Vec<_> =
                 std::iter::once(item).chain(artifact.parts().map(put)).chain(removed).collect();
             return self.write_with_pointer(artifact, before, Vec::new(), &writes).await;
@@ -273,7 +273,7 @@ impl Store {
         }
         self.batch_write(&self.artifacts_table, artifact.parts().map(put).collect()).await?;
         let writes: Vec<_> = std::iter::once(item).chain(removed).collect();
-        for writes in writes.chunks(MAX_REMOVALS_A_TRANSACTION) {
+        for writes in writes.chunks(MAX_WRITES_BESIDE) {
             let kept = Some(artifact.kept(stale.clone()));
             if !self.write_with_pointer(artifact, kept, stale.clone(), writes).await? {
                 return Ok(false);
