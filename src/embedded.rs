@@ -12,6 +12,10 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use dynoxide::Database;
 use tokio::sync::oneshot;
 
+use crate::connections::NoHost;
+use crate::dynamodb::{CredentialsSource, DynamoDb, Limits};
+use crate::store::{TableNames, WritableStore};
+
 /// How every SQLite database begins.
 const SQLITE_MAGIC: [u8; 16] = *b"SQLite format 3\0";
 
@@ -106,6 +110,18 @@ impl EmbeddedDynamoDb {
     pub fn client(&self) -> Client {
         client(&self.endpoint_url())
     }
+
+    /// What reads from it.
+    #[must_use]
+    pub fn reader(&self, limits: Limits) -> DynamoDb {
+        reader(&self.endpoint_url(), limits).expect("it has an address")
+    }
+
+    /// Tables of it, to be read and written.
+    #[must_use]
+    pub fn store(&self, tables: TableNames) -> WritableStore {
+        WritableStore::new(self.reader(Limits::OF_THE_TOOL), self.client(), tables)
+    }
 }
 
 /// Whether a file begins as no SQLite database does; the library takes one for an encrypted database.
@@ -134,10 +150,26 @@ impl Drop for EmbeddedDynamoDb {
 pub fn client(endpoint_url: &str) -> Client {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
-        .region(Region::new("us-east-1"))
+        .credentials_provider(credentials())
+        .region(Region::new(REGION))
         .endpoint_url(endpoint_url)
         .retry_config(RetryConfig::standard())
         .http_client(aws_smithy_http_client::Builder::new().build_http());
     Client::from_conf(config.build())
+}
+
+/// What reads from a DynamoDB that takes any credentials.
+///
+/// # Errors
+/// A URL that names no host; one of https needs more than this.
+pub fn reader(endpoint_url: &str, limits: Limits) -> Result<DynamoDb, NoHost> {
+    let no_tls = || Err(NoHost::of(endpoint_url));
+    let source = CredentialsSource::fixed(credentials());
+    DynamoDb::at(endpoint_url.to_owned(), Some(REGION.to_owned()), source, no_tls, limits)
+}
+
+const REGION: &str = "us-east-1";
+
+fn credentials() -> Credentials {
+    Credentials::new("local", "local", None, None, "local")
 }

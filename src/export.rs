@@ -8,7 +8,9 @@ use crate::document::Inflater;
 use crate::error::Error;
 use crate::image_reference::ImageReference;
 use crate::release_filter::{Facet, ReleaseFilter};
-use crate::store::{Meter, ReleaseEntry, SCAN_SEGMENTS, Store, StoredArtifact, StoredRelease, Verbosity};
+use crate::store::{
+    Meter, ReleaseEntry, SCAN_SEGMENTS, StoredArtifact, StoredRelease, Verbosity, WritableStore,
+};
 
 /// How much is fetched at once, packed; unpacked it is some five times as much.
 const MAX_PACKED_BYTES_A_FETCH: usize = 2 << 20;
@@ -59,7 +61,7 @@ pub struct Exported {
 /// # Errors
 /// [`ExportError`]; what was written is whole records.
 pub async fn export(
-    store: &Store,
+    store: &WritableStore,
     wanted: &Wanted,
     output: &mut impl Write,
     done: impl Fn(),
@@ -98,7 +100,7 @@ type Releases = Vec<(String, StoredRelease)>;
 
 /// The releases of a facet with their ids, newest first.
 fn releases<'a>(
-    store: &'a Store,
+    store: &'a WritableStore,
     facet: &'a Facet,
 ) -> impl Stream<Item = Result<(String, StoredRelease), Error>> + 'a {
     let pages = stream::try_unfold((None, false), move |(older_than, is_last)| async move {
@@ -140,14 +142,14 @@ fn fetches(entries: Vec<ReleaseEntry>) -> Vec<Vec<ReleaseEntry>> {
     fetches
 }
 
-async fn fetch(store: &Store, facet: &Facet, entries: Vec<ReleaseEntry>) -> Result<Releases, Error> {
+async fn fetch(store: &WritableStore, facet: &Facet, entries: Vec<ReleaseEntry>) -> Result<Releases, Error> {
     let found = store.releases(facet, &entries, Verbosity::Detailed, &Meter::default()).await?;
     let ids = entries.iter().map(|entry| entry.position.id().to_owned());
     Ok(ids.zip(found).filter_map(|(id, release)| Some((id, release?))).collect())
 }
 
 fn artifacts<'a>(
-    store: &'a Store,
+    store: &'a WritableStore,
     wanted: &WantedArtifacts,
 ) -> stream::LocalBoxStream<'a, Result<StoredArtifact, Error>> {
     match wanted {

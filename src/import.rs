@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::error::Error;
 use crate::record::Record;
-use crate::store::{Comparison, Mode, Outcome, PackedArtifact, PackedRelease, Store};
+use crate::store::{Comparison, Mode, Outcome, PackedArtifact, PackedRelease, WritableStore};
 use crate::zadig::collection::Collection;
 use crate::zadig::files::CollectionFile;
 use crate::zadig::server::{Server, ServerError};
@@ -201,7 +201,7 @@ pub trait Progress: Send + Sync {
 /// # Errors
 /// [`ImportError`]; importing the same again completes what was begun.
 pub async fn import(
-    store: &Store,
+    store: &WritableStore,
     sources: Vec<Source>,
     mode: Mode,
     progress: Arc<dyn Progress>,
@@ -214,7 +214,7 @@ pub async fn import(
 /// # Errors
 /// [`ImportError`]; doing the same again completes what was begun.
 pub async fn run(
-    store: &Store,
+    store: &WritableStore,
     input: Input,
     task: Task,
     progress: Arc<dyn Progress>,
@@ -356,7 +356,7 @@ impl Sink {
 
 /// Packs and writes batches side by side.
 struct Pipeline {
-    store: Store,
+    store: WritableStore,
     task: Task,
     journal: Arc<Journal>,
     running: JoinSet<Result<bool, Error>>,
@@ -420,7 +420,12 @@ enum Fate {
 }
 
 /// Packs and writes, or compares, one batch; whether anything of it was new.
-async fn deal_with(store: &Store, task: Task, batch: Batch, journal: &Arc<Journal>) -> Result<bool, Error> {
+async fn deal_with(
+    store: &WritableStore,
+    task: Task,
+    batch: Batch,
+    journal: &Arc<Journal>,
+) -> Result<bool, Error> {
     let packing = {
         let journal = Arc::clone(journal);
         tokio::task::spawn_blocking(move || pack(batch, &journal))
@@ -533,7 +538,7 @@ fn row_of_refused(text: &[u8]) -> &'static str {
     if is_release { RELEASES_ROW } else { RECORDS_ROW }
 }
 
-async fn fates(store: &Store, task: Task, batch: &PackedBatch) -> Result<Vec<Fate>, Error> {
+async fn fates(store: &WritableStore, task: Task, batch: &PackedBatch) -> Result<Vec<Fate>, Error> {
     let (releases, artifacts) = (&batch.releases, &batch.artifacts);
     match task {
         Task::Import(mode) => {

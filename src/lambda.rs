@@ -1,32 +1,25 @@
 //! The Lambda process: logging, the DynamoDB client, and the loop that takes one event after another.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Region, StalledStreamProtectionConfig};
-use aws_smithy_http_client::tls;
 use lambda_runtime::tower::layer::layer_fn;
 use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, service_fn};
 use lambda_runtime_api_client::PooledClient;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde::de::IgnoredAny;
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
+use crate::connections::NoHost;
+use crate::dynamodb::{CredentialsSource, DynamoDb, Limits, Variant, url};
 use crate::event::Event;
 use crate::invocation::{self, Endpoint, Invocation};
 use crate::store::{Store, TableNames};
 
 /// Amazon Trust Services' published roots, to which every AWS endpoint chains: five to read at a start instead of 140.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
-
-/// Attempts at one call, the first included; the waits between them are jittered and at most a second.
-const MAX_ATTEMPTS: u32 = 3;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
-/// All attempts at one call: well inside the function's 15 seconds.
-const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// For the connection that is opened during init, of which a caller may be waiting for the end.
 const INIT_TIMEOUT: Duration = Duration::from_millis(1500);
@@ -48,9 +41,17 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
-    /// The trust store is not usable.
-    #[error("the trust store cannot be used: {0}")]
-    TrustStore(String),
+    /// The file that `SSL_CERT_FILE` names holds no certificates.
+    #[error("SSL_CERT_FILE names {path:?}, of which not everything is a certificate: {reason}")]
+    Certificate {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL` names no host.
+    #[error(transparent)]
+    Endpoint(#[from] NoHost),
 }
 
 /// Runs an endpoint's function until Lambda ends the process.
@@ -60,7 +61,7 @@ pub enum StartError {
 pub async fn run(endpoint: Endpoint) -> Result<(), lambda_runtime::Error> {
     start_logging();
     let store =
-        Store::new(client()?, TableNames::from_environment()).with_document_cache(document_cache_bytes());
+        Store::new(dynamodb()?, TableNames::from_environment()).with_document_cache(document_cache_bytes());
     // Lambda gives the init phase a full core: what opens here is not waited for by the first caller.
     match tokio::time::timeout(INIT_TIMEOUT, store.connect(endpoint)).await {
         Ok(Ok(())) => {}
@@ -130,49 +131,43 @@ pub fn start_logging() {
     }
 }
 
-/// The lean client: Lambda gives credentials and region in the environment, so no other source is looked at.
-fn client() -> Result<Client, StartError> {
-    let mut config = with_patience(aws_sdk_dynamodb::Config::builder())
-        .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-        .http_client(http_client()?);
-    config
-        .set_region(variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).map(Region::new))
-        .set_endpoint_url(variable("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| variable("AWS_ENDPOINT_URL")))
-        .set_use_fips(flag("AWS_USE_FIPS_ENDPOINT"))
-        .set_use_dual_stack(flag("AWS_USE_DUALSTACK_ENDPOINT"));
-    Ok(Client::from_conf(config.build()))
+/// Lambda gives credentials and region in the environment, so no other source is looked at.
+fn dynamodb() -> Result<DynamoDb, StartError> {
+    let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
+    let variant =
+        Variant { fips: flag("AWS_USE_FIPS_ENDPOINT"), dual_stack: flag("AWS_USE_DUALSTACK_ENDPOINT") };
+    let given = variable("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| variable("AWS_ENDPOINT_URL"));
+    // Without a region no request is made.
+    let endpoint = given.unwrap_or_else(|| url(region.as_deref().unwrap_or("none"), variant));
+    let credentials = CredentialsSource::from_environment();
+    DynamoDb::at(endpoint, region, credentials, tls, Limits::OF_A_FUNCTION)
 }
 
-/// Gives a client's configuration a function's attempts and timeouts: who answers a caller has no longer.
-#[must_use]
-pub fn with_patience(config: Builder) -> Builder {
-    let retries =
-        RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_max_backoff(Duration::from_secs(1));
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .operation_timeout(CALL_TIMEOUT)
-        .build();
-    config
-        .retry_config(retries)
-        .timeout_config(timeouts)
-        // A call that stalls ends with its attempt's timeout.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-}
-
-fn http_client() -> Result<aws_sdk_dynamodb::config::SharedHttpClient, StartError> {
-    let roots = match variable("SSL_CERT_FILE") {
-        None => AMAZON_ROOTS.to_vec(),
-        Some(path) => std::fs::read(&path).map_err(|source| StartError::CertificateFile { path, source })?,
-    };
-    let trust_store = tls::TrustStore::empty().with_pem_certificate(roots);
-    let context = tls::TlsContext::builder().with_trust_store(trust_store).build();
-    let context = context.map_err(|error| StartError::TrustStore(error.to_string()))?;
-    Ok(aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .tls_context(context)
-        .build_https())
+/// TLS on ring, which needs no start-up of its own, with the five roots or those of `SSL_CERT_FILE`.
+fn tls() -> Result<Arc<ClientConfig>, StartError> {
+    let mut roots = RootCertStore::empty();
+    match variable("SSL_CERT_FILE") {
+        None => {
+            for root in CertificateDer::pem_slice_iter(AMAZON_ROOTS) {
+                let root = root.expect("the file is part of the program, and read in a test");
+                roots.add(root).expect("the file is part of the program, and read in a test");
+            }
+        }
+        Some(path) => {
+            let pem = std::fs::read(&path)
+                .map_err(|source| StartError::CertificateFile { path: path.clone(), source })?;
+            let unusable = |reason: String| StartError::Certificate { path: path.clone(), reason };
+            for root in CertificateDer::pem_slice_iter(&pem) {
+                let root = root.map_err(|error| unusable(error.to_string()))?;
+                roots.add(root).map_err(|error| unusable(error.to_string()))?;
+            }
+        }
+    }
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(ring)
+        .with_safe_default_protocol_versions()
+        .expect("ring has the cipher suites of the default versions");
+    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }
 
 fn document_cache_bytes() -> usize {
@@ -187,6 +182,17 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn flag(name: &str) -> Option<bool> {
-    variable(name).map(|value| value.eq_ignore_ascii_case("true"))
+fn flag(name: &str) -> bool {
+    variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_five_roots_are_certificates() {
+        assert_eq!(CertificateDer::pem_slice_iter(AMAZON_ROOTS).flatten().count(), 5);
+        assert!(tls().is_ok());
+    }
 }

@@ -5,6 +5,7 @@
 //! - [`event`], [`query`], [`response`]: what API Gateway, ALBs and Function URLs send and take;
 //! - [`release_filter`], [`image_reference`], [`position`], [`strconv`]: what a caller may ask for;
 //! - [`store`]: the two tables;
+//! - [`dynamodb`], [`connections`]: how they are read;
 //! - [`document`]: how a record is packed, and spliced into an answer;
 //! - [`error`]: what can go wrong, and what the caller reads of it;
 //! - [`lambda`]: the process around it.
@@ -21,7 +22,9 @@
 //! - `embedded`: DynamoDB inside the process;
 //! - `serve`: both endpoints over plain HTTP.
 
+pub mod connections;
 pub mod document;
+pub mod dynamodb;
 #[cfg(feature = "cli")]
 pub mod embedded;
 pub mod error;

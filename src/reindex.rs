@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::error::{Error, Status};
 use crate::record::{Record, Release};
-use crate::store::{Mode, Outcome, PackedRelease, Patience, SCAN_SEGMENTS, Settled, Store};
+use crate::store::{Mode, Outcome, PackedRelease, Patience, SCAN_SEGMENTS, Settled, WritableStore};
 
 /// How many releases of a segment are looked at side by side.
 const RELEASES_AT_ONCE: usize = 4;
@@ -60,7 +60,7 @@ pub enum Reindexed {
 ///
 /// # Errors
 /// The table's; running it again completes it.
-pub async fn reindex(store: &Store, mode: Mode, progress: &dyn Progress) -> Result<Summary, Error> {
+pub async fn reindex(store: &WritableStore, mode: Mode, progress: &dyn Progress) -> Result<Summary, Error> {
     let segments = (0..SCAN_SEGMENTS).map(|segment| reindex_segment(store, segment, mode, progress));
     let summaries: Vec<_> = stream::iter(segments).buffer_unordered(4).try_collect().await?;
     Ok(summaries.into_iter().fold(Summary::default(), |sum, part: Summary| Summary {
@@ -73,7 +73,7 @@ pub async fn reindex(store: &Store, mode: Mode, progress: &dyn Progress) -> Resu
 }
 
 async fn reindex_segment(
-    store: &Store,
+    store: &WritableStore,
     segment: i32,
     mode: Mode,
     progress: &dyn Progress,
@@ -124,7 +124,7 @@ impl Summary {
 }
 
 async fn settled_or_unreadable(
-    store: &Store,
+    store: &WritableStore,
     release_id: &str,
     mode: Mode,
 ) -> Result<Result<Reindexed, String>, Error> {
@@ -150,7 +150,11 @@ async fn settled_or_unreadable(
 ///
 /// # Errors
 /// [`ReindexError`].
-pub async fn settle(store: &Store, release_id: &str, mode: Mode) -> Result<Option<Reindexed>, ReindexError> {
+pub async fn settle(
+    store: &WritableStore,
+    release_id: &str,
+    mode: Mode,
+) -> Result<Option<Reindexed>, ReindexError> {
     let Some(current) = store.current_release(release_id).await? else {
         let removed = store.remove_facets(release_id, mode).await?;
         return Ok(match removed {

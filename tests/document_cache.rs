@@ -7,7 +7,9 @@ use delivery_center::query::Query;
 use delivery_center::record::Record;
 use delivery_center::release_filter::ReleaseFilter;
 use delivery_center::serve::LambdaResponse;
-use delivery_center::store::{Meter, Mode, PackedRelease, ReleaseEntry, Store, TableNames, Verbosity};
+use delivery_center::store::{
+    Meter, Mode, PackedRelease, ReleaseEntry, Store, TableNames, Verbosity, WritableStore,
+};
 use delivery_center::tables;
 use serde_json::{Value, json};
 
@@ -18,7 +20,7 @@ const DETAILED: &str = "";
 /// The table, a store that writes to it, and a warm function's store, which keeps what it reads.
 struct Table {
     _database: EmbeddedDynamoDb,
-    writer: Store,
+    writer: WritableStore,
     warm: Store,
 }
 
@@ -30,8 +32,8 @@ impl Table {
         for definition in tables::definitions(&names).expect("the template's tables") {
             definition.create(&database.client()).await.expect("a table");
         }
-        let writer = Store::new(database.client(), names);
-        let warm = writer.clone().with_document_cache(cache_bytes);
+        let writer = database.store(names);
+        let warm = writer.clone().into_store().with_document_cache(cache_bytes);
         Self { _database: database, writer, warm }
     }
 

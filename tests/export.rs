@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::embedded::EmbeddedDynamoDb;
 use delivery_center::event::Event;
 use delivery_center::invocation::{self, Endpoint, Invocation};
-use delivery_center::store::{Store, TableNames};
+use delivery_center::store::TableNames;
 use delivery_center::tables::definitions;
 use serde_json::{Value, json};
 
@@ -59,7 +59,7 @@ impl Tables {
     }
 
     async fn get(&self, endpoint: Endpoint, query: &str) -> String {
-        let store = Store::new(self.dynamodb.client(), self.names.clone());
+        let store = self.dynamodb.store(self.names.clone());
         let event = json!({
             "version": "2.0", "rawPath": endpoint.path(), "rawQueryString": query, "headers": {},
             "requestContext": { "stage": "$default", "http": { "method": "GET", "path": endpoint.path() } },

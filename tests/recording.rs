@@ -13,7 +13,7 @@ use delivery_center::event::Event;
 use delivery_center::invocation::{self, Endpoint, Invocation};
 use delivery_center::record::Record;
 use delivery_center::recording::{Activity, Kind, Outcome, RecordedImage, record_activity};
-use delivery_center::store::{Mode, PackedArtifact, Patience, Store, TableNames};
+use delivery_center::store::{Mode, PackedArtifact, Patience, Store, TableNames, WritableStore};
 use delivery_center::tables::definitions;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -40,8 +40,8 @@ impl Tables {
         Self { dynamodb, names }
     }
 
-    fn store(&self) -> Store {
-        Store::new(self.dynamodb.client(), self.names.clone())
+    fn store(&self) -> WritableStore {
+        self.dynamodb.store(self.names.clone())
     }
 
     /// The tool, in no pipeline's environment.
@@ -120,7 +120,7 @@ fn deploy(number: usize) -> Activity {
 }
 
 /// How all of them ended, sent at the same moment.
-async fn send_at_once(store: &Store, count: usize) -> Vec<Outcome> {
+async fn send_at_once(store: &WritableStore, count: usize) -> Vec<Outcome> {
     let sending = (0..count).map(|number| {
         let store = store.clone();
         tokio::spawn(async move {

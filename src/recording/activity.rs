@@ -13,7 +13,7 @@ use crate::image_reference::ImageDigest;
 use crate::position::UnixSeconds;
 use crate::record::{Artifact, Record};
 use crate::store::{
-    ArtifactState, FactKey, FoundArtifact, PackedArtifact, Patience, Store, WantedArtifact, Written,
+    ArtifactState, FactKey, FoundArtifact, PackedArtifact, Patience, WantedArtifact, WritableStore, Written,
 };
 
 /// How often an image given by its tag alone is looked for: the index lags behind the table by a moment.
@@ -70,7 +70,7 @@ impl Kind {
 /// # Errors
 /// [`RecordError`], where patience ended too.
 pub async fn record_activity(
-    store: &Store,
+    store: &WritableStore,
     activity: &Activity,
     patience: &mut Patience,
 ) -> Result<Recorded, RecordError> {
@@ -104,7 +104,7 @@ enum Target {
 
 /// One attempt; none where others wrote at the same time.
 async fn attempt(
-    store: &Store,
+    store: &WritableStore,
     activity: &Activity,
     known: &mut Option<Target>,
 ) -> Result<Option<Recorded>, RecordError> {
@@ -133,7 +133,7 @@ async fn attempt(
     }
 }
 
-async fn already_recorded(store: &Store, fact: &FactKey) -> Result<Option<Recorded>, Error> {
+async fn already_recorded(store: &WritableStore, fact: &FactKey) -> Result<Option<Recorded>, Error> {
     let Some(fact) = store.recorded_fact(fact).await? else { return Ok(None) };
     let state = store.artifact_state(&FoundArtifact::by_id(fact.artifact_id.clone())).await?;
     // An artifact that was removed since: the fact was recorded none the less.
@@ -142,7 +142,7 @@ async fn already_recorded(store: &Store, fact: &FactKey) -> Result<Option<Record
 }
 
 impl Activity {
-    async fn target(&self, store: &Store) -> Result<Target, RecordError> {
+    async fn target(&self, store: &WritableStore) -> Result<Target, RecordError> {
         let found = match &self.image.digest {
             Some(digest) => self.target_of_digest(store, digest).await?,
             None => self.target_of_tag(store).await?,
@@ -152,7 +152,7 @@ impl Activity {
 
     async fn target_of_digest(
         &self,
-        store: &Store,
+        store: &WritableStore,
         digest: &ImageDigest,
     ) -> Result<Option<Target>, RecordError> {
         if self.image.repository.is_empty() {
@@ -176,7 +176,7 @@ impl Activity {
         Ok(found.map(Target::WithoutBuild))
     }
 
-    async fn target_of_tag(&self, store: &Store) -> Result<Option<Target>, RecordError> {
+    async fn target_of_tag(&self, store: &WritableStore) -> Result<Option<Target>, RecordError> {
         let image = self.image.as_pushed();
         for look in 1..=LOOKS {
             if let Some(found) = store.find_artifact(WantedArtifact::Image(&image)).await? {
@@ -198,7 +198,11 @@ impl Activity {
         Ok(None)
     }
 
-    async fn state(&self, store: &Store, target: Target) -> Result<(String, ArtifactState), RecordError> {
+    async fn state(
+        &self,
+        store: &WritableStore,
+        target: Target,
+    ) -> Result<(String, ArtifactState), RecordError> {
         let found = match target {
             Target::Known(found) => found,
             Target::WithoutBuild(found) => {

@@ -8,7 +8,7 @@ use crate::image_reference::repository;
 use crate::position::UnixSeconds;
 use crate::record::{Record, Release};
 use crate::reindex::{ReindexError, settle};
-use crate::store::{Mode, PackedRelease, Patience, Store, Written};
+use crate::store::{Mode, PackedRelease, Patience, WritableStore, Written};
 
 /// A release to be made.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ pub struct ReleasedService {
 /// # Errors
 /// [`RecordError`], where patience ended too.
 pub async fn record_release(
-    store: &Store,
+    store: &WritableStore,
     release: &NewRelease,
     patience: &mut Patience,
 ) -> Result<Recorded, RecordError> {
@@ -93,7 +93,7 @@ pub async fn record_release(
 
 /// One attempt: the stored release; none where others wrote at the same time.
 async fn attempt_release(
-    store: &Store,
+    store: &WritableStore,
     release: &PackedRelease,
     is_new: &mut bool,
 ) -> Result<Option<String>, RecordError> {

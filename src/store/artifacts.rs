@@ -12,11 +12,9 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
-
-use super::{Attributes, CHANGED, Item, MAX_KEYS_A_CALL, Meter, Store, from_sdk, unavailable};
+use super::{Attributes, CHANGED, MAX_KEYS_A_BATCH, Meter, Store, unavailable};
 use crate::document::Document;
+use crate::dynamodb::{AttributeValue, Batch, Item, Items, Page};
 use crate::error::Error;
 use crate::image_reference::ImageReference;
 use crate::position::Position;
@@ -62,66 +60,53 @@ impl Store {
     }
 
     async fn look_up(&self, image: &ImageReference, meter: &Meter) -> Result<Option<Item>, Error> {
+        let Some(page) = self.artifacts_page(image) else { return Ok(None) };
+        let limit = page.filter.is_none().then_some(1);
+        self.first(Page { limit, ..page }, meter).await
+    }
+
+    /// The artifacts that an image reference names, newest first; none where no artifact can have such a name.
+    pub(super) fn artifacts_page(&self, image: &ImageReference) -> Option<Page> {
         match image {
-            ImageReference::NotText => Ok(None),
-            ImageReference::Pushed(image) if image.len() > MAX_HASH_KEY_BYTES => Ok(None),
-            ImageReference::Pushed(image) => {
-                let query = self.newest(image).index_name(BY_IMAGE).key_condition_expression("image = :key");
-                self.first(query.limit(1), meter).await
-            }
-            ImageReference::Digest { digest, repository: None } => {
-                self.first(self.newest_of_digest(digest.as_str()).limit(1), meter).await
-            }
-            ImageReference::Digest { digest, repository: Some(repository) } => {
-                let query = self
-                    .newest_of_digest(digest.as_str())
-                    .filter_expression("repository = :repository")
-                    .expression_attribute_values(":repository", AttributeValue::S(repository.clone()));
-                self.first(query, meter).await
+            ImageReference::NotText => None,
+            ImageReference::Pushed(image) if image.len() > MAX_HASH_KEY_BYTES => None,
+            ImageReference::Pushed(image) => Some(self.of_image(image)),
+            ImageReference::Digest { digest, repository } => {
+                let page = self.of_hash_key(digest.as_str());
+                Some(match repository {
+                    None => page,
+                    Some(repository) => narrowed(page, "repository = :name", repository),
+                })
             }
         }
     }
 
-    pub(super) fn newest(&self, key: &str) -> QueryFluentBuilder {
-        self.client
-            .query()
-            .table_name(&self.artifacts_table)
-            .scan_index_forward(false)
-            .expression_attribute_values(":key", AttributeValue::S(key.to_owned()))
-            .projection_expression(ATTRIBUTES)
-            .expression_attribute_names("#entry", "entry")
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+    /// The artifacts of an image as pushed, as the index has them.
+    pub(super) fn of_image(&self, image: &str) -> Page {
+        let page = Page::of(&self.artifacts_table, Items::NewestFirst("image = :key"));
+        let values = vec![(":key", AttributeValue::S(image.to_owned()))];
+        Page { index: Some(BY_IMAGE), values, projection: Some(ATTRIBUTES), ..page }
     }
 
-    pub(super) fn newest_of_digest(&self, digest: &str) -> QueryFluentBuilder {
-        self.newest(digest)
-            .key_condition_expression("image_digest = :key AND begins_with(#entry, :prefix)")
-            .expression_attribute_values(":prefix", AttributeValue::S(ENTRY_PREFIX.to_owned()))
+    /// The artifacts under a hash key of the table.
+    pub(super) fn of_hash_key(&self, hash_key: &str) -> Page {
+        let key = Items::NewestFirst("image_digest = :key AND begins_with(#entry, :prefix)");
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let values = vec![(":key", text(hash_key)), (":prefix", text(ENTRY_PREFIX))];
+        Page { values, projection: Some(ATTRIBUTES), ..Page::of(&self.artifacts_table, key) }
     }
 
-    /// The first item of a query; what a filter leaves of a page may be nothing, with more pages behind it.
-    pub(super) async fn first(
-        &self,
-        query: QueryFluentBuilder,
-        meter: &Meter,
-    ) -> Result<Option<Item>, Error> {
-        let table = self.artifacts_table.as_str();
-        let mut start = None;
+    /// The first item of a page or those behind it; what a filter leaves of a page may be nothing.
+    pub(super) async fn first(&self, mut page: Page, meter: &Meter) -> Result<Option<Item>, Error> {
         loop {
-            let page = query.clone().set_exclusive_start_key(start);
-            let output = page.send().await.map_err(|error| from_sdk(table, &error))?;
-            meter.count(
-                output.consumed_capacity().and_then(|capacity| capacity.capacity_units).unwrap_or_default(),
-            );
-            meter.count_round_trip();
-            let is_limited = query.get_limit().is_some();
-            if let Some(item) = output.items.unwrap_or_default().into_iter().next() {
+            let answer = self.page(&page, meter).await?;
+            if let Some(item) = answer.items.into_iter().next() {
                 return Ok(Some(item));
             }
-            start = output.last_evaluated_key;
-            if start.is_none() || is_limited {
+            if answer.last.is_none() || page.limit.is_some() {
                 return Ok(None);
             }
+            page.start = answer.last;
         }
     }
 
@@ -161,11 +146,10 @@ impl Store {
         let table = self.artifacts_table.as_str();
         let entries: Vec<_> = (1..=parts).map(|number| part_entry(artifact_id, revision, number)).collect();
         let mut documents = HashMap::new();
-        for entries in entries.chunks(MAX_KEYS_A_CALL) {
+        for entries in entries.chunks(MAX_KEYS_A_BATCH) {
             let keys = entries.iter().map(|entry| key(digest, entry)).collect();
-            let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
             meter.count_round_trip();
-            for item in self.batch_get(table, request.expect("keys are given"), meter).await? {
+            for item in self.batch_get(whole(table, keys), meter).await? {
                 let mut attributes = Attributes::new(item, table, record_name(artifact_id));
                 documents.insert(attributes.text("entry")?, attributes.bytes("document")?);
             }
@@ -173,6 +157,17 @@ impl Store {
         let found: Option<Vec<_>> = entries.iter().map(|entry| documents.remove(entry)).collect();
         Ok(found.map(|found| found.concat()))
     }
+}
+
+/// A page of which a filter leaves those whose attribute has the value `:name`.
+pub(super) fn narrowed(mut page: Page, filter: &'static str, name: &str) -> Page {
+    page.values.push((":name", AttributeValue::S(name.to_owned())));
+    Page { filter: Some(filter), ..page }
+}
+
+/// Whole items by key, read consistently.
+pub(super) fn whole(table: &str, keys: Vec<Item>) -> Batch {
+    Batch { table: table.to_owned(), keys, projection: None, is_consistent: true }
 }
 
 pub(super) fn record_name(artifact_id: &str) -> String {
@@ -190,7 +185,7 @@ pub(super) fn part_entry(artifact_id: &str, revision: &str, number: usize) -> St
 }
 
 pub(super) fn key(image_digest: &str, entry: &str) -> Item {
-    HashMap::from([
+    Item::from([
         ("image_digest".to_owned(), AttributeValue::S(image_digest.to_owned())),
         ("entry".to_owned(), AttributeValue::S(entry.to_owned())),
     ])

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
+use super::artifacts::whole;
 use super::releases::RELEASE_ENTRY;
-use super::writing::text;
 use super::writing_artifacts::PackedArtifact;
 use super::writing_releases::PackedRelease;
-use super::{Item, MAX_KEYS_A_CALL, Meter, Store, from_sdk};
+use super::{MAX_KEYS_A_BATCH, Meter, WritableStore};
+use crate::dynamodb::{AttributeValue, Item};
 use crate::error::Error;
 
 /// How many records are read side by side.
@@ -28,7 +28,7 @@ pub enum Comparison {
     Differs(String),
 }
 
-impl Store {
+impl WritableStore {
     /// Compares releases with what their partitions hold.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ impl Store {
         let wanted: Vec<_> = releases.iter().map(PackedRelease::items).collect();
         let ids: Vec<_> = releases.iter().map(|release| release.release_id().to_owned()).collect();
         let stored: Vec<_> = stream::iter(ids)
-            .map(|release_id| self.partition(release_id))
+            .map(|release_id| self.stored_items(release_id))
             .buffered(MAX_RECORDS_AT_ONCE)
             .try_collect()
             .await?;
@@ -45,23 +45,9 @@ impl Store {
     }
 
     /// Everything that a release's partition holds, by entry.
-    async fn partition(&self, release_id: String) -> Result<HashMap<String, Item>, Error> {
-        let table = self.releases_table.as_str();
-        let mut pages = self
-            .client
-            .query()
-            .table_name(table)
-            .key_condition_expression("release_id = :release_id")
-            .expression_attribute_values(":release_id", text(release_id))
-            .consistent_read(true)
-            .into_paginator()
-            .send();
-        let mut items = HashMap::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| from_sdk(table, &error))?;
-            items.extend(page.items.unwrap_or_default().into_iter().map(|item| (entry_of(&item), item)));
-        }
-        Ok(items)
+    async fn stored_items(&self, release_id: String) -> Result<HashMap<String, Item>, Error> {
+        let items = self.partition(self.partition_page(&release_id)).await?;
+        Ok(items.into_iter().map(|item| (entry_of(&item), item)).collect())
     }
 
     /// Compares artifacts with what is stored under their digests, and their pointers.
@@ -79,19 +65,14 @@ impl Store {
     async fn compare_artifact(&self, wanted: HashMap<String, Item>) -> Result<Comparison, Error> {
         let keys: Vec<_> = wanted.values().map(artifact_key).collect();
         let mut stored = HashMap::new();
-        for keys in keys.chunks(MAX_KEYS_A_CALL) {
+        for keys in keys.chunks(MAX_KEYS_A_BATCH) {
             stored.extend(self.items_of_artifacts(keys.to_vec()).await?);
         }
         Ok(compare(&wanted, &stored))
     }
 
     async fn items_of_artifacts(&self, keys: Vec<Item>) -> Result<Vec<(String, Item)>, Error> {
-        let request = KeysAndAttributes::builder()
-            .set_keys(Some(keys))
-            .consistent_read(true)
-            .build()
-            .expect("keys are given");
-        let items = self.batch_get(&self.artifacts_table, request, &Meter::default()).await?;
+        let items = self.batch_get(whole(&self.artifacts_table, keys), &Meter::default()).await?;
         Ok(items.into_iter().map(|item| (entry_of(&item), item)).collect())
     }
 }
@@ -103,7 +84,7 @@ fn artifact_key(item: &Item) -> Item {
 
 /// The range key of an item; both tables call it the same.
 pub(super) fn entry_of(item: &Item) -> String {
-    item.get("entry").and_then(|entry| entry.as_s().ok()).cloned().unwrap_or_default()
+    item.get("entry").and_then(AttributeValue::as_text).unwrap_or_default().to_owned()
 }
 
 fn compare(wanted: &HashMap<String, Item>, stored: &HashMap<String, Item>) -> Comparison {

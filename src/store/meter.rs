@@ -2,12 +2,14 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use crate::dynamodb::Capacity;
+
 /// Counts what a request asks of DynamoDB: for its log line, for the benchmark, and for the tests that hold it to its bounds.
 #[derive(Debug, Default)]
 pub struct Meter {
     calls: AtomicU32,
     round_trips: AtomicU32,
-    /// In thousandths: DynamoDB counts in halves.
+    /// In thousandths.
     read_units: AtomicU64,
 }
 
@@ -32,15 +34,9 @@ impl Meter {
     }
 
     /// Counts an answered call.
-    pub(super) fn count(&self, read_units: f64) {
+    pub(super) fn count(&self, capacity: Capacity) {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "DynamoDB bills small positive numbers"
-        )]
-        let thousandths = (read_units * 1000.0).round() as u64;
-        self.read_units.fetch_add(thousandths, Ordering::Relaxed);
+        self.read_units.fetch_add(capacity.milliunits, Ordering::Relaxed);
     }
 
     /// Counts a wait for one or several calls.

@@ -1,7 +1,6 @@
 //! The two DynamoDB tables: domain types in and out, DynamoDB's own types never.
 
 mod artifacts;
-mod batch_answer;
 #[cfg(feature = "cli")]
 mod comparing;
 mod document_cache;
@@ -20,18 +19,17 @@ mod writing_artifacts;
 #[cfg(feature = "cli")]
 mod writing_releases;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "cli")]
 use aws_sdk_dynamodb::Client;
+#[cfg(feature = "cli")]
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+#[cfg(feature = "cli")]
 use aws_sdk_dynamodb::operation::RequestId as _;
-use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 
 pub use self::artifacts::StoredArtifact;
-use self::batch_answer::BatchAnswerReader;
 #[cfg(feature = "cli")]
 pub use self::comparing::Comparison;
 use self::document_cache::DocumentCache;
@@ -49,32 +47,51 @@ pub use self::writing::{Mode, Outcome, Unstorable};
 pub use self::writing_artifacts::PackedArtifact;
 #[cfg(feature = "cli")]
 pub use self::writing_releases::PackedRelease;
+use crate::connections::ExchangeError;
 use crate::document::Spoiled;
+use crate::dynamodb::{AttributeValue, Batch, CallError, DynamoDb, Item, MAX_KEYS_A_BATCH, Page, PageAnswer};
 use crate::error::Error;
 use crate::image_reference::ImageReference;
 use crate::invocation::Endpoint;
 use crate::release_filter::Facet;
 
-/// An item, or a key, as DynamoDB names it.
-type Item = HashMap<String, AttributeValue>;
-
+const NOT_IN_TIME: &str = "did not answer in time";
+const UNREACHED: &str = "could not be reached";
+const THROTTLED: &str = "is throttled";
+const FAILED: &str = "failed";
 const UNREADABLE_ANSWER: &str = "gave an answer that cannot be read";
+/// How DynamoDB says that the credentials, or what they allow, are not enough.
+const DENIED: [&str; 7] = [
+    "AccessDeniedException",
+    "UnrecognizedClientException",
+    "IncompleteSignatureException",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "ExpiredTokenException",
+    "KMSAccessDeniedException",
+];
 /// Why an answer could not be put together although every call was answered.
 const CHANGED: &str = "changes faster than it can be read";
 
-/// What BatchGetItem takes in one call.
-const MAX_KEYS_A_CALL: usize = 100;
 /// How often keys that DynamoDB left unprocessed are asked for again; the waits sum up to about two seconds.
 const MAX_UNPROCESSED_ROUNDS: u32 = 6;
 const FIRST_UNPROCESSED_WAIT: Duration = Duration::from_millis(30);
 
-/// The tables, over one client.
+/// The tables, to be read.
 #[derive(Debug, Clone)]
 pub struct Store {
-    client: Client,
+    dynamodb: Arc<DynamoDb>,
     releases_table: String,
     artifacts_table: String,
     documents: Option<Arc<DocumentCache>>,
+}
+
+/// The tables, to be read and written.
+#[cfg(feature = "cli")]
+#[derive(Debug, Clone)]
+pub struct WritableStore {
+    store: Store,
+    client: Client,
 }
 
 /// The tables' names.
@@ -101,10 +118,11 @@ impl TableNames {
 }
 
 impl Store {
-    /// The store in the tables that a client reaches.
+    /// The store in the tables of a DynamoDB.
     #[must_use]
-    pub fn new(client: Client, tables: TableNames) -> Self {
-        Self { client, releases_table: tables.releases, artifacts_table: tables.artifacts, documents: None }
+    pub fn new(dynamodb: DynamoDb, tables: TableNames) -> Self {
+        let dynamodb = Arc::new(dynamodb);
+        Self { dynamodb, releases_table: tables.releases, artifacts_table: tables.artifacts, documents: None }
     }
 
     /// The same store, which keeps up to so many bytes of the documents that it reads, and does not read those again.
@@ -163,53 +181,71 @@ impl Store {
         unavailable(&self.releases_table, CHANGED, None)
     }
 
-    /// Reads items by key, in no order, in as many calls as they need; what is not there is left out.
-    async fn batch_get(
-        &self,
-        table: &str,
-        request: KeysAndAttributes,
-        meter: &Meter,
-    ) -> Result<Vec<Item>, Error> {
-        let mut items = Vec::with_capacity(request.keys().len());
-        let mut pending = Some(request);
-        for round in 0.. {
-            let Some(request) = pending else { break };
-            if round > 0 {
-                if round > MAX_UNPROCESSED_ROUNDS {
-                    return Err(unavailable(table, "is throttled", None));
-                }
-                tokio::time::sleep(backoff(FIRST_UNPROCESSED_WAIT, round)).await;
-            }
-            let mut output = self.batch_get_once(table, request, meter).await?;
-            items.extend(
-                output.responses.take().and_then(|mut tables| tables.remove(table)).unwrap_or_default(),
-            );
-            pending = output
-                .unprocessed_keys
-                .and_then(|mut tables| tables.remove(table))
-                .filter(|request| !request.keys().is_empty());
-        }
-        Ok(items)
+    /// One page of a table or an index; it is counted as a call, and as a wait for DynamoDB.
+    async fn page(&self, page: &Page, meter: &Meter) -> Result<PageAnswer, Error> {
+        let answer = self.dynamodb.page(page).await.map_err(|error| from_call(&page.table, &error))?;
+        meter.count(answer.capacity);
+        meter.count_round_trip();
+        Ok(answer)
     }
 
-    async fn batch_get_once(
-        &self,
-        table: &str,
-        request: KeysAndAttributes,
-        meter: &Meter,
-    ) -> Result<BatchGetItemOutput, Error> {
-        let output = self
-            .client
-            .batch_get_item()
-            .request_items(table, request)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .customize()
-            .interceptor(BatchAnswerReader)
-            .send()
-            .await
-            .map_err(|error| from_sdk(table, &error))?;
-        meter.count(output.consumed_capacity().iter().filter_map(|capacity| capacity.capacity_units).sum());
-        Ok(output)
+    /// Reads items by key, in no order, in as many calls as they need; what is not there is left out.
+    ///
+    /// There may be [`MAX_KEYS_A_BATCH`] keys.
+    async fn batch_get(&self, mut batch: Batch, meter: &Meter) -> Result<Vec<Item>, Error> {
+        let mut items = Vec::with_capacity(batch.keys.len());
+        for round in 0..=MAX_UNPROCESSED_ROUNDS {
+            if round > 0 {
+                tokio::time::sleep(backoff(FIRST_UNPROCESSED_WAIT, round)).await;
+            }
+            let answer =
+                self.dynamodb.batch(&batch).await.map_err(|error| from_call(&batch.table, &error))?;
+            meter.count(answer.capacity);
+            items.extend(answer.items);
+            if answer.unprocessed.is_empty() {
+                return Ok(items);
+            }
+            batch.keys = answer.unprocessed;
+        }
+        Err(unavailable(&batch.table, THROTTLED, None))
+    }
+}
+
+#[cfg(feature = "cli")]
+impl WritableStore {
+    /// A store that writes through the SDK's client; both are to reach the same DynamoDB.
+    #[must_use]
+    pub fn new(dynamodb: DynamoDb, client: Client, tables: TableNames) -> Self {
+        Self { store: Store::new(dynamodb, tables), client }
+    }
+
+    /// What it reads with.
+    #[must_use]
+    pub fn into_store(self) -> Store {
+        self.store
+    }
+
+    /// All items under a key of a table, read consistently.
+    async fn partition(&self, page: Page) -> Result<Vec<Item>, Error> {
+        let mut page = Page { is_consistent: true, ..page };
+        let mut items = Vec::new();
+        loop {
+            let answer = self.page(&page, &Meter::default()).await?;
+            items.extend(answer.items);
+            if answer.last.is_none() {
+                return Ok(items);
+            }
+            page.start = answer.last;
+        }
+    }
+}
+
+#[cfg(feature = "cli")]
+impl std::ops::Deref for WritableStore {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
     }
 }
 
@@ -220,7 +256,7 @@ fn backoff(first: Duration, round: u32) -> Duration {
 }
 
 /// Some number from 0 to 1, different each time: the standard library's hasher keys are random enough to spread retries.
-fn fraction() -> f64 {
+pub(crate) fn fraction() -> f64 {
     use std::hash::{BuildHasher as _, RandomState};
     f64::from(u32::try_from(RandomState::new().hash_one(0_u8) >> 32).unwrap_or_default())
         / f64::from(u32::MAX)
@@ -230,9 +266,33 @@ fn unavailable(table: &str, reason: &'static str, source: Option<crate::error::S
     Error::Unavailable { table: table.to_owned(), reason, source }
 }
 
+/// A failed call in the contract's terms. Its own words may name hosts and keys: they go to the log, not to the caller.
+fn from_call(table: &str, error: &CallError) -> Error {
+    let described: crate::error::Source = error.to_string().into();
+    let table_name = table.to_owned();
+    match error {
+        CallError::Timeout(_) | CallError::Exchange(ExchangeError::ConnectTimeout(_)) => {
+            unavailable(table, NOT_IN_TIME, Some(described))
+        }
+        CallError::Exchange(ExchangeError::Connect(_) | ExchangeError::Broken { .. }) => {
+            unavailable(table, UNREACHED, Some(described))
+        }
+        CallError::Unreadable(_) => unavailable(table, UNREADABLE_ANSWER, Some(described)),
+        CallError::NotConfigured(_) => Error::Refused { table: table_name, source: described },
+        CallError::Refused { code, .. } => match code.as_str() {
+            "ResourceNotFoundException" => Error::TableMissing { table: table_name, source: described },
+            code if DENIED.contains(&code) => Error::AccessDenied { table: table_name, source: described },
+            _ if error.is_throttling() => unavailable(table, THROTTLED, Some(described)),
+            _ if error.is_failure() => unavailable(table, FAILED, Some(described)),
+            _ => Error::Refused { table: table_name, source: described },
+        },
+    }
+}
+
 /// The SDK's error and its causes, DynamoDB's code and message, and the request's id.
 ///
 /// Not the SDK's `DisplayErrorContext`, which adds the whole request and answer: records have no business in a log.
+#[cfg(feature = "cli")]
 pub(crate) fn describe<E>(error: &SdkError<E>) -> String
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
@@ -256,6 +316,7 @@ where
 }
 
 /// The SDK's error in the contract's terms. Its own words may name hosts and keys: they go to the log, not to the caller.
+#[cfg(feature = "cli")]
 pub(crate) fn from_sdk<E>(table: &str, error: &SdkError<E>) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
@@ -263,12 +324,12 @@ where
     let described: crate::error::Source = describe(error).into();
     let table_name = table.to_owned();
     match error {
-        SdkError::TimeoutError(_) => unavailable(table, "did not answer in time", Some(described)),
+        SdkError::TimeoutError(_) => unavailable(table, NOT_IN_TIME, Some(described)),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-            unavailable(table, "did not answer in time", Some(described))
+            unavailable(table, NOT_IN_TIME, Some(described))
         }
         SdkError::DispatchFailure(failure) if failure.is_io() => {
-            unavailable(table, "could not be reached", Some(described))
+            unavailable(table, UNREACHED, Some(described))
         }
         // What never became a request: no credentials, no region, an endpoint that is no URL.
         SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
@@ -276,26 +337,20 @@ where
         }
         SdkError::ServiceError(service) => match service.err().code() {
             Some("ResourceNotFoundException") => Error::TableMissing { table: table_name, source: described },
-            Some(
-                "AccessDeniedException"
-                | "UnrecognizedClientException"
-                | "IncompleteSignatureException"
-                | "InvalidSignatureException"
-                | "MissingAuthenticationTokenException"
-                | "ExpiredTokenException"
-                | "KMSAccessDeniedException",
-            ) => Error::AccessDenied { table: table_name, source: described },
+            Some(code) if DENIED.contains(&code) => {
+                Error::AccessDenied { table: table_name, source: described }
+            }
             Some(
                 "ProvisionedThroughputExceededException"
                 | "ThrottlingException"
                 | "RequestLimitExceeded"
                 | "LimitExceededException",
-            ) => unavailable(table, "is throttled", Some(described)),
+            ) => unavailable(table, THROTTLED, Some(described)),
             Some("InternalServerError" | "InternalServerErrorException" | "ServiceUnavailable") => {
-                unavailable(table, "failed", Some(described))
+                unavailable(table, FAILED, Some(described))
             }
             _ if service.raw().status().is_server_error() || service.raw().status().as_u16() == 429 => {
-                unavailable(table, "failed", Some(described))
+                unavailable(table, FAILED, Some(described))
             }
             // A success that is cut off or no JSON: whatever sits between, another attempt may pass.
             _ if service.raw().status().is_success() => {
@@ -328,7 +383,7 @@ impl<'a> Attributes<'a> {
 
     fn bytes(&mut self, name: &str) -> Result<Vec<u8>, Error> {
         match self.item.remove(name) {
-            Some(AttributeValue::B(bytes)) => Ok(bytes.into_inner()),
+            Some(AttributeValue::B(bytes)) => Ok(bytes),
             other => Err(self.unreadable_attribute(name, other.is_some())),
         }
     }

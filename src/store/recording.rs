@@ -9,18 +9,16 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, DeleteRequest, KeysAndAttributes, Put, PutRequest, TransactWriteItem,
-    WriteRequest,
-};
+use aws_sdk_dynamodb::types::{Delete, DeleteRequest, Put, PutRequest, TransactWriteItem, WriteRequest};
 use tokio::time::Instant;
 
-use super::artifacts::{BY_IMAGE, ENTRY_PREFIX, key, part_entry, record_name};
+use super::artifacts::{ENTRY_PREFIX, key, narrowed, part_entry, record_name, whole};
 use super::releases::RELEASE_ENTRY;
-use super::writing::{put, revision, text};
+use super::writing::{put, revision, text, to_sdk, value_to_sdk};
 use super::writing_artifacts::{POINTER_ENTRY, PackedArtifact, Place, Pointer};
 use super::writing_releases::PackedRelease;
-use super::{Attributes, CHANGED, Item, Meter, Store, fraction, from_sdk, unavailable};
+use super::{Attributes, CHANGED, Meter, WritableStore, fraction, from_sdk, unavailable};
+use crate::dynamodb::{AttributeValue, Item, Page};
 use crate::error::Error;
 use crate::image_reference::ImageDigest;
 use crate::position::{Position, UnixSeconds};
@@ -156,30 +154,27 @@ impl ArtifactState {
     }
 }
 
-impl Store {
+impl WritableStore {
     /// Finds an artifact.
     ///
     /// # Errors
     /// The table's.
     pub async fn find_artifact(&self, wanted: WantedArtifact<'_>) -> Result<Option<FoundArtifact>, Error> {
-        let of_digest = |digest: &ImageDigest| self.newest_of_digest(digest.as_str()).consistent_read(true);
-        let query = match wanted {
-            WantedArtifact::Image(image) => {
-                self.newest(image).index_name(BY_IMAGE).key_condition_expression("image = :key").limit(1)
+        let under = |hash_key: &str| Page { is_consistent: true, ..self.of_hash_key(hash_key) };
+        let page = match wanted {
+            WantedArtifact::Image(image) => self.of_image(image),
+            WantedArtifact::WithoutDigest(image) => under(&format!("image:{image}")),
+            WantedArtifact::Digest(digest) => under(digest.as_str()),
+            WantedArtifact::DigestAndImage(digest, image) => {
+                narrowed(under(digest.as_str()), "image = :name", image)
             }
-            WantedArtifact::WithoutDigest(image) => {
-                self.newest_of_digest(&format!("image:{image}")).consistent_read(true).limit(1)
+            WantedArtifact::DigestAndRepository(digest, repository) => {
+                narrowed(under(digest.as_str()), "repository = :name", repository)
             }
-            WantedArtifact::Digest(digest) => of_digest(digest).limit(1),
-            WantedArtifact::DigestAndImage(digest, image) => of_digest(digest)
-                .filter_expression("image = :image")
-                .expression_attribute_values(":image", text(image)),
-            WantedArtifact::DigestAndRepository(digest, repository) => of_digest(digest)
-                .filter_expression("repository = :repository")
-                .expression_attribute_values(":repository", text(repository)),
         };
-        let query = query.projection_expression("image_digest, #entry");
-        let Some(item) = self.first(query, &Meter::default()).await? else { return Ok(None) };
+        let limit = page.filter.is_none().then_some(1);
+        let page = Page { projection: Some("image_digest, #entry"), limit, ..page };
+        let Some(item) = self.first(page, &Meter::default()).await? else { return Ok(None) };
         let mut attributes = Attributes::new(item, &self.artifacts_table, "an artifact".to_owned());
         let (image_digest, entry) = (attributes.text("image_digest")?, attributes.text("entry")?);
         let position = entry.strip_prefix(ENTRY_PREFIX).and_then(Position::parse);
@@ -243,13 +238,9 @@ impl Store {
         keys: impl Iterator<Item = &(String, String)>,
     ) -> Result<HashMap<(String, String), Item>, Error> {
         let table = self.artifacts_table.as_str();
-        let request = KeysAndAttributes::builder()
-            .set_keys(Some(keys.map(|(image_digest, entry)| key(image_digest, entry)).collect()))
-            .consistent_read(true)
-            .build()
-            .expect("keys are given");
+        let keys = keys.map(|(image_digest, entry)| key(image_digest, entry)).collect();
         let mut by_key = HashMap::new();
-        for item in self.batch_get(table, request, &Meter::default()).await? {
+        for item in self.batch_get(whole(table, keys), &Meter::default()).await? {
             let mut attributes = Attributes::new(item.clone(), table, "an item".to_owned());
             by_key.insert((attributes.text("image_digest")?, attributes.text("entry")?), item);
         }
@@ -296,7 +287,7 @@ impl Store {
                 (1..=place.parts).map(|number| part_entry(&artifact.artifact_id, &place.revision, number));
             writes.extend(replaced.map(|entry| {
                 let delete = Delete::builder().table_name(&self.artifacts_table);
-                write_delete(delete.set_key(Some(key(&place.image_digest, &entry))))
+                write_delete(delete.set_key(Some(to_sdk(key(&place.image_digest, &entry)))))
             }));
         }
         let sent = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
@@ -311,9 +302,9 @@ impl Store {
         let write = self.put_artifact_item(artifact.pointer(state.stale(&artifact.place)));
         match &state.pointer {
             None => write.condition_expression("attribute_not_exists(image_digest)"),
-            Some((kept, _)) => {
-                write.condition_expression("kept = :kept").expression_attribute_values(":kept", text(kept))
-            }
+            Some((kept, _)) => write
+                .condition_expression("kept = :kept")
+                .expression_attribute_values(":kept", value_to_sdk(text(kept))),
         }
     }
 
@@ -325,16 +316,16 @@ impl Store {
             Some((place, _)) if place.key() == artifact.place.key() => vec![write_put(
                 write
                     .condition_expression(UNCHANGED)
-                    .expression_attribute_values(":revision", text(&place.revision)),
+                    .expression_attribute_values(":revision", value_to_sdk(text(&place.revision))),
             )],
             Some((place, _)) => vec![
                 write_put(write),
                 write_delete(
                     Delete::builder()
                         .table_name(&self.artifacts_table)
-                        .set_key(Some(place.key()))
+                        .set_key(Some(to_sdk(place.key())))
                         .condition_expression(UNCHANGED)
-                        .expression_attribute_values(":revision", text(&place.revision)),
+                        .expression_attribute_values(":revision", value_to_sdk(text(&place.revision))),
                 ),
             ],
             None => vec![write_put(write)],
@@ -342,7 +333,7 @@ impl Store {
     }
 
     fn put_artifact_item(&self, item: Item) -> aws_sdk_dynamodb::types::builders::PutBuilder {
-        Put::builder().table_name(&self.artifacts_table).set_item(Some(item))
+        Put::builder().table_name(&self.artifacts_table).set_item(Some(to_sdk(item)))
     }
 
     /// Stores a release where there is none of its id. Its facets are still to be settled.
@@ -357,7 +348,7 @@ impl Store {
             .client
             .put_item()
             .table_name(table)
-            .set_item(release.items.get(RELEASE_ENTRY).cloned())
+            .set_item(release.items.get(RELEASE_ENTRY).cloned().map(to_sdk))
             .condition_expression("attribute_not_exists(release_id)")
             .send()
             .await;

@@ -4,17 +4,19 @@
 //! it is safe beside imports and recordings.
 
 use aws_sdk_dynamodb::types::builders::ConditionCheckBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem, WriteRequest};
+use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem, WriteRequest};
 
 use super::recording::{in_transaction, written_in_spite_of};
 use super::releases::{
     DOCUMENTS, ItemsByKey, RELEASE_ENTRY, UnreadableLengths, consistent, key, keys, record_name,
 };
-use super::writing::{delete, text};
+use super::writing::{delete, text, to_sdk, value_to_sdk};
 use super::writing_releases::{Changes, PackedRelease};
 use super::{
-    Attributes, CHANGED, Item, Meter, Mode, ReleaseEntry, Store, Verbosity, Written, from_sdk, unavailable,
+    Attributes, CHANGED, MAX_KEYS_A_BATCH, Meter, Mode, ReleaseEntry, Verbosity, WritableStore, Written,
+    unavailable,
 };
+use crate::dynamodb::{AttributeValue, Item, Items, Page};
 use crate::error::Error;
 use crate::position::Position;
 
@@ -41,15 +43,15 @@ pub enum Settled {
     Changed,
 }
 
-impl Store {
+impl WritableStore {
     /// Reads a release by its id; none where there is no such release.
     ///
     /// # Errors
     /// The table's, and a release that cannot be read.
     pub async fn current_release(&self, release_id: &str) -> Result<Option<CurrentRelease>, Error> {
         let table = self.releases_table.as_str();
-        let request = consistent(vec![key(release_id, RELEASE_ENTRY)], "#position, revision, lengths");
-        let Some(item) = self.batch_get(table, request, &Meter::default()).await?.pop() else {
+        let batch = consistent(table, vec![key(release_id, RELEASE_ENTRY)], "#position, revision, lengths");
+        let Some(item) = self.batch_get(batch, &Meter::default()).await?.pop() else {
             return Ok(None);
         };
         let mut attributes = Attributes::new(item, table, record_name(release_id));
@@ -64,9 +66,9 @@ impl Store {
         let entry = ReleaseEntry { position, revision, lengths };
         let keys: Vec<_> = keys(&entry, Verbosity::Detailed).collect();
         let mut items = Vec::new();
-        for keys in keys.chunks(super::MAX_KEYS_A_CALL) {
-            let request = consistent(keys.to_vec(), DOCUMENTS);
-            items.extend(self.batch_get(table, request, &Meter::default()).await?);
+        for keys in keys.chunks(MAX_KEYS_A_BATCH) {
+            let batch = consistent(table, keys.to_vec(), DOCUMENTS);
+            items.extend(self.batch_get(batch, &Meter::default()).await?);
         }
         let release = ItemsByKey::new(items, table)?.take_release(&entry, Verbosity::Detailed)?;
         let release = release.ok_or_else(|| unavailable(table, CHANGED, None))?;
@@ -95,7 +97,7 @@ impl Store {
         match release.items.get(RELEASE_ENTRY).and_then(|item| item.get("revision")) {
             Some(revision) => condition
                 .condition_expression("revision = :revision")
-                .expression_attribute_values(":revision", revision.clone()),
+                .expression_attribute_values(":revision", value_to_sdk(revision.clone())),
             None => condition.condition_expression("attribute_not_exists(release_id)"),
         }
     }
@@ -116,7 +118,7 @@ impl Store {
     fn release_condition(&self, release_id: &str) -> ConditionCheckBuilder {
         ConditionCheck::builder()
             .table_name(&self.releases_table)
-            .set_key(Some(key(release_id, RELEASE_ENTRY)))
+            .set_key(Some(to_sdk(key(release_id, RELEASE_ENTRY))))
     }
 
     pub(super) async fn write_entries(
@@ -152,33 +154,27 @@ impl Store {
         segment: i32,
         start: Option<ReleaseScan>,
     ) -> Result<(Vec<String>, Option<ReleaseScan>), Error> {
-        let table = self.releases_table.as_str();
-        let output = self
-            .client
-            .scan()
-            .table_name(table)
-            .segment(segment)
-            .total_segments(SCAN_SEGMENTS)
-            .set_exclusive_start_key(start.map(|ReleaseScan(start)| start))
-            .projection_expression("release_id")
-            .filter_expression("#entry = :release OR begins_with(#entry, :facet)")
-            .expression_attribute_names("#entry", "entry")
-            .expression_attribute_values(":release", text(RELEASE_ENTRY))
-            .expression_attribute_values(":facet", text("facet#"))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| from_sdk(table, &error))?;
-        let ids = output.items.unwrap_or_default().into_iter().filter_map(|mut item| {
-            match item.remove("release_id") {
-                Some(AttributeValue::S(release_id)) => Some(release_id),
-                _ => None,
-            }
+        let answer = self
+            .page(
+                &Page {
+                    projection: Some("release_id"),
+                    filter: Some("#entry = :release OR begins_with(#entry, :facet)"),
+                    values: vec![(":release", text(RELEASE_ENTRY)), (":facet", text("facet#"))],
+                    is_consistent: true,
+                    start: start.map(|ReleaseScan(start)| start),
+                    ..Page::of(&self.releases_table, Items::Segment(segment, SCAN_SEGMENTS))
+                },
+                &Meter::default(),
+            )
+            .await?;
+        let ids = answer.items.into_iter().filter_map(|mut item| match item.remove("release_id") {
+            Some(AttributeValue::S(release_id)) => Some(release_id),
+            _ => None,
         });
         let mut ids: Vec<_> = ids.collect();
         // The entries of one release are neighbours.
         ids.dedup();
-        Ok((ids, output.last_evaluated_key.map(ReleaseScan)))
+        Ok((ids, answer.last.map(ReleaseScan)))
     }
 }
 
@@ -190,6 +186,6 @@ impl PackedRelease {
     /// The revision of its documents; none where it is soft-deleted.
     #[must_use]
     pub fn revision(&self) -> Option<&str> {
-        self.items.get(RELEASE_ENTRY)?.get("revision")?.as_s().ok().map(String::as_str)
+        self.items.get(RELEASE_ENTRY)?.get("revision")?.as_text()
     }
 }

@@ -15,11 +15,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity, Select};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::{Attributes, CHANGED, Item, MAX_KEYS_A_CALL, Meter, Store, from_sdk, unavailable};
+use super::{Attributes, CHANGED, MAX_KEYS_A_BATCH, Meter, Store, unavailable};
 use crate::document::Document;
+use crate::dynamodb::{AttributeValue, Batch, Item, Items, Page};
 use crate::error::Error;
 use crate::position::Position;
 use crate::release_filter::{FACET_DIGEST_BYTES, Facet};
@@ -160,20 +160,10 @@ impl Store {
         limit: Option<usize>,
         meter: &Meter,
     ) -> Result<ReleaseEntries, Error> {
-        let table = self.releases_table.as_str();
-        let output = self
-            .facet_query(facet, older_than, limit)
-            .projection_expression("#position, revision, lengths")
-            .expression_attribute_names("#position", "position")
-            .send()
-            .await
-            .map_err(|error| from_sdk(table, &error))?;
-        meter.count(
-            output.consumed_capacity().and_then(|capacity| capacity.capacity_units).unwrap_or_default(),
-        );
-        meter.count_round_trip();
-        let may_have_more = output.last_evaluated_key().is_some();
-        let entries = output.items.unwrap_or_default().into_iter().map(|item| self.entry(facet, item));
+        let page = Page { projection: Some(ENTRY), ..self.facet_page(facet, older_than, limit) };
+        let answer = self.page(&page, meter).await?;
+        let may_have_more = answer.last.is_some();
+        let entries = answer.items.into_iter().map(|item| self.entry(facet, item));
         Ok(ReleaseEntries { entries: entries.collect::<Result<_, _>>()?, may_have_more })
     }
 
@@ -189,57 +179,40 @@ impl Store {
         count: u64,
         meter: &Meter,
     ) -> Result<Option<Position>, Error> {
-        let table = self.releases_table.as_str();
         let mut remaining = count;
         let mut start: Option<Item> = None;
         while remaining > 0 {
             let limit = usize::try_from(remaining).unwrap_or(usize::MAX);
-            let output = self
-                .facet_query(facet, None, Some(limit))
-                .select(Select::Count)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| from_sdk(table, &error))?;
-            meter.count(
-                output.consumed_capacity().and_then(|capacity| capacity.capacity_units).unwrap_or_default(),
-            );
-            meter.count_round_trip();
-            remaining = remaining.saturating_sub(u64::try_from(output.count()).unwrap_or_default());
-            start = output.last_evaluated_key;
+            let page = Page { is_count: true, start, ..self.facet_page(facet, None, Some(limit)) };
+            let answer = self.page(&page, meter).await?;
+            remaining = remaining.saturating_sub(answer.count);
+            start = answer.last;
             if start.is_none() {
                 return Ok(None);
             }
         }
         let Some(start) = start else { return Ok(None) };
-        let mut attributes = Attributes::new(start, table, format!("a position of {}", facet.as_str()));
+        let record = format!("a position of {}", facet.as_str());
+        let mut attributes = Attributes::new(start, &self.releases_table, record);
         let position = attributes.text("position")?;
         Position::parse(&position)
             .map(Some)
             .ok_or_else(|| attributes.unreadable("its position has another form"))
     }
 
-    fn facet_query(
-        &self,
-        facet: &Facet,
-        older_than: Option<&Position>,
-        limit: Option<usize>,
-    ) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.releases_table)
-            .index_name(BY_FACET)
-            .scan_index_forward(false)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
-            .expression_attribute_values(":facet", AttributeValue::S(facet.as_str().to_owned()));
-        match older_than {
-            None => query.key_condition_expression("facet = :facet"),
-            Some(position) => query
-                .key_condition_expression("facet = :facet AND #position < :position")
-                .expression_attribute_names("#position", "position")
-                .expression_attribute_values(":position", AttributeValue::S(position.as_str().to_owned())),
+    fn facet_page(&self, facet: &Facet, older_than: Option<&Position>, limit: Option<usize>) -> Page {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let mut values = vec![(":facet", text(facet.as_str()))];
+        values.extend(older_than.map(|position| (":position", text(position.as_str()))));
+        let key = match older_than {
+            None => "facet = :facet",
+            Some(_) => "facet = :facet AND #position < :position",
+        };
+        Page {
+            index: Some(BY_FACET),
+            values,
+            limit,
+            ..Page::of(&self.releases_table, Items::NewestFirst(key))
         }
     }
 
@@ -293,12 +266,12 @@ impl Store {
         meter: &Meter,
     ) -> Result<ItemsByKey<'_>, Error> {
         let table = self.releases_table.as_str();
-        let calls = calls(entries, verbosity);
+        let calls = calls(table, entries, verbosity);
         if !calls.is_empty() {
             meter.count_round_trip();
         }
         let found: Vec<Vec<Item>> = stream::iter(calls)
-            .map(|request| self.batch_get(table, request, meter))
+            .map(|batch| self.batch_get(batch, meter))
             .buffer_unordered(MAX_CALLS_AT_ONCE)
             .try_collect()
             .await?;
@@ -332,9 +305,10 @@ impl Store {
         let id = entry.position.id();
         let mut revision_before = None;
         for _ in 0..MAX_READS_AGAIN {
-            let request = consistent(vec![key(id, RELEASE_ENTRY)], "#position, revision, lengths, facets");
+            let described = "#position, revision, lengths, facets";
+            let batch = consistent(table, vec![key(id, RELEASE_ENTRY)], described);
             meter.count_round_trip();
-            let Some(item) = self.batch_get(table, request, meter).await?.pop() else { return Ok(None) };
+            let Some(item) = self.batch_get(batch, meter).await?.pop() else { return Ok(None) };
             let mut release = Attributes::new(item, table, record_name(id));
             let has_facet = release
                 .bytes("facets")?
@@ -349,9 +323,9 @@ impl Store {
                 .parse()
                 .map_err(|UnreadableLengths| release.unreadable("its lengths have another form"))?;
             let now = ReleaseEntry { position: entry.position.clone(), revision, lengths };
-            let request = consistent(keys(&now, verbosity).collect(), documents(verbosity));
+            let batch = consistent(table, keys(&now, verbosity).collect(), documents(verbosity));
             meter.count_round_trip();
-            let found = self.batch_get(table, request, meter).await?;
+            let found = self.batch_get(batch, meter).await?;
             if let Some(found) = ItemsByKey::new(found, table)?.take_release(&now, verbosity)? {
                 // Kept under the revision that was read: the index still names the one before.
                 return Ok(Some(self.keep(&now, found)));
@@ -366,6 +340,8 @@ impl Store {
     }
 }
 
+/// What a list needs of an index entry.
+const ENTRY: &str = "#position, revision, lengths";
 /// The attributes that a detailed answer needs; a brief one leaves out `rest`.
 pub(super) const DOCUMENTS: &str = "release_id, #entry, revision, brief, rest, document";
 const BRIEF_DOCUMENTS: &str = "release_id, #entry, revision, brief, document";
@@ -386,7 +362,7 @@ pub(super) fn part_entry(revision: &str, number: usize) -> String {
 }
 
 pub(super) fn key(release_id: &str, entry: &str) -> Item {
-    HashMap::from([
+    Item::from([
         ("release_id".to_owned(), AttributeValue::S(release_id.to_owned())),
         ("entry".to_owned(), AttributeValue::S(entry.to_owned())),
     ])
@@ -401,17 +377,24 @@ pub(super) fn keys(entry: &ReleaseEntry, verbosity: Verbosity) -> impl Iterator<
 
 /// The keys of listed releases, in calls that DynamoDB answers whole.
 fn calls<'a>(
+    table: &str,
     entries: impl Iterator<Item = &'a ReleaseEntry>,
     verbosity: Verbosity,
-) -> Vec<KeysAndAttributes> {
-    let projection = documents(verbosity);
+) -> Vec<Batch> {
     let mut calls = Vec::new();
     let (mut call, mut bytes) = (Vec::new(), 0);
+    let batch = |keys| Batch {
+        table: table.to_owned(),
+        keys,
+        projection: Some(documents(verbosity)),
+        is_consistent: false,
+    };
     for entry in entries {
         let mean = entry.lengths.packed(verbosity) / (1 + entry.lengths.parts(verbosity));
         for key in keys(entry, verbosity) {
-            if call.len() == MAX_KEYS_A_CALL || (bytes + mean > MAX_STORED_BYTES_A_CALL && !call.is_empty()) {
-                calls.push(request(std::mem::take(&mut call), projection));
+            if call.len() == MAX_KEYS_A_BATCH || (bytes + mean > MAX_STORED_BYTES_A_CALL && !call.is_empty())
+            {
+                calls.push(batch(std::mem::take(&mut call)));
                 bytes = 0;
             }
             call.push(key);
@@ -419,26 +402,13 @@ fn calls<'a>(
         }
     }
     if !call.is_empty() {
-        calls.push(request(call, projection));
+        calls.push(batch(call));
     }
     calls
 }
 
-fn request(keys: Vec<Item>, projection: &str) -> KeysAndAttributes {
-    builder(keys, projection).build().expect("keys are given")
-}
-
-pub(super) fn consistent(keys: Vec<Item>, projection: &str) -> KeysAndAttributes {
-    builder(keys, projection).consistent_read(true).build().expect("keys are given")
-}
-
-fn builder(keys: Vec<Item>, projection: &str) -> aws_sdk_dynamodb::types::builders::KeysAndAttributesBuilder {
-    let names = ["entry", "position"].into_iter().filter(|name| projection.contains(&format!("#{name}")));
-    let names = names.map(|name| (format!("#{name}"), name.to_owned())).collect();
-    KeysAndAttributes::builder()
-        .set_keys(Some(keys))
-        .projection_expression(projection)
-        .set_expression_attribute_names(Some(names))
+pub(super) fn consistent(table: &str, keys: Vec<Item>, projection: &'static str) -> Batch {
+    Batch { table: table.to_owned(), keys, projection: Some(projection), is_consistent: true }
 }
 
 /// Items as BatchGetItem returns them, in no order, to be taken by key.
@@ -517,9 +487,9 @@ mod tests {
         };
         let small: Vec<_> = (0..250).map(|number| entry(number, 0)).collect();
         let sizes = |entries: &[ReleaseEntry]| {
-            calls(entries.iter(), Verbosity::Detailed)
+            calls("releases", entries.iter(), Verbosity::Detailed)
                 .iter()
-                .map(|call| call.keys().len())
+                .map(|call| call.keys.len())
                 .collect::<Vec<_>>()
         };
         assert_eq!(sizes(&small), [100, 100, 50]);

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{self as sdk, DeleteRequest, PutRequest, WriteRequest};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use sha2::{Digest as _, Sha256};
 
-use super::{Item, Store, backoff, from_sdk, unavailable};
+use super::{WritableStore, backoff, from_sdk, unavailable};
+use crate::dynamodb::{AttributeValue, Item};
 use crate::error::Error;
 use crate::release_filter::hex;
 
@@ -58,12 +60,12 @@ pub enum Mode {
 pub struct Unstorable(pub(super) String);
 
 pub(super) fn put(item: Item) -> WriteRequest {
-    let request = PutRequest::builder().set_item(Some(item)).build().expect("an item is given");
+    let request = PutRequest::builder().set_item(Some(to_sdk(item))).build().expect("an item is given");
     WriteRequest::builder().put_request(request).build()
 }
 
 pub(super) fn delete(key: Item) -> WriteRequest {
-    let request = DeleteRequest::builder().set_key(Some(key)).build().expect("a key is given");
+    let request = DeleteRequest::builder().set_key(Some(to_sdk(key))).build().expect("a key is given");
     WriteRequest::builder().delete_request(request).build()
 }
 
@@ -78,7 +80,23 @@ pub(super) fn note(text: &str) -> Option<AttributeValue> {
 }
 
 pub(super) fn bytes(bytes: impl Into<Vec<u8>>) -> AttributeValue {
-    AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new(bytes))
+    AttributeValue::B(bytes.into())
+}
+
+/// An item, or a key, as the SDK takes it.
+pub(super) fn to_sdk(item: Item) -> HashMap<String, sdk::AttributeValue> {
+    item.into_iter().map(|(name, value)| (name, value_to_sdk(value))).collect()
+}
+
+/// A value as the SDK takes it.
+pub(super) fn value_to_sdk(value: AttributeValue) -> sdk::AttributeValue {
+    match value {
+        AttributeValue::S(text) => sdk::AttributeValue::S(text),
+        AttributeValue::N(number) => sdk::AttributeValue::N(number),
+        AttributeValue::B(bytes) => sdk::AttributeValue::B(Blob::new(bytes)),
+        // What is read of another type is never written back.
+        AttributeValue::Other => sdk::AttributeValue::Null(true),
+    }
 }
 
 /// A digest of texts: what is stored never changes under its revision.
@@ -91,7 +109,7 @@ pub(super) fn revision(texts: &[&str]) -> String {
     hex(&digest.finalize()[..12])
 }
 
-impl Store {
+impl WritableStore {
     /// Writes items in no order, in as many calls as they need, until none is left unprocessed.
     pub(super) async fn batch_write(&self, table: &str, writes: Vec<WriteRequest>) -> Result<(), Error> {
         stream::iter(calls(writes))
@@ -141,9 +159,9 @@ fn calls(writes: Vec<WriteRequest>) -> Vec<Vec<WriteRequest>> {
 fn weight(write: &WriteRequest) -> usize {
     let item = write.put_request().map(PutRequest::item);
     let values = item.into_iter().flat_map(HashMap::values);
-    let value = |value: &AttributeValue| match value {
-        AttributeValue::S(text) => text.len(),
-        AttributeValue::B(bytes) => bytes.as_ref().len() * 4 / 3,
+    let value = |value: &sdk::AttributeValue| match value {
+        sdk::AttributeValue::S(text) => text.len(),
+        sdk::AttributeValue::B(bytes) => bytes.as_ref().len() * 4 / 3,
         _ => 64,
     };
     values.map(|attribute| 32 + value(attribute)).sum()

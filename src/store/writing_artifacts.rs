@@ -8,19 +8,20 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, WriteRequest};
+use aws_sdk_dynamodb::types::{Put, WriteRequest};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
-use super::artifacts::{artifact_entry, key, part_entry, record_name};
+use super::artifacts::{artifact_entry, key, part_entry, record_name, whole};
 use super::comparing::entry_of;
 use super::recording::{in_transaction, write_put, written_in_spite_of};
 use super::writing::{
     MAX_DOCUMENT_BYTES_AN_ITEM, MAX_HASH_KEY_BYTES, MAX_PARTS, MAX_RANGE_KEY_BYTES, Mode, Outcome,
-    Unstorable, bytes, delete, note, put, revision, text,
+    Unstorable, bytes, delete, note, put, revision, text, to_sdk, value_to_sdk,
 };
-use super::{Attributes, CHANGED, Item, MAX_KEYS_A_CALL, Meter, Store, Written, backoff, unavailable};
+use super::{Attributes, CHANGED, MAX_KEYS_A_BATCH, Meter, WritableStore, Written, backoff, unavailable};
 use crate::document::Document;
+use crate::dynamodb::{AttributeValue, Batch, Item};
 use crate::error::Error;
 use crate::image_reference::{ImageDigest, repository};
 use crate::position::Position;
@@ -191,7 +192,7 @@ impl Place {
     }
 }
 
-impl Store {
+impl WritableStore {
     /// Stores artifacts, each wholly, and removes them from where they were kept before.
     ///
     /// No two of them may have the same id.
@@ -293,12 +294,12 @@ impl Store {
         writes: &[WriteRequest],
     ) -> Result<bool, Error> {
         let table = self.artifacts_table.as_str();
-        let pointer = Put::builder().table_name(table).set_item(Some(artifact.pointer(stale)));
+        let pointer = Put::builder().table_name(table).set_item(Some(to_sdk(artifact.pointer(stale))));
         let pointer = match before {
             None => pointer.condition_expression("attribute_not_exists(image_digest)"),
-            Some(kept) => {
-                pointer.condition_expression("kept = :kept").expression_attribute_values(":kept", text(kept))
-            }
+            Some(kept) => pointer
+                .condition_expression("kept = :kept")
+                .expression_attribute_values(":kept", value_to_sdk(text(kept))),
         };
         let mut items = vec![write_put(pointer)];
         items.extend(writes.iter().filter_map(|write| in_transaction(table, write)));
@@ -347,24 +348,14 @@ impl Store {
     async fn artifact_items(
         &self,
         keys: impl Iterator<Item = Item>,
-        projection: &str,
+        projection: &'static str,
     ) -> Result<Vec<Attributes<'_>>, Error> {
         let table = self.artifacts_table.as_str();
         let keys: Vec<_> = keys.collect();
         let mut items = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(MAX_KEYS_A_CALL) {
-            let request = KeysAndAttributes::builder()
-                .set_keys(Some(keys.to_vec()))
-                .projection_expression(projection)
-                .set_expression_attribute_names(
-                    projection
-                        .contains("#position")
-                        .then(|| HashMap::from([("#position".to_owned(), "position".to_owned())])),
-                )
-                .consistent_read(true)
-                .build()
-                .expect("keys are given");
-            items.extend(self.batch_get(table, request, &Meter::default()).await?);
+        for keys in keys.chunks(MAX_KEYS_A_BATCH) {
+            let batch = Batch { projection: Some(projection), ..whole(table, keys.to_vec()) };
+            items.extend(self.batch_get(batch, &Meter::default()).await?);
         }
         Ok(items.into_iter().map(|item| Attributes::new(item, table, "an artifact".to_owned())).collect())
     }

@@ -12,16 +12,17 @@ use std::time::Duration;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, WriteRequest};
+use aws_sdk_dynamodb::types::WriteRequest;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::releases::{Lengths, RELEASE_ENTRY, key, part_entry, record_name};
 use super::writing::{
     MAX_DOCUMENT_BYTES_AN_ITEM, MAX_PARTS, MAX_RANGE_KEY_BYTES, Mode, Outcome, Unstorable, bytes, delete,
-    note, put, revision, text,
+    note, put, revision, text, to_sdk, value_to_sdk,
 };
-use super::{Attributes, CHANGED, Item, Store, backoff, from_sdk, unavailable};
+use super::{Attributes, CHANGED, WritableStore, backoff, from_sdk, unavailable};
 use crate::document::Document;
+use crate::dynamodb::{AttributeValue, Item, Items, Page};
 use crate::error::Error;
 use crate::position::Position;
 use crate::record::Release;
@@ -203,7 +204,7 @@ impl Layout {
     }
 }
 
-impl Store {
+impl WritableStore {
     /// Stores releases, each wholly: what their partitions held before and no longer holds is gone.
     ///
     /// No two of them may have the same id.
@@ -334,10 +335,10 @@ impl Store {
         let values = change
             .replaced
             .as_ref()
-            .map(|replaced| HashMap::from([(":replaced".to_owned(), text(replaced))]));
+            .map(|replaced| HashMap::from([(":replaced".to_owned(), value_to_sdk(text(replaced)))]));
         let is_lost = match (&change.release, step) {
             (ItemChange::Put(item), ItemStep::Put) => {
-                let put = self.client.put_item().table_name(table).set_item(Some(item.clone()));
+                let put = self.client.put_item().table_name(table).set_item(Some(to_sdk(item.clone())));
                 let sent =
                     put.condition_expression(condition).set_expression_attribute_values(values).send().await;
                 let lost = |error: &PutItemError| {
@@ -346,8 +347,8 @@ impl Store {
                 is_lost(table, sent, lost)?
             }
             (ItemChange::Delete, ItemStep::Delete) => {
-                let delete =
-                    self.client.delete_item().table_name(table).set_key(Some(key(release_id, RELEASE_ENTRY)));
+                let key = to_sdk(key(release_id, RELEASE_ENTRY));
+                let delete = self.client.delete_item().table_name(table).set_key(Some(key));
                 let sent = delete
                     .condition_expression(condition)
                     .set_expression_attribute_values(values)
@@ -369,27 +370,23 @@ impl Store {
         release_id: String,
     ) -> Result<HashMap<String, Described>, Error> {
         let table = self.releases_table.as_str();
-        let mut pages = self
-            .client
-            .query()
-            .table_name(table)
-            .key_condition_expression("release_id = :release_id")
-            .expression_attribute_values(":release_id", text(&release_id))
-            .projection_expression("#entry, facet, #position, revision, lengths")
-            .expression_attribute_names("#entry", "entry")
-            .expression_attribute_names("#position", "position")
-            .consistent_read(true)
-            .into_paginator()
-            .send();
+        let page = Page {
+            projection: Some("#entry, facet, #position, revision, lengths"),
+            ..self.partition_page(&release_id)
+        };
         let mut entries = HashMap::new();
-        while let Some(page) = pages.next().await {
-            for item in page.map_err(|error| from_sdk(table, &error))?.items.unwrap_or_default() {
-                let described = Described::of(&item);
-                let mut attributes = Attributes::new(item, table, record_name(&release_id));
-                entries.insert(attributes.text("entry")?, described);
-            }
+        for item in self.partition(page).await? {
+            let described = Described::of(&item);
+            let mut attributes = Attributes::new(item, table, record_name(&release_id));
+            entries.insert(attributes.text("entry")?, described);
         }
         Ok(entries)
+    }
+
+    /// Everything that a release's partition holds.
+    pub(super) fn partition_page(&self, release_id: &str) -> Page {
+        let key = Items::OldestFirst("release_id = :release_id");
+        Page { values: vec![(":release_id", text(release_id))], ..Page::of(&self.releases_table, key) }
     }
 }
 
@@ -412,7 +409,10 @@ impl Described {
     }
 
     pub(super) fn of(item: &Item) -> Self {
-        Self(["facet", "position", "revision", "lengths"].map(|name| item.get(name)?.as_s().ok().cloned()))
+        Self(
+            ["facet", "position", "revision", "lengths"]
+                .map(|name| item.get(name)?.as_text().map(str::to_owned)),
+        )
     }
 }
 

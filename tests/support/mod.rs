@@ -12,11 +12,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::Client;
-use delivery_center::embedded::{EmbeddedDynamoDb, client};
+use delivery_center::dynamodb::Limits;
+use delivery_center::embedded::{EmbeddedDynamoDb, client, reader};
 use delivery_center::event::Event;
 use delivery_center::import::{ImportError, Progress, Source, Summary, import};
 use delivery_center::invocation::{self, Endpoint, Invocation};
-use delivery_center::store::{Mode, Store, TableNames};
+use delivery_center::store::{Mode, TableNames, WritableStore};
 use delivery_center::tables::definitions;
 use serde_json::{Value, json};
 
@@ -26,7 +27,7 @@ pub struct Tables {
     pub names: TableNames,
     pub endpoint_url: String,
     pub client: Client,
-    pub store: Store,
+    pub store: WritableStore,
 }
 
 impl Tables {
@@ -62,7 +63,8 @@ impl Tables {
 
     fn at(endpoint_url: String, names: TableNames, embedded: Option<EmbeddedDynamoDb>) -> Self {
         let client = client(&endpoint_url);
-        let store = Store::new(client.clone(), names.clone());
+        let dynamodb = reader(&endpoint_url, Limits::OF_A_FUNCTION).unwrap();
+        let store = WritableStore::new(dynamodb, client.clone(), names.clone());
         Self { embedded, names, endpoint_url, client, store }
     }
 

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::Client;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 use delivery_center::embedded::EmbeddedDynamoDb;
-use delivery_center::store::{Store, TableNames};
+use delivery_center::store::{TableNames, WritableStore};
 use delivery_center::tables::definitions;
 
 /// Tables of one test's own.
@@ -32,8 +32,8 @@ impl Tables {
         self.dynamodb.client()
     }
 
-    pub(crate) fn store(&self) -> Store {
-        Store::new(self.client(), self.names.clone())
+    pub(crate) fn store(&self) -> WritableStore {
+        self.dynamodb.store(self.names.clone())
     }
 
     /// The tool, to be run against these tables.

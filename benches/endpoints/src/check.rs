@@ -24,9 +24,9 @@ const MANY: u64 = 25;
 type Counted = BTreeMap<String, f64>;
 
 /// Counts, prints, and compares; or takes what was counted as the new baseline.
-pub(crate) fn check(programs: &Programs, accept: bool) -> anyhow::Result<()> {
+pub(crate) fn check(programs: &Programs, accept: bool, profiles: Option<&Path>) -> anyhow::Result<()> {
     let baseline_file = Path::new(env!("CARGO_MANIFEST_DIR")).join("baseline.json");
-    let counted = count(programs)?;
+    let counted = count(programs, profiles)?;
     if accept {
         std::fs::write(&baseline_file, serde_json::to_string_pretty(&counted)? + "\n")?;
     }
@@ -59,7 +59,7 @@ pub(crate) fn check(programs: &Programs, accept: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn count(programs: &Programs) -> anyhow::Result<Counted> {
+fn count(programs: &Programs, profiles: Option<&Path>) -> anyhow::Result<Counted> {
     let tables = Tables::start()?;
     tokio::runtime::Runtime::new()?.block_on(tables.fill(SET, 60, 50_000))?;
     let endpoint = Endpoint::start(tables.address(), None)?;
@@ -92,15 +92,18 @@ fn count(programs: &Programs) -> anyhow::Result<Counted> {
         counted.insert(format!("{name}: DynamoDB calls"), f64::from(counts.calls));
         counted.insert(format!("{name}: read units"), counts.read_units);
         if let Some(valgrind) = &valgrind {
-            let few = instructions(valgrind, &start, &event, FEW)?;
-            let many = instructions(valgrind, &start, &event, MANY)?;
+            let profile = profiles.map(|directory| {
+                directory.join(format!("callgrind.{}", name.replace(", ", "-").replace(' ', "-")))
+            });
+            let few = instructions(valgrind, &start, &event, FEW, None)?;
+            let many = instructions(valgrind, &start, &event, MANY, profile.as_deref())?;
             #[expect(clippy::cast_precision_loss, reason = "millions")]
             counted.insert(format!("{name}: instructions"), ((many - few) / (MANY - FEW)) as f64);
             if name == "artifact" {
                 #[expect(clippy::cast_precision_loss, reason = "millions")]
                 counted.insert(
                     "a start and the first answer: instructions".to_owned(),
-                    instructions(valgrind, &start, &event, 1)? as f64,
+                    instructions(valgrind, &start, &event, 1, None)? as f64,
                 );
             }
         }
@@ -108,12 +111,21 @@ fn count(programs: &Programs) -> anyhow::Result<Counted> {
     Ok(counted)
 }
 
-/// The instructions of a process that answers so many invocations.
-fn instructions(valgrind: &Path, start: &Start, event: &str, invocations: u64) -> anyhow::Result<u64> {
+/// The instructions of a process that answers so many invocations; callgrind's profile is kept where that is wanted.
+fn instructions(
+    valgrind: &Path,
+    start: &Start,
+    event: &str,
+    invocations: u64,
+    profile: Option<&Path>,
+) -> anyhow::Result<u64> {
+    let profile = profile.unwrap_or(Path::new("/dev/null")).display();
     let mut start = start.clone();
-    start.wrapper = [&valgrind.display().to_string(), "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-        .map(str::to_owned)
-        .into();
+    start.wrapper = vec![
+        valgrind.display().to_string(),
+        "--tool=callgrind".to_owned(),
+        format!("--callgrind-out-file={profile}"),
+    ];
     let mut function = Function::start(&start)?;
     for _ in 0..invocations {
         function.invoke(event)?;

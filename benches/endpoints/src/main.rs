@@ -45,6 +45,9 @@ struct Arguments {
     /// With `--check`: takes what is counted now as the new baseline.
     #[arg(long, requires = "check")]
     accept: bool,
+    /// With `--check`: keeps callgrind's profiles in this directory, for `callgrind_annotate`.
+    #[arg(long, requires = "check")]
+    profiles: Option<PathBuf>,
     /// Measures these binaries instead of building the service's; to compare one build with another.
     #[arg(long)]
     binaries: Option<PathBuf>,
@@ -62,7 +65,7 @@ fn main() -> anyhow::Result<()> {
     let programs = Programs::build(arguments.binaries.as_deref(), !arguments.check)?;
     function::leave_the_function_core()?;
     if arguments.check {
-        return check::check(&programs, arguments.accept);
+        return check::check(&programs, arguments.accept, arguments.profiles.as_deref());
     }
     let mut report = Report::of_this_machine();
     if arguments.only.contains(&Part::Cold) {

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::{
 };
 use delivery_center::embedded::EmbeddedDynamoDb;
 use delivery_center::record::Record;
-use delivery_center::store::{Mode, PackedArtifact, PackedRelease, Store, TableNames};
+use delivery_center::store::{Mode, PackedArtifact, PackedRelease, TableNames};
 use serde_json::Value;
 
 use crate::records;
@@ -55,7 +55,7 @@ impl Tables {
         for definition in delivery_center::tables::definitions(&names)? {
             definition.create(&client).await?;
         }
-        let store = Store::new(client, names);
+        let store = self.database.store(names);
         for first in (0..releases).step_by(RELEASES_AT_ONCE as usize) {
             let numbers = first..releases.min(first + RELEASES_AT_ONCE);
             let packed = numbers.map(|number| packed_release(&records::release(number, bytes)));

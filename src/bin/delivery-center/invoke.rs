@@ -4,10 +4,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use aws_sdk_dynamodb::Client;
+use delivery_center::dynamodb::{DynamoDb, Limits};
 use delivery_center::event::Event;
 use delivery_center::invocation::{self, Endpoint, Invocation};
-use delivery_center::lambda::with_patience;
 use delivery_center::store::{Store, TableNames};
 
 use crate::Ended;
@@ -43,8 +42,9 @@ impl From<Function> for Endpoint {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let event =
         read(&arguments.event).with_context(|| format!("cannot read {}", arguments.event.display()))?;
-    let client = Client::from_conf(with_patience(crate::client().await?.config().to_builder()).build());
-    let store = Store::new(client, TableNames::from_environment());
+    let limits = Limits::OF_A_FUNCTION;
+    let dynamodb = DynamoDb::from_sdk(&crate::config(limits.attempts).await?, limits)?;
+    let store = Store::new(dynamodb, TableNames::from_environment());
     let invocation = Invocation { request_id: "invoke".to_owned(), ..Invocation::default() };
     let event = Event::from_json(&event);
     crate::print(invocation::answer(arguments.function.into(), &store, event, &invocation).await)?;

@@ -15,8 +15,10 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use delivery_center::dynamodb::{DynamoDb, Limits};
 use delivery_center::error::{Error, Status};
 use delivery_center::import::ImportError;
+use delivery_center::store::{TableNames, WritableStore};
 use delivery_center::tables::TableError;
 
 /// Zadig's delivery-centre endpoints over DynamoDB: fill the tables, and serve them on a laptop.
@@ -136,12 +138,12 @@ fn print(text: impl std::fmt::Display) -> anyhow::Result<()> {
 
 /// A client of the DynamoDB that the AWS environment names.
 async fn client() -> anyhow::Result<aws_sdk_dynamodb::Client> {
-    let retries = aws_config::retry::RetryConfig::standard().with_max_attempts(8);
-    Ok(aws_sdk_dynamodb::Client::new(&config(retries).await?))
+    Ok(aws_sdk_dynamodb::Client::new(&config(Limits::OF_THE_TOOL.attempts).await?))
 }
 
 /// The AWS environment.
-async fn config(retries: aws_config::retry::RetryConfig) -> anyhow::Result<aws_config::SdkConfig> {
+async fn config(attempts: u32) -> anyhow::Result<aws_config::SdkConfig> {
+    let retries = aws_config::retry::RetryConfig::standard().with_max_attempts(attempts);
     let config =
         aws_config::defaults(aws_config::BehaviorVersion::latest()).retry_config(retries).load().await;
     if config.region().is_none() {
@@ -152,7 +154,9 @@ async fn config(retries: aws_config::retry::RetryConfig) -> anyhow::Result<aws_c
 }
 
 /// The store in the tables that the environment names.
-async fn store() -> anyhow::Result<delivery_center::store::Store> {
-    let tables = delivery_center::store::TableNames::from_environment();
-    Ok(delivery_center::store::Store::new(client().await?, tables))
+async fn store() -> anyhow::Result<WritableStore> {
+    let limits = Limits::OF_THE_TOOL;
+    let config = config(limits.attempts).await?;
+    let client = aws_sdk_dynamodb::Client::new(&config);
+    Ok(WritableStore::new(DynamoDb::from_sdk(&config, limits)?, client, TableNames::from_environment()))
 }

@@ -6,12 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, bail};
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use clap::{Args, Subcommand};
+use delivery_center::dynamodb::{DynamoDb, Limits};
 use delivery_center::position::{MAX_UNIX_SECONDS, UnixSeconds};
 use delivery_center::recording::{
     Activity, Environment, Kind, NewRelease, Outcome, Recorded, RecordedImage, ReleasedService,
     record_activity, record_release,
 };
-use delivery_center::store::{Patience, Store, TableNames};
+use delivery_center::store::{Patience, TableNames, WritableStore};
 use serde_json::{Map, Value, json};
 
 use crate::Ended;
@@ -488,17 +489,22 @@ fn parse_time(text: &str) -> Result<UnixSeconds, String> {
 }
 
 /// Its client gives up early: trying again until the deadline is this command's own.
-async fn store() -> anyhow::Result<Store> {
-    use aws_config::retry::RetryConfig;
-    use aws_config::timeout::TimeoutConfig;
-
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(3))
-        .operation_attempt_timeout(Duration::from_secs(10))
+async fn store() -> anyhow::Result<WritableStore> {
+    let limits = Limits {
+        attempts: 2,
+        connect: Duration::from_secs(3),
+        attempt: Duration::from_secs(10),
+        call: Duration::from_secs(20),
+    };
+    let timeouts = aws_config::timeout::TimeoutConfig::builder()
+        .connect_timeout(limits.connect)
+        .operation_attempt_timeout(limits.attempt)
         .build();
-    let config = crate::config(RetryConfig::standard().with_max_attempts(2)).await?;
+    let config = crate::config(limits.attempts).await?;
+    let dynamodb = DynamoDb::from_sdk(&config, limits)?;
     let config = aws_sdk_dynamodb::config::Builder::from(&config).timeout_config(timeouts).build();
-    Ok(Store::new(aws_sdk_dynamodb::Client::from_conf(config), TableNames::from_environment()))
+    let client = aws_sdk_dynamodb::Client::from_conf(config);
+    Ok(WritableStore::new(dynamodb, client, TableNames::from_environment()))
 }
 
 #[cfg(test)]

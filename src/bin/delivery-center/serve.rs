@@ -6,12 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
-use aws_sdk_dynamodb::Client;
+use delivery_center::dynamodb::Limits;
 use delivery_center::embedded::{EmbeddedDynamoDb, EmbeddedError};
 use delivery_center::import::{Progress, Source, import};
-use delivery_center::lambda::with_patience;
 use delivery_center::serve::router;
-use delivery_center::store::{Mode, Store, TableNames};
+use delivery_center::store::{Mode, Store, TableNames, WritableStore};
 use delivery_center::tables::definitions;
 use tokio::net::TcpListener;
 
@@ -60,7 +59,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let dynamodb =
         EmbeddedDynamoDb::start(arguments.dynamodb_listen, arguments.data.as_deref()).map_err(advise)?;
     let tables = TableNames::from_environment();
-    let store = Store::new(dynamodb.client(), tables.clone());
+    let store = dynamodb.store(tables.clone());
     let mut has_data = false;
     for table in definitions(&tables)? {
         table.create(&dynamodb.client()).await?;
@@ -71,8 +70,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         load_samples(&store).await?;
     }
     print_what_to_try(listener.local_addr()?, &dynamodb)?;
-    let client = Client::from_conf(with_patience(dynamodb.client().config().to_builder()).build());
-    let answering = Store::new(client, tables);
+    let answering = Store::new(dynamodb.reader(Limits::OF_A_FUNCTION), tables);
     axum::serve(listener, router(answering)).with_graceful_shutdown(end()).await?;
     eprintln!("ended");
     Ok(Ended::Well)
@@ -99,7 +97,7 @@ fn advise(error: EmbeddedError) -> anyhow::Error {
     }
 }
 
-async fn load_samples(store: &Store) -> anyhow::Result<()> {
+async fn load_samples(store: &WritableStore) -> anyhow::Result<()> {
     let mut sources = Vec::new();
     for samples in SAMPLES {
         let mut file = tempfile::tempfile().context("cannot make a temporary file")?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use delivery_center::import::{Counts, Input, Progress, Report, Source, Task, run};
-use delivery_center::store::Store;
+use delivery_center::store::WritableStore;
 use delivery_center::zadig::files::{Given, look_at, look_at_unnamed, look_into};
 use delivery_center::zadig::server::{Options, Server, Token};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -148,7 +148,7 @@ fn copied(path: &Path) -> anyhow::Result<Source> {
 
 impl Opened {
     /// Does a task with all of it, prints what was done, and tells the totals.
-    pub(crate) async fn run(self, store: &Store, task: Task, action: &str) -> anyhow::Result<Counts> {
+    pub(crate) async fn run(self, store: &WritableStore, task: Task, action: &str) -> anyhow::Result<Counts> {
         let shown = Arc::new(Shown::new());
         let done = run(store, self.input, task, Arc::clone(&shown) as Arc<dyn Progress>).await;
         shown.finish();

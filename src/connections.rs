@@ -1,0 +1,246 @@
+//! Connections of HTTP/1.1 to one host, kept open between requests.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::HeaderValue;
+use hyper::{Request, Response, Uri};
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+
+/// A connection that was idle for longer is not used again: what stands between may have forgotten it without a word.
+const MAX_IDLE: Duration = Duration::from_mins(1);
+
+/// The request that these connections take.
+pub type OutgoingRequest = Request<Full<Bytes>>;
+
+/// A host, and the connections to it that wait for a request.
+pub struct Connections {
+    name: String,
+    port: u16,
+    host: HeaderValue,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    connect_timeout: Duration,
+    idle: Mutex<Vec<Idle>>,
+}
+
+struct Idle {
+    sender: SendRequest<Full<Bytes>>,
+    since: Instant,
+}
+
+/// Why a URL names no host that can be connected to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{url:?} is no URL of a host, such as https://example.com or http://127.0.0.1:8000")]
+pub struct NoHost {
+    url: String,
+}
+
+impl NoHost {
+    /// What is wrong with a URL.
+    #[must_use]
+    pub fn of(url: &str) -> Self {
+        Self { url: url.to_owned() }
+    }
+}
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// No connection could be opened in time.
+    #[error("no connection within {} ms", .0.as_millis())]
+    ConnectTimeout(Duration),
+    /// No connection could be opened.
+    #[error("no connection: {0}")]
+    Connect(#[source] io::Error),
+    /// The connection broke.
+    #[error("the connection broke: {}", causes(.source))]
+    Broken {
+        /// What HTTP says of it.
+        source: hyper::Error,
+        /// Whether it had been kept from an earlier request: then it may have ended long before this one.
+        was_kept: bool,
+    },
+}
+
+fn causes(error: &hyper::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+impl Connections {
+    /// The host of a URL, of which nothing but scheme, host and port counts. No connection is opened yet.
+    ///
+    /// # Errors
+    /// [`NoHost`], and what `tls` fails with, which is asked for where the URL is one of https.
+    pub fn to<E: From<NoHost>>(
+        url: &str,
+        tls: impl FnOnce() -> Result<Arc<ClientConfig>, E>,
+        connect_timeout: Duration,
+    ) -> Result<Self, E> {
+        let no_host = || NoHost::of(url);
+        let uri: Uri = url.parse().map_err(|_| no_host())?;
+        let name = uri.host().ok_or_else(no_host)?.trim_matches(['[', ']']).to_owned();
+        let (tls, default_port) = match uri.scheme_str() {
+            Some("http") => (None, 80),
+            Some("https") => {
+                let server = ServerName::try_from(name.clone()).map_err(|_| no_host())?;
+                (Some((TlsConnector::from(tls()?), server)), 443)
+            }
+            _ => return Err(no_host().into()),
+        };
+        let port = uri.port_u16().unwrap_or(default_port);
+        let authority = uri.authority().ok_or_else(no_host)?.as_str();
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let host = if port == default_port { host.trim_end_matches(&format!(":{port}")) } else { host };
+        let host = HeaderValue::from_str(host).map_err(|_| no_host())?;
+        Ok(Self { name, port, host, tls, connect_timeout, idle: Mutex::default() })
+    }
+
+    /// The `Host` header, which every request must have.
+    #[must_use]
+    pub fn host(&self) -> &HeaderValue {
+        &self.host
+    }
+
+    /// Sends a request and reads the whole answer.
+    ///
+    /// # Errors
+    /// [`ExchangeError`]; the request may have been processed all the same.
+    pub async fn exchange(&self, mut request: OutgoingRequest) -> Result<Response<Bytes>, ExchangeError> {
+        while let Some(mut sender) = self.kept() {
+            if sender.ready().await.is_err() {
+                continue;
+            }
+            match sender.try_send_request(request).await {
+                Ok(answer) => return self.read(sender, answer, true).await,
+                Err(mut error) => match error.take_message() {
+                    // It ended before anything was sent.
+                    Some(unsent) => request = unsent,
+                    None => return Err(ExchangeError::Broken { source: error.into_error(), was_kept: true }),
+                },
+            }
+        }
+        let mut sender = self.open().await?;
+        let answer = sender
+            .send_request(request)
+            .await
+            .map_err(|source| ExchangeError::Broken { source, was_kept: false })?;
+        self.read(sender, answer, false).await
+    }
+
+    /// Closes the connections that wait for a request.
+    pub fn close_idle(&self) {
+        self.idle().clear();
+    }
+
+    async fn read(
+        &self,
+        sender: SendRequest<Full<Bytes>>,
+        answer: Response<hyper::body::Incoming>,
+        was_kept: bool,
+    ) -> Result<Response<Bytes>, ExchangeError> {
+        let (parts, body) = answer.into_parts();
+        let body = body.collect().await.map_err(|source| ExchangeError::Broken { source, was_kept })?;
+        self.idle().push(Idle { sender, since: Instant::now() });
+        Ok(Response::from_parts(parts, body.to_bytes()))
+    }
+
+    /// The connection that was used last, if it is still good.
+    fn kept(&self) -> Option<SendRequest<Full<Bytes>>> {
+        let mut idle = self.idle();
+        while let Some(Idle { sender, since }) = idle.pop() {
+            if !sender.is_closed() && since.elapsed() < MAX_IDLE {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    async fn open(&self) -> Result<SendRequest<Full<Bytes>>, ExchangeError> {
+        let connect = async {
+            let stream = TcpStream::connect((self.name.as_str(), self.port)).await?;
+            stream.set_nodelay(true)?;
+            match &self.tls {
+                None => handshake(stream).await,
+                Some((connector, server)) => {
+                    handshake(connector.connect(server.clone(), stream).await?).await
+                }
+            }
+        };
+        match tokio::time::timeout(self.connect_timeout, connect).await {
+            Ok(opened) => opened.map_err(ExchangeError::Connect),
+            Err(_) => Err(ExchangeError::ConnectTimeout(self.connect_timeout)),
+        }
+    }
+
+    /// A panic elsewhere cannot have left the list half changed: nothing is called while it is locked.
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A task of its own drives the connection, and ends with it.
+async fn handshake<Stream>(stream: Stream) -> io::Result<SendRequest<Full<Bytes>>>
+where
+    Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            // Whoever waits for an answer is told; nobody else needs to know.
+            tracing::debug!(%error, "a connection ended");
+        }
+    });
+    sender.ready().await.map_err(io::Error::other)?;
+    Ok(sender)
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.debug_struct("Connections").field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to(url: &str) -> Result<Connections, NoHost> {
+        Connections::to(url, || panic!("no TLS"), Duration::from_secs(1))
+    }
+
+    #[test]
+    fn a_host_is_named_as_http_has_it() {
+        for (url, host, port) in [
+            ("http://127.0.0.1:8000", "127.0.0.1:8000", 8000),
+            ("http://localhost/", "localhost", 80),
+            ("http://localhost:80", "localhost", 80),
+            ("http://user@example.com:81/path?query", "example.com:81", 81),
+            ("http://[::1]:8000", "[::1]:8000", 8000),
+        ] {
+            let connections = to(url).unwrap();
+            assert_eq!((connections.host().to_str().unwrap(), connections.port), (host, port), "{url}");
+        }
+        assert_eq!(to("http://[::1]:8000").unwrap().name, "::1");
+    }
+
+    #[test]
+    fn what_names_no_host_is_told_so() {
+        for url in ["", "localhost", "localhost:8000", "ftp://localhost", "/path", "http://"] {
+            assert!(to(url).is_err(), "{url}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The answers, read as DynamoDB writes them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::item::Item;
+
+/// What a Query or a Scan answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageAnswer {
+    /// The items, in the order asked for.
+    pub items: Vec<Item>,
+    /// How many there are, where they were only counted too.
+    pub count: u64,
+    /// Where the page ends; none where nothing follows.
+    pub last: Option<Item>,
+    /// What it cost.
+    pub capacity: Capacity,
+}
+
+/// What a BatchGetItem answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchAnswer {
+    /// The items that are there, in no order.
+    pub items: Vec<Item>,
+    /// The keys that DynamoDB had no time or capacity for.
+    pub unprocessed: Vec<Item>,
+    /// What it cost.
+    pub capacity: Capacity,
+}
+
+/// Read request units, in thousandths: DynamoDB counts in halves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Capacity {
+    /// Thousandths of a read request unit.
+    pub milliunits: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct QueryOutput {
+    items: Option<Vec<Item>>,
+    count: Option<u64>,
+    last_evaluated_key: Option<Item>,
+    consumed_capacity: Option<ConsumedCapacity>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct BatchGetItemOutput {
+    responses: Option<BTreeMap<String, Vec<Item>>>,
+    unprocessed_keys: Option<BTreeMap<String, Unprocessed>>,
+    consumed_capacity: Option<Vec<ConsumedCapacity>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Unprocessed {
+    keys: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ConsumedCapacity {
+    capacity_units: Option<f64>,
+}
+
+/// What DynamoDB says of a request that it does not answer.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Refusal {
+    #[serde(default, rename = "__type")]
+    kind: Option<String>,
+    #[serde(default, alias = "Message")]
+    message: Option<String>,
+}
+
+impl Refusal {
+    /// Reads what there is; whoever sits between may write something else.
+    pub(super) fn read(body: &[u8]) -> Self {
+        serde_json::from_slice(body).unwrap_or_default()
+    }
+
+    /// The error's name, without the namespace in front of it.
+    pub(super) fn code(&self) -> &str {
+        let kind = self.kind.as_deref().unwrap_or_default();
+        kind.rsplit_once('#').map_or(kind, |(_, code)| code)
+    }
+
+    pub(super) fn message(&self) -> &str {
+        self.message.as_deref().unwrap_or_default()
+    }
+}
+
+/// Where an answer is not what it should be; not what stands there, which may be a record's.
+pub(super) type Place = String;
+
+impl PageAnswer {
+    pub(super) fn read(body: &[u8]) -> Result<Self, Place> {
+        let output: QueryOutput = serde_json::from_slice(body).map_err(|error| place(&error))?;
+        let items = output.items.unwrap_or_default();
+        Ok(Self {
+            count: output.count.unwrap_or(items.len() as u64),
+            items,
+            last: output.last_evaluated_key.filter(|key| !key.is_empty()),
+            capacity: Capacity::sum(&output.consumed_capacity),
+        })
+    }
+}
+
+impl BatchAnswer {
+    /// Reads the answer to a request for items of one table.
+    pub(super) fn read(body: &[u8]) -> Result<Self, Place> {
+        let output: BatchGetItemOutput = serde_json::from_slice(body).map_err(|error| place(&error))?;
+        let items = |tables: BTreeMap<_, Vec<Item>>| tables.into_values().next();
+        let keys = |tables: BTreeMap<_, Unprocessed>| tables.into_values().next().map(|left| left.keys);
+        Ok(Self {
+            items: output.responses.and_then(items).unwrap_or_default(),
+            unprocessed: output.unprocessed_keys.and_then(keys).unwrap_or_default(),
+            capacity: Capacity::sum(output.consumed_capacity.iter().flatten()),
+        })
+    }
+}
+
+impl Capacity {
+    fn sum<'a>(consumed: impl IntoIterator<Item = &'a ConsumedCapacity>) -> Self {
+        let units: f64 = consumed.into_iter().filter_map(|consumed| consumed.capacity_units).sum();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "DynamoDB bills small positive numbers"
+        )]
+        let milliunits = (units * 1000.0).round() as u64;
+        Self { milliunits }
+    }
+}
+
+fn place(error: &serde_json::Error) -> Place {
+    format!("{:?} error in byte {}", error.classify(), error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::item::AttributeValue;
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_as_dynamodb_writes_it() {
+        let answer = BatchAnswer::read(
+            br#"{"ConsumedCapacity":[{"CapacityUnits":1.5,"TableName":"t"}],"Responses":{"t":[
+                {"id":{"S":"a \"b\"\n"},"n":{"N":"7"},"b":{"B":"aGVsbG8="},"other":{"L":[{"BOOL":true}]}}]},
+                "UnprocessedKeys":{"t":{"Keys":[{"id":{"S":"c"}}],"ConsistentRead":true,
+                "ProjectionExpression":"id, \u0023e","ExpressionAttributeNames":{"\u0023e":"entry"}}}}"#,
+        )
+        .unwrap();
+        let item = &answer.items[0];
+        assert_eq!(item["id"], AttributeValue::S("a \"b\"\n".to_owned()));
+        assert_eq!(item["n"], AttributeValue::N("7".to_owned()));
+        assert_eq!(item["b"], AttributeValue::B(b"hello".to_vec()));
+        assert_eq!(item["other"], AttributeValue::Other);
+        assert_eq!(answer.capacity.milliunits, 1500);
+        assert_eq!(answer.unprocessed, [Item::from([("id".to_owned(), AttributeValue::S("c".to_owned()))])]);
+    }
+
+    #[test]
+    fn a_page_is_read_as_dynamodb_writes_it() {
+        let answer = PageAnswer::read(
+            br#"{"Count":2,"ScannedCount":2,"Items":[{"a":{"S":"1"}},{"a":{"S":"2"}}],"LastEvaluatedKey":{"a":{"S":"2"}},
+                "ConsumedCapacity":{"TableName":"t","CapacityUnits":0.5}}"#,
+        )
+        .unwrap();
+        let item = |text: &str| Item::from([("a".to_owned(), AttributeValue::S(text.to_owned()))]);
+        assert_eq!(answer.items, [item("1"), item("2")]);
+        assert_eq!((answer.count, answer.last, answer.capacity.milliunits), (2, Some(item("2")), 500));
+        let counted = PageAnswer::read(br#"{"Count":7,"ScannedCount":7}"#).unwrap();
+        assert_eq!((counted.count, counted.last, counted.items.len()), (7, None, 0));
+    }
+
+    #[test]
+    fn what_is_cut_off_or_no_answer_is_an_error() {
+        for body in
+            ["", "{", "[]", r#"{"Responses":{"t":[{"b":{"B":"*"}}]}}"#, r#"{"Responses":{"t":[{"b":7}]}}"#]
+        {
+            assert!(BatchAnswer::read(body.as_bytes()).is_err(), "{body}");
+        }
+        assert!(BatchAnswer::read(b"{}").unwrap().items.is_empty());
+        assert!(PageAnswer::read(br#"{"Items":[{"a":{"S":"#).is_err());
+    }
+
+    #[test]
+    fn a_refusal_is_named_without_its_namespace() {
+        let refusal = Refusal::read(
+            br#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"m"}"#,
+        );
+        assert_eq!((refusal.code(), refusal.message()), ("ThrottlingException", "m"));
+        let refusal =
+            Refusal::read(br#"{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"M"}"#);
+        assert_eq!((refusal.code(), refusal.message()), ("AccessDeniedException", "M"));
+        assert_eq!(Refusal::read(b"<html>").code(), "");
+    }
+}

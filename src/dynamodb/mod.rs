@@ -1,0 +1,276 @@
+//! DynamoDB's reads: Query, Scan and BatchGetItem, signed, over connections that are kept.
+//!
+//! The functions do nothing else with DynamoDB, and the SDK's way of it is most of what a request would cost them: a
+//! start reads a rule set and builds a client of layers, and each call goes through them. What writes uses the SDK.
+
+mod answer;
+mod credentials;
+mod endpoint;
+#[cfg(feature = "cli")]
+mod from_sdk;
+mod item;
+mod request;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use aws_smithy_runtime_api::client::identity::Identity;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, StatusCode};
+use tokio_rustls::rustls::ClientConfig;
+
+pub use self::answer::{BatchAnswer, Capacity, PageAnswer};
+use self::answer::{Place, Refusal};
+pub use self::credentials::CredentialsSource;
+pub use self::endpoint::{Variant, url};
+#[cfg(feature = "cli")]
+pub use self::from_sdk::EnvironmentError;
+pub use self::item::{AttributeValue, Item};
+pub use self::request::{Batch, Items, Page};
+use crate::connections::{Connections, ExchangeError, NoHost};
+
+/// What BatchGetItem takes in one call.
+pub const MAX_KEYS_A_BATCH: usize = 100;
+
+const CONTENT: &str = "application/x-amz-json-1.0";
+const AGENT: &str = concat!("delivery-center/", env!("CARGO_PKG_VERSION"));
+const TARGET: &str = "x-amz-target";
+const REQUEST_ID: &str = "x-amzn-requestid";
+/// DynamoDB's name among the services that requests are signed for.
+const SERVICE: &str = "dynamodb";
+
+/// How long one call is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Attempts, the first included.
+    pub attempts: u32,
+    /// For a connection, its TLS handshake included.
+    pub connect: Duration,
+    /// For one attempt.
+    pub attempt: Duration,
+    /// For all attempts and the waits between them.
+    pub call: Duration,
+}
+
+impl Limits {
+    /// A function's: who answers a caller ends well before the caller's 30 seconds and the function's 15.
+    pub const OF_A_FUNCTION: Self = Self {
+        attempts: 3,
+        connect: Duration::from_secs(1),
+        attempt: Duration::from_secs(3),
+        call: Duration::from_secs(8),
+    };
+    /// The tool's, where nobody waits for one answer.
+    pub const OF_THE_TOOL: Self = Self {
+        attempts: 8,
+        connect: Duration::from_secs(5),
+        attempt: Duration::from_secs(30),
+        call: Duration::from_mins(2),
+    };
+}
+
+/// The wait before the second attempt is up to this, and doubles from there.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// DynamoDB of one region, asked by one identity.
+#[derive(Debug)]
+pub struct DynamoDb {
+    connections: Connections,
+    url: String,
+    region: Option<String>,
+    credentials: CredentialsSource,
+    limits: Limits,
+}
+
+/// Why a call has no answer; all attempts have failed where more than one makes sense.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// There was no answer in time.
+    #[error("no answer within {} ms", .0.as_millis())]
+    Timeout(Duration),
+    /// There was no connection, or it broke.
+    #[error(transparent)]
+    Exchange(ExchangeError),
+    /// DynamoDB answered that it does not do it.
+    #[error("{code}: {message} (HTTP status {status}, request {request_id})")]
+    Refused {
+        /// The HTTP status.
+        status: StatusCode,
+        /// The error's name, such as `ResourceNotFoundException`; empty where there was none.
+        code: String,
+        /// DynamoDB's words.
+        message: String,
+        /// What AWS knows the request by.
+        request_id: String,
+    },
+    /// It is an answer, but not one that DynamoDB gives.
+    #[error("the answer cannot be read: {0}")]
+    Unreadable(Place),
+    /// The environment lacks what a request needs.
+    #[error("{0}")]
+    NotConfigured(String),
+}
+
+impl CallError {
+    /// Whether DynamoDB said that there were too many requests.
+    #[must_use]
+    pub fn is_throttling(&self) -> bool {
+        let codes = [
+            "ProvisionedThroughputExceededException",
+            "ThrottlingException",
+            "RequestLimitExceeded",
+            "LimitExceededException",
+        ];
+        matches!(self, Self::Refused { code, .. } if codes.contains(&code.as_str()))
+    }
+
+    /// Whether DynamoDB failed, and not the request.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        let codes = ["InternalServerError", "InternalServerErrorException", "ServiceUnavailable"];
+        matches!(self, Self::Refused { status, code, .. }
+            if status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS || codes.contains(&code.as_str()))
+    }
+
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Timeout(_) | Self::Exchange(_) | Self::Unreadable(_) => true,
+            Self::Refused { .. } => self.is_throttling() || self.is_failure(),
+            Self::NotConfigured(_) => false,
+        }
+    }
+}
+
+impl DynamoDb {
+    /// DynamoDB at a URL.
+    ///
+    /// # Errors
+    /// A URL that names no host, and what `tls` fails with, which is asked for where the URL is one of https.
+    pub fn at<E: From<NoHost>>(
+        url: String,
+        region: Option<String>,
+        credentials: CredentialsSource,
+        tls: impl FnOnce() -> Result<Arc<ClientConfig>, E>,
+        limits: Limits,
+    ) -> Result<Self, E> {
+        let connections = Connections::to(&url, tls, limits.connect)?;
+        Ok(Self { connections, url, region, credentials, limits })
+    }
+
+    /// A page of items.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn page(&self, page: &Page) -> Result<PageAnswer, CallError> {
+        self.call(page.operation(), serialize(page), PageAnswer::read).await
+    }
+
+    /// Items by key.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn batch(&self, batch: &Batch) -> Result<BatchAnswer, CallError> {
+        self.call("BatchGetItem", serialize(batch), BatchAnswer::read).await
+    }
+
+    /// Calls until there is an answer, or no time or sense in another attempt. Reading changes nothing: it may be repeated.
+    async fn call<Answer>(
+        &self,
+        operation: &str,
+        body: Bytes,
+        read: impl Fn(&[u8]) -> Result<Answer, Place>,
+    ) -> Result<Answer, CallError> {
+        let Limits { attempts, attempt: limit, call, .. } = self.limits;
+        let deadline = tokio::time::Instant::now() + call;
+        let (mut attempt, mut wait) = (1, FIRST_WAIT);
+        loop {
+            let limit = limit.min(deadline.saturating_duration_since(tokio::time::Instant::now()));
+            let answered = tokio::time::timeout(limit, self.attempt(operation, &body)).await;
+            let answer = answered.unwrap_or(Err(CallError::Timeout(limit)));
+            let error = match answer.and_then(|body| read(&body).map_err(CallError::Unreadable)) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            // Connections that were kept while the function was frozen end together, and are found out one by one.
+            if matches!(error, CallError::Timeout(_) | CallError::Exchange(_)) {
+                self.connections.close_idle();
+            }
+            if matches!(error, CallError::Exchange(ExchangeError::Broken { was_kept: true, .. })) {
+                continue;
+            }
+            let pause = wait.mul_f64(0.5 + crate::store::fraction() / 2.0);
+            let is_late = tokio::time::Instant::now() + pause >= deadline;
+            if !error.may_pass() || attempt == attempts || is_late {
+                return Err(error);
+            }
+            tracing::debug!(operation, attempt, %error, "DynamoDB is asked again");
+            tokio::time::sleep(pause).await;
+            (attempt, wait) = (attempt + 1, (wait * 2).min(LONGEST_WAIT));
+        }
+    }
+
+    async fn attempt(&self, operation: &str, body: &Bytes) -> Result<Bytes, CallError> {
+        let request = self.signed(operation, body).await.map_err(CallError::NotConfigured)?;
+        let answer = self.connections.exchange(request).await.map_err(CallError::Exchange)?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer.into_body());
+        }
+        let refusal = Refusal::read(answer.body());
+        let request_id = answer.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        Err(CallError::Refused {
+            status,
+            code: refusal.code().to_owned(),
+            message: refusal.message().to_owned(),
+            request_id: request_id.unwrap_or("unnamed").to_owned(),
+        })
+    }
+
+    async fn signed(&self, operation: &str, body: &Bytes) -> Result<Request<Full<Bytes>>, String> {
+        let region = self.region.as_deref().ok_or("no region: AWS_REGION is not set")?;
+        let identity = self.credentials.identity().await?;
+        let target = format!("DynamoDB_20120810.{operation}");
+        let instructions = signature(&self.url, region, &identity, &target, body, SystemTime::now())?;
+        let mut request = Request::new(Full::new(body.clone()));
+        *request.method_mut() = Method::POST;
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.connections.host().clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        headers.insert(TARGET, HeaderValue::try_from(target).map_err(|error| error.to_string())?);
+        instructions.apply_to_request_http1x(&mut request);
+        Ok(request)
+    }
+}
+
+/// A request is texts, numbers and lists of them, which always become JSON.
+fn serialize(request: &impl serde::Serialize) -> Bytes {
+    serde_json::to_vec(request).expect("texts, numbers and bytes always serialize").into()
+}
+
+fn signature(
+    url: &str,
+    region: &str,
+    identity: &Identity,
+    target: &str,
+    body: &[u8],
+    time: SystemTime,
+) -> Result<aws_sigv4::http_request::SigningInstructions, String> {
+    let parameters = v4::SigningParams::builder()
+        .identity(identity)
+        .region(region)
+        .name(SERVICE)
+        .time(time)
+        .settings(SigningSettings::default())
+        .build()
+        .map_err(|error| error.to_string())?;
+    let headers = [("content-type", CONTENT), (TARGET, target)];
+    let signable = SignableRequest::new("POST", url, headers.into_iter(), SignableBody::Bytes(body));
+    let signed = signable.and_then(|signable| sign(signable, &parameters.into()));
+    Ok(signed.map_err(|error| error.to_string())?.into_parts().0)
+}
