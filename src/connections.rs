@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 
@@ -31,12 +32,14 @@ pub struct Connections {
     host: HeaderValue,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     connect_timeout: Duration,
-    idle: Mutex<Vec<Idle>>,
+    idle: Mutex<Vec<Connection>>,
 }
 
-struct Idle {
+struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    since: Instant,
+    /// Of what is waited for. One that is kept is set later for nothing; each new one would wake the runtime's driver.
+    timer: Option<Pin<Box<Sleep>>>,
+    used: Instant,
 }
 
 /// Why a URL names no host that can be connected to.
@@ -60,6 +63,9 @@ pub enum ExchangeError {
     /// No connection could be opened in time.
     #[error("no connection within {} ms", .0.as_millis())]
     ConnectTimeout(Duration),
+    /// There was no answer in time.
+    #[error("no answer in time")]
+    Timeout,
     /// No connection could be opened.
     #[error("no connection: {0}")]
     Connect(#[source] io::Error),
@@ -119,26 +125,28 @@ impl Connections {
     ///
     /// # Errors
     /// [`ExchangeError`]; the request may have been processed all the same.
-    pub async fn exchange(&self, mut request: OutgoingRequest) -> Result<Response<Bytes>, ExchangeError> {
-        while let Some(mut sender) = self.kept() {
-            if sender.ready().await.is_err() {
-                continue;
-            }
-            match sender.try_send_request(request).await {
-                Ok(answer) => return self.read(sender, answer, true).await,
-                Err(mut error) => match error.take_message() {
-                    // It ended before anything was sent.
-                    Some(unsent) => request = unsent,
-                    None => return Err(ExchangeError::Broken { source: error.into_error(), was_kept: true }),
-                },
+    pub async fn exchange(
+        &self,
+        mut request: OutgoingRequest,
+        deadline: Option<Instant>,
+    ) -> Result<Response<Bytes>, ExchangeError> {
+        while let Some(mut connection) = self.kept() {
+            match connection.exchange(request, deadline).await {
+                Ok(answer) => return Ok(self.keep(connection, answer)),
+                Err(Failed::BeforeSending(unsent)) => request = *unsent,
+                Err(Failed::TooLate) => return Err(ExchangeError::Timeout),
+                Err(Failed::Broken(source)) => return Err(ExchangeError::Broken { source, was_kept: true }),
             }
         }
-        let mut sender = self.open().await?;
-        let answer = sender
-            .send_request(request)
-            .await
-            .map_err(|source| ExchangeError::Broken { source, was_kept: false })?;
-        self.read(sender, answer, false).await
+        let mut connection = self.open(deadline).await?;
+        match connection.exchange(request, deadline).await {
+            Ok(answer) => Ok(self.keep(connection, answer)),
+            Err(Failed::BeforeSending(_)) => {
+                Err(ExchangeError::Connect(io::ErrorKind::ConnectionReset.into()))
+            }
+            Err(Failed::TooLate) => Err(ExchangeError::Timeout),
+            Err(Failed::Broken(source)) => Err(ExchangeError::Broken { source, was_kept: false }),
+        }
     }
 
     /// Closes the connections that wait for a request.
@@ -146,30 +154,23 @@ impl Connections {
         self.idle().clear();
     }
 
-    async fn read(
-        &self,
-        sender: SendRequest<Full<Bytes>>,
-        answer: Response<hyper::body::Incoming>,
-        was_kept: bool,
-    ) -> Result<Response<Bytes>, ExchangeError> {
-        let (parts, body) = answer.into_parts();
-        let body = body.collect().await.map_err(|source| ExchangeError::Broken { source, was_kept })?;
-        self.idle().push(Idle { sender, since: Instant::now() });
-        Ok(Response::from_parts(parts, body.to_bytes()))
+    fn keep(&self, connection: Connection, answer: Response<Bytes>) -> Response<Bytes> {
+        self.idle().push(Connection { used: Instant::now(), ..connection });
+        answer
     }
 
     /// The connection that was used last, if it is still good.
-    fn kept(&self) -> Option<SendRequest<Full<Bytes>>> {
+    fn kept(&self) -> Option<Connection> {
         let mut idle = self.idle();
-        while let Some(Idle { sender, since }) = idle.pop() {
-            if !sender.is_closed() && since.elapsed() < MAX_IDLE {
-                return Some(sender);
+        while let Some(connection) = idle.pop() {
+            if !connection.sender.is_closed() && connection.used.elapsed() < MAX_IDLE {
+                return Some(connection);
             }
         }
         None
     }
 
-    async fn open(&self) -> Result<SendRequest<Full<Bytes>>, ExchangeError> {
+    async fn open(&self, deadline: Option<Instant>) -> Result<Connection, ExchangeError> {
         let connect = async {
             let stream = TcpStream::connect((self.name.as_str(), self.port)).await?;
             stream.set_nodelay(true)?;
@@ -180,15 +181,56 @@ impl Connections {
                 }
             }
         };
-        match tokio::time::timeout(self.connect_timeout, connect).await {
-            Ok(opened) => opened.map_err(ExchangeError::Connect),
+        let latest = Instant::now() + self.connect_timeout;
+        let latest = deadline.map_or(latest, |deadline| deadline.min(latest));
+        match tokio::time::timeout_at(latest, connect).await {
+            Ok(Ok(sender)) => Ok(Connection { sender, timer: None, used: Instant::now() }),
+            Ok(Err(error)) => Err(ExchangeError::Connect(error)),
             Err(_) => Err(ExchangeError::ConnectTimeout(self.connect_timeout)),
         }
     }
 
     /// A panic elsewhere cannot have left the list half changed: nothing is called while it is locked.
-    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a connection gave no answer.
+enum Failed {
+    BeforeSending(Box<OutgoingRequest>),
+    TooLate,
+    Broken(hyper::Error),
+}
+
+impl Connection {
+    async fn exchange(
+        &mut self,
+        request: OutgoingRequest,
+        deadline: Option<Instant>,
+    ) -> Result<Response<Bytes>, Failed> {
+        let sender = &mut self.sender;
+        let exchange = async {
+            if sender.ready().await.is_err() {
+                return Err(Failed::BeforeSending(Box::new(request)));
+            }
+            let sent = sender.try_send_request(request).await;
+            let answer = sent.map_err(|mut error| match error.take_message() {
+                Some(unsent) => Failed::BeforeSending(Box::new(unsent)),
+                None => Failed::Broken(error.into_error()),
+            })?;
+            let (parts, body) = answer.into_parts();
+            let body = body.collect().await.map_err(Failed::Broken)?;
+            Ok(Response::from_parts(parts, body.to_bytes()))
+        };
+        let Some(deadline) = deadline else { return exchange.await };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        timer.as_mut().reset(deadline);
+        tokio::select! {
+            biased;
+            answered = exchange => answered,
+            () = timer.as_mut() => Err(Failed::TooLate),
+        }
     }
 }
 
@@ -197,14 +239,13 @@ async fn handshake<Stream>(stream: Stream) -> io::Result<SendRequest<Full<Bytes>
 where
     Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             // Whoever waits for an answer is told; nobody else needs to know.
             tracing::debug!(%error, "a connection ended");
         }
     });
-    sender.ready().await.map_err(io::Error::other)?;
     Ok(sender)
 }
 

@@ -4,16 +4,17 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
 use dynoxide::Database;
 use tokio::sync::oneshot;
 
 use crate::connections::NoHost;
-use crate::dynamodb::{CredentialsSource, DynamoDb, Limits};
+use crate::dynamodb::{Credentials, CredentialsSource, DynamoDb, Limits};
 use crate::store::{TableNames, WritableStore};
 
 /// How every SQLite database begins.
@@ -150,7 +151,7 @@ impl Drop for EmbeddedDynamoDb {
 pub fn client(endpoint_url: &str) -> Client {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(credentials())
+        .credentials_provider(aws_sdk_dynamodb::config::Credentials::new(LOCAL, LOCAL, None, None, "local"))
         .region(Region::new(REGION))
         .endpoint_url(endpoint_url)
         .retry_config(RetryConfig::standard())
@@ -164,12 +165,14 @@ pub fn client(endpoint_url: &str) -> Client {
 /// A URL that names no host; one of https needs more than this.
 pub fn reader(endpoint_url: &str, limits: Limits) -> Result<DynamoDb, NoHost> {
     let no_tls = || Err(NoHost::of(endpoint_url));
-    let source = CredentialsSource::fixed(credentials());
+    let source = CredentialsSource::Fixed(Arc::new(Credentials {
+        access_key_id: LOCAL.to_owned(),
+        secret_access_key: LOCAL.to_owned(),
+        session_token: None,
+    }));
     DynamoDb::at(endpoint_url.to_owned(), Some(REGION.to_owned()), source, no_tls, limits)
 }
 
 const REGION: &str = "us-east-1";
-
-fn credentials() -> Credentials {
-    Credentials::new("local", "local", None, None, "local")
-}
+/// Any key will do.
+const LOCAL: &str = "local";

@@ -64,19 +64,14 @@ impl Endpoint {
 /// Answers an event with the Lambda response JSON; whatever goes wrong becomes an answer too.
 pub async fn answer(endpoint: Endpoint, store: &Store, event: Event, invocation: &Invocation) -> String {
     let started = Instant::now();
-    let meter = Meter::default();
+    let meter = Meter::until((started + time_limit(invocation.deadline)).into());
     let shape = match &event {
         Event::Request(request) => request.response_shape,
         Event::Unreadable => ResponseShape::SingleValueHeaders,
     };
-    let time = time_limit(invocation.deadline);
     // What a panic leaves behind is this request's own: the store keeps nothing half done between two awaits.
     let routed = AssertUnwindSafe(route(endpoint, store, &event, &meter)).catch_unwind();
-    let result = match tokio::time::timeout(time, routed).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) => Err(Error::Panicked),
-        Err(_) => Err(Error::OutOfTime),
-    };
+    let result = routed.await.unwrap_or(Err(Error::Panicked));
     if let Err(error) = &result {
         log_fault(endpoint, error, &invocation.request_id);
     }

@@ -1,21 +1,19 @@
 //! The Lambda process: logging, the DynamoDB client, and the loop that takes one event after another.
 
 use std::convert::Infallible;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lambda_runtime::tower::layer::layer_fn;
-use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, service_fn};
-use lambda_runtime_api_client::PooledClient;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use serde::de::IgnoredAny;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use crate::connections::NoHost;
 use crate::dynamodb::{CredentialsSource, DynamoDb, Limits, Variant, url};
 use crate::event::Event;
 use crate::invocation::{self, Endpoint, Invocation};
+use crate::runtime_api::{RuntimeApi, RuntimeApiError};
 use crate::store::{Store, TableNames};
 
 /// Amazon Trust Services' published roots, to which every AWS endpoint chains: five to read at a start instead of 140.
@@ -27,8 +25,16 @@ const INIT_TIMEOUT: Duration = Duration::from_millis(1500);
 /// What a warm function keeps of the documents that it has read, where `DOCUMENT_CACHE_BYTES` says nothing else.
 const DOCUMENT_CACHE_BYTES: usize = 32 << 20;
 
-/// The header by which Lambda tells a late response from a current one; it is sent back as it came.
-const INVOCATION_ID: &str = "lambda-runtime-invocation-id";
+/// Why the process ends.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// It cannot start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// It has nobody to answer.
+    #[error(transparent)]
+    Lambda(#[from] RuntimeApiError),
+}
 
 /// What the process needs and does not find.
 #[derive(Debug, thiserror::Error)]
@@ -54,14 +60,28 @@ pub enum StartError {
     Endpoint(#[from] NoHost),
 }
 
-/// Runs an endpoint's function until Lambda ends the process.
-///
-/// # Errors
-/// [`StartError`], and the loss of Lambda's Runtime API.
-pub async fn run(endpoint: Endpoint) -> Result<(), lambda_runtime::Error> {
+/// Runs an endpoint's function until Lambda ends the process, and says why where it ends by itself.
+pub async fn main(endpoint: Endpoint) -> ExitCode {
     start_logging();
-    let store =
-        Store::new(dynamodb()?, TableNames::from_environment()).with_document_cache(document_cache_bytes());
+    match run(endpoint).await {
+        Ok(never) => match never {},
+        Err(failure) => {
+            tracing::error!(error = describe(&failure), "the function ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(endpoint: Endpoint) -> Result<Infallible, Failure> {
+    let api = RuntimeApi::from_environment()?;
+    let store = match dynamodb() {
+        Ok(dynamodb) => Store::new(dynamodb, TableNames::from_environment()),
+        Err(error) => {
+            api.fail_to_start(&describe(&error)).await?;
+            return Err(error.into());
+        }
+    };
+    let store = store.with_document_cache(document_cache_bytes());
     // Lambda gives the init phase a full core: what opens here is not waited for by the first caller.
     match tokio::time::timeout(INIT_TIMEOUT, store.connect(endpoint)).await {
         Ok(Ok(())) => {}
@@ -73,38 +93,30 @@ pub async fn run(endpoint: Endpoint) -> Result<(), lambda_runtime::Error> {
             "DynamoDB took too long during init; the first request will open its own connection"
         ),
     }
-    let api = PooledClient::builder().build();
-    let (store, api) = (&store, &api);
-    let deliver = |invocation| deliver(endpoint, store, api, invocation);
-    // The runtime polls for events and reads what surrounds them. Its own way of a response, from a handler through
-    // serde_json, would check and copy every one once more, megabytes that are JSON already: the layer replaces it.
-    let unused = service_fn(async |_: LambdaEvent<IgnoredAny>| Ok::<_, Infallible>(()));
-    Runtime::new(unused).layer(layer_fn(|_| service_fn(deliver))).run().await
+    loop {
+        let invoked = api.next().await?;
+        let event = Event::from_json(&invoked.event);
+        let invocation = Invocation { request_id: invoked.request_id.clone(), deadline: invoked.deadline };
+        let json = invocation::answer(endpoint, &store, event, &invocation).await;
+        match api.respond(&invoked, json).await {
+            Ok(()) => {}
+            Err(RuntimeApiError::Refused { status, .. }) => {
+                tracing::error!(request_id = invoked.request_id, %status, "Lambda refused the response");
+            }
+            Err(lost) => return Err(lost.into()),
+        }
+    }
 }
 
-/// Answers one event, and hands the response to Lambda as it is.
-async fn deliver(
-    endpoint: Endpoint,
-    store: &Store,
-    api: &PooledClient,
-    LambdaInvocation { parts, body, context }: LambdaInvocation,
-) -> Result<(), lambda_runtime::Error> {
-    let mut request = lambda_runtime_api_client::build_request()
-        .method("POST")
-        .uri(format!("/2018-06-01/runtime/invocation/{}/response", context.request_id));
-    if let Some(invocation_id) = parts.headers.get(INVOCATION_ID) {
-        request = request.header(INVOCATION_ID, invocation_id);
+/// An error and its causes in one line.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
     }
-    let invocation = Invocation {
-        deadline: (context.deadline > 0).then(|| context.deadline()),
-        request_id: context.request_id,
-    };
-    let json = invocation::answer(endpoint, store, Event::from_json(&body), &invocation).await;
-    let taken = api.call(request.body(json.into())?).await?;
-    if !taken.status().is_success() {
-        tracing::error!(request_id = invocation.request_id, status = %taken.status(), "Lambda refused the response");
-    }
-    Ok(())
+    words
 }
 
 /// Logs JSON lines at the level that `RUST_LOG` says (`info` by default, or `target=level,…`).

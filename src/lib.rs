@@ -8,7 +8,7 @@
 //! - [`dynamodb`], [`connections`]: how they are read;
 //! - [`document`]: how a record is packed, and spliced into an answer;
 //! - [`error`]: what can go wrong, and what the caller reads of it;
-//! - [`lambda`]: the process around it.
+//! - [`lambda`], [`runtime_api`]: the process around it.
 //!
 //! With the feature `cli`, what the tool does beside serving them:
 //!
@@ -50,6 +50,7 @@ pub mod recording;
 pub mod reindex;
 pub mod release_filter;
 pub mod response;
+pub mod runtime_api;
 #[cfg(feature = "cli")]
 pub mod serve;
 pub mod store;

@@ -1,13 +1,13 @@
 //! `GET /api/aslan/delivery/releases`: the releases, newest first, whole.
 
-use sha2::{Digest as _, Sha256};
+use hex_simd::AsciiCase;
+use ring::digest::{Context, SHA256};
 
 use crate::document::{GzipSplice, Inflater, gzip_length};
 use crate::error::Error;
 use crate::event::{Request, ResponseShape};
 use crate::position::Position;
 use crate::query::Query;
-use crate::release_filter::hex;
 use crate::release_filter::{Facet, ReleaseFilter};
 use crate::response::{
     Body, Encoding, EscapedText, MAX_RESPONSE_BYTES, Response, base64_length, link_length, matches_etag,
@@ -128,19 +128,19 @@ fn verbosity(query: &Query) -> Verbosity {
 
 /// A digest of what the index says of the answer: a poll that finds nothing new reads no documents.
 fn etag(selection: &Selection, verbosity: Verbosity) -> String {
-    let mut digest = Sha256::new();
+    let mut digest = Context::new(&SHA256);
     digest.update(match verbosity {
         Verbosity::Brief => b"brief\n".as_slice(),
         Verbosity::Detailed => b"detailed\n",
     });
     for entry in &selection.entries {
-        digest.update(entry.position.as_str());
+        digest.update(entry.position.as_str().as_bytes());
         digest.update(b" ");
-        digest.update(&entry.revision);
+        digest.update(entry.revision.as_bytes());
         digest.update(b"\n");
     }
     digest.update(if selection.has_more { b"more".as_slice() } else { b"end" });
-    format!("W/\"{}\"", hex(&digest.finalize()[..16]))
+    format!("W/\"{}\"", hex_simd::encode_to_string(&digest.finish().as_ref()[..16], AsciiCase::Lower))
 }
 
 impl Listing<'_> {

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use sha2::{Digest as _, Sha256};
+use hex_simd::AsciiCase;
+use ring::digest::{SHA256, digest};
 
 use crate::error::Error;
 use crate::query::Query;
@@ -131,25 +132,18 @@ impl Facet {
     /// The range key of a release's entry for this facet: a digest, since a range key holds half of what a hash key does.
     #[must_use]
     pub fn entry(&self) -> String {
-        format!("facet#{}", hex(&Sha256::digest(self.0.as_bytes())[..16]))
+        format!(
+            "facet#{}",
+            hex_simd::encode_to_string(&digest(&SHA256, self.0.as_bytes()).as_ref()[..16], AsciiCase::Lower)
+        )
     }
 
     /// A short digest, by which a release's own item names its facets.
     #[must_use]
     pub fn digest(&self) -> [u8; FACET_DIGEST_BYTES] {
-        let digest = Sha256::digest(self.0.as_bytes());
-        digest[..FACET_DIGEST_BYTES].try_into().expect("a SHA-256 digest has more bytes")
+        let digest = digest(&SHA256, self.0.as_bytes());
+        digest.as_ref()[..FACET_DIGEST_BYTES].try_into().expect("a SHA-256 digest has more bytes")
     }
-}
-
-/// Bytes as lower-case hex digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|digit| char::from(DIGITS[usize::from(digit)]))
-        .collect()
 }
 
 fn escape(name: &str) -> String {

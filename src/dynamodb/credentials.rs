@@ -1,30 +1,42 @@
 //! Who asks DynamoDB.
 
 use std::fmt;
+use std::sync::Arc;
 #[cfg(feature = "cli")]
 use std::time::{Duration, SystemTime};
-
-use aws_credential_types::Credentials;
-use aws_smithy_runtime_api::client::identity::Identity;
 
 /// Credentials are asked for anew when they expire within that time.
 #[cfg(feature = "cli")]
 const RENEWED_BEFORE: Duration = Duration::from_mins(5);
 
+/// An identity's access key.
+pub struct Credentials {
+    /// Its public part.
+    pub access_key_id: String,
+    /// Its secret part.
+    pub secret_access_key: String,
+    /// What temporary credentials have beside it.
+    pub session_token: Option<String>,
+}
+
 /// Where credentials come from.
+#[derive(Debug)]
 pub enum CredentialsSource {
     /// They are known, and stay as they are: Lambda gives a function its role's in the environment.
-    Fixed(Identity),
+    Fixed(Arc<Credentials>),
     /// There are none, for this reason.
     None(String),
-    /// A provider of the SDK's, such as a profile's or a container's, and what it gave last.
+    /// A provider of the SDK's, such as a profile's or a container's.
     #[cfg(feature = "cli")]
-    Provider {
-        /// The provider.
-        provider: aws_credential_types::provider::SharedCredentialsProvider,
-        /// What it gave last.
-        last: tokio::sync::Mutex<Option<Credentials>>,
-    },
+    Provider(Provider),
+}
+
+/// A provider of the SDK's, and what it gave last.
+#[cfg(feature = "cli")]
+#[derive(Debug)]
+pub struct Provider {
+    provider: aws_credential_types::provider::SharedCredentialsProvider,
+    last: tokio::sync::Mutex<Option<(Arc<Credentials>, Option<SystemTime>)>>,
 }
 
 impl CredentialsSource {
@@ -36,28 +48,19 @@ impl CredentialsSource {
             value.ok_or_else(|| format!("no credentials: {name} is not set"))
         };
         match (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) {
-            (Ok(id), Ok(secret)) => Self::fixed(Credentials::new(
-                id,
-                secret,
-                variable("AWS_SESSION_TOKEN").ok(),
-                None,
-                "environment",
-            )),
+            (Ok(access_key_id), Ok(secret_access_key)) => {
+                let session_token = variable("AWS_SESSION_TOKEN").ok();
+                Self::Fixed(Arc::new(Credentials { access_key_id, secret_access_key, session_token }))
+            }
             (Err(missing), _) | (_, Err(missing)) => Self::None(missing),
         }
-    }
-
-    /// Credentials that are known.
-    #[must_use]
-    pub fn fixed(credentials: Credentials) -> Self {
-        Self::Fixed(credentials.into())
     }
 
     /// A provider of the SDK's.
     #[cfg(feature = "cli")]
     #[must_use]
     pub fn provider(provider: aws_credential_types::provider::SharedCredentialsProvider) -> Self {
-        Self::Provider { provider, last: tokio::sync::Mutex::default() }
+        Self::Provider(Provider { provider, last: tokio::sync::Mutex::default() })
     }
 
     /// The credentials for a request that is made now, or why there are none.
@@ -65,35 +68,45 @@ impl CredentialsSource {
         not(feature = "cli"),
         expect(clippy::unused_async, reason = "a provider has to be waited for")
     )]
-    pub(super) async fn identity(&self) -> Result<Identity, String> {
+    pub(super) async fn credentials(&self) -> Result<Arc<Credentials>, String> {
         match self {
-            Self::Fixed(identity) => Ok(identity.clone()),
+            Self::Fixed(credentials) => Ok(Arc::clone(credentials)),
             Self::None(reason) => Err(reason.clone()),
             #[cfg(feature = "cli")]
-            Self::Provider { provider, last } => {
-                use aws_credential_types::provider::ProvideCredentials as _;
-
-                let mut last = last.lock().await;
-                let latest = SystemTime::now() + RENEWED_BEFORE;
-                let is_good = |known: &Credentials| known.expiry().is_none_or(|expiry| expiry > latest);
-                if let Some(known) = last.as_ref().filter(|known| is_good(known)) {
-                    return Ok(known.clone().into());
-                }
-                let provided = provider.provide_credentials().await;
-                let provided = provided.map_err(|error| {
-                    let cause =
-                        std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                    format!("no credentials: {error}: {cause}")
-                })?;
-                Ok(last.insert(provided).clone().into())
-            }
+            Self::Provider(provider) => provider.credentials().await,
         }
     }
 }
 
-impl fmt::Debug for CredentialsSource {
-    /// No secret is shown, not even redacted.
+#[cfg(feature = "cli")]
+impl Provider {
+    async fn credentials(&self) -> Result<Arc<Credentials>, String> {
+        use aws_credential_types::provider::ProvideCredentials as _;
+
+        let mut last = self.last.lock().await;
+        let latest = SystemTime::now() + RENEWED_BEFORE;
+        if let Some((known, expiry)) = last.as_ref()
+            && expiry.is_none_or(|expiry| expiry > latest)
+        {
+            return Ok(Arc::clone(known));
+        }
+        let provided = self.provider.provide_credentials().await.map_err(|error| {
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            format!("no credentials: {error}: {cause}")
+        })?;
+        let credentials = Arc::new(Credentials {
+            access_key_id: provided.access_key_id().to_owned(),
+            secret_access_key: provided.secret_access_key().to_owned(),
+            session_token: provided.session_token().map(str::to_owned),
+        });
+        *last = Some((Arc::clone(&credentials), provided.expiry()));
+        Ok(credentials)
+    }
+}
+
+impl fmt::Debug for Credentials {
+    /// Nothing of them is shown, not even redacted.
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str("CredentialsSource")
+        formatter.write_str("Credentials")
     }
 }

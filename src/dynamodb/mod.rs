@@ -10,27 +10,27 @@ mod endpoint;
 mod from_sdk;
 mod item;
 mod request;
+mod signing;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
-use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
+use tokio::time::Instant;
 use tokio_rustls::rustls::ClientConfig;
 
 pub use self::answer::{BatchAnswer, Capacity, PageAnswer};
 use self::answer::{Place, Refusal};
-pub use self::credentials::CredentialsSource;
+pub use self::credentials::{Credentials, CredentialsSource};
 pub use self::endpoint::{Variant, url};
 #[cfg(feature = "cli")]
 pub use self::from_sdk::EnvironmentError;
 pub use self::item::{AttributeValue, Item};
 pub use self::request::{Batch, Items, Page};
+use self::signing::Signer;
 use crate::connections::{Connections, ExchangeError, NoHost};
 
 /// What BatchGetItem takes in one call.
@@ -38,10 +38,10 @@ pub const MAX_KEYS_A_BATCH: usize = 100;
 
 const CONTENT: &str = "application/x-amz-json-1.0";
 const AGENT: &str = concat!("delivery-center/", env!("CARGO_PKG_VERSION"));
-const TARGET: &str = "x-amz-target";
-const REQUEST_ID: &str = "x-amzn-requestid";
-/// DynamoDB's name among the services that requests are signed for.
-const SERVICE: &str = "dynamodb";
+const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+const DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 /// How long one call is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +81,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct DynamoDb {
     connections: Connections,
-    url: String,
-    region: Option<String>,
+    signer: Option<Signer>,
     credentials: CredentialsSource,
     limits: Limits,
 }
@@ -90,12 +89,12 @@ pub struct DynamoDb {
 /// Why a call has no answer; all attempts have failed where more than one makes sense.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// There was no answer in time.
-    #[error("no answer within {} ms", .0.as_millis())]
-    Timeout(Duration),
-    /// There was no connection, or it broke.
+    /// There was no connection, no answer in time, or the connection broke.
     #[error(transparent)]
     Exchange(ExchangeError),
+    /// The time for all that is asked of DynamoDB was spent before.
+    #[error("no time was left")]
+    NoTime,
     /// DynamoDB answered that it does not do it.
     #[error("{code}: {message} (HTTP status {status}, request {request_id})")]
     Refused {
@@ -139,9 +138,9 @@ impl CallError {
 
     fn may_pass(&self) -> bool {
         match self {
-            Self::Timeout(_) | Self::Exchange(_) | Self::Unreadable(_) => true,
+            Self::Exchange(_) | Self::Unreadable(_) => true,
             Self::Refused { .. } => self.is_throttling() || self.is_failure(),
-            Self::NotConfigured(_) => false,
+            Self::NoTime | Self::NotConfigured(_) => false,
         }
     }
 }
@@ -159,64 +158,68 @@ impl DynamoDb {
         limits: Limits,
     ) -> Result<Self, E> {
         let connections = Connections::to(&url, tls, limits.connect)?;
-        Ok(Self { connections, url, region, credentials, limits })
+        Ok(Self { connections, signer: region.map(Signer::new), credentials, limits })
     }
 
-    /// A page of items.
+    /// A page of items, until a moment at most.
     ///
     /// # Errors
     /// [`CallError`].
-    pub async fn page(&self, page: &Page) -> Result<PageAnswer, CallError> {
-        self.call(page.operation(), serialize(page), PageAnswer::read).await
+    pub async fn page(&self, page: &Page, until: Option<Instant>) -> Result<PageAnswer, CallError> {
+        self.call(page.operation(), serialize(page), until, PageAnswer::read).await
     }
 
-    /// Items by key.
+    /// Items by key, until a moment at most.
     ///
     /// # Errors
     /// [`CallError`].
-    pub async fn batch(&self, batch: &Batch) -> Result<BatchAnswer, CallError> {
-        self.call("BatchGetItem", serialize(batch), BatchAnswer::read).await
+    pub async fn batch(&self, batch: &Batch, until: Option<Instant>) -> Result<BatchAnswer, CallError> {
+        self.call("DynamoDB_20120810.BatchGetItem", serialize(batch), until, BatchAnswer::read).await
     }
 
     /// Calls until there is an answer, or no time or sense in another attempt. Reading changes nothing: it may be repeated.
     async fn call<Answer>(
         &self,
-        operation: &str,
+        target: &'static str,
         body: Bytes,
+        until: Option<Instant>,
         read: impl Fn(&[u8]) -> Result<Answer, Place>,
     ) -> Result<Answer, CallError> {
-        let Limits { attempts, attempt: limit, call, .. } = self.limits;
-        let deadline = tokio::time::Instant::now() + call;
+        let started = Instant::now();
+        if until.is_some_and(|until| until <= started) {
+            return Err(CallError::NoTime);
+        }
+        let deadline = started + self.limits.call;
+        let deadline = until.map_or(deadline, |until| until.min(deadline));
         let (mut attempt, mut wait) = (1, FIRST_WAIT);
         loop {
-            let limit = limit.min(deadline.saturating_duration_since(tokio::time::Instant::now()));
-            let answered = tokio::time::timeout(limit, self.attempt(operation, &body)).await;
-            let answer = answered.unwrap_or(Err(CallError::Timeout(limit)));
+            let latest = deadline.min(Instant::now() + self.limits.attempt);
+            let answer = self.attempt(target, &body, latest).await;
             let error = match answer.and_then(|body| read(&body).map_err(CallError::Unreadable)) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            // Connections that were kept while the function was frozen end together, and are found out one by one.
-            if matches!(error, CallError::Timeout(_) | CallError::Exchange(_)) {
+            if let CallError::Exchange(broken) = &error {
+                // What was kept while the function was frozen ended together, and would be found out one by one.
                 self.connections.close_idle();
-            }
-            if matches!(error, CallError::Exchange(ExchangeError::Broken { was_kept: true, .. })) {
-                continue;
+                if matches!(broken, ExchangeError::Broken { was_kept: true, .. }) {
+                    continue;
+                }
             }
             let pause = wait.mul_f64(0.5 + crate::store::fraction() / 2.0);
-            let is_late = tokio::time::Instant::now() + pause >= deadline;
-            if !error.may_pass() || attempt == attempts || is_late {
+            let is_late = Instant::now() + pause >= deadline;
+            if !error.may_pass() || attempt == self.limits.attempts || is_late {
                 return Err(error);
             }
-            tracing::debug!(operation, attempt, %error, "DynamoDB is asked again");
+            tracing::debug!(target, attempt, %error, "DynamoDB is asked again");
             tokio::time::sleep(pause).await;
             (attempt, wait) = (attempt + 1, (wait * 2).min(LONGEST_WAIT));
         }
     }
 
-    async fn attempt(&self, operation: &str, body: &Bytes) -> Result<Bytes, CallError> {
-        let request = self.signed(operation, body).await.map_err(CallError::NotConfigured)?;
-        let answer = self.connections.exchange(request).await.map_err(CallError::Exchange)?;
+    async fn attempt(&self, target: &'static str, body: &Bytes, latest: Instant) -> Result<Bytes, CallError> {
+        let request = self.signed(target, body).await.map_err(CallError::NotConfigured)?;
+        let answer = self.connections.exchange(request, Some(latest)).await.map_err(CallError::Exchange)?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer.into_body());
@@ -231,19 +234,26 @@ impl DynamoDb {
         })
     }
 
-    async fn signed(&self, operation: &str, body: &Bytes) -> Result<Request<Full<Bytes>>, String> {
-        let region = self.region.as_deref().ok_or("no region: AWS_REGION is not set")?;
-        let identity = self.credentials.identity().await?;
-        let target = format!("DynamoDB_20120810.{operation}");
-        let instructions = signature(&self.url, region, &identity, &target, body, SystemTime::now())?;
+    async fn signed(&self, target: &'static str, body: &Bytes) -> Result<Request<Full<Bytes>>, String> {
+        let signer = self.signer.as_ref().ok_or("no region: AWS_REGION is not set")?;
+        let credentials = self.credentials.credentials().await?;
+        let host = self.connections.host();
+        let host_text = host.to_str().map_err(|error| error.to_string())?;
+        let signature = signer.sign(&credentials, [host_text, target], body, SystemTime::now());
+        let value =
+            |text: String| HeaderValue::try_from(text).map_err(|_| "the credentials are no text".to_owned());
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = Method::POST;
         let headers = request.headers_mut();
-        headers.insert(HOST, self.connections.host().clone());
+        headers.insert(HOST, host.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        headers.insert(TARGET, HeaderValue::try_from(target).map_err(|error| error.to_string())?);
-        instructions.apply_to_request_http1x(&mut request);
+        headers.insert(TARGET, HeaderValue::from_static(target));
+        headers.insert(DATE, value(signature.date_time)?);
+        headers.insert(AUTHORIZATION, value(signature.authorization)?);
+        if let Some(token) = &credentials.session_token {
+            headers.insert(SECURITY_TOKEN, value(token.clone())?);
+        }
         Ok(request)
     }
 }
@@ -251,26 +261,4 @@ impl DynamoDb {
 /// A request is texts, numbers and lists of them, which always become JSON.
 fn serialize(request: &impl serde::Serialize) -> Bytes {
     serde_json::to_vec(request).expect("texts, numbers and bytes always serialize").into()
-}
-
-fn signature(
-    url: &str,
-    region: &str,
-    identity: &Identity,
-    target: &str,
-    body: &[u8],
-    time: SystemTime,
-) -> Result<aws_sigv4::http_request::SigningInstructions, String> {
-    let parameters = v4::SigningParams::builder()
-        .identity(identity)
-        .region(region)
-        .name(SERVICE)
-        .time(time)
-        .settings(SigningSettings::default())
-        .build()
-        .map_err(|error| error.to_string())?;
-    let headers = [("content-type", CONTENT), (TARGET, target)];
-    let signable = SignableRequest::new("POST", url, headers.into_iter(), SignableBody::Bytes(body));
-    let signed = signable.and_then(|signable| sign(signable, &parameters.into()));
-    Ok(signed.map_err(|error| error.to_string())?.into_parts().0)
 }

@@ -63,11 +63,11 @@ impl Page {
         }
     }
 
-    /// DynamoDB's name for it.
+    /// DynamoDB's name for it, as the header `x-amz-target` has it.
     pub(super) fn operation(&self) -> &'static str {
         match self.items {
-            Items::OldestFirst(_) | Items::NewestFirst(_) => "Query",
-            Items::Segment(..) => "Scan",
+            Items::OldestFirst(_) | Items::NewestFirst(_) => "DynamoDB_20120810.Query",
+            Items::Segment(..) => "DynamoDB_20120810.Scan",
         }
     }
 }
@@ -210,7 +210,7 @@ mod tests {
             "ExpressionAttributeNames": { "#position": "position" },
             "ExpressionAttributeValues": { ":facet": { "S": "a \"b\"" } }, "ReturnConsumedCapacity": "TOTAL",
         });
-        assert_eq!((page.operation(), written(&page)), ("Query", expected));
+        assert_eq!((page.operation(), written(&page)), ("DynamoDB_20120810.Query", expected));
     }
 
     #[test]
@@ -226,7 +226,7 @@ mod tests {
             "TableName": "releases", "Segment": 1, "TotalSegments": 4, "Select": "COUNT", "ConsistentRead": true,
             "ExclusiveStartKey": { "id": { "N": "7" } }, "ReturnConsumedCapacity": "TOTAL",
         });
-        assert_eq!((page.operation(), written(&page)), ("Scan", expected));
+        assert_eq!((page.operation(), written(&page)), ("DynamoDB_20120810.Scan", expected));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::BufReader;
 
-use sha2::{Digest as _, Sha256};
+use ring::digest::{Context, SHA256};
 
 use super::{Content, Found, ImportError, Packed, RECORDS_ROW, Sink, Source, row_of_refused};
 use crate::json_records::{RawRecord, ReadProblem, RecordReader};
@@ -22,8 +22,11 @@ pub(super) fn identity_of(text: &[u8]) -> Option<IdentityDigest> {
         Identity::Release(id) => ("release", id),
         Identity::Artifact(id) => ("artifact", id),
     };
-    let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(id).finalize();
-    Some(digest[..16].try_into().expect("a SHA-256 digest has more than 16 bytes"))
+    let mut digest = Context::new(&SHA256);
+    for part in [kind, "\0", &id] {
+        digest.update(part.as_bytes());
+    }
+    Some(digest.finish().as_ref()[..16].try_into().expect("a SHA-256 digest has more than 16 bytes"))
 }
 
 /// Reads every record; ends early when nobody takes them any more.

@@ -7,13 +7,13 @@ mod activity;
 mod image;
 mod release;
 
-use sha2::{Digest as _, Sha256};
+use hex_simd::AsciiCase;
+use ring::digest::{Context, SHA256};
 
 pub use self::activity::{Activity, Kind, record_activity};
 pub use self::image::RecordedImage;
 pub use self::release::{Environment, NewRelease, ReleasedService, record_release};
 use crate::error::Error;
-use crate::release_filter::hex;
 
 /// What became of a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,10 +54,10 @@ fn refused(reason: impl Into<String>) -> RecordError {
 
 /// An id as Zadig's are, 24 hex digits, made of what it names.
 fn id_of(texts: &[&str]) -> String {
-    let mut digest = Sha256::new();
+    let mut digest = Context::new(&SHA256);
     for text in texts {
-        digest.update((text.len() as u64).to_le_bytes());
-        digest.update(text);
+        digest.update(&(text.len() as u64).to_le_bytes());
+        digest.update(text.as_bytes());
     }
-    hex(&digest.finalize()[..12])
+    hex_simd::encode_to_string(&digest.finish().as_ref()[..12], AsciiCase::Lower)
 }

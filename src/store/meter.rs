@@ -1,6 +1,8 @@
-//! What one request cost.
+//! What one request cost, and may take.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use tokio::time::Instant;
 
 use crate::dynamodb::Capacity;
 
@@ -11,9 +13,17 @@ pub struct Meter {
     round_trips: AtomicU32,
     /// In thousandths.
     read_units: AtomicU64,
+    /// When DynamoDB is asked for nothing more.
+    pub(super) until: Option<Instant>,
 }
 
 impl Meter {
+    /// For a request that is to be answered by a moment.
+    #[must_use]
+    pub fn until(moment: Instant) -> Self {
+        Self { until: Some(moment), ..Self::default() }
+    }
+
     /// The calls that were answered.
     #[must_use]
     pub fn calls(&self) -> u32 {

@@ -183,7 +183,8 @@ impl Store {
 
     /// One page of a table or an index; it is counted as a call, and as a wait for DynamoDB.
     async fn page(&self, page: &Page, meter: &Meter) -> Result<PageAnswer, Error> {
-        let answer = self.dynamodb.page(page).await.map_err(|error| from_call(&page.table, &error))?;
+        let answer =
+            self.dynamodb.page(page, meter.until).await.map_err(|error| from_call(&page.table, &error))?;
         meter.count(answer.capacity);
         meter.count_round_trip();
         Ok(answer)
@@ -198,8 +199,11 @@ impl Store {
             if round > 0 {
                 tokio::time::sleep(backoff(FIRST_UNPROCESSED_WAIT, round)).await;
             }
-            let answer =
-                self.dynamodb.batch(&batch).await.map_err(|error| from_call(&batch.table, &error))?;
+            let answer = self
+                .dynamodb
+                .batch(&batch, meter.until)
+                .await
+                .map_err(|error| from_call(&batch.table, &error))?;
             meter.count(answer.capacity);
             items.extend(answer.items);
             if answer.unprocessed.is_empty() {
@@ -271,7 +275,8 @@ fn from_call(table: &str, error: &CallError) -> Error {
     let described: crate::error::Source = error.to_string().into();
     let table_name = table.to_owned();
     match error {
-        CallError::Timeout(_) | CallError::Exchange(ExchangeError::ConnectTimeout(_)) => {
+        CallError::NoTime => Error::OutOfTime,
+        CallError::Exchange(ExchangeError::Timeout | ExchangeError::ConnectTimeout(_)) => {
             unavailable(table, NOT_IN_TIME, Some(described))
         }
         CallError::Exchange(ExchangeError::Connect(_) | ExchangeError::Broken { .. }) => {

@@ -6,12 +6,12 @@ use std::time::Duration;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{self as sdk, DeleteRequest, PutRequest, WriteRequest};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use sha2::{Digest as _, Sha256};
+use hex_simd::AsciiCase;
+use ring::digest::{Context, SHA256};
 
 use super::{WritableStore, backoff, from_sdk, unavailable};
 use crate::dynamodb::{AttributeValue, Item};
 use crate::error::Error;
-use crate::release_filter::hex;
 
 /// What BatchWriteItem takes in one call.
 const MAX_WRITES_A_CALL: usize = 25;
@@ -101,12 +101,12 @@ pub(super) fn value_to_sdk(value: AttributeValue) -> sdk::AttributeValue {
 
 /// A digest of texts: what is stored never changes under its revision.
 pub(super) fn revision(texts: &[&str]) -> String {
-    let mut digest = Sha256::new();
+    let mut digest = Context::new(&SHA256);
     for text in texts {
-        digest.update(text.len().to_le_bytes());
-        digest.update(text);
+        digest.update(&text.len().to_le_bytes());
+        digest.update(text.as_bytes());
     }
-    hex(&digest.finalize()[..12])
+    hex_simd::encode_to_string(&digest.finish().as_ref()[..12], AsciiCase::Lower)
 }
 
 impl WritableStore {
