@@ -6,6 +6,9 @@
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
+use crate::crc32::Shift;
+use crate::response::Base64Body;
+
 /// What stands before the packed bytes in the stored form: checksum, CRC-32 and length, little-endian `u32` each.
 const HEADER_BYTES: usize = 12;
 const CHECKSUM_BYTES: usize = 4;
@@ -22,6 +25,8 @@ pub struct Document {
     packed: Vec<u8>,
     length: u32,
     crc32: u32,
+    /// Over the length.
+    shift: Shift,
 }
 
 /// Why stored bytes are not a document.
@@ -53,7 +58,7 @@ impl Document {
     /// A text of 4 GiB or more: gzip's length field could not name it.
     pub fn pack(text: &str) -> Result<Self, TooLong> {
         let length = u32::try_from(text.len()).map_err(|_| TooLong { length: text.len() })?;
-        Ok(Self { packed: deflate(text.as_bytes()), length, crc32: crc32fast::hash(text.as_bytes()) })
+        Ok(Self::new(deflate(text.as_bytes()), length, crc32fast::hash(text.as_bytes())))
     }
 
     /// Reads a document from its stored form and checks that nothing in it was spoiled.
@@ -71,7 +76,11 @@ impl Document {
         stored.drain(..HEADER_BYTES);
         // What was read may be kept: no longer than it is.
         stored.shrink_to_fit();
-        Ok(Self { packed: stored, length, crc32 })
+        Ok(Self::new(stored, length, crc32))
+    }
+
+    fn new(packed: Vec<u8>, length: u32, crc32: u32) -> Self {
+        Self { packed, length, crc32, shift: Shift::over(length) }
     }
 
     /// The bytes to store.
@@ -178,9 +187,9 @@ fn deflate(text: &[u8]) -> Vec<u8> {
 
 /// A gzip member in the making: documents as they are stored, text between them.
 pub struct GzipSplice {
-    gzip: Vec<u8>,
+    gzip: Base64Body,
     text: Vec<u8>,
-    crc32: crc32fast::Hasher,
+    crc32: u32,
     length: u32,
 }
 
@@ -188,9 +197,9 @@ impl GzipSplice {
     /// A splice that will grow to `bytes`.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
-        let mut gzip = Vec::with_capacity(bytes);
-        gzip.extend_from_slice(&GZIP_HEADER);
-        Self { gzip, text: Vec::new(), crc32: crc32fast::Hasher::new(), length: 0 }
+        let mut gzip = Base64Body::with_capacity(bytes);
+        gzip.push(&GZIP_HEADER);
+        Self { gzip, text: Vec::new(), crc32: 0, length: 0 }
     }
 
     /// Appends a text, uncompressed; neighbouring texts share a block.
@@ -201,18 +210,17 @@ impl GzipSplice {
     /// Appends a document.
     pub fn document(&mut self, document: &Document) {
         self.flush_text(false);
-        self.gzip.extend_from_slice(&document.packed);
-        self.crc32
-            .combine(&crc32fast::Hasher::new_with_initial_len(document.crc32, u64::from(document.length)));
+        self.gzip.push(&document.packed);
+        self.crc32 = document.shift.combine(self.crc32, document.crc32);
         self.length = self.length.wrapping_add(document.length);
     }
 
     /// The whole member.
     #[must_use]
-    pub fn finish(mut self) -> Vec<u8> {
+    pub fn finish(mut self) -> Base64Body {
         self.flush_text(true);
-        self.gzip.extend_from_slice(&self.crc32.finalize().to_le_bytes());
-        self.gzip.extend_from_slice(&self.length.to_le_bytes());
+        self.gzip.push(&self.crc32.to_le_bytes());
+        self.gzip.push(&self.length.to_le_bytes());
         self.gzip
     }
 
@@ -220,8 +228,10 @@ impl GzipSplice {
         if self.text.is_empty() && !is_last {
             return;
         }
-        let text = std::mem::take(&mut self.text);
-        self.crc32.update(&text);
+        let mut text = std::mem::take(&mut self.text);
+        let mut crc32 = crc32fast::Hasher::new_with_initial(self.crc32);
+        crc32.update(&text);
+        self.crc32 = crc32.finalize();
         // Gzip's length field is modulo 2^32.
         #[expect(clippy::cast_possible_truncation, reason = "gzip's length field is modulo 2^32")]
         let length = text.len() as u32;
@@ -232,17 +242,19 @@ impl GzipSplice {
             self.stored_block(block, is_last && after.is_empty());
             rest = after;
             if rest.is_empty() {
-                return;
+                break;
             }
         }
+        text.clear();
+        self.text = text;
     }
 
     fn stored_block(&mut self, block: &[u8], is_final: bool) {
         let length = u16::try_from(block.len()).expect("a block was cut to what its length field holds");
-        self.gzip.push(u8::from(is_final));
-        self.gzip.extend_from_slice(&length.to_le_bytes());
-        self.gzip.extend_from_slice(&(!length).to_le_bytes());
-        self.gzip.extend_from_slice(block);
+        self.gzip.push(&[u8::from(is_final)]);
+        self.gzip.push(&length.to_le_bytes());
+        self.gzip.push(&(!length).to_le_bytes());
+        self.gzip.push(block);
     }
 }
 
@@ -298,7 +310,7 @@ mod tests {
                 splice.document(document);
                 splice.text(if index + 1 < documents.len() { "," } else { "]" });
             }
-            let gzip = splice.finish();
+            let gzip = splice.finish().to_bytes();
             let lengths = documents.iter().map(|document| (document.packed_length(), 1));
             prop_assert_eq!(gzip.len(), gzip_length(1, lengths).max(gzip_length(1, [])));
             let closing = if documents.is_empty() { "" } else { "]" };
@@ -324,16 +336,16 @@ mod tests {
         let text = "x".repeat(3 * MAX_STORED_BLOCK_LENGTH + 1);
         let mut splice = GzipSplice::with_capacity(0);
         splice.text(&text);
-        assert_eq!(gunzip(&splice.finish()), text);
+        assert_eq!(gunzip(&splice.finish().to_bytes()), text);
     }
 
     #[test]
     fn bytes_with_a_right_checksum_that_do_not_inflate_are_an_error() {
         let whole = Document::pack("some text, some text").unwrap();
-        let short = Document { length: whole.length - 1, ..whole.clone() };
-        let long = Document { length: whole.length + 1, ..whole.clone() };
+        let [short, long] =
+            [whole.length - 1, whole.length + 1].map(|length| Document { length, ..whole.clone() });
         let cut = Document { packed: whole.packed[..4].to_vec(), ..whole.clone() };
-        let ended = Document { packed: vec![3, 0], length: 0, crc32: 0 };
+        let ended = Document::new(vec![3, 0], 0, 0);
         for broken in [short, long, cut, ended] {
             let read = Document::from_stored(broken.to_stored()).unwrap();
             assert_eq!(read.unpack(), Err(Spoiled::Deflate));

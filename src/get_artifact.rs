@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::event::Request;
 use crate::image_reference::ImageReference;
 use crate::query::Query;
-use crate::response::{Body, Encoding, EscapedText, MAX_RESPONSE_BYTES, Response, matches_etag};
+use crate::response::{Body, Encoding, MAX_RESPONSE_BYTES, Response, TextBody, matches_etag};
 use crate::store::{Meter, Store, StoredArtifact};
 
 /// The image that a query asks for, for the log.
@@ -52,7 +52,7 @@ fn response(
             let mut inflater = Inflater::default();
             let unreadable = |spoiled| store.unreadable_artifact(artifact.position.id(), spoiled);
             let text = inflater.text(&artifact.document).map_err(unreadable)?;
-            let mut escaped = EscapedText::with_capacity(text.len() + text.len() / 4);
+            let mut escaped = TextBody::with_capacity(text.len() + text.len() / 4);
             escaped.push(text);
             Body::Text(escaped)
         }

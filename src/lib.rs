@@ -6,7 +6,7 @@
 //! - [`release_filter`], [`image_reference`], [`position`], [`strconv`]: what a caller may ask for;
 //! - [`store`]: the two tables;
 //! - [`dynamodb`], [`connections`]: how they are read;
-//! - [`document`]: how a record is packed, and spliced into an answer;
+//! - [`document`], [`crc32`]: how a record is packed, and spliced into an answer;
 //! - [`error`]: what can go wrong, and what the caller reads of it;
 //! - [`lambda`], [`runtime_api`]: the process around it.
 //!
@@ -23,6 +23,7 @@
 //! - `serve`: both endpoints over plain HTTP.
 
 pub mod connections;
+pub mod crc32;
 pub mod document;
 pub mod dynamodb;
 #[cfg(feature = "cli")]

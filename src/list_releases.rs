@@ -10,7 +10,8 @@ use crate::position::Position;
 use crate::query::Query;
 use crate::release_filter::{Facet, ReleaseFilter};
 use crate::response::{
-    Body, Encoding, EscapedText, MAX_RESPONSE_BYTES, Response, base64_length, link_length, matches_etag,
+    Base64Body, Body, Encoding, MAX_RESPONSE_BYTES, Response, TextBody, base64_length, link_length,
+    matches_etag,
 };
 use crate::store::{Meter, ReleaseEntry, Store, StoredRelease, Verbosity};
 use crate::strconv;
@@ -314,7 +315,7 @@ impl Listing<'_> {
         }
     }
 
-    fn gzip(&self, found: &[(&ReleaseEntry, &StoredRelease)]) -> Vec<u8> {
+    fn gzip(&self, found: &[(&ReleaseEntry, &StoredRelease)]) -> Base64Body {
         let lengths = found.iter().map(|(entry, _)| (entry.lengths.packed(self.verbosity), 2));
         let mut splice = GzipSplice::with_capacity(gzip_length(2, lengths));
         splice.text("[");
@@ -330,9 +331,9 @@ impl Listing<'_> {
         splice.finish()
     }
 
-    fn text(&self, store: &Store, found: &[(&ReleaseEntry, &StoredRelease)]) -> Result<EscapedText, Error> {
+    fn text(&self, store: &Store, found: &[(&ReleaseEntry, &StoredRelease)]) -> Result<TextBody, Error> {
         let lengths = found.iter().map(|(entry, _)| entry.lengths.escaped(self.verbosity) + 2);
-        let mut text = EscapedText::with_capacity(lengths.sum::<usize>() + 2);
+        let mut text = TextBody::with_capacity(lengths.sum::<usize>() + 2);
         let mut inflater = Inflater::default();
         text.push("[");
         for (index, (entry, release)) in found.iter().enumerate() {
@@ -361,8 +362,8 @@ impl ResponseSize {
     fn new(verbosity: Verbosity, encoding: Encoding, shape: ResponseShape) -> Self {
         let etag = etag(&Selection::default(), verbosity);
         let (empty, body) = match encoding {
-            Encoding::Gzip => (Body::Gzip(Vec::new()), gzip_length("[".len(), [])),
-            Encoding::Identity => (Body::Text(EscapedText::default()), "[".len()),
+            Encoding::Gzip => (Body::Gzip(Base64Body::with_capacity(0)), gzip_length("[".len(), [])),
+            Encoding::Identity => (Body::Text(TextBody::with_capacity(0)), "[".len()),
         };
         Self { verbosity, encoding, envelope: Response::ok(&etag, empty).json_length(shape), body }
     }

@@ -21,23 +21,41 @@ pub struct Response {
     pub body: Body,
 }
 
-/// A response's body, ready for the Lambda response JSON.
+/// A response's body, as it stands in the Lambda response JSON.
 #[derive(Debug)]
 pub enum Body {
     /// None.
     Empty,
     /// A text.
-    Text(EscapedText),
-    /// One gzip member.
-    Gzip(Vec<u8>),
+    Text(TextBody),
+    /// Bytes, of which the encoding is gzip.
+    Gzip(Base64Body),
 }
 
-/// A text as it stands inside a JSON string, without the quotation marks.
-#[derive(Debug, Default)]
-pub struct EscapedText {
-    escaped: String,
+/// The Lambda response JSON begins with the body, so that nothing of it is copied when the rest is known.
+const TEXT_OPENING: &str = r#"{"isBase64Encoded":false,"body":""#;
+const BASE64_OPENING: &str = r#"{"isBase64Encoded":true,"body":""#;
+
+/// A text in the making, escaped as it stands inside a JSON string.
+#[derive(Debug)]
+pub struct TextBody {
+    /// Begins with [`TEXT_OPENING`].
+    json: String,
     length: usize,
 }
+
+/// Bytes in the making, in base64: nothing else is bytes in JSON.
+#[derive(Debug)]
+pub struct Base64Body {
+    /// Begins with [`BASE64_OPENING`].
+    json: String,
+    /// What is not in base64 yet: the end of a group of three, or pieces so short that they are encoded together.
+    pending: Vec<u8>,
+    length: usize,
+}
+
+/// Shorter pieces are encoded together.
+const MIN_PIECE_BYTES: usize = 64;
 
 /// How a 200 is encoded, as the caller accepts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,34 +66,88 @@ pub enum Encoding {
     Gzip,
 }
 
-impl EscapedText {
+impl TextBody {
     /// An empty text with room for `bytes` escaped bytes.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
-        Self { escaped: String::with_capacity(bytes), length: 0 }
+        Self { json: opened(TEXT_OPENING, bytes), length: 0 }
     }
 
     /// Appends a text.
     pub fn push(&mut self, text: &str) {
         self.length += text.len();
-        let mut rest = text;
-        loop {
-            let (plain, special) = rest.split_at(plain_length(rest.as_bytes()));
-            self.escaped.push_str(plain);
-            let Some(byte) = special.bytes().next() else { return };
-            match byte {
-                b'"' => self.escaped.push_str("\\\""),
-                b'\\' => self.escaped.push_str("\\\\"),
-                _ => write!(self.escaped, "\\u{byte:04x}").expect("writing into a String cannot fail"),
-            }
-            rest = &special[1..];
-        }
+        push_escaped(&mut self.json, text);
     }
 
     /// The length of the escaped text in bytes.
     #[must_use]
     pub fn escaped_length(&self) -> usize {
-        self.escaped.len()
+        self.json.len() - TEXT_OPENING.len()
+    }
+}
+
+impl Base64Body {
+    /// Nothing, with room for so many bytes.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { json: opened(BASE64_OPENING, base64_length(bytes)), pending: Vec::new(), length: 0 }
+    }
+
+    /// Appends bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.length += bytes.len();
+        if self.pending.len() + bytes.len() < MIN_PIECE_BYTES {
+            self.pending.extend_from_slice(bytes);
+            return;
+        }
+        let missing = self.pending.len().next_multiple_of(3) - self.pending.len();
+        let (end_of_group, bytes) = bytes.split_at(missing.min(bytes.len()));
+        self.pending.extend_from_slice(end_of_group);
+        let (groups, beginning_of_group) = bytes.split_at(bytes.len() / 3 * 3);
+        base64_simd::STANDARD.encode_append(&self.pending, &mut self.json);
+        base64_simd::STANDARD.encode_append(groups, &mut self.json);
+        self.pending.clear();
+        self.pending.extend_from_slice(beginning_of_group);
+    }
+
+    /// The bytes again.
+    ///
+    /// For whoever is no Lambda; it decodes all of them.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let base64 = &self.json[BASE64_OPENING.len()..];
+        let mut bytes =
+            base64_simd::STANDARD.decode_to_vec(base64).expect("it was encoded here, in whole groups");
+        bytes.extend_from_slice(&self.pending);
+        bytes
+    }
+
+    fn finish(mut self) -> String {
+        base64_simd::STANDARD.encode_append(&self.pending, &mut self.json);
+        self.json
+    }
+}
+
+/// The opening of a Lambda response JSON, with room for the body and what comes behind it.
+fn opened(opening: &str, bytes: usize) -> String {
+    let mut json = String::with_capacity(opening.len() + bytes + 1024);
+    json.push_str(opening);
+    json
+}
+
+/// Appends a text as it stands inside a JSON string.
+fn push_escaped(json: &mut String, text: &str) {
+    let mut rest = text;
+    loop {
+        let (plain, special) = rest.split_at(plain_length(rest.as_bytes()));
+        json.push_str(plain);
+        let Some(byte) = special.bytes().next() else { return };
+        match byte {
+            b'"' => json.push_str("\\\""),
+            b'\\' => json.push_str("\\\\"),
+            _ => write!(json, "\\u{byte:04x}").expect("writing into a String cannot fail"),
+        }
+        rest = &special[1..];
     }
 }
 
@@ -196,7 +268,7 @@ impl Response {
             message: status.message(),
             r#type: "error",
         };
-        let mut text = EscapedText::default();
+        let mut text = TextBody::with_capacity(0);
         text.push(&serde_json::to_string(&body).expect("texts and a number always serialize"));
         let mut headers = vec![("Content-Type", "application/json; charset=utf-8".to_owned())];
         headers.extend(match status {
@@ -220,34 +292,33 @@ impl Response {
         match &self.body {
             Body::Empty => 0,
             Body::Text(text) => text.length,
-            Body::Gzip(gzip) => gzip.len(),
+            Body::Gzip(gzip) => gzip.length,
         }
     }
 
     /// The Lambda response JSON.
     #[must_use]
     pub fn into_lambda_json(self, shape: ResponseShape) -> String {
-        let mut json = String::with_capacity(1024 + body_json_length(&self.body));
+        let mut json = match self.body {
+            Body::Empty => TextBody::with_capacity(0).json,
+            Body::Text(text) => text.json,
+            Body::Gzip(gzip) => gzip.finish(),
+        };
         push_envelope(&mut json, self.status, &self.headers, shape);
-        match &self.body {
-            Body::Empty => json.push_str(r#""isBase64Encoded":false,"body":""}"#),
-            Body::Text(text) => json.extend([r#""isBase64Encoded":false,"body":""#, &text.escaped, r#""}"#]),
-            Body::Gzip(gzip) => {
-                json.push_str(r#""isBase64Encoded":true,"body":""#);
-                base64_simd::STANDARD.encode_append(gzip, &mut json);
-                json.push_str(r#""}"#);
-            }
-        }
         json
     }
 
     /// The length of the Lambda response JSON in bytes.
     #[must_use]
     pub fn json_length(&self, shape: ResponseShape) -> usize {
-        let mut json = String::new();
-        push_envelope(&mut json, self.status, &self.headers, shape);
-        let is_base64 = if matches!(self.body, Body::Gzip(_)) { "true" } else { "false" };
-        json.len() + r#""isBase64Encoded":,"body":""}"#.len() + is_base64.len() + body_json_length(&self.body)
+        let mut envelope = String::new();
+        push_envelope(&mut envelope, self.status, &self.headers, shape);
+        let body = match &self.body {
+            Body::Empty => TEXT_OPENING.len(),
+            Body::Text(text) => text.json.len(),
+            Body::Gzip(gzip) => BASE64_OPENING.len() + base64_length(gzip.length),
+        };
+        body + envelope.len()
     }
 }
 
@@ -264,23 +335,15 @@ fn link(query: &str) -> String {
     format!("<?{query}>; rel=\"next\"")
 }
 
-fn body_json_length(body: &Body) -> usize {
-    match body {
-        Body::Empty => 0,
-        Body::Text(text) => text.escaped.len(),
-        Body::Gzip(gzip) => base64_length(gzip.len()),
-    }
-}
-
 /// How many bytes base64 makes of `bytes`.
 #[must_use]
 pub fn base64_length(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4
 }
 
-/// Opens the JSON object and writes everything up to the body, each member with a comma behind it.
+/// Ends the body, and writes everything else behind it.
 fn push_envelope(json: &mut String, status: u16, headers: &[(&str, String)], shape: ResponseShape) {
-    write!(json, r#"{{"statusCode":{status},"#).expect("writing into a String cannot fail");
+    write!(json, r#"","statusCode":{status},"#).expect("writing into a String cannot fail");
     json.push_str(match shape {
         ResponseShape::SingleValueHeaders => r#""headers":{"#,
         ResponseShape::MultiValueHeaders => r#""multiValueHeaders":{"#,
@@ -291,17 +354,17 @@ fn push_envelope(json: &mut String, status: u16, headers: &[(&str, String)], sha
     if json.ends_with(',') {
         json.pop();
     }
-    json.push_str("},");
+    json.push_str("}}");
 }
 
 fn push_header(json: &mut String, name: &str, value: &str, shape: ResponseShape) {
-    let mut escaped = EscapedText::default();
-    escaped.push(value);
     let (opening, closing) = match shape {
         ResponseShape::SingleValueHeaders => ("\"", "\","),
         ResponseShape::MultiValueHeaders => ("[\"", "\"],"),
     };
-    json.extend(["\"", name, "\":", opening, &escaped.escaped, closing]);
+    json.extend(["\"", name, "\":", opening]);
+    push_escaped(json, value);
+    json.push_str(closing);
 }
 
 #[cfg(test)]
@@ -313,26 +376,43 @@ mod tests {
     proptest! {
         #[test]
         fn a_text_is_escaped_as_json_has_it(texts: Vec<String>) {
-            let mut escaped = EscapedText::default();
+            let mut escaped = TextBody::with_capacity(0);
             for text in &texts {
                 escaped.push(text);
             }
-            let read: String = serde_json::from_str(&format!("\"{}\"", escaped.escaped)).unwrap();
+            let read: String = serde_json::from_str(&format!("\"{}\"", &escaped.json[TEXT_OPENING.len()..])).unwrap();
             prop_assert_eq!(&read, &texts.concat());
             prop_assert_eq!(escaped.escaped_length(), texts.iter().map(|text| escaped_length(text)).sum::<usize>());
         }
 
         #[test]
-        fn the_foretold_length_is_that_of_the_json(body: String, gzip: bool, next: Option<String>, alb: bool) {
+        fn the_foretold_length_is_that_of_the_json(
+            body: String,
+            times in 1_usize..20,
+            piece in 1_usize..300,
+            gzip: bool,
+            next: Option<String>,
+            alb: bool,
+        ) {
+            let given = body.repeat(times);
+            let body = given.clone();
             let shape = if alb { ResponseShape::MultiValueHeaders } else { ResponseShape::SingleValueHeaders };
-            let mut text = EscapedText::default();
+            let mut text = TextBody::with_capacity(0);
             text.push(&body);
-            let body = if gzip { Body::Gzip(body.into_bytes()) } else { Body::Text(text) };
+            let mut base64 = Base64Body::with_capacity(0);
+            for piece in body.as_bytes().chunks(piece) {
+                base64.push(piece);
+            }
+            prop_assert_eq!(base64.to_bytes(), body.as_bytes());
+            let body = if gzip { Body::Gzip(base64) } else { Body::Text(text) };
             let bare = Response::ok("W/\"tag\"", body);
             let foretold = bare.json_length(shape) + next.as_deref().map_or(0, |next| link_length(next, shape));
             let json = bare.with_next(next.as_deref()).into_lambda_json(shape);
             prop_assert_eq!(json.len(), foretold);
-            prop_assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
+            let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+            let answered = read["body"].as_str().unwrap();
+            let decoded = base64_simd::STANDARD.decode_to_vec(answered);
+            prop_assert_eq!(if gzip { decoded.unwrap() } else { answered.as_bytes().to_vec() }, given.as_bytes());
         }
     }
 
@@ -342,9 +422,10 @@ mod tests {
         for character in characters {
             for (before, behind) in (0..10).flat_map(|before| (0..10).map(move |behind| (before, behind))) {
                 let text = format!("{}{character}{}", "x".repeat(before), "\"".repeat(behind));
-                let mut escaped = EscapedText::default();
+                let mut escaped = TextBody::with_capacity(0);
                 escaped.push(&text);
-                let read: String = serde_json::from_str(&format!("\"{}\"", escaped.escaped)).unwrap();
+                let read: String =
+                    serde_json::from_str(&format!("\"{}\"", &escaped.json[TEXT_OPENING.len()..])).unwrap();
                 assert_eq!(read, text);
                 assert_eq!(escaped.escaped_length(), escaped_length(&text));
             }
@@ -386,7 +467,8 @@ mod tests {
     fn an_error_is_the_reference_pages_object() {
         let response = Response::from_error(&Error::NoImage);
         let Body::Text(text) = &response.body else { panic!("a text") };
-        let body: String = serde_json::from_str(&format!("\"{}\"", text.escaped)).unwrap();
+        let body: String =
+            serde_json::from_str(&format!("\"{}\"", &text.json[TEXT_OPENING.len()..])).unwrap();
         assert_eq!(
             body,
             r#"{"code":400,"description":"image can't be empty!","extra":{},"message":"Bad Request","type":"error"}"#
