@@ -119,7 +119,8 @@ impl Document {
     /// # Errors
     /// As [`Inflater::text`].
     pub fn unpack(&self) -> Result<String, Spoiled> {
-        Inflater::default().text(self).map(str::to_owned)
+        let text = Inflater::default().text(self)?.to_vec();
+        String::from_utf8(text).map_err(|_| Spoiled::Deflate)
     }
 }
 
@@ -136,11 +137,13 @@ impl Default for Inflater {
 }
 
 impl Inflater {
-    /// A document's text, until the next one is asked for.
+    /// A document's text in UTF-8, until the next one is asked for.
+    ///
+    /// It was a text when it was packed, and the checksum says that these are the bytes it was packed to.
     ///
     /// # Errors
-    /// [`Spoiled::Deflate`], where the bytes do not inflate to a UTF-8 text of the length they should.
-    pub fn text(&mut self, document: &Document) -> Result<&str, Spoiled> {
+    /// [`Spoiled::Deflate`], where the bytes do not inflate to the length they should.
+    pub fn text(&mut self, document: &Document) -> Result<&[u8], Spoiled> {
         self.decompressor.reset(false);
         self.text.clear();
         // The byte to spare lets the decompressor read on to the flush and shows a text that is too long.
@@ -159,7 +162,7 @@ impl Inflater {
         if self.text.len() != document.length() {
             return Err(Spoiled::Deflate);
         }
-        std::str::from_utf8(&self.text).map_err(|_| Spoiled::Deflate)
+        Ok(&self.text)
     }
 
     fn read(&self) -> usize {

@@ -66,7 +66,9 @@ impl Event {
     /// Reads an event's JSON.
     #[must_use]
     pub fn from_json(json: &[u8]) -> Self {
-        serde_json::from_slice(json).unwrap_or(Self::Unreadable)
+        // Once for all of it, and not for each text in it.
+        let text = std::str::from_utf8(json).ok();
+        text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Self::Unreadable)
     }
 }
 

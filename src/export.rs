@@ -73,9 +73,9 @@ pub async fn export(
         let mut releases = Box::pin(releases(store, &facet));
         while let Some((release_id, release)) = releases.try_next().await? {
             let unreadable = |spoiled| store.unreadable_release(&release_id, spoiled);
-            output.write_all(inflater.text(&release.brief).map_err(unreadable)?.as_bytes())?;
+            output.write_all(inflater.text(&release.brief).map_err(unreadable)?)?;
             if let Some(rest) = &release.rest {
-                output.write_all(inflater.text(rest).map_err(unreadable)?.as_bytes())?;
+                output.write_all(inflater.text(rest).map_err(unreadable)?)?;
             }
             output.write_all(b"\n")?;
             exported.releases += 1;
@@ -86,7 +86,7 @@ pub async fn export(
         let mut artifacts = artifacts(store, wanted);
         while let Some(artifact) = artifacts.try_next().await? {
             let unreadable = |spoiled| store.unreadable_artifact(artifact.position.id(), spoiled);
-            output.write_all(inflater.text(&artifact.document).map_err(unreadable)?.as_bytes())?;
+            output.write_all(inflater.text(&artifact.document).map_err(unreadable)?)?;
             output.write_all(b"\n")?;
             exported.artifacts += 1;
             done();

@@ -62,7 +62,7 @@ impl Endpoint {
 }
 
 /// Answers an event with the Lambda response JSON; whatever goes wrong becomes an answer too.
-pub async fn answer(endpoint: Endpoint, store: &Store, event: Event, invocation: &Invocation) -> String {
+pub async fn answer(endpoint: Endpoint, store: &Store, event: Event, invocation: &Invocation) -> Vec<u8> {
     let started = Instant::now();
     let meter = Meter::until((started + time_limit(invocation.deadline)).into());
     let shape = match &event {

@@ -7,7 +7,7 @@ use crate::document::{GzipSplice, Inflater, gzip_length};
 use crate::error::Error;
 use crate::event::{Request, ResponseShape};
 use crate::position::Position;
-use crate::query::Query;
+use crate::query::{Query, encoded_length};
 use crate::release_filter::{Facet, ReleaseFilter};
 use crate::response::{
     Base64Body, Body, Encoding, MAX_RESPONSE_BYTES, Response, TextBody, base64_length, link_length,
@@ -162,13 +162,14 @@ impl Listing<'_> {
     ) -> Result<Selection, Error> {
         let mut size = self.size();
         let mut selection = Selection::default();
+        let bare_link = link_length(&self.request.query.with("after", ""), self.request.response_shape);
         // How many of the entries fit with a link behind them; without one the last may fit too.
         let mut fitting_with_link = 0;
         let mut older_than = after;
         loop {
             let page = store.release_entries(facet, older_than.as_ref(), None, meter).await?;
             for entry in page.entries {
-                let link = link_length(&self.after(&entry.position), self.request.response_shape);
+                let link = bare_link + encoded_length(entry.position.as_str());
                 size.add(&entry);
                 if !size.fits(0) {
                     return self.cut(selection, fitting_with_link, &entry);
@@ -335,17 +336,17 @@ impl Listing<'_> {
         let lengths = found.iter().map(|(entry, _)| entry.lengths.escaped(self.verbosity) + 2);
         let mut text = TextBody::with_capacity(lengths.sum::<usize>() + 2);
         let mut inflater = Inflater::default();
-        text.push("[");
+        text.push(b"[");
         for (index, (entry, release)) in found.iter().enumerate() {
             let unreadable = |spoiled| store.unreadable_release(entry.position.id(), spoiled);
-            text.push(if index == 0 { "" } else { "," });
+            text.push(if index == 0 { b"" } else { b"," });
             text.push(inflater.text(&release.brief).map_err(unreadable)?);
             match &release.rest {
                 Some(rest) => text.push(inflater.text(rest).map_err(unreadable)?),
-                None => text.push("}"),
+                None => text.push(b"}"),
             }
         }
-        text.push("]");
+        text.push(b"]");
         Ok(text)
     }
 }

@@ -60,6 +60,12 @@ impl Query {
     }
 }
 
+/// How many bytes a text takes as a value of an encoded query.
+#[must_use]
+pub fn encoded_length(value: &str) -> usize {
+    utf8_percent_encode(value, FORM).map(str::len).sum()
+}
+
 fn push_pair(encoded: &mut String, name: &str, value: &str) {
     if !encoded.is_empty() {
         encoded.push('&');

@@ -1,6 +1,6 @@
 //! The HTTP response, and the Lambda response JSON that carries it.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 use serde::Serialize;
 
@@ -33,14 +33,14 @@ pub enum Body {
 }
 
 /// The Lambda response JSON begins with the body, so that nothing of it is copied when the rest is known.
-const TEXT_OPENING: &str = r#"{"isBase64Encoded":false,"body":""#;
-const BASE64_OPENING: &str = r#"{"isBase64Encoded":true,"body":""#;
+const TEXT_OPENING: &[u8] = br#"{"isBase64Encoded":false,"body":""#;
+const BASE64_OPENING: &[u8] = br#"{"isBase64Encoded":true,"body":""#;
 
 /// A text in the making, escaped as it stands inside a JSON string.
 #[derive(Debug)]
 pub struct TextBody {
     /// Begins with [`TEXT_OPENING`].
-    json: String,
+    json: Vec<u8>,
     length: usize,
 }
 
@@ -48,7 +48,7 @@ pub struct TextBody {
 #[derive(Debug)]
 pub struct Base64Body {
     /// Begins with [`BASE64_OPENING`].
-    json: String,
+    json: Vec<u8>,
     /// What is not in base64 yet: the end of a group of three, or pieces so short that they are encoded together.
     pending: Vec<u8>,
     length: usize,
@@ -73,8 +73,8 @@ impl TextBody {
         Self { json: opened(TEXT_OPENING, bytes), length: 0 }
     }
 
-    /// Appends a text.
-    pub fn push(&mut self, text: &str) {
+    /// Appends a text, which is UTF-8.
+    pub fn push(&mut self, text: &[u8]) {
         self.length += text.len();
         push_escaped(&mut self.json, text);
     }
@@ -122,32 +122,50 @@ impl Base64Body {
         bytes
     }
 
-    fn finish(mut self) -> String {
+    fn finish(mut self) -> Vec<u8> {
         base64_simd::STANDARD.encode_append(&self.pending, &mut self.json);
         self.json
     }
 }
 
 /// The opening of a Lambda response JSON, with room for the body and what comes behind it.
-fn opened(opening: &str, bytes: usize) -> String {
-    let mut json = String::with_capacity(opening.len() + bytes + 1024);
-    json.push_str(opening);
+fn opened(opening: &[u8], bytes: usize) -> Vec<u8> {
+    let mut json = Vec::with_capacity(opening.len() + bytes + 1024);
+    json.extend_from_slice(opening);
     json
 }
 
-/// Appends a text as it stands inside a JSON string.
-fn push_escaped(json: &mut String, text: &str) {
+/// Appends a text as it stands inside a JSON string. Eight bytes are looked at together: a body has megabytes.
+fn push_escaped(json: &mut Vec<u8>, text: &[u8]) {
+    json.reserve(text.len());
     let mut rest = text;
-    loop {
-        let (plain, special) = rest.split_at(plain_length(rest.as_bytes()));
-        json.push_str(plain);
-        let Some(byte) = special.bytes().next() else { return };
-        match byte {
-            b'"' => json.push_str("\\\""),
-            b'\\' => json.push_str("\\\\"),
-            _ => write!(json, "\\u{byte:04x}").expect("writing into a String cannot fail"),
+    while let Some((word, behind)) = rest.split_first_chunk() {
+        json.extend_from_slice(word);
+        let marks = escape_marks(u64::from_le_bytes(*word));
+        if marks == 0 {
+            rest = behind;
+            continue;
         }
-        rest = &special[1..];
+        let plain = marks.trailing_zeros() as usize / 8;
+        json.truncate(json.len() - word.len() + plain);
+        push_escape(json, word[plain]);
+        rest = &rest[plain + 1..];
+    }
+    for byte in rest {
+        if needs_escape(*byte) {
+            push_escape(json, *byte);
+        } else {
+            json.push(*byte);
+        }
+    }
+}
+
+fn push_escape(json: &mut Vec<u8>, byte: u8) {
+    if let b'"' | b'\\' = byte {
+        json.extend_from_slice(&[b'\\', byte]);
+    } else {
+        json.extend_from_slice(b"\\u00");
+        hex_simd::encode_append([byte], json, hex_simd::AsciiCase::Lower);
     }
 }
 
@@ -164,19 +182,6 @@ pub fn escaped_length(text: &str) -> usize {
 
 fn needs_escape(byte: u8) -> bool {
     byte < b' ' || byte == b'"' || byte == b'\\'
-}
-
-/// How many bytes stand before the first that needs an escape. Eight are looked at together: a body has megabytes.
-fn plain_length(bytes: &[u8]) -> usize {
-    let (words, tail) = bytes.as_chunks();
-    for (index, word) in words.iter().enumerate() {
-        let marks = escape_marks(u64::from_le_bytes(*word));
-        if marks != 0 {
-            return index * 8 + marks.trailing_zeros() as usize / 8;
-        }
-    }
-    let in_tail = tail.iter().position(|byte| needs_escape(*byte)).unwrap_or(tail.len());
-    bytes.len() - tail.len() + in_tail
 }
 
 /// Marks the high bit of a word's lowest byte that needs an escape; what is marked above that may be a carry.
@@ -269,7 +274,7 @@ impl Response {
             r#type: "error",
         };
         let mut text = TextBody::with_capacity(0);
-        text.push(&serde_json::to_string(&body).expect("texts and a number always serialize"));
+        text.push(&serde_json::to_vec(&body).expect("texts and a number always serialize"));
         let mut headers = vec![("Content-Type", "application/json; charset=utf-8".to_owned())];
         headers.extend(match status {
             Status::MethodNotAllowed => Some(("Allow", "GET".to_owned())),
@@ -298,7 +303,7 @@ impl Response {
 
     /// The Lambda response JSON.
     #[must_use]
-    pub fn into_lambda_json(self, shape: ResponseShape) -> String {
+    pub fn into_lambda_json(self, shape: ResponseShape) -> Vec<u8> {
         let mut json = match self.body {
             Body::Empty => TextBody::with_capacity(0).json,
             Body::Text(text) => text.json,
@@ -311,7 +316,7 @@ impl Response {
     /// The length of the Lambda response JSON in bytes.
     #[must_use]
     pub fn json_length(&self, shape: ResponseShape) -> usize {
-        let mut envelope = String::new();
+        let mut envelope = Vec::new();
         push_envelope(&mut envelope, self.status, &self.headers, shape);
         let body = match &self.body {
             Body::Empty => TEXT_OPENING.len(),
@@ -325,7 +330,7 @@ impl Response {
 /// How many bytes a link to the rest of the list adds to the Lambda response JSON.
 #[must_use]
 pub fn link_length(query: &str, shape: ResponseShape) -> usize {
-    let mut json = String::new();
+    let mut json = Vec::new();
     push_header(&mut json, "Link", &link(query), shape);
     json.len()
 }
@@ -342,29 +347,31 @@ pub fn base64_length(bytes: usize) -> usize {
 }
 
 /// Ends the body, and writes everything else behind it.
-fn push_envelope(json: &mut String, status: u16, headers: &[(&str, String)], shape: ResponseShape) {
-    write!(json, r#"","statusCode":{status},"#).expect("writing into a String cannot fail");
-    json.push_str(match shape {
-        ResponseShape::SingleValueHeaders => r#""headers":{"#,
-        ResponseShape::MultiValueHeaders => r#""multiValueHeaders":{"#,
+fn push_envelope(json: &mut Vec<u8>, status: u16, headers: &[(&str, String)], shape: ResponseShape) {
+    write!(json, r#"","statusCode":{status},"#).expect("writing into memory cannot fail");
+    json.extend_from_slice(match shape {
+        ResponseShape::SingleValueHeaders => br#""headers":{"#,
+        ResponseShape::MultiValueHeaders => br#""multiValueHeaders":{"#,
     });
     for (name, value) in headers {
         push_header(json, name, value, shape);
     }
-    if json.ends_with(',') {
+    if json.ends_with(b",") {
         json.pop();
     }
-    json.push_str("}}");
+    json.extend_from_slice(b"}}");
 }
 
-fn push_header(json: &mut String, name: &str, value: &str, shape: ResponseShape) {
+fn push_header(json: &mut Vec<u8>, name: &str, value: &str, shape: ResponseShape) {
     let (opening, closing) = match shape {
         ResponseShape::SingleValueHeaders => ("\"", "\","),
         ResponseShape::MultiValueHeaders => ("[\"", "\"],"),
     };
-    json.extend(["\"", name, "\":", opening]);
-    push_escaped(json, value);
-    json.push_str(closing);
+    for text in ["\"", name, "\":", opening] {
+        json.extend_from_slice(text.as_bytes());
+    }
+    push_escaped(json, value.as_bytes());
+    json.extend_from_slice(closing.as_bytes());
 }
 
 #[cfg(test)]
@@ -373,14 +380,18 @@ mod tests {
 
     use super::*;
 
+    fn quoted(text: &TextBody) -> Vec<u8> {
+        [b"\"", &text.json[TEXT_OPENING.len()..], b"\""].concat()
+    }
+
     proptest! {
         #[test]
         fn a_text_is_escaped_as_json_has_it(texts: Vec<String>) {
             let mut escaped = TextBody::with_capacity(0);
             for text in &texts {
-                escaped.push(text);
+                escaped.push(text.as_bytes());
             }
-            let read: String = serde_json::from_str(&format!("\"{}\"", &escaped.json[TEXT_OPENING.len()..])).unwrap();
+            let read: String = serde_json::from_slice(&quoted(&escaped)).unwrap();
             prop_assert_eq!(&read, &texts.concat());
             prop_assert_eq!(escaped.escaped_length(), texts.iter().map(|text| escaped_length(text)).sum::<usize>());
         }
@@ -398,7 +409,7 @@ mod tests {
             let body = given.clone();
             let shape = if alb { ResponseShape::MultiValueHeaders } else { ResponseShape::SingleValueHeaders };
             let mut text = TextBody::with_capacity(0);
-            text.push(&body);
+            text.push(body.as_bytes());
             let mut base64 = Base64Body::with_capacity(0);
             for piece in body.as_bytes().chunks(piece) {
                 base64.push(piece);
@@ -409,7 +420,7 @@ mod tests {
             let foretold = bare.json_length(shape) + next.as_deref().map_or(0, |next| link_length(next, shape));
             let json = bare.with_next(next.as_deref()).into_lambda_json(shape);
             prop_assert_eq!(json.len(), foretold);
-            let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+            let read: serde_json::Value = serde_json::from_slice(&json).unwrap();
             let answered = read["body"].as_str().unwrap();
             let decoded = base64_simd::STANDARD.decode_to_vec(answered);
             prop_assert_eq!(if gzip { decoded.unwrap() } else { answered.as_bytes().to_vec() }, given.as_bytes());
@@ -423,9 +434,8 @@ mod tests {
             for (before, behind) in (0..10).flat_map(|before| (0..10).map(move |behind| (before, behind))) {
                 let text = format!("{}{character}{}", "x".repeat(before), "\"".repeat(behind));
                 let mut escaped = TextBody::with_capacity(0);
-                escaped.push(&text);
-                let read: String =
-                    serde_json::from_str(&format!("\"{}\"", &escaped.json[TEXT_OPENING.len()..])).unwrap();
+                escaped.push(text.as_bytes());
+                let read: String = serde_json::from_slice(&quoted(&escaped)).unwrap();
                 assert_eq!(read, text);
                 assert_eq!(escaped.escaped_length(), escaped_length(&text));
             }
@@ -467,8 +477,7 @@ mod tests {
     fn an_error_is_the_reference_pages_object() {
         let response = Response::from_error(&Error::NoImage);
         let Body::Text(text) = &response.body else { panic!("a text") };
-        let body: String =
-            serde_json::from_str(&format!("\"{}\"", &text.json[TEXT_OPENING.len()..])).unwrap();
+        let body: String = serde_json::from_slice(&quoted(text)).unwrap();
         assert_eq!(
             body,
             r#"{"code":400,"description":"image can't be empty!","extra":{},"message":"Bad Request","type":"error"}"#

@@ -115,7 +115,7 @@ impl RuntimeApi {
     ///
     /// # Errors
     /// [`RuntimeApiError`]; where it is [`RuntimeApiError::Refused`], there may be a next event all the same.
-    pub async fn respond(&self, invoked: &Invoked, json: String) -> Result<(), RuntimeApiError> {
+    pub async fn respond(&self, invoked: &Invoked, json: Vec<u8>) -> Result<(), RuntimeApiError> {
         let path = format!("{VERSION}/invocation/{}/response", invoked.request_id);
         let mut request = self.request(Method::POST, &path, json.into());
         if let Some(id) = &invoked.invocation_id {

@@ -90,8 +90,8 @@ async fn answer(State(store): State<Arc<Store>>, request: Request) -> Response<B
     })
 }
 
-fn http_response(json: &str) -> Option<Response<Body>> {
-    let answered: LambdaResponse = serde_json::from_str(json).ok()?;
+fn http_response(json: &[u8]) -> Option<Response<Body>> {
+    let answered: LambdaResponse = serde_json::from_slice(json).ok()?;
     let mut response = Response::builder().status(answered.status_code);
     for (name, value) in &answered.headers {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;

@@ -75,7 +75,7 @@ async fn answer(store: &Store, query: &str) -> Value {
     });
     let event = Event::from_json(event.to_string().as_bytes());
     let json = invocation::answer(Endpoint::ListReleases, store, event, &Invocation::default()).await;
-    let response: LambdaResponse = serde_json::from_str(&json).expect("a Lambda response");
+    let response: LambdaResponse = serde_json::from_slice(&json).expect("a Lambda response");
     assert_eq!(response.status_code, 200);
     serde_json::from_str(&response.body).expect("a list")
 }

@@ -65,7 +65,7 @@ impl Tables {
             "requestContext": { "stage": "$default", "http": { "method": "GET", "path": endpoint.path() } },
         });
         let event = Event::from_json(event.to_string().as_bytes());
-        invocation::answer(endpoint, &store, event, &Invocation::default()).await
+        String::from_utf8(invocation::answer(endpoint, &store, event, &Invocation::default()).await).unwrap()
     }
 
     /// Every item of a table, its attributes as text; sorted.

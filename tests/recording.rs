@@ -101,7 +101,7 @@ async fn get(store: &Store, endpoint: Endpoint, query: &str) -> Value {
     });
     let event = Event::from_json(event.to_string().as_bytes());
     let response = invocation::answer(endpoint, store, event, &Invocation::default()).await;
-    let response: Value = serde_json::from_str(&response).unwrap();
+    let response: Value = serde_json::from_slice(&response).unwrap();
     serde_json::from_str(response["body"].as_str().unwrap()).unwrap()
 }
 

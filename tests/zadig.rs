@@ -46,7 +46,7 @@ fn expected(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
 async fn answered(tables: &Tables, endpoint: Endpoint, event: &str) -> Value {
     let event = Event::from_json(event.as_bytes());
     let response = answer(endpoint, &tables.store(), event, &Invocation::default()).await;
-    let response: Value = serde_json::from_str(&response).unwrap();
+    let response: Value = serde_json::from_slice(&response).unwrap();
     assert_eq!(response["statusCode"], 200, "{response}");
     response["body"].clone()
 }

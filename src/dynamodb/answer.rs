@@ -1,10 +1,9 @@
 //! The answers, read as DynamoDB writes them.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
-use super::item::Item;
+use super::item::{Item, read_item};
+use super::json::{Reader, Unreadable};
 
 /// What a Query or a Scan answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,35 +36,6 @@ pub struct Capacity {
     pub milliunits: u64,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct QueryOutput {
-    items: Option<Vec<Item>>,
-    count: Option<u64>,
-    last_evaluated_key: Option<Item>,
-    consumed_capacity: Option<ConsumedCapacity>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct BatchGetItemOutput {
-    responses: Option<BTreeMap<String, Vec<Item>>>,
-    unprocessed_keys: Option<BTreeMap<String, Unprocessed>>,
-    consumed_capacity: Option<Vec<ConsumedCapacity>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Unprocessed {
-    keys: Vec<Item>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ConsumedCapacity {
-    capacity_units: Option<f64>,
-}
-
 /// What DynamoDB says of a request that it does not answer.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Refusal {
@@ -92,51 +62,87 @@ impl Refusal {
     }
 }
 
-/// Where an answer is not what it should be; not what stands there, which may be a record's.
-pub(super) type Place = String;
-
 impl PageAnswer {
-    pub(super) fn read(body: &[u8]) -> Result<Self, Place> {
-        let output: QueryOutput = serde_json::from_slice(body).map_err(|error| place(&error))?;
-        let items = output.items.unwrap_or_default();
-        Ok(Self {
-            count: output.count.unwrap_or(items.len() as u64),
-            items,
-            last: output.last_evaluated_key.filter(|key| !key.is_empty()),
-            capacity: Capacity::sum(&output.consumed_capacity),
-        })
+    pub(super) fn read(body: &[u8]) -> Result<Self, Unreadable> {
+        let (mut items, mut count, mut last) = (Vec::new(), None, None);
+        let mut capacity = Capacity::default();
+        read(body, |reader, name| match name {
+            "Items" => read_items(reader, &mut items),
+            "Count" => {
+                count = Some(reader.number()?);
+                Ok(())
+            }
+            "LastEvaluatedKey" => {
+                last = Some(read_item(reader)?).filter(|key| !key.is_empty());
+                Ok(())
+            }
+            "ConsumedCapacity" => capacity.read(reader),
+            _ => reader.pass(),
+        })?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a megabyte holds less than a million items"
+        )]
+        let count = count.map_or(items.len() as u64, |count| count as u64);
+        Ok(Self { items, count, last, capacity })
     }
 }
 
 impl BatchAnswer {
     /// Reads the answer to a request for items of one table.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Place> {
-        let output: BatchGetItemOutput = serde_json::from_slice(body).map_err(|error| place(&error))?;
-        let items = |tables: BTreeMap<_, Vec<Item>>| tables.into_values().next();
-        let keys = |tables: BTreeMap<_, Unprocessed>| tables.into_values().next().map(|left| left.keys);
-        Ok(Self {
-            items: output.responses.and_then(items).unwrap_or_default(),
-            unprocessed: output.unprocessed_keys.and_then(keys).unwrap_or_default(),
-            capacity: Capacity::sum(output.consumed_capacity.iter().flatten()),
-        })
+    pub(super) fn read(body: &[u8]) -> Result<Self, Unreadable> {
+        let (mut items, mut unprocessed) = (Vec::new(), Vec::new());
+        let mut capacity = Capacity::default();
+        read(body, |reader, name| match name {
+            "Responses" => reader.object(|reader, _| read_items(reader, &mut items)),
+            "UnprocessedKeys" => reader.object(|reader, _| {
+                reader.object(|reader, name| match name.as_ref() {
+                    "Keys" => read_items(reader, &mut unprocessed),
+                    _ => reader.pass(),
+                })
+            }),
+            "ConsumedCapacity" => reader.array(|reader| capacity.read(reader)),
+            _ => reader.pass(),
+        })?;
+        Ok(Self { items, unprocessed, capacity })
     }
+}
+
+/// Reads an answer's members; one that is null is one that is not there.
+fn read(
+    body: &[u8],
+    mut member: impl FnMut(&mut Reader, &str) -> Result<(), Unreadable>,
+) -> Result<(), Unreadable> {
+    let mut reader = Reader::new(body);
+    reader.object(|reader, name| if reader.took_null() { Ok(()) } else { member(reader, &name) })?;
+    reader.end()
+}
+
+fn read_items(reader: &mut Reader, items: &mut Vec<Item>) -> Result<(), Unreadable> {
+    reader.array(|reader| {
+        items.push(read_item(reader)?);
+        Ok(())
+    })
 }
 
 impl Capacity {
-    fn sum<'a>(consumed: impl IntoIterator<Item = &'a ConsumedCapacity>) -> Self {
-        let units: f64 = consumed.into_iter().filter_map(|consumed| consumed.capacity_units).sum();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "DynamoDB bills small positive numbers"
-        )]
-        let milliunits = (units * 1000.0).round() as u64;
-        Self { milliunits }
+    /// Adds what one table reports.
+    fn read(&mut self, reader: &mut Reader) -> Result<(), Unreadable> {
+        reader.object(|reader, name| {
+            if name != "CapacityUnits" {
+                return reader.pass();
+            }
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "DynamoDB bills small positive numbers"
+            )]
+            let milliunits = (reader.number()? * 1000.0).round() as u64;
+            self.milliunits += milliunits;
+            Ok(())
+        })
     }
-}
-
-fn place(error: &serde_json::Error) -> Place {
-    format!("{:?} error in byte {}", error.classify(), error.column())
 }
 
 #[cfg(test)]
@@ -159,7 +165,7 @@ mod tests {
         assert_eq!(item["b"], AttributeValue::B(b"hello".to_vec()));
         assert_eq!(item["other"], AttributeValue::Other);
         assert_eq!(answer.capacity.milliunits, 1500);
-        assert_eq!(answer.unprocessed, [Item::from([("id".to_owned(), AttributeValue::S("c".to_owned()))])]);
+        assert_eq!(answer.unprocessed, [Item::from([("id".into(), AttributeValue::S("c".to_owned()))])]);
     }
 
     #[test]
@@ -169,7 +175,7 @@ mod tests {
                 "ConsumedCapacity":{"TableName":"t","CapacityUnits":0.5}}"#,
         )
         .unwrap();
-        let item = |text: &str| Item::from([("a".to_owned(), AttributeValue::S(text.to_owned()))]);
+        let item = |text: &str| Item::from([("a".into(), AttributeValue::S(text.to_owned()))]);
         assert_eq!(answer.items, [item("1"), item("2")]);
         assert_eq!((answer.count, answer.last, answer.capacity.milliunits), (2, Some(item("2")), 500));
         let counted = PageAnswer::read(br#"{"Count":7,"ScannedCount":7}"#).unwrap();

@@ -1,14 +1,41 @@
 //! Items and their attributes, as DynamoDB's JSON has them.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
+
+use super::json::{Reader, Unreadable};
 
 /// An item, or a key.
-pub type Item = BTreeMap<String, AttributeValue>;
+pub type Item = BTreeMap<Name, AttributeValue>;
+
+/// An attribute's name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Name(Cow<'static, str>);
+
+impl Name {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&'static str> for Name {
+    fn from(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+}
+
+/// Names are ordered as texts are, and found by them.
+impl Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
 
 /// An attribute's value; the tables hold no other types than texts, numbers and bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,53 +74,48 @@ impl Serialize for AttributeValue {
     }
 }
 
-impl<'de> Deserialize<'de> for AttributeValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Typed;
-        impl<'de> Visitor<'de> for Typed {
-            type Value = AttributeValue;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-                formatter.write_str("an attribute's type and value")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AttributeValue, A::Error> {
-                let mut value = AttributeValue::Other;
-                while let Some(kind) = map.next_key::<Cow<str>>()? {
-                    value = match kind.as_ref() {
-                        "S" => AttributeValue::S(map.next_value()?),
-                        "N" => AttributeValue::N(map.next_value()?),
-                        "B" => AttributeValue::B(map.next_value::<Base64>()?.0),
-                        _ => {
-                            map.next_value::<IgnoredAny>()?;
-                            continue;
-                        }
-                    };
-                }
-                Ok(value)
-            }
-        }
-        deserializer.deserialize_map(Typed)
-    }
+/// Reads an item.
+pub(super) fn read_item(reader: &mut Reader) -> Result<Item, Unreadable> {
+    let mut item = Item::new();
+    reader.object(|reader, name| {
+        item.insert(known(name), read_value(reader)?);
+        Ok(())
+    })?;
+    Ok(item)
 }
 
-/// Bytes that are decoded where they stand, without a copy of their text.
-struct Base64(Vec<u8>);
+fn read_value(reader: &mut Reader) -> Result<AttributeValue, Unreadable> {
+    let mut value = AttributeValue::Other;
+    reader.object(|reader, kind| {
+        value = match kind.as_ref() {
+            "S" => AttributeValue::S(reader.text()?.into_owned()),
+            "N" => AttributeValue::N(reader.text()?.into_owned()),
+            "B" => AttributeValue::B(reader.base64()?),
+            _ => return reader.pass(),
+        };
+        Ok(())
+    })?;
+    Ok(value)
+}
 
-impl<'de> Deserialize<'de> for Base64 {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Encoded;
-        impl Visitor<'_> for Encoded {
-            type Value = Base64;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-                formatter.write_str("base64")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Base64, E> {
-                base64_simd::STANDARD.decode_to_vec(text).map(Base64).map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_str(Encoded)
+/// What the tables' attributes are called: a name that is known needs no memory.
+fn known(name: Cow<str>) -> Name {
+    const KNOWN: [&str; 12] = [
+        "artifact_id",
+        "brief",
+        "document",
+        "entry",
+        "facet",
+        "image_digest",
+        "lengths",
+        "parts",
+        "position",
+        "release_id",
+        "rest",
+        "revision",
+    ];
+    match KNOWN.iter().find(|known| **known == name) {
+        Some(known) => Name(Cow::Borrowed(known)),
+        None => Name(Cow::Owned(name.into_owned())),
     }
 }

@@ -9,6 +9,7 @@ mod endpoint;
 #[cfg(feature = "cli")]
 mod from_sdk;
 mod item;
+mod json;
 mod request;
 mod signing;
 
@@ -22,13 +23,14 @@ use hyper::{Method, Request, StatusCode};
 use tokio::time::Instant;
 use tokio_rustls::rustls::ClientConfig;
 
+use self::answer::Refusal;
 pub use self::answer::{BatchAnswer, Capacity, PageAnswer};
-use self::answer::{Place, Refusal};
 pub use self::credentials::{Credentials, CredentialsSource};
 pub use self::endpoint::{Variant, url};
 #[cfg(feature = "cli")]
 pub use self::from_sdk::EnvironmentError;
-pub use self::item::{AttributeValue, Item};
+pub use self::item::{AttributeValue, Item, Name};
+pub use self::json::Unreadable;
 pub use self::request::{Batch, Items, Page};
 use self::signing::Signer;
 use crate::connections::{Connections, ExchangeError, NoHost};
@@ -109,7 +111,7 @@ pub enum CallError {
     },
     /// It is an answer, but not one that DynamoDB gives.
     #[error("the answer cannot be read: {0}")]
-    Unreadable(Place),
+    Unreadable(Unreadable),
     /// The environment lacks what a request needs.
     #[error("{0}")]
     NotConfigured(String),
@@ -183,7 +185,7 @@ impl DynamoDb {
         target: &'static str,
         body: Bytes,
         until: Option<Instant>,
-        read: impl Fn(&[u8]) -> Result<Answer, Place>,
+        read: impl Fn(&[u8]) -> Result<Answer, Unreadable>,
     ) -> Result<Answer, CallError> {
         let started = Instant::now();
         if until.is_some_and(|until| until <= started) {

@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_scan_and_a_count_are_written_as_dynamodb_reads_them() {
-        let start = Item::from([("id".to_owned(), AttributeValue::N("7".to_owned()))]);
+        let start = Item::from([("id".into(), AttributeValue::N("7".to_owned()))]);
         let page = Page {
             is_count: true,
             is_consistent: true,
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_written_as_dynamodb_reads_it() {
-        let key = Item::from([("entry".to_owned(), AttributeValue::B(b"hello".to_vec()))]);
+        let key = Item::from([("entry".into(), AttributeValue::B(b"hello".to_vec()))]);
         let batch = Batch {
             table: "releases".to_owned(),
             keys: vec![key],

@@ -12,7 +12,7 @@
 
 use std::collections::HashMap;
 
-use super::{Attributes, CHANGED, MAX_KEYS_A_BATCH, Meter, Store, unavailable};
+use super::{Attributes, CHANGED, MAX_KEYS_A_BATCH, Meter, Record, Store, unavailable};
 use crate::document::Document;
 use crate::dynamodb::{AttributeValue, Batch, Item, Items, Page};
 use crate::error::Error;
@@ -113,13 +113,13 @@ impl Store {
     /// The whole artifact of an item; none where its parts were replaced meanwhile.
     pub(super) async fn artifact(&self, item: Item, meter: &Meter) -> Result<Option<StoredArtifact>, Error> {
         let table = self.artifacts_table.as_str();
-        let mut attributes = Attributes::new(item, table, "an artifact".to_owned());
+        let mut attributes = Attributes::new(item, table, Record::SomeArtifact);
         let digest = attributes.text("image_digest")?;
         let entry = attributes.text("entry")?;
         let position = entry.strip_prefix(ENTRY_PREFIX).and_then(Position::parse);
         let position =
             position.ok_or_else(|| attributes.unreadable(format!("its entry {entry:?} has another form")))?;
-        attributes.record = record_name(position.id());
+        attributes.record = Record::Artifact(position.id());
         let revision = attributes.text("revision")?;
         let mut stored = attributes.bytes("document")?;
         let parts = if attributes.has("parts") { attributes.number("parts")? } else { 0 };
@@ -150,7 +150,7 @@ impl Store {
             let keys = entries.iter().map(|entry| key(digest, entry)).collect();
             meter.count_round_trip();
             for item in self.batch_get(whole(table, keys), meter).await? {
-                let mut attributes = Attributes::new(item, table, record_name(artifact_id));
+                let mut attributes = Attributes::new(item, table, Record::Artifact(artifact_id));
                 documents.insert(attributes.text("entry")?, attributes.bytes("document")?);
             }
         }
@@ -170,10 +170,6 @@ pub(super) fn whole(table: &str, keys: Vec<Item>) -> Batch {
     Batch { table: table.to_owned(), keys, projection: None, is_consistent: true }
 }
 
-pub(super) fn record_name(artifact_id: &str) -> String {
-    format!("artifact {artifact_id:?}")
-}
-
 /// The range key of an artifact's item.
 #[cfg(feature = "cli")]
 pub(super) fn artifact_entry(position: &Position) -> String {
@@ -186,7 +182,7 @@ pub(super) fn part_entry(artifact_id: &str, revision: &str, number: usize) -> St
 
 pub(super) fn key(image_digest: &str, entry: &str) -> Item {
     Item::from([
-        ("image_digest".to_owned(), AttributeValue::S(image_digest.to_owned())),
-        ("entry".to_owned(), AttributeValue::S(entry.to_owned())),
+        ("image_digest".into(), AttributeValue::S(image_digest.to_owned())),
+        ("entry".into(), AttributeValue::S(entry.to_owned())),
     ])
 }

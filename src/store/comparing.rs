@@ -9,7 +9,7 @@ use super::releases::RELEASE_ENTRY;
 use super::writing_artifacts::PackedArtifact;
 use super::writing_releases::PackedRelease;
 use super::{MAX_KEYS_A_BATCH, Meter, WritableStore};
-use crate::dynamodb::{AttributeValue, Item};
+use crate::dynamodb::{AttributeValue, Item, Name};
 use crate::error::Error;
 
 /// How many records are read side by side.
@@ -79,7 +79,7 @@ impl WritableStore {
 
 fn artifact_key(item: &Item) -> Item {
     let kept = ["image_digest", "entry"].into_iter();
-    kept.filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))).collect()
+    kept.filter_map(|name| Some((name.into(), item.get(name)?.clone()))).collect()
 }
 
 /// The range key of an item; both tables call it the same.
@@ -124,5 +124,5 @@ fn compare(wanted: &HashMap<String, Item>, stored: &HashMap<String, Item>) -> Co
 fn difference<'a>(wanted: &'a Item, stored: &'a Item) -> Option<&'a str> {
     let mut names: Vec<_> = wanted.keys().chain(stored.keys()).collect();
     names.sort_unstable_by_key(|name| (DOCUMENTS.contains(&name.as_str()), *name));
-    names.into_iter().find(|name| wanted.get(*name) != stored.get(*name)).map(String::as_str)
+    names.into_iter().find(|name| wanted.get(*name) != stored.get(*name)).map(Name::as_str)
 }

@@ -19,6 +19,7 @@ mod writing_artifacts;
 #[cfg(feature = "cli")]
 mod writing_releases;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -160,7 +161,7 @@ impl Store {
     pub fn unreadable_release(&self, release_id: &str, spoiled: Spoiled) -> Error {
         Error::UnreadableRecord {
             table: self.releases_table.clone(),
-            record: releases::record_name(release_id),
+            record: Record::Release(release_id).to_string(),
             reason: spoiled.to_string(),
         }
     }
@@ -170,7 +171,7 @@ impl Store {
     pub fn unreadable_artifact(&self, artifact_id: &str, spoiled: Spoiled) -> Error {
         Error::UnreadableRecord {
             table: self.artifacts_table.clone(),
-            record: artifacts::record_name(artifact_id),
+            record: Record::Artifact(artifact_id).to_string(),
             reason: spoiled.to_string(),
         }
     }
@@ -371,11 +372,36 @@ where
 struct Attributes<'a> {
     item: Item,
     table: &'a str,
-    record: String,
+    record: Record<'a>,
+}
+
+/// Which record something is wrong with. It is put into words where that has happened: there is one for each item read.
+enum Record<'a> {
+    Release(&'a str),
+    Artifact(&'a str),
+    Fact(&'a str),
+    EntryOf(&'a Facet),
+    PositionOf(&'a Facet),
+    SomeArtifact,
+    SomeItem,
+}
+
+impl fmt::Display for Record<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Release(id) => write!(formatter, "release {id:?}"),
+            Self::Artifact(id) => write!(formatter, "artifact {id:?}"),
+            Self::Fact(digest) => write!(formatter, "fact {digest:?}"),
+            Self::EntryOf(facet) => write!(formatter, "an entry of {}", facet.as_str()),
+            Self::PositionOf(facet) => write!(formatter, "a position of {}", facet.as_str()),
+            Self::SomeArtifact => formatter.write_str("an artifact"),
+            Self::SomeItem => formatter.write_str("an item"),
+        }
+    }
 }
 
 impl<'a> Attributes<'a> {
-    fn new(item: Item, table: &'a str, record: String) -> Self {
+    fn new(item: Item, table: &'a str, record: Record<'a>) -> Self {
         Self { item, table, record }
     }
 
@@ -414,7 +440,7 @@ impl<'a> Attributes<'a> {
     fn unreadable(&self, reason: impl Into<String>) -> Error {
         Error::UnreadableRecord {
             table: self.table.to_owned(),
-            record: self.record.clone(),
+            record: self.record.to_string(),
             reason: reason.into(),
         }
     }

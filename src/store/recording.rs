@@ -12,12 +12,12 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Delete, DeleteRequest, Put, PutRequest, TransactWriteItem, WriteRequest};
 use tokio::time::Instant;
 
-use super::artifacts::{ENTRY_PREFIX, key, narrowed, part_entry, record_name, whole};
+use super::artifacts::{ENTRY_PREFIX, key, narrowed, part_entry, whole};
 use super::releases::RELEASE_ENTRY;
 use super::writing::{put, revision, text, to_sdk, value_to_sdk};
 use super::writing_artifacts::{POINTER_ENTRY, PackedArtifact, Place, Pointer};
 use super::writing_releases::PackedRelease;
-use super::{Attributes, CHANGED, Meter, WritableStore, fraction, from_sdk, unavailable};
+use super::{Attributes, CHANGED, Meter, Record, WritableStore, fraction, from_sdk, unavailable};
 use crate::dynamodb::{AttributeValue, Item, Page};
 use crate::error::Error;
 use crate::image_reference::ImageDigest;
@@ -175,7 +175,7 @@ impl WritableStore {
         let limit = page.filter.is_none().then_some(1);
         let page = Page { projection: Some("image_digest, #entry"), limit, ..page };
         let Some(item) = self.first(page, &Meter::default()).await? else { return Ok(None) };
-        let mut attributes = Attributes::new(item, &self.artifacts_table, "an artifact".to_owned());
+        let mut attributes = Attributes::new(item, &self.artifacts_table, Record::SomeArtifact);
         let (image_digest, entry) = (attributes.text("image_digest")?, attributes.text("entry")?);
         let position = entry.strip_prefix(ENTRY_PREFIX).and_then(Position::parse);
         let position =
@@ -196,7 +196,7 @@ impl WritableStore {
         let mut items =
             self.items_at([Some(&pointer_key), found.seen_at.as_ref()].into_iter().flatten()).await?;
         let pointer = items.remove(&pointer_key).map(|item| {
-            let mut attributes = Attributes::new(item, table, record_name(&found.artifact_id));
+            let mut attributes = Attributes::new(item, table, Record::Artifact(&found.artifact_id));
             let kept = attributes.text("kept")?;
             let pointer: Pointer = serde_json::from_str(&kept)
                 .map_err(|error| attributes.unreadable(format!("its pointer cannot be read: {error}")))?;
@@ -219,7 +219,7 @@ impl WritableStore {
 
     async fn stored_artifact(&self, item: Item) -> Result<(Place, String), Error> {
         let table = self.artifacts_table.as_str();
-        let mut attributes = Attributes::new(item.clone(), table, "an artifact".to_owned());
+        let mut attributes = Attributes::new(item.clone(), table, Record::SomeArtifact);
         let place = Place {
             image_digest: attributes.text("image_digest")?,
             entry: attributes.text("entry")?,
@@ -241,7 +241,7 @@ impl WritableStore {
         let keys = keys.map(|(image_digest, entry)| key(image_digest, entry)).collect();
         let mut by_key = HashMap::new();
         for item in self.batch_get(whole(table, keys), &Meter::default()).await? {
-            let mut attributes = Attributes::new(item.clone(), table, "an item".to_owned());
+            let mut attributes = Attributes::new(item.clone(), table, Record::SomeItem);
             by_key.insert((attributes.text("image_digest")?, attributes.text("entry")?), item);
         }
         Ok(by_key)
@@ -254,7 +254,7 @@ impl WritableStore {
     pub async fn recorded_fact(&self, fact: &FactKey) -> Result<Option<RecordedFact>, Error> {
         let at = (format!("fact#{}", fact.0), FACT_ENTRY.to_owned());
         let Some(item) = self.items_at(std::iter::once(&at)).await?.remove(&at) else { return Ok(None) };
-        let mut attributes = Attributes::new(item, &self.artifacts_table, format!("fact {:?}", fact.0));
+        let mut attributes = Attributes::new(item, &self.artifacts_table, Record::Fact(&fact.0));
         Ok(Some(RecordedFact { artifact_id: attributes.text("artifact_id")? }))
     }
 
@@ -274,8 +274,8 @@ impl WritableStore {
             return Ok(Written::TooLarge);
         }
         let mut fact_item = fact.key();
-        fact_item.insert("artifact_id".to_owned(), text(&artifact.artifact_id));
-        fact_item.insert("recorded_at".to_owned(), AttributeValue::N(recorded_at.to_string()));
+        fact_item.insert("artifact_id".into(), text(&artifact.artifact_id));
+        fact_item.insert("recorded_at".into(), AttributeValue::N(recorded_at.to_string()));
         // The fact comes first: its reason for a cancellation is told from the others by its place.
         let fact_write =
             self.put_artifact_item(fact_item).condition_expression("attribute_not_exists(image_digest)");

@@ -7,14 +7,12 @@ use aws_sdk_dynamodb::types::builders::ConditionCheckBuilder;
 use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem, WriteRequest};
 
 use super::recording::{in_transaction, written_in_spite_of};
-use super::releases::{
-    DOCUMENTS, ItemsByKey, RELEASE_ENTRY, UnreadableLengths, consistent, key, keys, record_name,
-};
+use super::releases::{DOCUMENTS, ItemsByKey, RELEASE_ENTRY, UnreadableLengths, consistent, key, keys};
 use super::writing::{delete, text, to_sdk, value_to_sdk};
 use super::writing_releases::{Changes, PackedRelease};
 use super::{
-    Attributes, CHANGED, MAX_KEYS_A_BATCH, Meter, Mode, ReleaseEntry, Verbosity, WritableStore, Written,
-    unavailable,
+    Attributes, CHANGED, MAX_KEYS_A_BATCH, Meter, Mode, Record, ReleaseEntry, Verbosity, WritableStore,
+    Written, unavailable,
 };
 use crate::dynamodb::{AttributeValue, Item, Items, Page};
 use crate::error::Error;
@@ -54,7 +52,7 @@ impl WritableStore {
         let Some(item) = self.batch_get(batch, &Meter::default()).await?.pop() else {
             return Ok(None);
         };
-        let mut attributes = Attributes::new(item, table, record_name(release_id));
+        let mut attributes = Attributes::new(item, table, Record::Release(release_id));
         let position = attributes.text("position")?;
         let position = Position::parse(&position)
             .ok_or_else(|| attributes.unreadable("its position has another form"))?;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::{Attributes, CHANGED, MAX_KEYS_A_BATCH, Meter, Store, unavailable};
+use super::{Attributes, CHANGED, MAX_KEYS_A_BATCH, Meter, Record, Store, unavailable};
 use crate::document::Document;
 use crate::dynamodb::{AttributeValue, Batch, Item, Items, Page};
 use crate::error::Error;
@@ -192,8 +192,7 @@ impl Store {
             }
         }
         let Some(start) = start else { return Ok(None) };
-        let record = format!("a position of {}", facet.as_str());
-        let mut attributes = Attributes::new(start, &self.releases_table, record);
+        let mut attributes = Attributes::new(start, &self.releases_table, Record::PositionOf(facet));
         let position = attributes.text("position")?;
         Position::parse(&position)
             .map(Some)
@@ -217,12 +216,11 @@ impl Store {
     }
 
     fn entry(&self, facet: &Facet, item: Item) -> Result<ReleaseEntry, Error> {
-        let record = format!("an entry of {}", facet.as_str());
-        let mut attributes = Attributes::new(item, &self.releases_table, record);
+        let mut attributes = Attributes::new(item, &self.releases_table, Record::EntryOf(facet));
         let position = attributes.text("position")?;
         let position = Position::parse(&position)
             .ok_or_else(|| attributes.unreadable(format!("its position {position:?} has another form")))?;
-        attributes.record = record_name(position.id());
+        attributes.record = Record::Release(position.id());
         let revision = attributes.text("revision")?;
         let lengths = attributes
             .text("lengths")?
@@ -309,7 +307,7 @@ impl Store {
             let batch = consistent(table, vec![key(id, RELEASE_ENTRY)], described);
             meter.count_round_trip();
             let Some(item) = self.batch_get(batch, meter).await?.pop() else { return Ok(None) };
-            let mut release = Attributes::new(item, table, record_name(id));
+            let mut release = Attributes::new(item, table, Record::Release(id));
             let has_facet = release
                 .bytes("facets")?
                 .chunks_exact(FACET_DIGEST_BYTES)
@@ -353,18 +351,14 @@ fn documents(verbosity: Verbosity) -> &'static str {
     }
 }
 
-pub(super) fn record_name(release_id: &str) -> String {
-    format!("release {release_id:?}")
-}
-
 pub(super) fn part_entry(revision: &str, number: usize) -> String {
     format!("part#{revision}#{number:03}")
 }
 
 pub(super) fn key(release_id: &str, entry: &str) -> Item {
     Item::from([
-        ("release_id".to_owned(), AttributeValue::S(release_id.to_owned())),
-        ("entry".to_owned(), AttributeValue::S(entry.to_owned())),
+        ("release_id".into(), AttributeValue::S(release_id.to_owned())),
+        ("entry".into(), AttributeValue::S(entry.to_owned())),
     ])
 }
 
@@ -411,19 +405,31 @@ pub(super) fn consistent(table: &str, keys: Vec<Item>, projection: &'static str)
     Batch { table: table.to_owned(), keys, projection: Some(projection), is_consistent: true }
 }
 
-/// Items as BatchGetItem returns them, in no order, to be taken by key.
-pub(super) struct ItemsByKey<'a>(HashMap<(String, String), Attributes<'a>>);
+/// Items as BatchGetItem returns them, in no order, to be taken by release and entry.
+pub(super) struct ItemsByKey<'a> {
+    table: &'a str,
+    /// By release: a few, each with its entry.
+    items: HashMap<String, Vec<(String, Item)>>,
+}
 
 impl<'a> ItemsByKey<'a> {
     pub(super) fn new(items: impl IntoIterator<Item = Item>, table: &'a str) -> Result<Self, Error> {
-        let mut by_key = HashMap::new();
+        let mut by_release = HashMap::<String, Vec<_>>::new();
         for item in items {
-            let mut attributes = Attributes::new(item, table, "an item".to_owned());
+            let mut attributes = Attributes::new(item, table, Record::SomeItem);
             let (id, entry) = (attributes.text("release_id")?, attributes.text("entry")?);
-            attributes.record = record_name(&id);
-            by_key.insert((id, entry), attributes);
+            by_release.entry(id).or_default().push((entry, attributes.item));
         }
-        Ok(Self(by_key))
+        Ok(Self { table, items: by_release })
+    }
+
+    fn take<'b>(&mut self, id: &'b str, entry: &str) -> Option<Attributes<'b>>
+    where
+        'a: 'b,
+    {
+        let items = self.items.get_mut(id)?;
+        let place = items.iter().position(|(candidate, _)| candidate == entry)?;
+        Some(Attributes::new(items.swap_remove(place).1, self.table, Record::Release(id)))
     }
 
     /// A release's documents; none where an item of its revision is not there.
@@ -433,17 +439,14 @@ impl<'a> ItemsByKey<'a> {
         verbosity: Verbosity,
     ) -> Result<Option<StoredRelease>, Error> {
         let id = entry.position.id();
-        let Some(mut release) = self.0.remove(&(id.to_owned(), RELEASE_ENTRY.to_owned())) else {
-            return Ok(None);
-        };
+        let Some(mut release) = self.take(id, RELEASE_ENTRY) else { return Ok(None) };
         if release.text("revision")? != entry.revision {
             return Ok(None);
         }
         let mut brief = release.bytes("brief")?;
         let mut rest = if release.has("rest") { release.bytes("rest")? } else { Vec::new() };
         for number in 1..=entry.lengths.parts(verbosity) {
-            let part_key = (id.to_owned(), part_entry(&entry.revision, number));
-            let Some(mut part) = self.0.remove(&part_key) else { return Ok(None) };
+            let Some(mut part) = self.take(id, &part_entry(&entry.revision, number)) else { return Ok(None) };
             let document = if number <= entry.lengths.brief_parts { &mut brief } else { &mut rest };
             document.append(&mut part.bytes("document")?);
         }

@@ -85,7 +85,7 @@ pub(super) fn bytes(bytes: impl Into<Vec<u8>>) -> AttributeValue {
 
 /// An item, or a key, as the SDK takes it.
 pub(super) fn to_sdk(item: Item) -> HashMap<String, sdk::AttributeValue> {
-    item.into_iter().map(|(name, value)| (name, value_to_sdk(value))).collect()
+    item.into_iter().map(|(name, value)| (name.as_str().to_owned(), value_to_sdk(value))).collect()
 }
 
 /// A value as the SDK takes it.

@@ -12,14 +12,16 @@ use aws_sdk_dynamodb::types::{Put, WriteRequest};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
-use super::artifacts::{artifact_entry, key, part_entry, record_name, whole};
+use super::artifacts::{artifact_entry, key, part_entry, whole};
 use super::comparing::entry_of;
 use super::recording::{in_transaction, write_put, written_in_spite_of};
 use super::writing::{
     MAX_DOCUMENT_BYTES_AN_ITEM, MAX_HASH_KEY_BYTES, MAX_PARTS, MAX_RANGE_KEY_BYTES, Mode, Outcome,
     Unstorable, bytes, delete, note, put, revision, text, to_sdk, value_to_sdk,
 };
-use super::{Attributes, CHANGED, MAX_KEYS_A_BATCH, Meter, WritableStore, Written, backoff, unavailable};
+use super::{
+    Attributes, CHANGED, MAX_KEYS_A_BATCH, Meter, Record, WritableStore, Written, backoff, unavailable,
+};
 use crate::document::Document;
 use crate::dynamodb::{AttributeValue, Batch, Item};
 use crate::error::Error;
@@ -113,7 +115,7 @@ impl PackedArtifact {
 
     pub(super) fn pointer(&self, stale: Vec<Place>) -> Item {
         let mut item = self.pointer_key();
-        item.insert("kept".to_owned(), text(self.kept(stale)));
+        item.insert("kept".into(), text(self.kept(stale)));
         item
     }
 
@@ -126,7 +128,7 @@ impl PackedArtifact {
         (1..).zip(&self.parts).map(|(number, part)| {
             let mut item =
                 key(&self.place.image_digest, &part_entry(&self.artifact_id, &self.place.revision, number));
-            item.insert("document".to_owned(), bytes(part.clone()));
+            item.insert("document".into(), bytes(part.clone()));
             item
         })
     }
@@ -158,18 +160,18 @@ fn hash_key(artifact: &Artifact) -> String {
 
 fn item(artifact: &Artifact, position: &Position, place: &Place, document: Vec<u8>) -> Item {
     let mut item = key(&place.image_digest, &place.entry);
-    item.insert("position".to_owned(), text(position.as_str()));
-    item.insert("revision".to_owned(), text(&place.revision));
-    item.insert("document".to_owned(), bytes(document));
+    item.insert("position".into(), text(position.as_str()));
+    item.insert("revision".into(), text(&place.revision));
+    item.insert("document".into(), bytes(document));
     if place.parts > 0 {
-        item.insert("parts".to_owned(), AttributeValue::N(place.parts.to_string()));
+        item.insert("parts".into(), AttributeValue::N(place.parts.to_string()));
     }
     if !artifact.image.is_empty() {
-        item.insert("image".to_owned(), text(&artifact.image));
-        item.insert("repository".to_owned(), text(repository(&artifact.image)));
+        item.insert("image".into(), text(&artifact.image));
+        item.insert("repository".into(), text(repository(&artifact.image)));
     }
     // For whoever looks into the table; the endpoint does not read it.
-    item.extend(note(&artifact.name).map(|name| ("name".to_owned(), name)));
+    item.extend(note(&artifact.name).map(|name| ("name".into(), name)));
     item
 }
 
@@ -339,7 +341,7 @@ impl WritableStore {
             let position = Position::parse(&position).ok_or_else(|| {
                 attributes.unreadable(format!("its position {position:?} has another form"))
             })?;
-            attributes.record = record_name(position.id());
+            attributes.record = Record::Artifact(position.id());
             revisions.insert(position.id().to_owned(), attributes.text("revision")?);
         }
         Ok(revisions)
@@ -357,6 +359,6 @@ impl WritableStore {
             let batch = Batch { projection: Some(projection), ..whole(table, keys.to_vec()) };
             items.extend(self.batch_get(batch, &Meter::default()).await?);
         }
-        Ok(items.into_iter().map(|item| Attributes::new(item, table, "an artifact".to_owned())).collect())
+        Ok(items.into_iter().map(|item| Attributes::new(item, table, Record::SomeArtifact)).collect())
     }
 }

@@ -15,12 +15,12 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::WriteRequest;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::releases::{Lengths, RELEASE_ENTRY, key, part_entry, record_name};
+use super::releases::{Lengths, RELEASE_ENTRY, key, part_entry};
 use super::writing::{
     MAX_DOCUMENT_BYTES_AN_ITEM, MAX_PARTS, MAX_RANGE_KEY_BYTES, Mode, Outcome, Unstorable, bytes, delete,
     note, put, revision, text, to_sdk, value_to_sdk,
 };
-use super::{Attributes, CHANGED, WritableStore, backoff, from_sdk, unavailable};
+use super::{Attributes, CHANGED, Record, WritableStore, backoff, from_sdk, unavailable};
 use crate::document::Document;
 use crate::dynamodb::{AttributeValue, Item, Items, Page};
 use crate::error::Error;
@@ -131,31 +131,31 @@ fn items(release: &Release) -> Result<HashMap<String, Item>, Unstorable> {
     for (number, part) in (1..).zip(layout.parts) {
         let entry = part_entry(revision, number);
         let mut item = key(&release.release_id, &entry);
-        item.insert("document".to_owned(), bytes(part));
+        item.insert("document".into(), bytes(part));
         items.insert(entry, item);
     }
     for facet in facets {
         let entry = facet.entry();
         let mut item = key(&release.release_id, &entry);
-        item.insert("facet".to_owned(), text(facet.as_str()));
-        item.extend(described.iter().map(|(name, value)| ((*name).to_owned(), text(value))));
+        item.insert("facet".into(), text(facet.as_str()));
+        item.extend(described.iter().map(|(name, value)| ((*name).into(), text(value))));
         items.insert(entry, item);
     }
     let mut item = key(&release.release_id, RELEASE_ENTRY);
-    item.insert("brief".to_owned(), bytes(layout.brief));
-    item.insert("facets".to_owned(), bytes(digests));
+    item.insert("brief".into(), bytes(layout.brief));
+    item.insert("facets".into(), bytes(digests));
     if !layout.rest.is_empty() {
-        item.insert("rest".to_owned(), bytes(layout.rest));
+        item.insert("rest".into(), bytes(layout.rest));
     }
     // For whoever looks into the table; the endpoints read none of these.
     let names =
         [("project", &release.project), ("workflow", &release.workflow), ("version", &release.version)];
-    item.extend(names.into_iter().filter_map(|(name, value)| Some((name.to_owned(), note(value)?))));
+    item.extend(names.into_iter().filter_map(|(name, value)| Some((name.into(), note(value)?))));
     item.extend(
-        release.task_id.as_ref().map(|task_id| ("task_id".to_owned(), AttributeValue::N(task_id.clone()))),
+        release.task_id.as_ref().map(|task_id| ("task_id".into(), AttributeValue::N(task_id.clone()))),
     );
-    item.insert("created_at".to_owned(), AttributeValue::N(release.created_at.to_string()));
-    item.extend(described.iter().map(|(name, value)| ((*name).to_owned(), text(value))));
+    item.insert("created_at".into(), AttributeValue::N(release.created_at.to_string()));
+    item.extend(described.iter().map(|(name, value)| ((*name).into(), text(value))));
     items.insert(RELEASE_ENTRY.to_owned(), item);
     Ok(items)
 }
@@ -273,7 +273,7 @@ impl WritableStore {
                 Err(ReindexError::Unreadable(reason)) => {
                     return Err(Error::UnreadableRecord {
                         table: self.releases_table.clone(),
-                        record: record_name(release_id),
+                        record: Record::Release(release_id).to_string(),
                         reason,
                     });
                 }
@@ -377,7 +377,7 @@ impl WritableStore {
         let mut entries = HashMap::new();
         for item in self.partition(page).await? {
             let described = Described::of(&item);
-            let mut attributes = Attributes::new(item, table, record_name(&release_id));
+            let mut attributes = Attributes::new(item, table, Record::Release(&release_id));
             entries.insert(attributes.text("entry")?, described);
         }
         Ok(entries)

@@ -97,7 +97,7 @@ impl Tables {
     pub async fn invoke(&self, endpoint: Endpoint, event: &Value) -> Answer {
         let event = Event::from_json(event.to_string().as_bytes());
         let json = invocation::answer(endpoint, &self.store, event, &Invocation::default()).await;
-        Answer::from_lambda_json(&json)
+        Answer::from_lambda_json(std::str::from_utf8(&json).unwrap())
     }
 
     /// Answers `GET <endpoint>?<query>`.

@@ -47,7 +47,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let store = Store::new(dynamodb, TableNames::from_environment());
     let invocation = Invocation { request_id: "invoke".to_owned(), ..Invocation::default() };
     let event = Event::from_json(&event);
-    crate::print(invocation::answer(arguments.function.into(), &store, event, &invocation).await)?;
+    let json = invocation::answer(arguments.function.into(), &store, event, &invocation).await;
+    crate::print(String::from_utf8(json).context("the response is no text")?)?;
     Ok(Ended::Well)
 }
 
