@@ -30,6 +30,9 @@ struct Arguments {
     /// Rounds of each measurement; functions take turns in each.
     #[arg(long, default_value_t = 20)]
     rounds: usize,
+    /// Of the warm requests, those alone whose title contains this, such as "50 kB, gzip".
+    #[arg(long, default_value = "")]
+    request: String,
     /// The histories' lengths; add 1000000 for a million, which takes long to store.
     #[arg(long, value_delimiter = ',', default_value = "1000,10000,100000")]
     releases: Vec<u32>,
@@ -72,7 +75,7 @@ fn main() -> anyhow::Result<()> {
         cold::measure(&programs, arguments.rounds, &mut report)?;
     }
     if arguments.only.contains(&Part::Warm) {
-        warm::measure(&programs, arguments.rounds, &mut report)?;
+        warm::measure(&programs, &arguments.request, arguments.rounds, &mut report)?;
     }
     if arguments.only.contains(&Part::Growth) {
         let plot = growth::measure(&programs, &arguments.releases, arguments.rounds, &mut report)?;

@@ -43,7 +43,12 @@ struct Candidate {
     invocations: u32,
 }
 
-pub(crate) fn measure(programs: &Programs, rounds: usize, report: &mut Report) -> anyhow::Result<()> {
+pub(crate) fn measure(
+    programs: &Programs,
+    request: &str,
+    rounds: usize,
+    report: &mut Report,
+) -> anyhow::Result<()> {
     let tables = Tables::start()?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
@@ -75,7 +80,7 @@ pub(crate) fn measure(programs: &Programs, rounds: usize, report: &mut Report) -
         list("20 releases of 8 kB, gzip", SMALL, true),
         list("20 releases of 8 kB, identity", SMALL, false),
     ];
-    for scenario in &scenarios {
+    for scenario in scenarios.iter().filter(|scenario| scenario.title.contains(request)) {
         for delay in [Duration::ZERO, ROUND_TRIP] {
             let mut candidates = candidates(programs, &tables, scenario)?;
             for candidate in &mut candidates {
@@ -85,7 +90,7 @@ pub(crate) fn measure(programs: &Programs, rounds: usize, report: &mut Report) -
             print_rows(scenario, delay, &candidates, report);
         }
     }
-    memory(programs, &tables, report)
+    if request.is_empty() { memory(programs, &tables, report) } else { Ok(()) }
 }
 
 fn candidates(programs: &Programs, tables: &Tables, scenario: &Scenario) -> anyhow::Result<Vec<Candidate>> {
