@@ -147,7 +147,7 @@ impl Capacity {
 
 #[cfg(test)]
 mod tests {
-    use super::super::item::AttributeValue;
+    use super::super::item::{AttributeValue, Base64};
     use super::*;
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         let item = &answer.items[0];
         assert_eq!(item["id"], AttributeValue::S("a \"b\"\n".to_owned()));
         assert_eq!(item["n"], AttributeValue::N("7".to_owned()));
-        assert_eq!(item["b"], AttributeValue::B(b"hello".to_vec()));
+        assert_eq!(item["b"], AttributeValue::B(Base64::encode(b"hello")));
         assert_eq!(item["other"], AttributeValue::Other);
         assert_eq!(answer.capacity.milliunits, 1500);
         assert_eq!(answer.unprocessed, [Item::from([("id".into(), AttributeValue::S("c".to_owned()))])]);
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn what_is_cut_off_or_no_answer_is_an_error() {
         for body in
-            ["", "{", "[]", r#"{"Responses":{"t":[{"b":{"B":"*"}}]}}"#, r#"{"Responses":{"t":[{"b":7}]}}"#]
+            ["", "{", "[]", r#"{"Responses":{"t":[{"b":{"B":7}}]}}"#, r#"{"Responses":{"t":[{"b":7}]}}"#]
         {
             assert!(BatchAnswer::read(body.as_bytes()).is_err(), "{body}");
         }

@@ -3,6 +3,7 @@
 use std::borrow::{Borrow, Cow};
 use std::collections::BTreeMap;
 
+use base64_simd::STANDARD;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
@@ -45,9 +46,33 @@ pub enum AttributeValue {
     /// A number, in decimal digits.
     N(String),
     /// Bytes.
-    B(Vec<u8>),
+    B(Base64),
     /// A value of a type that this service stores nowhere.
     Other,
+}
+
+/// Bytes in base64, as DynamoDB has them: they are decoded when somebody needs that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base64(Vec<u8>);
+
+impl Base64 {
+    /// Bytes to be written.
+    #[must_use]
+    pub fn encode(bytes: &[u8]) -> Self {
+        Self(STANDARD.encode_type(bytes))
+    }
+
+    /// The bytes; none where it is no base64.
+    #[must_use]
+    pub fn decode(&self) -> Option<Vec<u8>> {
+        STANDARD.decode_to_vec(&self.0).ok()
+    }
+
+    /// The base64.
+    #[must_use]
+    pub fn into_text(self) -> Vec<u8> {
+        self.0
+    }
 }
 
 impl AttributeValue {
@@ -67,7 +92,7 @@ impl Serialize for AttributeValue {
         match self {
             Self::S(text) => map.serialize_entry("S", text)?,
             Self::N(number) => map.serialize_entry("N", number)?,
-            Self::B(bytes) => map.serialize_entry("B", &base64_simd::STANDARD.encode_to_string(bytes))?,
+            Self::B(base64) => map.serialize_entry("B", &String::from_utf8_lossy(&base64.0))?,
             Self::Other => map.serialize_entry("NULL", &true)?,
         }
         map.end()
@@ -90,7 +115,7 @@ fn read_value(reader: &mut Reader) -> Result<AttributeValue, Unreadable> {
         value = match kind.as_ref() {
             "S" => AttributeValue::S(reader.text()?.into_owned()),
             "N" => AttributeValue::N(reader.text()?.into_owned()),
-            "B" => AttributeValue::B(reader.base64()?),
+            "B" => AttributeValue::B(Base64(reader.text_bytes()?.into_owned())),
             _ => return reader.pass(),
         };
         Ok(())

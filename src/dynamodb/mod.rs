@@ -29,7 +29,7 @@ pub use self::credentials::{Credentials, CredentialsSource};
 pub use self::endpoint::{Variant, url};
 #[cfg(feature = "cli")]
 pub use self::from_sdk::EnvironmentError;
-pub use self::item::{AttributeValue, Item, Name};
+pub use self::item::{AttributeValue, Base64, Item, Name};
 pub use self::json::Unreadable;
 pub use self::request::{Batch, Items, Page};
 use self::signing::Signer;

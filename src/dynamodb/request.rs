@@ -187,6 +187,7 @@ fn names(expressions: impl Iterator<Item = &'static str>) -> BTreeMap<&'static s
 mod tests {
     use serde_json::json;
 
+    use super::super::item::Base64;
     use super::*;
 
     fn written(request: &impl Serialize) -> serde_json::Value {
@@ -231,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_written_as_dynamodb_reads_it() {
-        let key = Item::from([("entry".into(), AttributeValue::B(b"hello".to_vec()))]);
+        let key = Item::from([("entry".into(), AttributeValue::B(Base64::encode(b"hello")))]);
         let batch = Batch {
             table: "releases".to_owned(),
             keys: vec![key],

@@ -121,7 +121,7 @@ impl Store {
             position.ok_or_else(|| attributes.unreadable(format!("its entry {entry:?} has another form")))?;
         attributes.record = Record::Artifact(position.id());
         let revision = attributes.text("revision")?;
-        let mut stored = attributes.bytes("document")?;
+        let mut stored = attributes.base64("document")?;
         let parts = if attributes.has("parts") { attributes.number("parts")? } else { 0 };
         if parts > 0 {
             let Some(rest) = self.artifact_parts(&digest, position.id(), &revision, parts, meter).await?
@@ -151,7 +151,7 @@ impl Store {
             meter.count_round_trip();
             for item in self.batch_get(whole(table, keys), meter).await? {
                 let mut attributes = Attributes::new(item, table, Record::Artifact(artifact_id));
-                documents.insert(attributes.text("entry")?, attributes.bytes("document")?);
+                documents.insert(attributes.text("entry")?, attributes.base64("document")?);
             }
         }
         let found: Option<Vec<_>> = entries.iter().map(|entry| documents.remove(entry)).collect();

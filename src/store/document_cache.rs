@@ -58,7 +58,7 @@ struct Bytes;
 
 impl Weighter<Key, Arc<Document>> for Bytes {
     fn weight(&self, key: &Key, document: &Arc<Document>) -> u64 {
-        let bytes = key.release_id.len() + key.revision.len() + document.packed_length();
+        let bytes = key.release_id.len() + key.revision.len() + document.memory();
         (bytes + BYTES_BESIDE_A_DOCUMENT) as u64
     }
 }

@@ -414,7 +414,17 @@ impl<'a> Attributes<'a> {
 
     fn bytes(&mut self, name: &str) -> Result<Vec<u8>, Error> {
         match self.item.remove(name) {
-            Some(AttributeValue::B(bytes)) => Ok(bytes),
+            Some(AttributeValue::B(base64)) => {
+                base64.decode().ok_or_else(|| self.unreadable_attribute(name, true))
+            }
+            other => Err(self.unreadable_attribute(name, other.is_some())),
+        }
+    }
+
+    /// Bytes as base64.
+    fn base64(&mut self, name: &str) -> Result<Vec<u8>, Error> {
+        match self.item.remove(name) {
+            Some(AttributeValue::B(base64)) => Ok(base64.into_text()),
             other => Err(self.unreadable_attribute(name, other.is_some())),
         }
     }

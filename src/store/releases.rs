@@ -443,12 +443,12 @@ impl<'a> ItemsByKey<'a> {
         if release.text("revision")? != entry.revision {
             return Ok(None);
         }
-        let mut brief = release.bytes("brief")?;
-        let mut rest = if release.has("rest") { release.bytes("rest")? } else { Vec::new() };
+        let mut brief = release.base64("brief")?;
+        let mut rest = if release.has("rest") { release.base64("rest")? } else { Vec::new() };
         for number in 1..=entry.lengths.parts(verbosity) {
             let Some(mut part) = self.take(id, &part_entry(&entry.revision, number)) else { return Ok(None) };
             let document = if number <= entry.lengths.brief_parts { &mut brief } else { &mut rest };
-            document.append(&mut part.bytes("document")?);
+            document.append(&mut part.base64("document")?);
         }
         let read =
             |stored| Document::from_stored(stored).map_err(|spoiled| release.unreadable(spoiled.to_string()));

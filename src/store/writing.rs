@@ -10,7 +10,7 @@ use hex_simd::AsciiCase;
 use ring::digest::{Context, SHA256};
 
 use super::{WritableStore, backoff, from_sdk, unavailable};
-use crate::dynamodb::{AttributeValue, Item};
+use crate::dynamodb::{AttributeValue, Base64, Item};
 use crate::error::Error;
 
 /// What BatchWriteItem takes in one call.
@@ -25,7 +25,9 @@ const FIRST_UNPROCESSED_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_UNPROCESSED_WAIT: Duration = Duration::from_secs(10);
 
 /// DynamoDB's limit for an item is 400 KB, names included; what stands beside a document needs little of the rest.
-pub(super) const MAX_DOCUMENT_BYTES_AN_ITEM: usize = 380_000;
+///
+/// Whole groups of three bytes, so that the base64 of parts is put together as it is.
+pub(super) const MAX_DOCUMENT_BYTES_AN_ITEM: usize = 379_998;
 /// Part numbers have three digits.
 pub(super) const MAX_PARTS: usize = 999;
 pub(super) use crate::release_filter::MAX_HASH_KEY_BYTES;
@@ -79,8 +81,8 @@ pub(super) fn note(text: &str) -> Option<AttributeValue> {
     (!text.is_empty()).then(|| AttributeValue::S(text.chars().take(200).collect()))
 }
 
-pub(super) fn bytes(bytes: impl Into<Vec<u8>>) -> AttributeValue {
-    AttributeValue::B(bytes.into())
+pub(super) fn bytes(bytes: impl AsRef<[u8]>) -> AttributeValue {
+    AttributeValue::B(Base64::encode(bytes.as_ref()))
 }
 
 /// An item, or a key, as the SDK takes it.
@@ -93,7 +95,9 @@ pub(super) fn value_to_sdk(value: AttributeValue) -> sdk::AttributeValue {
     match value {
         AttributeValue::S(text) => sdk::AttributeValue::S(text),
         AttributeValue::N(number) => sdk::AttributeValue::N(number),
-        AttributeValue::B(bytes) => sdk::AttributeValue::B(Blob::new(bytes)),
+        AttributeValue::B(base64) => {
+            sdk::AttributeValue::B(Blob::new(base64.decode().expect("what is written was encoded here")))
+        }
         // What is read of another type is never written back.
         AttributeValue::Other => sdk::AttributeValue::Null(true),
     }

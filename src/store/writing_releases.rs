@@ -186,6 +186,8 @@ struct Layout {
 impl Layout {
     /// `room` is what the item `release` has for both.
     fn new(mut brief: Vec<u8>, mut rest: Vec<u8>, room: usize) -> Result<Self, Unstorable> {
+        // Parts are put together as base64, which has no place for half a group of three bytes.
+        let room = room - room % 3;
         let cut = |bytes: &mut Vec<u8>, room: usize| bytes.split_off(bytes.len().min(room));
         let brief_overflow = cut(&mut brief, room);
         let rest_overflow = cut(&mut rest, room - brief.len());
