@@ -79,7 +79,7 @@ impl Document {
         let base64 = STANDARD.encode_type::<Vec<u8>>(packed);
         let mut header = [0; HEADER_BYTES];
         header[..DESCRIPTION_BYTES].copy_from_slice(&description);
-        header[DESCRIPTION_BYTES..].copy_from_slice(&checksum(&description, &base64).to_le_bytes());
+        header[DESCRIPTION_BYTES..].copy_from_slice(&checksum(description, &base64).to_le_bytes());
         let mut stored = STANDARD.encode_type::<Vec<u8>>(&header);
         stored.extend_from_slice(&base64);
         Self { stored, length, crc32, shift: Shift::over(length) }
@@ -93,7 +93,7 @@ impl Document {
         let (header, base64) = stored.split_first_chunk::<HEADER_CHARACTERS>().ok_or(Spoiled::CutOff)?;
         let header = STANDARD.decode_to_vec(header).map_err(|_| Spoiled::Checksum)?;
         let (description, expected) = header.split_first_chunk().ok_or(Spoiled::CutOff)?;
-        if checksum(description, base64).to_le_bytes() != *expected {
+        if checksum(*description, base64).to_le_bytes() != *expected {
             return Err(Spoiled::Checksum);
         }
         let number = |bytes: &[u8]| bytes.try_into().map(u32::from_le_bytes).map_err(|_| Spoiled::CutOff);
@@ -189,9 +189,9 @@ impl Inflater {
 }
 
 /// The checksum of a stored document.
-fn checksum(description: &[u8; DESCRIPTION_BYTES], base64: &[u8]) -> u32 {
+fn checksum(description: [u8; DESCRIPTION_BYTES], base64: &[u8]) -> u32 {
     let mut checksum = crc32fast::Hasher::new();
-    checksum.update(description);
+    checksum.update(&description);
     checksum.update(base64);
     checksum.finalize()
 }

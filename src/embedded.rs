@@ -170,7 +170,7 @@ pub fn reader(endpoint_url: &str, limits: Limits) -> Result<DynamoDb, NoHost> {
         secret_access_key: LOCAL.to_owned(),
         session_token: None,
     }));
-    DynamoDb::at(endpoint_url.to_owned(), Some(REGION.to_owned()), source, no_tls, limits)
+    DynamoDb::at(endpoint_url, Some(REGION.to_owned()), source, no_tls, limits)
 }
 
 const REGION: &str = "us-east-1";

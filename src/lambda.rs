@@ -152,7 +152,7 @@ fn dynamodb() -> Result<DynamoDb, StartError> {
     // Without a region no request is made.
     let endpoint = given.unwrap_or_else(|| url(region.as_deref().unwrap_or("none"), variant));
     let credentials = CredentialsSource::from_environment();
-    DynamoDb::at(endpoint, region, credentials, tls, Limits::OF_A_FUNCTION)
+    DynamoDb::at(&endpoint, region, credentials, tls, Limits::OF_A_FUNCTION)
 }
 
 /// TLS on ring, which needs no start-up of its own, with the five roots or those of `SSL_CERT_FILE`.

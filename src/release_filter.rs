@@ -1,5 +1,6 @@
 //! Which releases a caller asks for, and the facets under which the index finds them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use hex_simd::AsciiCase;
@@ -12,8 +13,10 @@ use crate::strconv;
 /// What DynamoDB allows a hash key.
 pub(crate) const MAX_HASH_KEY_BYTES: usize = 2048;
 
-/// The length of [`Facet::digest`].
-pub const FACET_DIGEST_BYTES: usize = 8;
+/// A term is told from others by so much of its digest.
+const TERM_DIGEST_BYTES: usize = 6;
+/// The facet that every release has.
+const ALL: &str = "all";
 
 /// The documented filters, combined with AND.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,7 +92,7 @@ impl Facet {
         ];
         let terms: Vec<_> =
             named.iter().filter_map(|(name, value)| Some(format!("{name}={}", escape((*value)?)))).collect();
-        Self(if terms.is_empty() { "all".to_owned() } else { terms.join("&") })
+        Self(if terms.is_empty() { ALL.to_owned() } else { terms.join("&") })
     }
 
     /// A facet that no release has.
@@ -138,12 +141,29 @@ impl Facet {
         )
     }
 
-    /// A short digest, by which a release's own item names its facets.
+    /// What a release's own item says of its facets: a short digest of each term that they have, in no matter what order.
     #[must_use]
-    pub fn digest(&self) -> [u8; FACET_DIGEST_BYTES] {
-        let digest = digest(&SHA256, self.0.as_bytes());
-        digest.as_ref()[..FACET_DIGEST_BYTES].try_into().expect("a SHA-256 digest has more bytes")
+    pub fn digests(facets: &[Self]) -> Vec<u8> {
+        let terms: BTreeSet<_> = facets.iter().flat_map(Self::terms).collect();
+        terms.into_iter().flat_map(term_digest).collect()
     }
+
+    /// Whether a release with these digests has this facet: one for every combination of its terms.
+    #[must_use]
+    pub fn is_among(&self, digests: &[u8]) -> bool {
+        let (known, _) = digests.as_chunks();
+        self.terms().all(|term| known.contains(&term_digest(term)))
+    }
+
+    /// `project=P` and the others; none of the facet of all.
+    fn terms(&self) -> impl Iterator<Item = &str> {
+        self.0.split('&').filter(|term| *term != ALL)
+    }
+}
+
+fn term_digest(term: &str) -> [u8; TERM_DIGEST_BYTES] {
+    let digest = digest(&SHA256, term.as_bytes());
+    digest.as_ref()[..TERM_DIGEST_BYTES].try_into().expect("a SHA-256 digest has more bytes")
 }
 
 fn escape(name: &str) -> String {
@@ -189,6 +209,29 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_release_has_a_facet_exactly_where_its_digests_say_so(
+            project in "[ab&=%]{0,2}",
+            workflow in "[ab&=%]{0,2}",
+            task_id in prop::option::of(0_u64..3),
+            services in prop::collection::vec("[ab&=%]{1,2}", 0..3),
+            asked in ["[ab&=%]{0,2}", "[ab&=%]{0,2}", "[ab&=%]{1,2}"],
+            asked_task in prop::option::of(1_u64..3),
+            asks_for_a_service: bool,
+        ) {
+            let facets = Facet::of_release(&project, &workflow, task_id, &services);
+            let digests = Facet::digests(&facets);
+            let named = |name: &'_ String| Some(name.clone()).filter(|name| !name.is_empty());
+            let (project, workflow) = (named(&asked[0]), named(&asked[1]));
+            let service = asks_for_a_service.then_some(asked[2].as_str());
+            let facet = Facet::new(project.as_deref(), workflow.as_deref(), asked_task, service);
+            prop_assert_eq!(facet.is_among(&digests), facets.contains(&facet));
+            prop_assert!(!Facet::of_nothing().is_among(&digests));
+            for facet in &facets {
+                prop_assert!(facet.is_among(&digests));
+            }
+        }
+
         #[test]
         fn different_names_have_different_facets(names: HashSet<[String; 3]>) {
             let names: Vec<_> = names.into_iter().filter(|names| names.iter().all(|name| !name.is_empty())).collect();

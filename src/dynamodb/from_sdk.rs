@@ -39,7 +39,7 @@ impl DynamoDb {
             Some(provider) => CredentialsSource::provider(provider),
             None => CredentialsSource::None("no credentials: the AWS environment names none".to_owned()),
         };
-        Self::at(endpoint, Some(region), credentials, tls, limits)
+        Self::at(&endpoint, Some(region), credentials, tls, limits)
     }
 }
 

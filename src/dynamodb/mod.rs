@@ -153,13 +153,13 @@ impl DynamoDb {
     /// # Errors
     /// A URL that names no host, and what `tls` fails with, which is asked for where the URL is one of https.
     pub fn at<E: From<NoHost>>(
-        url: String,
+        url: &str,
         region: Option<String>,
         credentials: CredentialsSource,
         tls: impl FnOnce() -> Result<Arc<ClientConfig>, E>,
         limits: Limits,
     ) -> Result<Self, E> {
-        let connections = Connections::to(&url, tls, limits.connect)?;
+        let connections = Connections::to(url, tls, limits.connect)?;
         Ok(Self { connections, signer: region.map(Signer::new), credentials, limits })
     }
 

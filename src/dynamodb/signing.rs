@@ -136,7 +136,7 @@ mod tests {
         ) {
             use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 
-            let [id, secret, token] = texts.map(|text| hex(text));
+            let [id, secret, token] = texts.map(hex);
             let token = with_token.then_some(token);
             let credentials = Arc::new(Credentials {
                 access_key_id: id.clone(),

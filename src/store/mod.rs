@@ -379,6 +379,7 @@ struct Attributes<'a> {
 enum Record<'a> {
     Release(&'a str),
     Artifact(&'a str),
+    #[cfg(feature = "cli")]
     Fact(&'a str),
     EntryOf(&'a Facet),
     PositionOf(&'a Facet),
@@ -391,6 +392,7 @@ impl fmt::Display for Record<'_> {
         match self {
             Self::Release(id) => write!(formatter, "release {id:?}"),
             Self::Artifact(id) => write!(formatter, "artifact {id:?}"),
+            #[cfg(feature = "cli")]
             Self::Fact(digest) => write!(formatter, "fact {digest:?}"),
             Self::EntryOf(facet) => write!(formatter, "an entry of {}", facet.as_str()),
             Self::PositionOf(facet) => write!(formatter, "a position of {}", facet.as_str()),

@@ -2,7 +2,7 @@
 //!
 //! | entry | holds |
 //! | --- | --- |
-//! | `release` | the two documents `brief` and `rest`, as far as they fit, what describes them, and its `facets`' digests |
+//! | `release` | the two documents `brief` and `rest`, as far as they fit, what describes them, and digests of what its `facets` are made of |
 //! | `part#<revision>#<number>` | what did not fit |
 //! | `facet#<digest>` | where the release stands in one list: `facet`, `position`, `revision`, `lengths` |
 //!
@@ -22,7 +22,7 @@ use crate::document::Document;
 use crate::dynamodb::{AttributeValue, Batch, Item, Items, Page};
 use crate::error::Error;
 use crate::position::Position;
-use crate::release_filter::{FACET_DIGEST_BYTES, Facet};
+use crate::release_filter::Facet;
 
 /// The index that finds releases.
 pub(super) const BY_FACET: &str = "by_facet";
@@ -308,10 +308,7 @@ impl Store {
             meter.count_round_trip();
             let Some(item) = self.batch_get(batch, meter).await?.pop() else { return Ok(None) };
             let mut release = Attributes::new(item, table, Record::Release(id));
-            let has_facet = release
-                .bytes("facets")?
-                .chunks_exact(FACET_DIGEST_BYTES)
-                .any(|digest| digest == facet.digest());
+            let has_facet = facet.is_among(&release.bytes("facets")?);
             if !has_facet || release.text("position")? != entry.position.as_str() {
                 return Ok(None);
             }

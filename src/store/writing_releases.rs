@@ -22,7 +22,7 @@ use super::writing::{
 };
 use super::{Attributes, CHANGED, Record, WritableStore, backoff, from_sdk, unavailable};
 use crate::document::Document;
-use crate::dynamodb::{AttributeValue, Item, Items, Page};
+use crate::dynamodb::{Item, Items, Page};
 use crate::error::Error;
 use crate::position::Position;
 use crate::record::Release;
@@ -108,9 +108,9 @@ fn items(release: &Release) -> Result<HashMap<String, Item>, Unstorable> {
     let pack = |text: &str| Document::pack(text).map_err(|too_long| Unstorable(too_long.to_string()));
     let (brief_document, rest_document) = (pack(&brief)?, pack(&rest)?);
     let facets = facets(release)?;
-    let digests: Vec<u8> = facets.iter().flat_map(Facet::digest).collect();
+    let digests = Facet::digests(&facets);
     let room = MAX_DOCUMENT_BYTES_AN_ITEM.checked_sub(digests.len()).ok_or_else(|| {
-        Unstorable(format!("it has {} services, and may have about 5,000", release.services.len()))
+        Unstorable(format!("it has {} services, and may have about 45,000", release.services.len()))
     })?;
     let layout = Layout::new(brief_document.to_stored(), rest_document.to_stored(), room)?;
     let lengths = Lengths {
@@ -147,14 +147,8 @@ fn items(release: &Release) -> Result<HashMap<String, Item>, Unstorable> {
     if !layout.rest.is_empty() {
         item.insert("rest".into(), bytes(layout.rest));
     }
-    // For whoever looks into the table; the endpoints read none of these.
-    let names =
-        [("project", &release.project), ("workflow", &release.workflow), ("version", &release.version)];
-    item.extend(names.into_iter().filter_map(|(name, value)| Some((name.into(), note(value)?))));
-    item.extend(
-        release.task_id.as_ref().map(|task_id| ("task_id".into(), AttributeValue::N(task_id.clone()))),
-    );
-    item.insert("created_at".into(), AttributeValue::N(release.created_at.to_string()));
+    // For whoever looks into the table; project, workflow and task are in the facet entries beside it.
+    item.extend(note(&release.version).map(|version| ("version".into(), version)));
     item.extend(described.iter().map(|(name, value)| ((*name).into(), text(value))));
     items.insert(RELEASE_ENTRY.to_owned(), item);
     Ok(items)

@@ -17,6 +17,9 @@ use crate::tables::{Tables, environment};
 
 const RELEASE_BYTES: usize = 1500;
 
+/// What of a point is drawn.
+type Figure = fn(&Point) -> f64;
+
 /// One filter over one history.
 struct Point {
     filter: String,
@@ -162,11 +165,11 @@ fn walk(
         let link = response.headers.get("Link").and_then(|link| link.as_str()).map(str::to_owned);
         found += releases_in(response)?;
         let Some(link) = link else { break };
-        query =
-            link.split_once("<?").and_then(|(_, rest)| rest.split_once('>')).context("a link")?.0.to_owned();
+        let next = link.split_once("<?").and_then(|(_, rest)| rest.split_once('>'));
+        next.context("a link")?.0.clone_into(&mut query);
     }
     ensure!(found == releases as usize, "the walk found {found} of {releases} releases");
-    let (seconds, cpu) = (started.elapsed().as_secs_f64(), (function.cpu()? - cpu).as_secs_f64());
+    let (seconds, cpu) = (started.elapsed().as_secs_f64(), function.cpu()?.saturating_sub(cpu).as_secs_f64());
     let resident = function.resident_bytes()?;
     report.add(json!({
         "part": "walk", "releases": releases, "answers": answers, "calls": counts.calls, "read_units": counts.read_units,
@@ -201,7 +204,7 @@ fn plot(points: &[Point], lengths: &[u32]) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 820 320\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"820\" height=\"320\" fill=\"white\"/>\n",
     );
-    let panels: [(&str, f64, fn(&Point) -> f64); 2] = [
+    let panels: [(&str, f64, Figure); 2] = [
         ("milliseconds, 3 of them for each DynamoDB call", 60.0, |point| point.latency),
         ("read units", 470.0, |point| point.read_units),
     ];

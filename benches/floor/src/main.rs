@@ -1,6 +1,7 @@
 //! Answers every event with the last of the DynamoDB answers to the requests that `FLOOR_REQUESTS` names.
 //!
-//! That file holds pairs of lines: an operation such as `DynamoDB_20120810.Query`, and its body.
+//! That file holds pairs of lines: an operation such as `DynamoDB_20120810.Query`, and its body. With `FLOOR_KEEPS` set, all
+//! of them are made for the first event alone; from then on the first of them is made, and the kept answer is given.
 
 use std::sync::Arc;
 
@@ -30,18 +31,24 @@ async fn main() -> Result<(), Failure> {
     let mut dynamodb = Connection::open(&endpoint).await?;
     let api: Uri = format!("http://{}", std::env::var("AWS_LAMBDA_RUNTIME_API")?).parse()?;
     let mut api = Connection::open(&api).await?;
+    let keeps = std::env::var_os("FLOOR_KEEPS").is_some();
+    let mut kept = None;
     loop {
         let next = Request::get("/2018-06-01/runtime/invocation/next");
         let (headers, _) = api.exchange(next, Bytes::new()).await?;
         let request_id = headers.get("lambda-runtime-aws-request-id").ok_or("no request id")?.to_str()?;
         let mut answer = Bytes::new();
-        for request in lines.chunks_exact(2) {
+        let requests = lines.chunks_exact(2).take(if kept.is_some() { 1 } else { usize::MAX });
+        for request in requests {
             let call = Request::post("/")
                 .header("x-amz-target", request[0].as_ref())
                 .header("content-type", "application/x-amz-json-1.0")
                 .header("x-amz-date", "20250101T000000Z")
                 .header("authorization", AUTHORIZATION);
             (_, answer) = dynamodb.exchange(call, request[1].clone()).await?;
+        }
+        if keeps {
+            answer = kept.get_or_insert(answer).clone();
         }
         let response = Request::post(format!("/2018-06-01/runtime/invocation/{request_id}/response"));
         api.exchange(response, answer).await?;

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the reference page's names")]
 struct Release {
     version_info: VersionInfo,
     build_info: Vec<Value>,
