@@ -20,8 +20,9 @@ use crate::position::Position;
 
 /// How many readers a scan is split among.
 pub const SCAN_SEGMENTS: i32 = 4;
-/// What one transaction takes, but for the condition on the release.
-const MAX_ENTRIES_A_TRANSACTION: usize = 99;
+/// What one transaction takes of entries, but for the condition on the release: DynamoDB takes a hundred writes, and older
+/// implementations of it ten.
+const MAX_ENTRIES_A_TRANSACTION: usize = 9;
 
 /// A release as the table has it, read consistently.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -308,7 +308,9 @@ impl Store {
             meter.count_round_trip();
             let Some(item) = self.batch_get(batch, meter).await?.pop() else { return Ok(None) };
             let mut release = Attributes::new(item, table, Record::Release(id));
-            let has_facet = facet.is_among(&release.bytes("facets")?);
+            // None of a release that is found among all alone.
+            let digests = if release.has("facets") { release.bytes("facets")? } else { Vec::new() };
+            let has_facet = facet.is_among(&digests);
             if !has_facet || release.text("position")? != entry.position.as_str() {
                 return Ok(None);
             }

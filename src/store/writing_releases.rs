@@ -143,7 +143,9 @@ fn items(release: &Release) -> Result<HashMap<String, Item>, Unstorable> {
     }
     let mut item = key(&release.release_id, RELEASE_ENTRY);
     item.insert("brief".into(), bytes(layout.brief));
-    item.insert("facets".into(), bytes(digests));
+    if !digests.is_empty() {
+        item.insert("facets".into(), bytes(digests));
+    }
     if !layout.rest.is_empty() {
         item.insert("rest".into(), bytes(layout.rest));
     }
