@@ -77,7 +77,9 @@ async fn run(endpoint: Endpoint) -> Result<Infallible, Failure> {
     let store = match dynamodb() {
         Ok(dynamodb) => Store::new(dynamodb, TableNames::from_environment()),
         Err(error) => {
-            api.fail_to_start(&describe(&error)).await?;
+            if let Err(lost) = api.fail_to_start(&describe(&error)).await {
+                tracing::warn!(error = describe(&lost), "Lambda could not be told");
+            }
             return Err(error.into());
         }
     };
@@ -113,7 +115,10 @@ fn describe(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        words = format!("{words}: {error}");
+        let said = error.to_string();
+        if !words.contains(&said) {
+            words = format!("{words}: {said}");
+        }
         cause = error.source();
     }
     words
