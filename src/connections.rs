@@ -11,9 +11,13 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::HeaderValue;
 use hyper::{Request, Response, Uri};
+#[cfg(feature = "cli")]
+use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
+#[cfg(feature = "cli")]
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsConnector;
@@ -32,8 +36,23 @@ pub struct Connections {
     host: HeaderValue,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     connect_timeout: Duration,
+    #[cfg(feature = "cli")]
+    proxy: Option<Proxy>,
     idle: Mutex<Vec<Connection>>,
 }
+
+/// An HTTP proxy that opens tunnels (`CONNECT`, RFC 9110, 9.3.6).
+#[cfg(feature = "cli")]
+struct Proxy {
+    name: String,
+    port: u16,
+    /// The header `proxy-authorization`.
+    authorization: Option<HeaderValue>,
+}
+
+/// The longest answer of a proxy's before the tunnel begins.
+#[cfg(feature = "cli")]
+const MAX_PROXY_ANSWER_BYTES: usize = 16 << 10;
 
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
@@ -44,7 +63,7 @@ struct Connection {
 
 /// Why a URL names no host that can be connected to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{url:?} is no URL of a host, such as https://example.com or http://127.0.0.1:8000")]
+#[error("{url:?} is no URL of a host alone, such as https://example.com or http://127.0.0.1:8000")]
 pub struct NoHost {
     url: String,
 }
@@ -87,7 +106,7 @@ fn causes(error: &hyper::Error) -> String {
 }
 
 impl Connections {
-    /// The host of a URL, of which nothing but scheme, host and port counts. No connection is opened yet.
+    /// The host of a URL, which has no path and no query. No connection is opened yet.
     ///
     /// # Errors
     /// [`NoHost`], and what `tls` fails with, which is asked for where the URL is one of https.
@@ -98,6 +117,9 @@ impl Connections {
     ) -> Result<Self, E> {
         let no_host = || NoHost::of(url);
         let uri: Uri = url.parse().map_err(|_| no_host())?;
+        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+            return Err(no_host().into());
+        }
         let name = uri.host().ok_or_else(no_host)?.trim_matches(['[', ']']).to_owned();
         let (tls, default_port) = match uri.scheme_str() {
             Some("http") => (None, 80),
@@ -112,7 +134,31 @@ impl Connections {
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         let host = if port == default_port { host.trim_end_matches(&format!(":{port}")) } else { host };
         let host = HeaderValue::from_str(host).map_err(|_| no_host())?;
-        Ok(Self { name, port, host, tls, connect_timeout, idle: Mutex::default() })
+        Ok(Self {
+            name,
+            port,
+            host,
+            tls,
+            connect_timeout,
+            #[cfg(feature = "cli")]
+            proxy: None,
+            idle: Mutex::default(),
+        })
+    }
+
+    /// The same host, through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name for it, if any.
+    #[cfg(feature = "cli")]
+    #[must_use]
+    pub fn through_environments_proxy(self) -> Self {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", self.host.to_str().unwrap_or_default());
+        let found = url.parse().ok().and_then(|url| Matcher::from_env().intercept(&url));
+        let proxy = found.and_then(|found| {
+            let name = found.uri().host()?.trim_matches(['[', ']']).to_owned();
+            let port = found.uri().port_u16().unwrap_or(80);
+            Some(Proxy { name, port, authorization: found.basic_auth().cloned() })
+        });
+        Self { proxy, ..self }
     }
 
     /// The `Host` header, which every request must have.
@@ -172,7 +218,7 @@ impl Connections {
 
     async fn open(&self, deadline: Option<Instant>) -> Result<Connection, ExchangeError> {
         let connect = async {
-            let stream = TcpStream::connect((self.name.as_str(), self.port)).await?;
+            let stream = self.stream().await?;
             stream.set_nodelay(true)?;
             match &self.tls {
                 None => handshake(stream).await,
@@ -188,6 +234,39 @@ impl Connections {
             Ok(Err(error)) => Err(ExchangeError::Connect(error)),
             Err(_) => Err(ExchangeError::ConnectTimeout(self.connect_timeout)),
         }
+    }
+
+    #[cfg(not(feature = "cli"))]
+    async fn stream(&self) -> io::Result<TcpStream> {
+        TcpStream::connect((self.name.as_str(), self.port)).await
+    }
+
+    #[cfg(feature = "cli")]
+    async fn stream(&self) -> io::Result<TcpStream> {
+        let Some(proxy) = &self.proxy else {
+            return TcpStream::connect((self.name.as_str(), self.port)).await;
+        };
+        let mut stream = TcpStream::connect((proxy.name.as_str(), proxy.port)).await?;
+        let name = if self.name.contains(':') { format!("[{}]", self.name) } else { self.name.clone() };
+        let mut request =
+            format!("CONNECT {name}:{0} HTTP/1.1\r\nHost: {name}:{0}\r\n", self.port).into_bytes();
+        if let Some(authorization) = &proxy.authorization {
+            request.extend_from_slice(b"Proxy-Authorization: ");
+            request.extend_from_slice(authorization.as_bytes());
+            request.extend_from_slice(b"\r\n");
+        }
+        request.extend_from_slice(b"\r\n");
+        stream.write_all(&request).await?;
+        // One byte after another: what follows is the tunnel's.
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") && answer.len() < MAX_PROXY_ANSWER_BYTES {
+            answer.push(stream.read_u8().await?);
+        }
+        let status = String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned();
+        if status.split(' ').nth(1).is_some_and(|code| code.starts_with('2')) {
+            return Ok(stream);
+        }
+        Err(io::Error::other(format!("the proxy {}:{} answered {status:?}", proxy.name, proxy.port)))
     }
 
     /// A panic elsewhere cannot have left the list half changed: nothing is called while it is locked.
@@ -269,7 +348,7 @@ mod tests {
             ("http://127.0.0.1:8000", "127.0.0.1:8000", 8000),
             ("http://localhost/", "localhost", 80),
             ("http://localhost:80", "localhost", 80),
-            ("http://user@example.com:81/path?query", "example.com:81", 81),
+            ("http://user@example.com:81/", "example.com:81", 81),
             ("http://[::1]:8000", "[::1]:8000", 8000),
         ] {
             let connections = to(url).unwrap();
@@ -280,7 +359,16 @@ mod tests {
 
     #[test]
     fn what_names_no_host_is_told_so() {
-        for url in ["", "localhost", "localhost:8000", "ftp://localhost", "/path", "http://"] {
+        for url in [
+            "",
+            "localhost",
+            "localhost:8000",
+            "ftp://localhost",
+            "/path",
+            "http://",
+            "http://a/b",
+            "http://a/?b",
+        ] {
             assert!(to(url).is_err(), "{url}");
         }
     }

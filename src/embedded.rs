@@ -1,4 +1,4 @@
-//! DynamoDB inside the process, for laptops and tests: a real endpoint on loopback, to which the SDK sends real requests.
+//! DynamoDB inside the process, for laptops and tests: a real endpoint on loopback, to which real requests are sent.
 
 use std::fs::File;
 use std::io::{self, Read as _};

@@ -134,7 +134,7 @@ pub enum Error {
         table: String,
         /// What happened, behind the table's name.
         reason: &'static str,
-        /// The SDK's own words, where there are any.
+        /// What happened to the call, where there was one.
         source: Option<Source>,
     },
     /// The handler panicked; what it said is in the log.

@@ -47,8 +47,8 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file that `SSL_CERT_FILE` names holds no certificates.
-    #[error("SSL_CERT_FILE names {path:?}, of which not everything is a certificate: {reason}")]
+    /// The file that `SSL_CERT_FILE` names holds no certificates, or something else beside them.
+    #[error("SSL_CERT_FILE names {path:?}, which holds no usable certificates: {reason}")]
     Certificate {
         /// The file.
         path: String,
@@ -56,7 +56,7 @@ pub enum StartError {
         reason: String,
     },
     /// `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL` names no host.
-    #[error(transparent)]
+    #[error("AWS_ENDPOINT_URL_DYNAMODB or AWS_ENDPOINT_URL: {0}")]
     Endpoint(#[from] NoHost),
 }
 
@@ -177,6 +177,9 @@ fn tls() -> Result<Arc<ClientConfig>, StartError> {
             for root in CertificateDer::pem_slice_iter(&pem) {
                 let root = root.map_err(|error| unusable(error.to_string()))?;
                 roots.add(root).map_err(|error| unusable(error.to_string()))?;
+            }
+            if roots.is_empty() {
+                return Err(unusable("there is none in PEM".to_owned()));
             }
         }
     }

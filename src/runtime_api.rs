@@ -63,6 +63,9 @@ pub enum RuntimeApiError {
         /// What was asked for.
         path: String,
     },
+    /// A request id is none that can be answered to.
+    #[error("{0:?} is no path of Lambda's Runtime API")]
+    Path(String),
     /// An event came without what is needed to respond to it.
     #[error("Lambda's Runtime API gave an event without a request id")]
     NoRequestId,
@@ -95,7 +98,7 @@ impl RuntimeApi {
     /// [`RuntimeApiError`]: the process has no purpose any more.
     pub async fn next(&self) -> Result<Invoked, RuntimeApiError> {
         let path = format!("{VERSION}/invocation/next");
-        let answer = self.exchange(self.request(Method::GET, &path, Bytes::new())).await?;
+        let answer = self.exchange(&self.request(Method::GET, &path, Bytes::new())?).await?;
         let (parts, event) = answer.into_parts();
         if !parts.status.is_success() {
             return Err(RuntimeApiError::Refused { status: parts.status, path });
@@ -117,11 +120,11 @@ impl RuntimeApi {
     /// [`RuntimeApiError`]; where it is [`RuntimeApiError::Refused`], there may be a next event all the same.
     pub async fn respond(&self, invoked: &Invoked, json: Vec<u8>) -> Result<(), RuntimeApiError> {
         let path = format!("{VERSION}/invocation/{}/response", invoked.request_id);
-        let mut request = self.request(Method::POST, &path, json.into());
+        let mut request = self.request(Method::POST, &path, json.into())?;
         if let Some(id) = &invoked.invocation_id {
             request.headers_mut().insert(INVOCATION_ID, id.clone());
         }
-        let status = self.exchange(request).await?.status();
+        let status = self.exchange(&request).await?.status();
         if status.is_success() { Ok(()) } else { Err(RuntimeApiError::Refused { status, path }) }
     }
 
@@ -134,27 +137,40 @@ impl RuntimeApi {
         let path = format!("{VERSION}/init/error");
         let error = InitError { error_message: reason, error_type: ERROR, stack_trace: [] };
         let body = serde_json::to_vec(&error).expect("texts always serialize");
-        let mut request = self.request(Method::POST, &path, body.into());
+        let mut request = self.request(Method::POST, &path, body.into())?;
         request.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static(ERROR));
-        self.exchange(request).await.map(drop)
+        self.exchange(&request).await.map(drop)
     }
 
-    fn request(&self, method: Method, path: &str, body: Bytes) -> Request<Full<Bytes>> {
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, RuntimeApiError> {
         let has_body = method == Method::POST;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        *request.uri_mut() = path.parse().expect("Lambda's request ids are parts of a path");
+        *request.uri_mut() = path.parse().map_err(|_| RuntimeApiError::Path(path.to_owned()))?;
         let headers = request.headers_mut();
         headers.insert(HOST, self.connections.host().clone());
         headers.insert(USER_AGENT, AGENT);
         if has_body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        request
+        Ok(request)
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, RuntimeApiError> {
-        Ok(self.connections.exchange(request, None).await?)
+    /// Where a connection that was kept turns out to have ended, the request is made once more: an event that was given is not
+    /// given again, and of two responses Lambda takes the first.
+    async fn exchange(&self, request: &Request<Full<Bytes>>) -> Result<Response<Bytes>, RuntimeApiError> {
+        match self.connections.exchange(request.clone(), None).await {
+            Err(ExchangeError::Broken { was_kept: true, .. }) => {
+                self.connections.close_idle();
+                Ok(self.connections.exchange(request.clone(), None).await?)
+            }
+            answered => Ok(answered?),
+        }
     }
 }
 

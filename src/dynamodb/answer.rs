@@ -1,7 +1,5 @@
 //! The answers, read as DynamoDB writes them.
 
-use serde::Deserialize;
-
 use super::item::{Item, read_item};
 use super::json::{Reader, Unreadable};
 
@@ -37,28 +35,25 @@ pub struct Capacity {
 }
 
 /// What DynamoDB says of a request that it does not answer.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Refusal {
-    #[serde(default, rename = "__type")]
-    kind: Option<String>,
-    #[serde(default, alias = "Message")]
-    message: Option<String>,
+    /// The error's name, such as `ThrottlingException`; empty where there is none.
+    pub(super) code: String,
+    /// DynamoDB's words.
+    pub(super) message: String,
 }
 
 impl Refusal {
-    /// Reads what there is; whoever sits between may write something else.
-    pub(super) fn read(body: &[u8]) -> Self {
-        serde_json::from_slice(body).unwrap_or_default()
-    }
-
-    /// The error's name, without the namespace in front of it.
-    pub(super) fn code(&self) -> &str {
-        let kind = self.kind.as_deref().unwrap_or_default();
-        kind.rsplit_once('#').map_or(kind, |(_, code)| code)
-    }
-
-    pub(super) fn message(&self) -> &str {
-        self.message.as_deref().unwrap_or_default()
+    /// Reads what there is, in the body or the header `x-amzn-errortype`; whoever sits between may write something else.
+    pub(super) fn read(body: &[u8], error_type: Option<&str>) -> Self {
+        let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+        let text = |name: &str| body.get(name).and_then(serde_json::Value::as_str);
+        let kind = text("__type").or_else(|| text("code")).or(error_type).unwrap_or_default();
+        // A namespace may stand in front of the name, and a URL behind it.
+        let name = kind.rsplit_once('#').map_or(kind, |(_, name)| name);
+        let name = name.split_once(':').map_or(name, |(name, _)| name);
+        let message = text("message").or_else(|| text("Message")).unwrap_or_default();
+        Self { code: name.to_owned(), message: message.to_owned() }
     }
 }
 
@@ -139,7 +134,7 @@ impl Capacity {
                 reason = "DynamoDB bills small positive numbers"
             )]
             let milliunits = (reader.number()? * 1000.0).round() as u64;
-            self.milliunits += milliunits;
+            self.milliunits = self.milliunits.saturating_add(milliunits);
             Ok(())
         })
     }
@@ -194,14 +189,31 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_named_without_its_namespace() {
-        let refusal = Refusal::read(
-            br#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"m"}"#,
-        );
-        assert_eq!((refusal.code(), refusal.message()), ("ThrottlingException", "m"));
-        let refusal =
-            Refusal::read(br#"{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"M"}"#);
-        assert_eq!((refusal.code(), refusal.message()), ("AccessDeniedException", "M"));
-        assert_eq!(Refusal::read(b"<html>").code(), "");
+    fn a_refusal_is_named_wherever_its_name_stands() {
+        for (body, error_type, code, message) in [
+            (
+                r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"m"}"#,
+                None,
+                "ThrottlingException",
+                "m",
+            ),
+            (
+                r#"{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"M"}"#,
+                None,
+                "AccessDeniedException",
+                "M",
+            ),
+            (
+                r#"{"__type":"a#ThrottlingException","message":"m","Message":"M"}"#,
+                None,
+                "ThrottlingException",
+                "m",
+            ),
+            ("{}", Some("ThrottlingException:http://internal.amazon.com/"), "ThrottlingException", ""),
+            ("<html>", None, "", ""),
+        ] {
+            let refusal = Refusal::read(body.as_bytes(), error_type);
+            assert_eq!((refusal.code.as_str(), refusal.message.as_str()), (code, message), "{body}");
+        }
     }
 }

@@ -5,9 +5,14 @@ use std::sync::Arc;
 #[cfg(feature = "cli")]
 use std::time::{Duration, SystemTime};
 
-/// Credentials are asked for anew when they expire within that time.
+/// Credentials are asked for anew when they expire within that time, and not again for a while.
 #[cfg(feature = "cli")]
 const RENEWED_BEFORE: Duration = Duration::from_mins(5);
+#[cfg(feature = "cli")]
+const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(30);
+/// What a provider may take: somebody may have to type a code.
+#[cfg(feature = "cli")]
+const PROVIDER_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// An identity's access key.
 pub struct Credentials {
@@ -36,7 +41,16 @@ pub enum CredentialsSource {
 #[derive(Debug)]
 pub struct Provider {
     provider: aws_credential_types::provider::SharedCredentialsProvider,
-    last: tokio::sync::Mutex<Option<(Arc<Credentials>, Option<SystemTime>)>>,
+    last: tokio::sync::Mutex<Option<Provided>>,
+}
+
+/// What a provider gave, and when it was asked.
+#[cfg(feature = "cli")]
+#[derive(Debug, Clone)]
+struct Provided {
+    credentials: Arc<Credentials>,
+    expiry: Option<SystemTime>,
+    asked: SystemTime,
 }
 
 impl CredentialsSource {
@@ -84,23 +98,47 @@ impl Provider {
         use aws_credential_types::provider::ProvideCredentials as _;
 
         let mut last = self.last.lock().await;
-        let latest = SystemTime::now() + RENEWED_BEFORE;
-        if let Some((known, expiry)) = last.as_ref()
-            && expiry.is_none_or(|expiry| expiry > latest)
+        let now = SystemTime::now();
+        if let Some(known) = last.as_ref()
+            && (known.is_good_at(now + RENEWED_BEFORE)
+                || known.is_good_at(now) && now < known.asked + ASKED_AGAIN_AFTER)
         {
-            return Ok(Arc::clone(known));
+            return Ok(Arc::clone(&known.credentials));
         }
-        let provided = self.provider.provide_credentials().await.map_err(|error| {
-            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            format!("no credentials: {error}: {cause}")
-        })?;
+        let asked = tokio::time::timeout(PROVIDER_TIMEOUT, self.provider.provide_credentials()).await;
+        let provided = match asked {
+            Ok(Ok(provided)) => provided,
+            failed => {
+                // What is known is good until it expires.
+                if let Some(known) = last.as_mut().filter(|known| known.is_good_at(now)) {
+                    known.asked = now;
+                    return Ok(Arc::clone(&known.credentials));
+                }
+                return Err(match failed {
+                    Ok(Err(error)) => {
+                        let cause =
+                            std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                        format!("no credentials: {error}: {cause}")
+                    }
+                    _ => format!("no credentials within {} s", PROVIDER_TIMEOUT.as_secs()),
+                });
+            }
+        };
         let credentials = Arc::new(Credentials {
             access_key_id: provided.access_key_id().to_owned(),
             secret_access_key: provided.secret_access_key().to_owned(),
             session_token: provided.session_token().map(str::to_owned),
         });
-        *last = Some((Arc::clone(&credentials), provided.expiry()));
+        let expiry = provided.expiry();
+        *last = Some(Provided { credentials: Arc::clone(&credentials), expiry, asked: now });
         Ok(credentials)
+    }
+}
+
+#[cfg(feature = "cli")]
+impl Provided {
+    fn is_good_at(&self, moment: SystemTime) -> bool {
+        self.expiry.is_none_or(|expiry| expiry > moment)
     }
 }
 

@@ -24,7 +24,7 @@ pub enum EnvironmentError {
 }
 
 impl DynamoDb {
-    /// DynamoDB as the SDK's configuration names it.
+    /// DynamoDB as the SDK's configuration names it, through a proxy where the SDK's own client goes through one.
     ///
     /// # Errors
     /// [`EnvironmentError`].
@@ -39,7 +39,7 @@ impl DynamoDb {
             Some(provider) => CredentialsSource::provider(provider),
             None => CredentialsSource::None("no credentials: the AWS environment names none".to_owned()),
         };
-        Self::at(&endpoint, Some(region), credentials, tls, limits)
+        Ok(Self::at(&endpoint, Some(region), credentials, tls, limits)?.through_environments_proxy())
     }
 }
 

@@ -43,6 +43,7 @@ const AGENT: &str = concat!("delivery-center/", env!("CARGO_PKG_VERSION"));
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 /// How long one call is tried.
@@ -163,6 +164,13 @@ impl DynamoDb {
         Ok(Self { connections, signer: region.map(Signer::new), credentials, limits })
     }
 
+    /// The same DynamoDB, through the proxy that the environment names for it, if any.
+    #[cfg(feature = "cli")]
+    #[must_use]
+    pub fn through_environments_proxy(self) -> Self {
+        Self { connections: self.connections.through_environments_proxy(), ..self }
+    }
+
     /// A page of items, until a moment at most.
     ///
     /// # Errors
@@ -213,7 +221,7 @@ impl DynamoDb {
             if !error.may_pass() || attempt == self.limits.attempts || is_late {
                 return Err(error);
             }
-            tracing::debug!(target, attempt, %error, "DynamoDB is asked again");
+            tracing::debug!(operation = target, attempt, %error, "DynamoDB is asked again");
             tokio::time::sleep(pause).await;
             (attempt, wait) = (attempt + 1, (wait * 2).min(LONGEST_WAIT));
         }
@@ -226,14 +234,10 @@ impl DynamoDb {
         if status.is_success() {
             return Ok(answer.into_body());
         }
-        let refusal = Refusal::read(answer.body());
-        let request_id = answer.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
-        Err(CallError::Refused {
-            status,
-            code: refusal.code().to_owned(),
-            message: refusal.message().to_owned(),
-            request_id: request_id.unwrap_or("unnamed").to_owned(),
-        })
+        let header = |name: &HeaderName| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let Refusal { code, message } = Refusal::read(answer.body(), header(&ERROR_TYPE));
+        let request_id = header(&REQUEST_ID).unwrap_or("unnamed").to_owned();
+        Err(CallError::Refused { status, code, message, request_id })
     }
 
     async fn signed(&self, target: &'static str, body: &Bytes) -> Result<Request<Full<Bytes>>, String> {

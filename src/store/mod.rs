@@ -23,6 +23,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 #[cfg(feature = "cli")]
 use aws_sdk_dynamodb::Client;
 #[cfg(feature = "cli")]
@@ -74,7 +76,7 @@ const DENIED: [&str; 7] = [
 /// Why an answer could not be put together although every call was answered.
 const CHANGED: &str = "changes faster than it can be read";
 
-/// How often keys that DynamoDB left unprocessed are asked for again; the waits sum up to about two seconds.
+/// How often keys that DynamoDB left unprocessed are asked for again; the waits sum up to four seconds at most.
 const MAX_UNPROCESSED_ROUNDS: u32 = 6;
 const FIRST_UNPROCESSED_WAIT: Duration = Duration::from_millis(30);
 
@@ -198,7 +200,11 @@ impl Store {
         let mut items = Vec::with_capacity(batch.keys.len());
         for round in 0..=MAX_UNPROCESSED_ROUNDS {
             if round > 0 {
-                tokio::time::sleep(backoff(FIRST_UNPROCESSED_WAIT, round)).await;
+                let wait = backoff(FIRST_UNPROCESSED_WAIT, round);
+                if meter.until.is_some_and(|until| Instant::now() + wait >= until) {
+                    break;
+                }
+                tokio::time::sleep(wait).await;
             }
             let answer = self
                 .dynamodb
@@ -254,7 +260,7 @@ impl std::ops::Deref for WritableStore {
     }
 }
 
-/// A wait that doubles each round, with full jitter, so that callers who were refused together do not come back together.
+/// A wait that doubles each round, half of it by chance, so that callers who were refused together do not come back together.
 fn backoff(first: Duration, round: u32) -> Duration {
     let longest = first.saturating_mul(1 << round.min(10));
     longest.mul_f64(0.5 + fraction() / 2.0)

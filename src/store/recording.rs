@@ -17,7 +17,7 @@ use super::releases::RELEASE_ENTRY;
 use super::writing::{put, revision, text, to_sdk, value_to_sdk};
 use super::writing_artifacts::{POINTER_ENTRY, PackedArtifact, Place, Pointer};
 use super::writing_releases::PackedRelease;
-use super::{Attributes, CHANGED, Meter, Record, WritableStore, fraction, from_sdk, unavailable};
+use super::{Attributes, CHANGED, Meter, Record, THROTTLED, WritableStore, fraction, from_sdk, unavailable};
 use crate::dynamodb::{AttributeValue, Item, Page};
 use crate::error::Error;
 use crate::image_reference::ImageDigest;
@@ -399,7 +399,7 @@ pub(super) fn written_in_spite_of(
         return Ok(Written::Changed);
     }
     if codes.iter().any(|code| matches!(*code, "ThrottlingError" | "ProvisionedThroughputExceeded")) {
-        return Err(unavailable(table, "is throttled", None));
+        return Err(unavailable(table, THROTTLED, None));
     }
     Err(from_sdk(table, error))
 }

@@ -320,9 +320,13 @@ impl Store {
                 .parse()
                 .map_err(|UnreadableLengths| release.unreadable("its lengths have another form"))?;
             let now = ReleaseEntry { position: entry.position.clone(), revision, lengths };
-            let batch = consistent(table, keys(&now, verbosity).collect(), documents(verbosity));
-            meter.count_round_trip();
-            let found = self.batch_get(batch, meter).await?;
+            let keys: Vec<_> = keys(&now, verbosity).collect();
+            let mut found = Vec::with_capacity(keys.len());
+            for keys in keys.chunks(MAX_KEYS_A_BATCH) {
+                meter.count_round_trip();
+                let batch = consistent(table, keys.to_vec(), documents(verbosity));
+                found.extend(self.batch_get(batch, meter).await?);
+            }
             if let Some(found) = ItemsByKey::new(found, table)?.take_release(&now, verbosity)? {
                 // Kept under the revision that was read: the index still names the one before.
                 return Ok(Some(self.keep(&now, found)));

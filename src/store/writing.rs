@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use hex_simd::AsciiCase;
 use ring::digest::{Context, SHA256};
 
-use super::{WritableStore, backoff, from_sdk, unavailable};
+use super::{THROTTLED, WritableStore, backoff, from_sdk, unavailable};
 use crate::dynamodb::{AttributeValue, Base64, Item};
 use crate::error::Error;
 
@@ -137,7 +137,7 @@ impl WritableStore {
                 return Ok(());
             }
         }
-        Err(unavailable(table, "is throttled", None))
+        Err(unavailable(table, THROTTLED, None))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::dynamodb::Endpoint;
@@ -35,8 +35,10 @@ struct Baseline {
 /// Counts, prints, and compares; or takes what was counted as the new baseline.
 pub(crate) fn check(programs: &Programs, accept: bool, profiles: Option<&Path>) -> anyhow::Result<()> {
     let baseline_file = Path::new(env!("CARGO_MANIFEST_DIR")).join("baseline.json");
-    let counted = count(programs, profiles)?;
+    let valgrind = find_valgrind();
+    let counted = count(programs, valgrind.as_deref(), profiles)?;
     if accept {
+        ensure!(valgrind.is_some(), "a baseline without instructions would guard nothing: install valgrind");
         let baseline = Baseline { tools: tools(), counted: counted.clone() };
         std::fs::write(&baseline_file, serde_json::to_string_pretty(&baseline)? + "\n")?;
     }
@@ -53,6 +55,9 @@ pub(crate) fn check(programs: &Programs, accept: bool, profiles: Option<&Path>) 
     for (name, allowed) in &baseline.counted {
         let Some(counted) = counted.get(name) else {
             println!("{name}: not counted (baseline {allowed})");
+            if !name.ends_with("instructions") || valgrind.is_some() {
+                too_many.push(name.as_str());
+            }
             continue;
         };
         let is_instructions = name.ends_with("instructions");
@@ -61,6 +66,10 @@ pub(crate) fn check(programs: &Programs, accept: bool, profiles: Option<&Path>) 
         if *counted > allowed * tolerance && (is_of_these_tools || !is_instructions) {
             too_many.push(name.as_str());
         }
+    }
+    for name in counted.keys().filter(|name| !baseline.counted.contains_key(*name)) {
+        println!("{name}: not in the baseline");
+        too_many.push(name);
     }
     for program in [&programs.list_releases, &programs.get_artifact] {
         let (bytes, zipped) = (std::fs::metadata(program)?.len(), zipped_bytes(program)?);
@@ -71,14 +80,14 @@ pub(crate) fn check(programs: &Programs, accept: bool, profiles: Option<&Path>) 
     }
     if !too_many.is_empty() {
         bail!(
-            "more than the baseline: {}. Where that is meant, run this again with --accept and commit the baseline",
+            "more than the baseline, or missing: {}. Where that is meant, run this again with --accept and commit the baseline",
             too_many.join(", ")
         );
     }
     Ok(())
 }
 
-fn count(programs: &Programs, profiles: Option<&Path>) -> anyhow::Result<Counted> {
+fn count(programs: &Programs, valgrind: Option<&Path>, profiles: Option<&Path>) -> anyhow::Result<Counted> {
     let tables = Tables::start()?;
     tokio::runtime::Runtime::new()?.block_on(tables.fill(SET, 60, 50_000))?;
     let endpoint = Endpoint::start(tables.address(), None)?;
@@ -94,7 +103,6 @@ fn count(programs: &Programs, profiles: Option<&Path>) -> anyhow::Result<Counted
         ("list, identity", &programs.list_releases, "0", list(false)),
         ("list seen before, gzip", &programs.list_releases, "", list(true)),
     ];
-    let valgrind = find_valgrind();
     if valgrind.is_none() {
         println!("valgrind is not here: instructions are not counted");
     }
@@ -110,7 +118,7 @@ fn count(programs: &Programs, profiles: Option<&Path>) -> anyhow::Result<Counted
         let counts = endpoint.take_counts();
         counted.insert(format!("{name}: DynamoDB calls"), f64::from(counts.calls));
         counted.insert(format!("{name}: read units"), counts.read_units);
-        if let Some(valgrind) = &valgrind {
+        if let Some(valgrind) = valgrind {
             let profile = profiles.map(|directory| {
                 directory.join(format!("callgrind.{}", name.replace(", ", "-").replace(' ', "-")))
             });
