@@ -62,16 +62,16 @@ impl PageAnswer {
         let (mut items, mut count, mut last) = (Vec::new(), None, None);
         let mut capacity = Capacity::default();
         read(body, |reader, name| match name {
-            "Items" => read_items(reader, &mut items),
-            "Count" => {
+            b"Items" => read_items(reader, &mut items),
+            b"Count" => {
                 count = Some(reader.number()?);
                 Ok(())
             }
-            "LastEvaluatedKey" => {
+            b"LastEvaluatedKey" => {
                 last = Some(read_item(reader)?).filter(|key| !key.is_empty());
                 Ok(())
             }
-            "ConsumedCapacity" => capacity.read(reader),
+            b"ConsumedCapacity" => capacity.read(reader),
             _ => reader.pass(),
         })?;
         #[expect(
@@ -90,14 +90,14 @@ impl BatchAnswer {
         let (mut items, mut unprocessed) = (Vec::new(), Vec::new());
         let mut capacity = Capacity::default();
         read(body, |reader, name| match name {
-            "Responses" => reader.object(|reader, _| read_items(reader, &mut items)),
-            "UnprocessedKeys" => reader.object(|reader, _| {
+            b"Responses" => reader.object(|reader, _| read_items(reader, &mut items)),
+            b"UnprocessedKeys" => reader.object(|reader, _| {
                 reader.object(|reader, name| match name.as_ref() {
-                    "Keys" => read_items(reader, &mut unprocessed),
+                    b"Keys" => read_items(reader, &mut unprocessed),
                     _ => reader.pass(),
                 })
             }),
-            "ConsumedCapacity" => reader.array(|reader| capacity.read(reader)),
+            b"ConsumedCapacity" => reader.array(|reader| capacity.read(reader)),
             _ => reader.pass(),
         })?;
         Ok(Self { items, unprocessed, capacity })
@@ -107,7 +107,7 @@ impl BatchAnswer {
 /// Reads an answer's members; one that is null is one that is not there.
 fn read(
     body: &[u8],
-    mut member: impl FnMut(&mut Reader, &str) -> Result<(), Unreadable>,
+    mut member: impl FnMut(&mut Reader, &[u8]) -> Result<(), Unreadable>,
 ) -> Result<(), Unreadable> {
     let mut reader = Reader::new(body);
     reader.object(|reader, name| if reader.took_null() { Ok(()) } else { member(reader, &name) })?;
@@ -125,7 +125,7 @@ impl Capacity {
     /// Adds what one table reports.
     fn read(&mut self, reader: &mut Reader) -> Result<(), Unreadable> {
         reader.object(|reader, name| {
-            if name != "CapacityUnits" {
+            if name.as_ref() != b"CapacityUnits" {
                 return reader.pass();
             }
             #[expect(

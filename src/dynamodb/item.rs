@@ -103,7 +103,8 @@ impl Serialize for AttributeValue {
 pub(super) fn read_item(reader: &mut Reader) -> Result<Item, Unreadable> {
     let mut item = Item::new();
     reader.object(|reader, name| {
-        item.insert(known(name), read_value(reader)?);
+        let name = known(name).ok_or_else(|| reader.unreadable("UTF-8"))?;
+        item.insert(name, read_value(reader)?);
         Ok(())
     })?;
     Ok(item)
@@ -113,9 +114,9 @@ fn read_value(reader: &mut Reader) -> Result<AttributeValue, Unreadable> {
     let mut value = AttributeValue::Other;
     reader.object(|reader, kind| {
         value = match kind.as_ref() {
-            "S" => AttributeValue::S(reader.text()?.into_owned()),
-            "N" => AttributeValue::N(reader.text()?.into_owned()),
-            "B" => AttributeValue::B(Base64(reader.text_bytes()?.into_owned())),
+            b"S" => AttributeValue::S(reader.text()?.into_owned()),
+            b"N" => AttributeValue::N(reader.text()?.into_owned()),
+            b"B" => AttributeValue::B(Base64(reader.text_bytes()?.into_owned())),
             _ => return reader.pass(),
         };
         Ok(())
@@ -123,8 +124,8 @@ fn read_value(reader: &mut Reader) -> Result<AttributeValue, Unreadable> {
     Ok(value)
 }
 
-/// What the tables' attributes are called: a name that is known needs no memory.
-fn known(name: Cow<str>) -> Name {
+/// What the tables' attributes are called: a name that is known needs no memory. None where it is no text.
+fn known(name: Cow<[u8]>) -> Option<Name> {
     const KNOWN: [&str; 12] = [
         "artifact_id",
         "brief",
@@ -139,8 +140,8 @@ fn known(name: Cow<str>) -> Name {
         "rest",
         "revision",
     ];
-    match KNOWN.iter().find(|known| **known == name) {
-        Some(known) => Name(Cow::Borrowed(known)),
-        None => Name(Cow::Owned(name.into_owned())),
+    match KNOWN.iter().find(|known| known.as_bytes() == name.as_ref()) {
+        Some(known) => Some(Name(Cow::Borrowed(known))),
+        None => String::from_utf8(name.into_owned()).ok().map(|name| Name(Cow::Owned(name))),
     }
 }

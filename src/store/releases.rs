@@ -9,7 +9,7 @@
 //! `brief` is `{"versionInfo":{…}`, `rest` is the remainder `,"buildInfo":[…],…}`: a list of either kind is spliced.
 //! A revision is a digest of both, so an item never changes under its revision.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
@@ -411,13 +411,13 @@ pub(super) fn consistent(table: &str, keys: Vec<Item>, projection: &'static str)
 /// Items as BatchGetItem returns them, in no order, to be taken by release and entry.
 pub(super) struct ItemsByKey<'a> {
     table: &'a str,
-    /// By release: a few, each with its entry.
-    items: HashMap<String, Vec<(String, Item)>>,
+    /// By release: a few, each with its entry. Comparing a few ids costs less than hashing one.
+    items: BTreeMap<String, Vec<(String, Item)>>,
 }
 
 impl<'a> ItemsByKey<'a> {
     pub(super) fn new(items: impl IntoIterator<Item = Item>, table: &'a str) -> Result<Self, Error> {
-        let mut by_release = HashMap::<String, Vec<_>>::new();
+        let mut by_release = BTreeMap::<String, Vec<_>>::new();
         for item in items {
             let mut attributes = Attributes::new(item, table, Record::SomeItem);
             let (id, entry) = (attributes.text("release_id")?, attributes.text("entry")?);
