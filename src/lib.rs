@@ -5,7 +5,7 @@
 //! - [`event`], [`query`], [`response`]: what API Gateway, ALBs and Function URLs send and take;
 //! - [`release_filter`], [`image_reference`], [`position`], [`strconv`]: what a caller may ask for;
 //! - [`store`]: the two tables;
-//! - [`dynamodb`], [`connections`]: how they are read;
+//! - [`dynamodb`], [`connections`], `backoff`: how they are read;
 //! - [`document`], [`crc32`]: how a record is packed, and spliced into an answer;
 //! - [`error`]: what can go wrong, and what the caller reads of it;
 //! - [`lambda`], [`runtime_api`]: the process around it.
@@ -22,6 +22,7 @@
 //! - `embedded`: DynamoDB inside the process;
 //! - `serve`: both endpoints over plain HTTP.
 
+mod backoff;
 pub mod connections;
 pub mod crc32;
 pub mod document;

@@ -33,6 +33,7 @@ pub use self::item::{AttributeValue, Base64, Item, Name};
 pub use self::json::Unreadable;
 pub use self::request::{Batch, Items, Page};
 use self::signing::Signer;
+use crate::backoff::backoff;
 use crate::connections::{Connections, ExchangeError, NoHost};
 
 /// What BatchGetItem takes in one call.
@@ -201,7 +202,7 @@ impl DynamoDb {
         }
         let deadline = started + self.limits.call;
         let deadline = until.map_or(deadline, |until| until.min(deadline));
-        let (mut attempt, mut wait) = (1, FIRST_WAIT);
+        let mut attempt = 1;
         loop {
             let latest = deadline.min(Instant::now() + self.limits.attempt);
             let answer = self.attempt(target, &body, latest).await;
@@ -216,14 +217,14 @@ impl DynamoDb {
                     continue;
                 }
             }
-            let pause = wait.mul_f64(0.5 + crate::store::fraction() / 2.0);
+            let pause = backoff(FIRST_WAIT, attempt - 1).min(LONGEST_WAIT);
             let is_late = Instant::now() + pause >= deadline;
             if !error.may_pass() || attempt == self.limits.attempts || is_late {
                 return Err(error);
             }
             tracing::debug!(operation = target, attempt, %error, "DynamoDB is asked again");
             tokio::time::sleep(pause).await;
-            (attempt, wait) = (attempt + 1, (wait * 2).min(LONGEST_WAIT));
+            attempt += 1;
         }
     }
 

@@ -50,6 +50,9 @@ pub use self::writing::{Mode, Outcome, Unstorable};
 pub use self::writing_artifacts::PackedArtifact;
 #[cfg(feature = "cli")]
 pub use self::writing_releases::PackedRelease;
+use crate::backoff::backoff;
+#[cfg(feature = "cli")]
+use crate::backoff::fraction;
 use crate::connections::ExchangeError;
 use crate::document::Spoiled;
 use crate::dynamodb::{AttributeValue, Batch, CallError, DynamoDb, Item, MAX_KEYS_A_BATCH, Page, PageAnswer};
@@ -258,19 +261,6 @@ impl std::ops::Deref for WritableStore {
     fn deref(&self) -> &Store {
         &self.store
     }
-}
-
-/// A wait that doubles each round, half of it by chance, so that callers who were refused together do not come back together.
-fn backoff(first: Duration, round: u32) -> Duration {
-    let longest = first.saturating_mul(1 << round.min(10));
-    longest.mul_f64(0.5 + fraction() / 2.0)
-}
-
-/// Some number from 0 to 1, different each time: the standard library's hasher keys are random enough to spread retries.
-pub(crate) fn fraction() -> f64 {
-    use std::hash::{BuildHasher as _, RandomState};
-    f64::from(u32::try_from(RandomState::new().hash_one(0_u8) >> 32).unwrap_or_default())
-        / f64::from(u32::MAX)
 }
 
 fn unavailable(table: &str, reason: &'static str, source: Option<crate::error::Source>) -> Error {

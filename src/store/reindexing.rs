@@ -7,12 +7,11 @@ use aws_sdk_dynamodb::types::builders::ConditionCheckBuilder;
 use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem, WriteRequest};
 
 use super::recording::{in_transaction, written_in_spite_of};
-use super::releases::{DOCUMENTS, ItemsByKey, RELEASE_ENTRY, UnreadableLengths, consistent, key, keys};
+use super::releases::{RELEASE_ENTRY, UnreadableLengths, consistent, key};
 use super::writing::{delete, text, to_sdk, value_to_sdk};
 use super::writing_releases::{Changes, PackedRelease};
 use super::{
-    Attributes, CHANGED, MAX_KEYS_A_BATCH, Meter, Mode, Record, ReleaseEntry, Verbosity, WritableStore,
-    Written, unavailable,
+    Attributes, CHANGED, Meter, Mode, Record, ReleaseEntry, Verbosity, WritableStore, Written, unavailable,
 };
 use crate::dynamodb::{AttributeValue, Item, Items, Page};
 use crate::error::Error;
@@ -63,13 +62,7 @@ impl WritableStore {
             .parse()
             .map_err(|UnreadableLengths| attributes.unreadable("its lengths have another form"))?;
         let entry = ReleaseEntry { position, revision, lengths };
-        let keys: Vec<_> = keys(&entry, Verbosity::Detailed).collect();
-        let mut items = Vec::new();
-        for keys in keys.chunks(MAX_KEYS_A_BATCH) {
-            let batch = consistent(table, keys.to_vec(), DOCUMENTS);
-            items.extend(self.batch_get(batch, &Meter::default()).await?);
-        }
-        let release = ItemsByKey::new(items, table)?.take_release(&entry, Verbosity::Detailed)?;
+        let release = self.documents_of(&entry, Verbosity::Detailed, &Meter::default()).await?;
         let release = release.ok_or_else(|| unavailable(table, CHANGED, None))?;
         let unreadable = |spoiled| self.unreadable_release(release_id, spoiled);
         let mut json = release.brief.unpack().map_err(unreadable)?;

@@ -256,6 +256,24 @@ impl Store {
         Ok(releases)
     }
 
+    /// The documents of one revision of a release, read consistently; none where it was replaced meanwhile.
+    pub(super) async fn documents_of(
+        &self,
+        entry: &ReleaseEntry,
+        verbosity: Verbosity,
+        meter: &Meter,
+    ) -> Result<Option<StoredRelease>, Error> {
+        let table = self.releases_table.as_str();
+        let keys: Vec<_> = keys(entry, verbosity).collect();
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(MAX_KEYS_A_BATCH) {
+            meter.count_round_trip();
+            let batch = consistent(table, keys.to_vec(), documents(verbosity));
+            found.extend(self.batch_get(batch, meter).await?);
+        }
+        ItemsByKey::new(found, table)?.take_release(entry, verbosity)
+    }
+
     /// The items of releases, in one round trip; none is made where there is nothing to ask for.
     async fn items<'a>(
         &self,
@@ -320,14 +338,7 @@ impl Store {
                 .parse()
                 .map_err(|UnreadableLengths| release.unreadable("its lengths have another form"))?;
             let now = ReleaseEntry { position: entry.position.clone(), revision, lengths };
-            let keys: Vec<_> = keys(&now, verbosity).collect();
-            let mut found = Vec::with_capacity(keys.len());
-            for keys in keys.chunks(MAX_KEYS_A_BATCH) {
-                meter.count_round_trip();
-                let batch = consistent(table, keys.to_vec(), documents(verbosity));
-                found.extend(self.batch_get(batch, meter).await?);
-            }
-            if let Some(found) = ItemsByKey::new(found, table)?.take_release(&now, verbosity)? {
+            if let Some(found) = self.documents_of(&now, verbosity, meter).await? {
                 // Kept under the revision that was read: the index still names the one before.
                 return Ok(Some(self.keep(&now, found)));
             }
@@ -344,7 +355,7 @@ impl Store {
 /// What a list needs of an index entry.
 const ENTRY: &str = "#position, revision, lengths";
 /// The attributes that a detailed answer needs; a brief one leaves out `rest`.
-pub(super) const DOCUMENTS: &str = "release_id, #entry, revision, brief, rest, document";
+const DOCUMENTS: &str = "release_id, #entry, revision, brief, rest, document";
 const BRIEF_DOCUMENTS: &str = "release_id, #entry, revision, brief, document";
 
 fn documents(verbosity: Verbosity) -> &'static str {
@@ -365,7 +376,7 @@ pub(super) fn key(release_id: &str, entry: &str) -> Item {
     ])
 }
 
-pub(super) fn keys(entry: &ReleaseEntry, verbosity: Verbosity) -> impl Iterator<Item = Item> {
+fn keys(entry: &ReleaseEntry, verbosity: Verbosity) -> impl Iterator<Item = Item> {
     let id = entry.position.id();
     let parts =
         (1..=entry.lengths.parts(verbosity)).map(|number| key(id, &part_entry(&entry.revision, number)));
@@ -409,14 +420,14 @@ pub(super) fn consistent(table: &str, keys: Vec<Item>, projection: &'static str)
 }
 
 /// Items as BatchGetItem returns them, in no order, to be taken by release and entry.
-pub(super) struct ItemsByKey<'a> {
+struct ItemsByKey<'a> {
     table: &'a str,
     /// By release: a few, each with its entry. Comparing a few ids costs less than hashing one.
     items: BTreeMap<String, Vec<(String, Item)>>,
 }
 
 impl<'a> ItemsByKey<'a> {
-    pub(super) fn new(items: impl IntoIterator<Item = Item>, table: &'a str) -> Result<Self, Error> {
+    fn new(items: impl IntoIterator<Item = Item>, table: &'a str) -> Result<Self, Error> {
         let mut by_release = BTreeMap::<String, Vec<_>>::new();
         for item in items {
             let mut attributes = Attributes::new(item, table, Record::SomeItem);
@@ -436,7 +447,7 @@ impl<'a> ItemsByKey<'a> {
     }
 
     /// A release's documents; none where an item of its revision is not there.
-    pub(super) fn take_release(
+    fn take_release(
         &mut self,
         entry: &ReleaseEntry,
         verbosity: Verbosity,
