@@ -3,27 +3,21 @@
 //! Packed means raw deflate (RFC 1951) that ends in a full flush: byte-aligned, not final, referring to nothing
 //! before it. Any sequence of packed documents and stored blocks is therefore one valid deflate stream, and a gzip
 //! member (RFC 1952) needs only a header, a final block, and the combined CRC-32 and length.
-//!
-//! DynamoDB gives bytes in base64, and Lambda takes them so. What is packed has whole groups of three bytes, with empty
-//! stored blocks behind it that make it so: the base64 that is read is the base64 that is answered, never decoded.
 
-use base64_simd::STANDARD;
+use crc32fast::Hasher;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-use crate::crc32::Shift;
-use crate::response::Base64Body;
-
-/// What stands before the packed bytes in the stored form: CRC-32, length and checksum, little-endian `u32` each.
-const HEADER_BYTES: usize = 12;
-/// The same in base64.
-const HEADER_CHARACTERS: usize = 16;
-/// The CRC-32 and the length, which the checksum covers together with the base64 of the packed bytes.
-const DESCRIPTION_BYTES: usize = 8;
+/// The stored form that this service writes and reads. It is the first byte, so that a later form is told from spoiled
+/// bytes.
+const VERSION: u8 = 1;
+/// What stands before the packed bytes: the version; then, little-endian `u32` each, a checksum of everything behind
+/// it, the text's CRC-32, and the text's length.
+const HEADER_BYTES: usize = 13;
+/// Where what the checksum covers begins.
+const CHECKED_FROM: usize = 5;
 /// A stored block's own bytes: three bits of header padded to a byte, the length, and its complement.
 const STORED_BLOCK_BYTES: usize = 5;
 const MAX_STORED_BLOCK_LENGTH: usize = 0xffff;
-/// A stored block of nothing, not the last one.
-const EMPTY_BLOCK: [u8; STORED_BLOCK_BYTES] = [0, 0, 0, 0xff, 0xff];
 /// Magic, deflate, no flags, no time, no hints, unknown system: ten bytes that never change.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 const GZIP_TRAILER_BYTES: usize = 8;
@@ -31,12 +25,10 @@ const GZIP_TRAILER_BYTES: usize = 8;
 /// A document's stored bytes, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// In base64, header included.
+    /// Header included.
     stored: Vec<u8>,
     length: u32,
     crc32: u32,
-    /// Over the length.
-    shift: Shift,
 }
 
 /// Why stored bytes are not a document.
@@ -45,6 +37,9 @@ pub enum Spoiled {
     /// Fewer bytes than a document's header.
     #[error("its stored document is cut off")]
     CutOff,
+    /// Another version of this service wrote them, or the first byte is spoiled.
+    #[error("its stored document has version {0}, and this service reads version {VERSION}")]
+    Version(u8),
     /// The bytes are not those that were stored.
     #[error("its stored document does not match its checksum")]
     Checksum,
@@ -71,56 +66,52 @@ impl Document {
         Ok(Self::new(&deflate(text.as_bytes()), length, crc32fast::hash(text.as_bytes())))
     }
 
-    /// A document of packed bytes, which are whole groups of three.
     fn new(packed: &[u8], length: u32, crc32: u32) -> Self {
-        let mut description = [0; DESCRIPTION_BYTES];
-        description[..4].copy_from_slice(&crc32.to_le_bytes());
-        description[4..].copy_from_slice(&length.to_le_bytes());
-        let base64 = STANDARD.encode_type::<Vec<u8>>(packed);
-        let mut header = [0; HEADER_BYTES];
-        header[..DESCRIPTION_BYTES].copy_from_slice(&description);
-        header[DESCRIPTION_BYTES..].copy_from_slice(&checksum(description, &base64).to_le_bytes());
-        let mut stored = STANDARD.encode_type::<Vec<u8>>(&header);
-        stored.extend_from_slice(&base64);
-        Self { stored, length, crc32, shift: Shift::over(length) }
+        let mut stored = Vec::with_capacity(HEADER_BYTES + packed.len());
+        stored.push(VERSION);
+        stored.extend_from_slice(&[0; CHECKED_FROM - 1]);
+        stored.extend_from_slice(&crc32.to_le_bytes());
+        stored.extend_from_slice(&length.to_le_bytes());
+        stored.extend_from_slice(packed);
+        let checksum = crc32fast::hash(&stored[CHECKED_FROM..]);
+        stored[1..CHECKED_FROM].copy_from_slice(&checksum.to_le_bytes());
+        Self { stored, length, crc32 }
     }
 
-    /// Reads a document from the base64 of its stored form and checks that nothing in it was spoiled.
+    /// Reads a document from its stored form and checks that nothing in it was spoiled.
     ///
     /// # Errors
-    /// [`Spoiled`], where the bytes are not those that [`Document::to_stored`] gave.
-    pub fn from_stored(stored: Vec<u8>) -> Result<Self, Spoiled> {
-        let (header, base64) = stored.split_first_chunk::<HEADER_CHARACTERS>().ok_or(Spoiled::CutOff)?;
-        let header = STANDARD.decode_to_vec(header).map_err(|_| Spoiled::Checksum)?;
-        let (description, expected) = header.split_first_chunk().ok_or(Spoiled::CutOff)?;
-        if checksum(*description, base64).to_le_bytes() != *expected {
+    /// [`Spoiled`], where the bytes are not those that [`Document::stored`] gave.
+    pub fn from_stored(mut stored: Vec<u8>) -> Result<Self, Spoiled> {
+        let (header, _) = stored.split_first_chunk::<HEADER_BYTES>().ok_or(Spoiled::CutOff)?;
+        let [version, numbers @ ..] = header;
+        if *version != VERSION {
+            return Err(Spoiled::Version(*version));
+        }
+        let (numbers, _) = numbers.as_chunks();
+        let [checksum, crc32, length] = [0, 1, 2].map(|index| u32::from_le_bytes(numbers[index]));
+        if crc32fast::hash(&stored[CHECKED_FROM..]) != checksum {
             return Err(Spoiled::Checksum);
         }
-        let number = |bytes: &[u8]| bytes.try_into().map(u32::from_le_bytes).map_err(|_| Spoiled::CutOff);
-        let (crc32, length) = (number(&description[..4])?, number(&description[4..])?);
-        Ok(Self { stored, length, crc32, shift: Shift::over(length) })
+        // What was read may be kept: no longer than it is.
+        stored.shrink_to_fit();
+        Ok(Self { stored, length, crc32 })
     }
 
     /// The bytes to store.
     #[must_use]
-    pub fn to_stored(&self) -> Vec<u8> {
-        STANDARD.decode_to_vec(&self.stored).expect("it was encoded here, or has the checksum of what was")
+    pub fn stored(&self) -> &[u8] {
+        &self.stored
     }
 
-    /// How many bytes of memory it takes.
-    #[must_use]
-    pub fn memory(&self) -> usize {
-        self.stored.capacity()
-    }
-
-    fn base64(&self) -> &[u8] {
-        &self.stored[HEADER_CHARACTERS..]
+    fn packed(&self) -> &[u8] {
+        &self.stored[HEADER_BYTES..]
     }
 
     /// How many bytes the document adds to a gzip answer.
     #[must_use]
     pub fn packed_length(&self) -> usize {
-        self.base64().len() / 4 * 3
+        self.packed().len()
     }
 
     /// The text's length in bytes.
@@ -132,79 +123,55 @@ impl Document {
     /// The text.
     ///
     /// # Errors
-    /// As [`Inflater::text`].
+    /// As [`Inflater::append`].
     pub fn unpack(&self) -> Result<String, Spoiled> {
-        let text = Inflater::default().text(self)?.to_vec();
+        let mut text = Vec::new();
+        Inflater::default().append(self, &mut text)?;
         String::from_utf8(text).map_err(|_| Spoiled::Deflate)
     }
 }
 
 /// Unpacks one document after another: its window costs more to make than a small document to read.
-pub struct Inflater {
-    decompressor: Decompress,
-    packed: Vec<u8>,
-    text: Vec<u8>,
-}
+pub struct Inflater(Decompress);
 
 impl Default for Inflater {
     fn default() -> Self {
-        Self { decompressor: Decompress::new(false), packed: Vec::new(), text: Vec::new() }
+        Self(Decompress::new(false))
     }
 }
 
 impl Inflater {
-    /// A document's text in UTF-8, until the next one is asked for.
+    /// Appends a document's text, in UTF-8.
     ///
     /// It was a text when it was packed, and the checksum says that these are the bytes it was packed to.
     ///
     /// # Errors
     /// [`Spoiled::Deflate`], where the bytes do not inflate to the length they should.
-    pub fn text(&mut self, document: &Document) -> Result<&[u8], Spoiled> {
-        self.decompressor.reset(false);
-        self.packed.clear();
-        STANDARD.decode_append(document.base64(), &mut self.packed).map_err(|_| Spoiled::Deflate)?;
-        self.text.clear();
+    pub fn append(&mut self, document: &Document, text: &mut Vec<u8>) -> Result<(), Spoiled> {
+        let (packed, before) = (document.packed(), text.len());
+        self.0.reset(false);
         // The byte to spare lets the decompressor read on to the flush and shows a text that is too long.
-        self.text.reserve(document.length() + 1);
-        while self.read() < self.packed.len() {
+        text.reserve(document.length() + 1);
+        while self.read() < packed.len() {
             let read = self.read();
             let status = self
-                .decompressor
-                .decompress_vec(&self.packed[read..], &mut self.text, FlushDecompress::None)
+                .0
+                .decompress_vec(&packed[read..], text, FlushDecompress::None)
                 .map_err(|_| Spoiled::Deflate)?;
             let is_stuck = self.read() == read;
             if status == Status::StreamEnd || is_stuck {
                 return Err(Spoiled::Deflate);
             }
         }
-        if self.text.len() != document.length() {
+        if text.len() - before != document.length() {
             return Err(Spoiled::Deflate);
         }
-        Ok(&self.text)
+        Ok(())
     }
 
     fn read(&self) -> usize {
-        usize::try_from(self.decompressor.total_in()).expect("a document's length fits into 32 bits")
+        usize::try_from(self.0.total_in()).expect("a document's length fits into 32 bits")
     }
-}
-
-/// The checksum of a stored document.
-fn checksum(description: [u8; DESCRIPTION_BYTES], base64: &[u8]) -> u32 {
-    let mut checksum = crc32fast::Hasher::new();
-    checksum.update(&description);
-    checksum.update(base64);
-    checksum.finalize()
-}
-
-/// How many empty stored blocks behind so many bytes make whole groups of three of them.
-fn blocks_to_align(bytes: usize) -> usize {
-    // A block has five bytes, which are two more than a group.
-    bytes % 3
-}
-
-/// So many bytes and the empty stored blocks that they need.
-fn aligned(bytes: usize) -> usize {
-    bytes + blocks_to_align(bytes) * STORED_BLOCK_BYTES
 }
 
 fn deflate(text: &[u8]) -> Vec<u8> {
@@ -218,9 +185,6 @@ fn deflate(text: &[u8]) -> Vec<u8> {
             .expect("deflating from memory into memory cannot fail");
         // Room to spare after a flush means that the flush is complete (zlib's own rule).
         if compressor.total_in() == text.len() as u64 && packed.len() < packed.capacity() {
-            for _ in 0..blocks_to_align(packed.len()) {
-                packed.extend_from_slice(&EMPTY_BLOCK);
-            }
             return packed;
         }
         packed.reserve(64 + text.len() / 8);
@@ -229,9 +193,10 @@ fn deflate(text: &[u8]) -> Vec<u8> {
 
 /// A gzip member in the making: documents as they are stored, text between them.
 pub struct GzipSplice {
-    gzip: Base64Body,
+    gzip: Vec<u8>,
     text: Vec<u8>,
-    crc32: u32,
+    /// The CRC-32 and the length of everything that is in `gzip`.
+    crc32: Hasher,
     length: u32,
 }
 
@@ -239,9 +204,9 @@ impl GzipSplice {
     /// A splice that will grow to `bytes`.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
-        let mut gzip = Base64Body::with_capacity(bytes);
-        gzip.push(&GZIP_HEADER);
-        Self { gzip, text: Vec::new(), crc32: 0, length: 0 }
+        let mut gzip = Vec::with_capacity(bytes);
+        gzip.extend_from_slice(&GZIP_HEADER);
+        Self { gzip, text: Vec::new(), crc32: Hasher::new(), length: 0 }
     }
 
     /// Appends a text, uncompressed; neighbouring texts share a block.
@@ -252,63 +217,57 @@ impl GzipSplice {
     /// Appends a document.
     pub fn document(&mut self, document: &Document) {
         self.flush_text(false);
-        self.gzip.push_base64(document.base64());
-        self.crc32 = document.shift.combine(self.crc32, document.crc32);
+        self.gzip.extend_from_slice(document.packed());
+        self.crc32.combine(&Hasher::new_with_initial_len(document.crc32, u64::from(document.length)));
         self.length = self.length.wrapping_add(document.length);
     }
 
     /// The whole member.
     #[must_use]
-    pub fn finish(mut self) -> Base64Body {
+    pub fn finish(mut self) -> Vec<u8> {
         self.flush_text(true);
-        self.gzip.push(&self.crc32.to_le_bytes());
-        self.gzip.push(&self.length.to_le_bytes());
+        self.gzip.extend_from_slice(&self.crc32.finalize().to_le_bytes());
+        self.gzip.extend_from_slice(&self.length.to_le_bytes());
         self.gzip
     }
 
-    /// Writes the texts so far, with what makes whole groups of three bytes of all that there is.
+    /// Writes the texts so far as stored blocks; the last flush ends the deflate stream, with an empty block if need be.
     fn flush_text(&mut self, is_last: bool) {
-        let mut text = std::mem::take(&mut self.text);
-        let mut crc32 = crc32fast::Hasher::new_with_initial(self.crc32);
-        crc32.update(&text);
-        self.crc32 = crc32.finalize();
-        // Gzip's length field is modulo 2^32.
+        let text = std::mem::take(&mut self.text);
+        self.crc32.update(&text);
         #[expect(clippy::cast_possible_truncation, reason = "gzip's length field is modulo 2^32")]
         let length = text.len() as u32;
         self.length = self.length.wrapping_add(length);
         let blocks = text.len().div_ceil(MAX_STORED_BLOCK_LENGTH).max(usize::from(is_last));
-        let bytes = self.gzip.length() + text.len() + blocks * STORED_BLOCK_BYTES;
-        for _ in 0..blocks_to_align(bytes) {
-            self.gzip.push(&EMPTY_BLOCK);
-        }
         for block in 1..=blocks {
             let start = (block - 1) * MAX_STORED_BLOCK_LENGTH;
             let end = text.len().min(start + MAX_STORED_BLOCK_LENGTH);
             self.stored_block(&text[start..end], is_last && block == blocks);
         }
-        text.clear();
-        self.text = text;
     }
 
     fn stored_block(&mut self, block: &[u8], is_final: bool) {
         let length = u16::try_from(block.len()).expect("a block was cut to what its length field holds");
-        self.gzip.push(&[u8::from(is_final)]);
-        self.gzip.push(&length.to_le_bytes());
-        self.gzip.push(&(!length).to_le_bytes());
-        self.gzip.push(block);
+        self.gzip.push(u8::from(is_final));
+        self.gzip.extend_from_slice(&length.to_le_bytes());
+        self.gzip.extend_from_slice(&(!length).to_le_bytes());
+        self.gzip.extend_from_slice(block);
     }
 }
 
-/// The length of a gzip member of documents, each followed by a text of its own, between an opening and the end.
-///
-/// That is the shape of every answer: `[`, then each document with what stands behind it (the last with the `]`).
-/// Without documents it is the opening alone.
+/// How many bytes a gzip member of nothing but an opening text has, with the final block that closes it.
 #[must_use]
-pub fn gzip_length(opening: usize, documents: impl IntoIterator<Item = (usize, usize)>) -> usize {
+pub fn gzip_length_without_documents(opening: usize) -> usize {
     let opening = if opening == 0 { 0 } else { STORED_BLOCK_BYTES + opening };
-    let documents =
-        documents.into_iter().map(|(packed, behind)| packed + aligned(STORED_BLOCK_BYTES + behind));
-    aligned(GZIP_HEADER.len() + opening) + documents.sum::<usize>() + GZIP_TRAILER_BYTES
+    GZIP_HEADER.len() + opening + GZIP_TRAILER_BYTES
+}
+
+/// How many bytes a document and the text behind it, in a stored block of its own, add to a gzip member.
+///
+/// Every answer has that shape: `[`, then each document with what stands behind it (the last with the `]`).
+#[must_use]
+pub fn gzip_length_of_document(packed_length: usize, behind: usize) -> usize {
+    packed_length + STORED_BLOCK_BYTES + behind
 }
 
 #[cfg(test)]
@@ -318,10 +277,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn base64(bytes: &[u8]) -> Vec<u8> {
-        STANDARD.encode_type(bytes)
-    }
 
     fn gunzip(gzip: &[u8]) -> String {
         let mut text = String::new();
@@ -338,10 +293,8 @@ mod tests {
         fn a_packed_text_unpacks_to_itself(text in "\\PC{0,2000}", times in 1_usize..40) {
             let text = text.repeat(times);
             let document = Document::pack(&text).unwrap();
-            let stored = document.to_stored();
-            prop_assert_eq!(stored.len(), HEADER_BYTES + document.packed_length());
-            prop_assert_eq!(stored.len() % 3, 0);
-            let read = Document::from_stored(base64(&stored)).unwrap();
+            prop_assert_eq!(document.stored().len(), HEADER_BYTES + document.packed_length());
+            let read = Document::from_stored(document.stored().to_vec()).unwrap();
             prop_assert_eq!(&read, &document);
             prop_assert_eq!(read.unpack().unwrap(), text);
         }
@@ -355,24 +308,24 @@ mod tests {
                 splice.document(document);
                 splice.text(if index + 1 < documents.len() { "," } else { "]" });
             }
-            let gzip = splice.finish().to_bytes();
-            let lengths = documents.iter().map(|document| (document.packed_length(), 1));
-            prop_assert_eq!(gzip.len(), gzip_length(1, lengths).max(gzip_length(1, [])));
+            let gzip = splice.finish();
+            let lengths = documents.iter().map(|document| gzip_length_of_document(document.packed_length(), 1));
+            prop_assert_eq!(gzip.len(), gzip_length_without_documents(1) + lengths.sum::<usize>());
             let closing = if documents.is_empty() { "" } else { "]" };
             prop_assert_eq!(gunzip(&gzip), format!("[{}{closing}", texts.join(",")));
         }
 
         #[test]
         fn no_spoiled_byte_goes_unnoticed(text in "[a-z ]{0,400}", place: prop::sample::Index, flip in 1_u8..) {
-            let mut stored = Document::pack(&text).unwrap().to_stored();
+            let mut stored = Document::pack(&text).unwrap().stored().to_vec();
             let place = place.index(stored.len());
             stored[place] ^= flip;
-            prop_assert_eq!(Document::from_stored(base64(&stored)), Err(Spoiled::Checksum));
+            let expected = if place == 0 { Spoiled::Version(VERSION ^ flip) } else { Spoiled::Checksum };
+            prop_assert_eq!(Document::from_stored(stored), Err(expected));
         }
 
         #[test]
         fn any_bytes_are_a_document_or_an_error(bytes: Vec<u8>) {
-            prop_assert!(Document::from_stored(base64(&bytes)).is_err());
             prop_assert!(Document::from_stored(bytes).is_err());
         }
     }
@@ -382,28 +335,29 @@ mod tests {
         let text = "x".repeat(3 * MAX_STORED_BLOCK_LENGTH + 1);
         let mut splice = GzipSplice::with_capacity(0);
         splice.text(&text);
-        assert_eq!(gunzip(&splice.finish().to_bytes()), text);
+        assert_eq!(gunzip(&splice.finish()), text);
     }
 
     #[test]
     fn bytes_with_a_right_checksum_that_do_not_inflate_are_an_error() {
         let whole = Document::pack("some text, some text").unwrap();
-        let packed = &whole.to_stored()[HEADER_BYTES..];
+        let packed = whole.packed();
         let cut = Document::new(&packed[..6], whole.length, whole.crc32);
         let ended = Document::new(&[3, 0, 0], 0, 0);
         let [short, long] =
             [whole.length - 1, whole.length + 1].map(|length| Document::new(packed, length, whole.crc32));
         for broken in [short, long, cut, ended] {
-            let read = Document::from_stored(base64(&broken.to_stored())).unwrap();
+            let read = Document::from_stored(broken.stored().to_vec()).unwrap();
             assert_eq!(read.unpack(), Err(Spoiled::Deflate));
         }
     }
 
     #[test]
     fn a_cut_off_document_is_an_error() {
-        let stored = Document::pack("text").unwrap().to_stored();
+        let document = Document::pack("text").unwrap();
+        let stored = document.stored();
         for length in 0..stored.len() {
-            assert!(Document::from_stored(base64(&stored[..length])).is_err(), "{length} bytes");
+            assert!(Document::from_stored(stored[..length].to_vec()).is_err(), "{length} bytes");
         }
     }
 }

@@ -1,37 +1,23 @@
-//! What can go wrong, and the status, message and description the caller reads of it.
+//! What can go wrong with a request, and the status, message and description that the caller reads of it.
+
+use http::StatusCode;
 
 use crate::position::Position;
-use crate::strconv::{AtoiError, quote};
-
-/// A cause that is logged, and never answered.
-pub type Source = Box<dyn std::error::Error + Send + Sync>;
+use crate::request::ParameterError;
+use crate::request::strconv::quote;
+use crate::store::StoreError;
 
 /// Everything that can keep an endpoint from its answer; displayed as the answer's `description`.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Something invoked the function that is not an HTTP request.
+    /// The event is an HTTP request that cannot be read, such as one with a `Host` that is not a host.
     #[error(
-        "the event is not an HTTP request of API Gateway, an Application Load Balancer or a Function URL"
+        "the request cannot be read: its host, a header, the query or the body has a form that HTTP does not allow"
     )]
-    UnreadableEvent,
-    /// `taskId` is no number.
+    UnreadableRequest,
+    /// A parameter cannot be read.
     #[error(transparent)]
-    UnreadableTaskId(AtoiError),
-    /// `per_page` is no number; the words are Zadig's.
-    #[error("perPage args err :{0}")]
-    UnreadablePerPage(AtoiError),
-    /// `page` is no number; the words are Zadig's.
-    #[error("page args err :{0}")]
-    UnreadablePage(AtoiError),
-    /// `after` is no cursor.
-    #[error("after {} is not a cursor: take one from a Link header", quote(.after))]
-    UnreadableAfter {
-        /// What was given.
-        after: Vec<u8>,
-    },
-    /// `after` names a place, `page` and `per_page` another one.
-    #[error("after cannot be combined with page or per_page")]
-    AfterWithPage,
+    Parameter(#[from] ParameterError),
     /// A page is never answered in part.
     #[error(
         "page {page} with per_page {per_page} does not fit into one response of 6 MiB: \
@@ -50,7 +36,7 @@ pub enum Error {
     /// One release alone is larger than a response.
     #[error(
         "release {} does not fit into one response of 6 MiB: {remedy}pass it by with after={position}",
-        quote(.position.id().as_bytes())
+        quote(.position.id())
     )]
     ReleaseTooLarge {
         /// The release, and the cursor that passes it by.
@@ -59,33 +45,21 @@ pub enum Error {
         remedy: &'static str,
     },
     /// An artifact is larger than a response.
-    #[error("artifact {} does not fit into one response of 6 MiB{remedy}", quote(.artifact_id.as_bytes()))]
+    #[error("artifact {} does not fit into one response of 6 MiB{remedy}", quote(.artifact_id))]
     ArtifactTooLarge {
         /// The artifact.
         artifact_id: String,
         /// What would help, behind a colon.
         remedy: &'static str,
     },
-    /// `image` is missing; the words are Zadig's.
-    #[error("image can't be empty!")]
-    NoImage,
-    /// A digest that is none.
-    #[error(
-        "image digest {} is neither sha256: and 64 nor sha512: and 128 lower-case hex digits",
-        quote(.digest.as_bytes())
-    )]
-    UnreadableDigest {
-        /// What was given.
-        digest: String,
-    },
     /// No artifact has that image.
     #[error("no artifact for image {}", quote(.image))]
     NoSuchArtifact {
         /// What was asked for.
-        image: Vec<u8>,
+        image: String,
     },
     /// The path is not the endpoint's.
-    #[error("no such path {}", quote(.path.as_bytes()))]
+    #[error("no such path {}", quote(.path))]
     NoSuchPath {
         /// What was asked for.
         path: String,
@@ -93,50 +67,9 @@ pub enum Error {
     /// The method is not the endpoint's.
     #[error("use GET")]
     MethodNotAllowed,
-    /// What is stored is not what was written, or was not written by this service.
-    #[error("{record} in table {table:?} cannot be read: {reason}")]
-    UnreadableRecord {
-        /// The table's name.
-        table: String,
-        /// Which record.
-        record: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The table or its index is not there.
-    #[error("table {table:?} or its index does not exist")]
-    TableMissing {
-        /// The table's name.
-        table: String,
-        /// DynamoDB's own words.
-        source: Source,
-    },
-    /// DynamoDB knows the request and does not allow it.
-    #[error("access to table {table:?} is denied")]
-    AccessDenied {
-        /// The table's name.
-        table: String,
-        /// DynamoDB's own words.
-        source: Source,
-    },
-    /// DynamoDB does not take the request: a table of another shape, or a fault of ours.
-    #[error("the request to table {table:?} was refused")]
-    Refused {
-        /// The table's name.
-        table: String,
-        /// DynamoDB's own words.
-        source: Source,
-    },
-    /// DynamoDB throttled, failed, timed out or was not reached, retries spent.
-    #[error("table {table:?} {reason}; try again")]
-    Unavailable {
-        /// The table's name.
-        table: String,
-        /// What happened, behind the table's name.
-        reason: &'static str,
-        /// What happened to the call, where there was one.
-        source: Option<Source>,
-    },
+    /// The tables did not give what was asked of them.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The handler panicked; what it said is in the log.
     #[error("the request met a fault of this service")]
     Panicked,
@@ -163,13 +96,13 @@ pub enum Status {
 impl Status {
     /// The HTTP status code, which is also the answer's `code`.
     #[must_use]
-    pub fn code(self) -> u16 {
+    pub fn code(self) -> StatusCode {
         match self {
-            Self::BadRequest => 400,
-            Self::NotFound => 404,
-            Self::MethodNotAllowed => 405,
-            Self::InternalError => 500,
-            Self::ServiceUnavailable => 503,
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -191,25 +124,21 @@ impl Error {
     #[must_use]
     pub fn status(&self) -> Status {
         match self {
-            Self::UnreadableEvent
-            | Self::UnreadableTaskId(_)
-            | Self::UnreadablePerPage(_)
-            | Self::UnreadablePage(_)
-            | Self::UnreadableAfter { .. }
-            | Self::AfterWithPage
+            Self::UnreadableRequest
+            | Self::Parameter(_)
             | Self::PageTooLarge { .. }
             | Self::ReleaseTooLarge { .. }
-            | Self::ArtifactTooLarge { .. }
-            | Self::NoImage
-            | Self::UnreadableDigest { .. } => Status::BadRequest,
+            | Self::ArtifactTooLarge { .. } => Status::BadRequest,
             Self::NoSuchArtifact { .. } | Self::NoSuchPath { .. } => Status::NotFound,
             Self::MethodNotAllowed => Status::MethodNotAllowed,
-            Self::UnreadableRecord { .. }
-            | Self::TableMissing { .. }
-            | Self::AccessDenied { .. }
-            | Self::Refused { .. }
+            Self::Store(
+                StoreError::UnreadableRecord { .. }
+                | StoreError::TableMissing { .. }
+                | StoreError::AccessDenied { .. }
+                | StoreError::Refused { .. },
+            )
             | Self::Panicked => Status::InternalError,
-            Self::Unavailable { .. } | Self::OutOfTime => Status::ServiceUnavailable,
+            Self::Store(StoreError::Unavailable { .. }) | Self::OutOfTime => Status::ServiceUnavailable,
         }
     }
 }

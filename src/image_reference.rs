@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::error::Error;
-
 /// How an artifact is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageReference {
@@ -16,22 +14,26 @@ pub enum ImageReference {
         /// Registry, port and name; without a tag.
         repository: Option<String>,
     },
-    /// Bytes that are not text: no image has such a name.
-    NotText,
 }
 
 /// An OCI content digest of one of the two registered algorithms, `sha256:` or `sha512:` and lower-case hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ImageDigest(String);
 
+/// What stands where a digest is expected, and has another form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableDigest {
+    /// What was given.
+    pub digest: String,
+}
+
 impl ImageReference {
     /// Reads the `image` parameter.
     ///
     /// # Errors
-    /// [`Error::UnreadableDigest`], where a digest is given and is none.
-    pub fn parse(image: &[u8]) -> Result<Self, Error> {
-        let Ok(image) = std::str::from_utf8(image) else { return Ok(Self::NotText) };
-        let unreadable = |digest: &str| Error::UnreadableDigest { digest: digest.to_owned() };
+    /// [`UnreadableDigest`], where a digest is given in another form than OCI's.
+    pub fn parse(image: &str) -> Result<Self, UnreadableDigest> {
+        let unreadable = |digest: &str| UnreadableDigest { digest: digest.to_owned() };
         if let Some((name, digest)) = image.split_once('@') {
             let digest = ImageDigest::parse(digest).ok_or_else(|| unreadable(digest))?;
             return Ok(Self::Digest { digest, repository: Some(repository(name).to_owned()) });
@@ -45,7 +47,7 @@ impl ImageReference {
 }
 
 impl ImageDigest {
-    /// Reads a digest; none where the text is none.
+    /// Reads a digest; `None` where the text has another form.
     #[must_use]
     pub fn parse(digest: &str) -> Option<Self> {
         let (algorithm, hex) = digest.split_once(':')?;
@@ -91,12 +93,8 @@ mod tests {
     #[test]
     fn a_tag_is_looked_up_as_pushed() {
         for image in ["registry.example.com:5000/a/b:1.0", "b", "sha-1:x", "a/sha256:latest"] {
-            assert_eq!(
-                ImageReference::parse(image.as_bytes()).unwrap(),
-                ImageReference::Pushed(image.to_owned())
-            );
+            assert_eq!(ImageReference::parse(image).unwrap(), ImageReference::Pushed(image.to_owned()));
         }
-        assert_eq!(ImageReference::parse(b"\xff").unwrap(), ImageReference::NotText);
     }
 
     #[test]
@@ -111,19 +109,19 @@ mod tests {
         ] {
             let repository = repository.map(str::to_owned);
             let expected = ImageReference::Digest { digest: digest.clone(), repository };
-            assert_eq!(ImageReference::parse(image.as_bytes()).unwrap(), expected, "{image}");
+            assert_eq!(ImageReference::parse(&image).unwrap(), expected, "{image}");
         }
         let sha512 = format!("sha512:{}", "0123456789abcdef".repeat(8));
-        assert!(matches!(ImageReference::parse(sha512.as_bytes()), Ok(ImageReference::Digest { .. })));
+        assert!(matches!(ImageReference::parse(&sha512), Ok(ImageReference::Digest { .. })));
     }
 
     #[test]
-    fn what_is_given_as_a_digest_and_is_none_is_refused() {
+    fn a_digest_of_another_form_is_refused() {
         let upper = SHA256.to_uppercase().replace("SHA", "sha");
         for digest in ["sha256:", "sha256:latest", "sha512:00", "a@sha256", "a@", "a@md5:00", &upper] {
-            assert!(ImageReference::parse(digest.as_bytes()).is_err(), "{digest}");
+            assert!(ImageReference::parse(digest).is_err(), "{digest}");
         }
-        assert!(ImageReference::parse(format!("a@{SHA256}@{SHA256}").as_bytes()).is_err());
-        assert!(ImageReference::parse(format!("{SHA256}0").as_bytes()).is_err());
+        assert!(ImageReference::parse(&format!("a@{SHA256}@{SHA256}")).is_err());
+        assert!(ImageReference::parse(&format!("{SHA256}0")).is_err());
     }
 }

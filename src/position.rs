@@ -11,7 +11,7 @@ pub const MAX_UNIX_SECONDS: UnixSeconds = 999_999_999_999;
 /// The digits of [`MAX_UNIX_SECONDS`]: all times are written with as many, so that texts sort as times do.
 const TIME_DIGITS: usize = 12;
 /// What DynamoDB allows a range key.
-const MAX_RANGE_KEY_BYTES: usize = 1024;
+pub(crate) const MAX_RANGE_KEY_BYTES: usize = 1024;
 
 /// `<time, 12 digits>#<id>`: unique, and its order is the contract's order. Also the `after` cursor.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,7 +24,7 @@ impl Position {
         Self(format!("{time:0TIME_DIGITS$}#{id}"))
     }
 
-    /// Reads a position that [`Position::as_str`] gave; none where the text has not a position's form.
+    /// Reads a position that [`Position::as_str`] gave; `None` where the text has another form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (time, id) = text.split_at_checked(TIME_DIGITS)?;
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_a_positions_form_is_none() {
+    fn a_text_of_another_form_is_not_a_position() {
         let long = format!("001637726888#{}", "x".repeat(1024));
         for text in
             ["", "1", "001637726888", "001637726888#", "00163772688x#a", "1637726888#a", "零零零零#a", &long]

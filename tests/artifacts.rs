@@ -1,13 +1,10 @@
 //! Artifacts: by image and by digest, moved, shared, and larger than an item.
-#![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
 
-mod support;
-
-use delivery_center::invocation::Endpoint::GetArtifact;
+use delivery_center::endpoint::Endpoint::GetArtifact;
 use serde_json::json;
 
-use support::faulty::{Fault, FaultyProxy};
-use support::{Answer, Tables, artifact, incompressible, lines};
+use crate::support::faulty::{Fault, FaultyProxy};
+use crate::support::{Answer, Tables, artifact, incompressible, lines};
 
 fn digest(letter: char) -> String {
     format!("sha256:{}", letter.to_string().repeat(64))

@@ -1,16 +1,12 @@
 //! A warm function's documents: never stale, never more than they may be, and never asked for twice.
 
-use delivery_center::embedded::EmbeddedDynamoDb;
-use delivery_center::event::Event;
-use delivery_center::invocation::{self, Endpoint, Invocation};
-use delivery_center::query::Query;
+use delivery_center::endpoint::Endpoint;
 use delivery_center::record::Record;
-use delivery_center::release_filter::ReleaseFilter;
-use delivery_center::serve::LambdaResponse;
-use delivery_center::store::{
-    Meter, Mode, PackedRelease, ReleaseEntry, Store, TableNames, Verbosity, WritableStore,
-};
-use delivery_center::tables;
+use delivery_center::request::ReleaseFilter;
+use delivery_center::service::EndpointService;
+use delivery_center::store::{Mode, PackedRelease, ReleaseEntry, Store, TableNames, Usage, Verbosity};
+use delivery_center_tool::embedded::EmbeddedDynamoDb;
+use delivery_center_tool::table_definitions;
 use serde_json::{Value, json};
 
 const CACHE_BYTES: usize = 1 << 20;
@@ -20,7 +16,7 @@ const DETAILED: &str = "";
 /// The table, a store that writes to it, and a warm function's store, which keeps what it reads.
 struct Table {
     _database: EmbeddedDynamoDb,
-    writer: WritableStore,
+    writer: Store,
     warm: Store,
 }
 
@@ -29,11 +25,11 @@ impl Table {
         let listen = "127.0.0.1:0".parse().expect("an address");
         let database = EmbeddedDynamoDb::start(listen, None).expect("an embedded DynamoDB");
         let names = TableNames { releases: "releases".to_owned(), artifacts: "artifacts".to_owned() };
-        for definition in tables::definitions(&names).expect("the template's tables") {
+        for definition in table_definitions::definitions(&names).expect("the template's tables") {
             definition.create(&database.client()).await.expect("a table");
         }
         let writer = database.store(names);
-        let warm = writer.clone().into_store().with_document_cache(cache_bytes);
+        let warm = writer.clone().with_document_cache(cache_bytes);
         Self { _database: database, writer, warm }
     }
 
@@ -55,29 +51,22 @@ impl Table {
 
     /// How many calls and round trips the documents of the newest releases take the warm function.
     async fn calls_for_documents(&self, verbosity: Verbosity) -> (u32, u32) {
-        let facet = ReleaseFilter::from_query(&Query::default()).expect("no filter").facet().expect("all");
-        let index = Meter::default();
+        let facet = ReleaseFilter::default().facet().expect("all");
+        let index = Usage::default();
         let page = self.warm.release_entries(&facet, None, None, &index).await.expect("index entries");
         let entries: Vec<_> = page.entries.into();
-        let documents = Meter::default();
+        let documents = Usage::default();
         self.warm.releases(&facet, &entries, verbosity, &documents).await.expect("documents");
         (documents.calls(), documents.round_trips())
     }
 }
 
 async fn answer(store: &Store, query: &str) -> Value {
-    let event = json!({
-        "version": "2.0",
-        "rawPath": Endpoint::ListReleases.path(),
-        "rawQueryString": query,
-        "headers": {},
-        "requestContext": { "http": { "method": "GET" } },
-    });
-    let event = Event::from_json(event.to_string().as_bytes());
-    let json = invocation::answer(Endpoint::ListReleases, store, event, &Invocation::default()).await;
-    let response: LambdaResponse = serde_json::from_slice(&json).expect("a Lambda response");
-    assert_eq!(response.status_code, 200);
-    serde_json::from_str(&response.body).expect("a list")
+    let uri = format!("{}?{query}", Endpoint::ListReleases.path());
+    let request = http::Request::get(uri).body(()).expect("a request");
+    let response = EndpointService::new(Endpoint::ListReleases, store.clone()).answer(request).await;
+    assert_eq!(response.status(), 200);
+    serde_json::from_slice(response.body()).expect("a list")
 }
 
 fn release(id: &str, description: &str) -> Value {
@@ -152,13 +141,13 @@ async fn a_deleted_release_is_answered_no_more_and_a_reimported_one_as_it_is_the
 #[tokio::test]
 async fn what_a_lagging_index_lists_is_kept_under_the_revision_that_was_read() {
     let table = Table::start(CACHE_BYTES).await;
-    let facet = ReleaseFilter::from_query(&Query::default()).expect("no filter").facet().expect("all");
+    let facet = ReleaseFilter::default().facet().expect("all");
     let listed = async || {
-        let page = table.warm.release_entries(&facet, None, None, &Meter::default()).await;
+        let page = table.warm.release_entries(&facet, None, None, &Usage::default()).await;
         Vec::from(page.expect("index entries").entries)
     };
     let read = async |entries: Vec<ReleaseEntry>| {
-        let read = table.warm.releases(&facet, &entries, Verbosity::Detailed, &Meter::default()).await;
+        let read = table.warm.releases(&facet, &entries, Verbosity::Detailed, &Usage::default()).await;
         read.expect("documents").remove(0)
     };
     table.import([release("a", "one")]).await;

@@ -1,17 +1,15 @@
 //! A long history costs no more than a short one: counted in requests and read units, not timed.
-#![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
-
-mod support;
 
 use std::collections::HashMap;
 
-use delivery_center::event::Event;
-use delivery_center::invocation::Endpoint::ListReleases;
 use delivery_center::list_releases;
-use delivery_center::store::Meter;
+use delivery_center::request::Query;
+use delivery_center::store::Usage;
+use http::HeaderMap;
+use http::header::ACCEPT_ENCODING;
 use serde_json::{Value, json};
 
-use support::{Tables, get_event, lines, release};
+use crate::support::{Tables, lines, release};
 
 /// How many releases the long history has. Five thousand already pass an index page of 1 MB, and a test should not take
 /// minutes; `DELIVERY_SCALE_RELEASES=100000` makes the history longer, and so does the benchmark.
@@ -42,12 +40,12 @@ fn queries(number: u64) -> Vec<String> {
 
 /// Calls, round trips and read units of a request.
 async fn cost(tables: &Tables, query: &str) -> (u32, u32, f64) {
-    let event = get_event(ListReleases, query, &[("accept-encoding", "gzip")]).to_string();
-    let Event::Request(request) = Event::from_json(event.as_bytes()) else { panic!("a request") };
-    let meter = Meter::default();
-    let (_, summary) = list_releases::answer(&tables.store, &request, &meter).await.unwrap();
-    assert_eq!(summary.count, 20, "{query}");
-    (meter.calls(), meter.round_trips(), meter.read_units())
+    let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, "gzip".parse().unwrap())]);
+    let usage = Usage::default();
+    let query = Query::parse(query);
+    let (_, count) = list_releases::answer(&tables.store, &query, &headers, &usage).await.unwrap();
+    assert_eq!(count, 20, "{query:?}");
+    (usage.calls(), usage.round_trips(), usage.read_units())
 }
 
 async fn costs(tables: &Tables) -> HashMap<String, (u32, u32, f64)> {

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use delivery_center::invocation::Endpoint;
-use delivery_center::lambda;
+use delivery_center::endpoint::Endpoint;
+use delivery_center::function;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    lambda::main(Endpoint::GetArtifact).await
+    function::main(Endpoint::GetArtifact).await
 }

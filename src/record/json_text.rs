@@ -1,4 +1,4 @@
-//! JSON as text: checked and freed of blanks once, then taken apart without being copied.
+//! JSON as text: checked and brought to one form once, then taken apart without being copied.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -62,12 +62,14 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Checks that bytes are one JSON text that every reader can read, and takes out the blanks between its tokens.
-pub(super) fn compact(text: &[u8]) -> Result<String, Problem> {
+/// Checks that bytes are one JSON text that every reader can read, and brings it to one form: no blanks between the tokens,
+/// and in strings no escapes but those that JSON needs. Two texts that say the same have the same form, but for the order
+/// of an object's members and the way a number is written.
+pub(super) fn normalize(text: &[u8]) -> Result<String, Problem> {
     let text = utf8(text)?;
     // A raw value is checked without recursion, whatever its depth.
     serde_json::from_str::<&RawValue>(text).map_err(|error| not_json(text, &error))?;
-    without_blanks(text).map_err(|(offset, reason)| Problem { path: locate(text, offset), reason })
+    in_one_form(text).map_err(|(offset, reason)| Problem { path: locate(text, offset), reason })
 }
 
 /// Takes a checked JSON object apart; of members of the same name the last value counts, in the first one's place.
@@ -211,14 +213,22 @@ fn not_json(text: &str, error: &serde_json::Error) -> Problem {
 }
 
 /// Expects JSON text; a problem comes with the byte it lies at.
-fn without_blanks(text: &str) -> Result<String, (usize, String)> {
+fn in_one_form(text: &str) -> Result<String, (usize, String)> {
     let mut out = String::with_capacity(text.len());
     let (mut position, mut kept_from, mut depth) = (0, 0, 0);
     while let Some(byte) = text.as_bytes().get(position) {
         let token = position;
         position += 1;
         match byte {
-            b'"' => position = end_of_string(text, token)?,
+            b'"' => {
+                position = end_of_string(text, token)?;
+                let string = &text[token..position];
+                if string.contains('\\') {
+                    out.push_str(&text[kept_from..token]);
+                    out.push_str(&escaped_as_needed(string).map_err(|error| (token, error.to_string()))?);
+                    kept_from = position;
+                }
+            }
             b' ' | b'\t' | b'\r' | b'\n' => {
                 out.push_str(&text[kept_from..token]);
                 kept_from = position;
@@ -233,6 +243,11 @@ fn without_blanks(text: &str) -> Result<String, (usize, String)> {
     }
     out.push_str(&text[kept_from..]);
     Ok(out)
+}
+
+/// A JSON string written anew: what it says, with the escapes that `serde_json` writes.
+fn escaped_as_needed(string: &str) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&serde_json::from_str::<String>(string)?)
 }
 
 /// Where the string that starts at `start` has ended. JSON's grammar lets half of a surrogate pair pass, which no text can hold: a problem.
@@ -309,13 +324,24 @@ mod tests {
     use super::*;
 
     fn problem(text: impl AsRef<[u8]>) -> String {
-        compact(text.as_ref()).expect_err("a problem").to_string()
+        normalize(text.as_ref()).expect_err("a problem").to_string()
     }
 
     #[test]
     fn only_the_blanks_between_tokens_are_taken_out() {
         let text = b" { \"a b\" : [ 1e2 ,\r\n\t\"x \\\" y\" , { } ] } \n";
-        assert_eq!(compact(text).unwrap(), r#"{"a b":[1e2,"x \" y",{}]}"#);
+        assert_eq!(normalize(text).unwrap(), r#"{"a b":[1e2,"x \" y",{}]}"#);
+    }
+
+    #[test]
+    fn strings_have_one_form_however_they_were_escaped() {
+        let told = r#"{"é/\u2028":["\" \\ \n\t\u0001\u007f \ud83d\ude00","plain"]}"#;
+        let form = "{\"é/\u{2028}\":[\"\\\" \\\\ \\n\\t\\u0001\u{7f} 😀\",\"plain\"]}";
+        assert_eq!(normalize(told.as_bytes()).unwrap(), form);
+        assert_eq!(normalize(form.as_bytes()).unwrap(), form, "the form stays");
+        let other =
+            r#"{"\u00E9\/\u2028":["\u0022 \u005c \u000a\u0009\u0001\u007F \uD83D\uDE00","pl\u0061in"]}"#;
+        assert_eq!(normalize(other.as_bytes()).unwrap(), form);
     }
 
     #[test]
@@ -325,13 +351,13 @@ mod tests {
         assert_eq!(problem(r#"{"a":"\ud800\ud800"}"#), "$.a: a string holds a lone surrogate");
         assert_eq!(problem(r#"{"a":{"\ud83dx":1}}"#), "$.a: a string holds a lone surrogate");
         let pair = r#"{"a":"\ud83d\ude00 \\ud800 \u00e9"}"#;
-        assert_eq!(compact(pair.as_bytes()).unwrap(), pair);
+        assert_eq!(normalize(pair.as_bytes()).unwrap(), r#"{"a":"😀 \\ud800 é"}"#);
     }
 
     #[test]
     fn a_nesting_of_a_hundred_levels_passes_and_a_deeper_one_does_not() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
-        assert!(compact(nested(100).as_bytes()).is_ok());
+        assert!(normalize(nested(100).as_bytes()).is_ok());
         assert!(problem(nested(101)).ends_with("…: nested more than 100 levels deep"));
         assert!(problem(nested(1_000_000)).contains("nested more than 100 levels deep"));
         assert!(problem("[".repeat(1_000_000)).contains("not JSON"));

@@ -65,7 +65,7 @@ impl Record {
     /// When the text is not UTF-8, not JSON, nested too deeply, neither a release nor an artifact,
     /// or has a documented field of another type.
     pub fn check(text: &[u8]) -> Result<Self, Problem> {
-        let text = json_text::compact(text)?;
+        let text = json_text::normalize(text)?;
         let root = json_text::members(&text, &Path::ROOT)?;
         if root.has("versionInfo") {
             return Release::from_members(&root).map(|release| Self::Release(Box::new(release)));

@@ -401,10 +401,7 @@ mod tests {
                  "versionInfo":{"status":"\u00e9","deleted_at":0,"type":null,"id":"r"}, "aa":-0 }"#,
         )
         .unwrap();
-        assert_eq!(
-            release.version_info,
-            r#"{"id":"r","labels":[],"deleted_at":0,"status":"\u00e9","type":null}"#
-        );
+        assert_eq!(release.version_info, r#"{"id":"r","labels":[],"deleted_at":0,"status":"é","type":null}"#);
         assert_eq!(
             release.sections,
             r#""buildInfo":[],"deployInfo":[{"id":"d","image":"i","yamlContents":[],"envs":[],"orderedServices":[],"x":1.50}],"testInfo":[],"distributeInfo":[],"securityStatsInfo":[],"zz":{"b":1e2,"a":12345678901234567890123},"aa":-0"#
@@ -474,8 +471,8 @@ mod tests {
     }
 
     #[test]
-    fn a_service_name_keeps_its_escapes() {
-        let displayed = r#""\u00e9\"/w\/\ud83d\ude00""#;
+    fn a_service_name_has_one_form_however_it_was_escaped() {
+        let displayed = r#""é\"/w/😀""#;
         assert_eq!(
             deploy_name(r#""\u00e9\"""#, r#""w\/\ud83d\ude00""#),
             (displayed.to_owned(), vec!["é\"".to_owned()])

@@ -4,13 +4,12 @@ use std::collections::HashMap;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::artifacts::whole;
-use super::releases::RELEASE_ENTRY;
-use super::writing_artifacts::PackedArtifact;
-use super::writing_releases::PackedRelease;
-use super::{MAX_KEYS_A_BATCH, Meter, WritableStore};
-use crate::dynamodb::{AttributeValue, Item, Name};
-use crate::error::Error;
+use super::artifacts::PackedArtifact;
+use super::error::StoreError;
+use super::items::{Item, entry_of};
+use super::keys::{ARTIFACT_PREFIX, RELEASE_ENTRY};
+use super::releases::PackedRelease;
+use super::{MAX_KEYS_A_CALL, Store, Usage, whole};
 
 /// How many records are read side by side.
 const MAX_RECORDS_AT_ONCE: usize = 16;
@@ -28,12 +27,12 @@ pub enum Comparison {
     Differs(String),
 }
 
-impl WritableStore {
+impl Store {
     /// Compares releases with what their partitions hold.
     ///
     /// # Errors
     /// The table's.
-    pub async fn compare_releases(&self, releases: &[PackedRelease]) -> Result<Vec<Comparison>, Error> {
+    pub async fn compare_releases(&self, releases: &[PackedRelease]) -> Result<Vec<Comparison>, StoreError> {
         let wanted: Vec<_> = releases.iter().map(PackedRelease::items).collect();
         let ids: Vec<_> = releases.iter().map(|release| release.release_id().to_owned()).collect();
         let stored: Vec<_> = stream::iter(ids)
@@ -45,8 +44,8 @@ impl WritableStore {
     }
 
     /// Everything that a release's partition holds, by entry.
-    async fn stored_items(&self, release_id: String) -> Result<HashMap<String, Item>, Error> {
-        let items = self.partition(self.partition_page(&release_id)).await?;
+    async fn stored_items(&self, release_id: String) -> Result<HashMap<String, Item>, StoreError> {
+        let items = self.release_partition(&release_id, None).await?;
         Ok(items.into_iter().map(|item| (entry_of(&item), item)).collect())
     }
 
@@ -54,7 +53,10 @@ impl WritableStore {
     ///
     /// # Errors
     /// The table's.
-    pub async fn compare_artifacts(&self, artifacts: &[PackedArtifact]) -> Result<Vec<Comparison>, Error> {
+    pub async fn compare_artifacts(
+        &self,
+        artifacts: &[PackedArtifact],
+    ) -> Result<Vec<Comparison>, StoreError> {
         stream::iter(artifacts.iter().map(PackedArtifact::items))
             .map(|wanted| self.compare_artifact(wanted))
             .buffered(MAX_RECORDS_AT_ONCE)
@@ -62,29 +64,24 @@ impl WritableStore {
             .await
     }
 
-    async fn compare_artifact(&self, wanted: HashMap<String, Item>) -> Result<Comparison, Error> {
+    async fn compare_artifact(&self, wanted: HashMap<String, Item>) -> Result<Comparison, StoreError> {
         let keys: Vec<_> = wanted.values().map(artifact_key).collect();
         let mut stored = HashMap::new();
-        for keys in keys.chunks(MAX_KEYS_A_BATCH) {
+        for keys in keys.chunks(MAX_KEYS_A_CALL) {
             stored.extend(self.items_of_artifacts(keys.to_vec()).await?);
         }
         Ok(compare(&wanted, &stored))
     }
 
-    async fn items_of_artifacts(&self, keys: Vec<Item>) -> Result<Vec<(String, Item)>, Error> {
-        let items = self.batch_get(whole(&self.artifacts_table, keys), &Meter::default()).await?;
+    async fn items_of_artifacts(&self, keys: Vec<Item>) -> Result<Vec<(String, Item)>, StoreError> {
+        let items = self.batch_get(&self.artifacts_table, whole(keys), &Usage::default()).await?;
         Ok(items.into_iter().map(|item| (entry_of(&item), item)).collect())
     }
 }
 
 fn artifact_key(item: &Item) -> Item {
     let kept = ["image_digest", "entry"].into_iter();
-    kept.filter_map(|name| Some((name.into(), item.get(name)?.clone()))).collect()
-}
-
-/// The range key of an item; both tables call it the same.
-pub(super) fn entry_of(item: &Item) -> String {
-    item.get("entry").and_then(AttributeValue::as_text).unwrap_or_default().to_owned()
+    kept.filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))).collect()
 }
 
 fn compare(wanted: &HashMap<String, Item>, stored: &HashMap<String, Item>) -> Comparison {
@@ -100,7 +97,9 @@ fn compare(wanted: &HashMap<String, Item>, stored: &HashMap<String, Item>) -> Co
     }
     let mut entries: Vec<_> = wanted.keys().chain(stored.keys()).collect();
     // The record itself first: what is wrong with it explains the others.
-    entries.sort_by_key(|entry| (entry.as_str() != RELEASE_ENTRY && !entry.starts_with("artifact#"), *entry));
+    entries.sort_by_key(|entry| {
+        (entry.as_str() != RELEASE_ENTRY && !entry.starts_with(ARTIFACT_PREFIX), *entry)
+    });
     for entry in entries {
         let reason = match (wanted.get(entry), stored.get(entry)) {
             (Some(_), None) => format!("its entry {entry:?} is missing"),
@@ -124,5 +123,5 @@ fn compare(wanted: &HashMap<String, Item>, stored: &HashMap<String, Item>) -> Co
 fn difference<'a>(wanted: &'a Item, stored: &'a Item) -> Option<&'a str> {
     let mut names: Vec<_> = wanted.keys().chain(stored.keys()).collect();
     names.sort_unstable_by_key(|name| (DOCUMENTS.contains(&name.as_str()), *name));
-    names.into_iter().find(|name| wanted.get(*name) != stored.get(*name)).map(Name::as_str)
+    names.into_iter().find(|name| wanted.get(*name) != stored.get(*name)).map(String::as_str)
 }

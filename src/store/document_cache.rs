@@ -26,7 +26,7 @@ pub(super) struct DocumentCache {
 
 /// The two documents of a release, which are asked for together or `brief` alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Section {
+enum Half {
     Brief,
     Rest,
 }
@@ -35,7 +35,7 @@ enum Section {
 struct Key {
     release_id: Box<str>,
     revision: Box<str>,
-    section: Section,
+    half: Half,
 }
 
 /// A key to look up; it hashes as [`Key`] does, field by field.
@@ -43,12 +43,12 @@ struct Key {
 struct BorrowedKey<'a> {
     release_id: &'a str,
     revision: &'a str,
-    section: Section,
+    half: Half,
 }
 
 impl Equivalent<Key> for BorrowedKey<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        self.section == key.section && *self.revision == *key.revision && *self.release_id == *key.release_id
+        self.half == key.half && *self.revision == *key.revision && *self.release_id == *key.release_id
     }
 }
 
@@ -58,13 +58,13 @@ struct Bytes;
 
 impl Weighter<Key, Arc<Document>> for Bytes {
     fn weight(&self, key: &Key, document: &Arc<Document>) -> u64 {
-        let bytes = key.release_id.len() + key.revision.len() + document.memory();
+        let bytes = key.release_id.len() + key.revision.len() + document.stored().len();
         (bytes + BYTES_BESIDE_A_DOCUMENT) as u64
     }
 }
 
 impl DocumentCache {
-    /// A cache of at most so many bytes; none of 0.
+    /// A cache of at most so many bytes; `None` where that is 0.
     pub(super) fn of_bytes(bytes: usize) -> Option<Self> {
         if bytes == 0 {
             return None;
@@ -82,14 +82,14 @@ impl DocumentCache {
     /// What is asked for of a listed release, if all of it is here.
     pub(super) fn get(&self, entry: &ReleaseEntry, verbosity: Verbosity) -> Option<StoredRelease> {
         let documents = self.lock();
-        let get = |section| {
-            let key = BorrowedKey { release_id: entry.position.id(), revision: &entry.revision, section };
+        let get = |half| {
+            let key = BorrowedKey { release_id: entry.position.id(), revision: &entry.revision, half };
             documents.get(&key).cloned()
         };
-        let brief = get(Section::Brief)?;
+        let brief = get(Half::Brief)?;
         let rest = match verbosity {
             Verbosity::Brief => None,
-            Verbosity::Detailed => Some(get(Section::Rest)?),
+            Verbosity::Detailed => Some(get(Half::Rest)?),
         };
         Some(StoredRelease { brief, rest })
     }
@@ -97,12 +97,12 @@ impl DocumentCache {
     /// Keeps the documents of a release, which must be those of the entry's revision.
     pub(super) fn keep(&self, entry: &ReleaseEntry, release: &StoredRelease) {
         let mut documents = self.lock();
-        let rest = release.rest.as_ref().map(|rest| (Section::Rest, rest));
-        for (section, document) in std::iter::once((Section::Brief, &release.brief)).chain(rest) {
+        let rest = release.rest.as_ref().map(|rest| (Half::Rest, rest));
+        for (half, document) in std::iter::once((Half::Brief, &release.brief)).chain(rest) {
             let key = Key {
                 release_id: entry.position.id().into(),
                 revision: entry.revision.as_str().into(),
-                section,
+                half,
             };
             documents.insert(key, Arc::clone(document));
         }
@@ -127,7 +127,7 @@ impl fmt::Debug for DocumentCache {
 
 #[cfg(test)]
 mod tests {
-    use super::super::releases::Lengths;
+    use super::super::Lengths;
     use super::*;
     use crate::position::Position;
 

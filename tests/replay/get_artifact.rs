@@ -1,6 +1,6 @@
 //! `events/get-artifact/`
 
-use delivery_center::invocation::Endpoint;
+use delivery_center::endpoint::Endpoint;
 
 use super::{Expected, documents, replay};
 

@@ -1,6 +1,6 @@
 //! `events/list-releases/`
 
-use delivery_center::invocation::Endpoint;
+use delivery_center::endpoint::Endpoint;
 use serde_json::Value;
 
 use super::{Expected, documents, replay};

@@ -4,7 +4,6 @@
 #![expect(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses a part of it")]
 
 pub mod faulty;
-pub mod runtime_api;
 
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
@@ -12,13 +11,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::Client;
-use delivery_center::dynamodb::Limits;
-use delivery_center::embedded::{EmbeddedDynamoDb, client, reader};
-use delivery_center::event::Event;
-use delivery_center::import::{ImportError, Progress, Source, Summary, import};
-use delivery_center::invocation::{self, Endpoint, Invocation};
-use delivery_center::store::{Mode, TableNames, WritableStore};
-use delivery_center::tables::definitions;
+use delivery_center::endpoint::Endpoint;
+use delivery_center::function::with_patience;
+use delivery_center::lambda_edge;
+use delivery_center::service::EndpointService;
+use delivery_center::store::{Mode, Store, TableNames};
+use delivery_center_tool::embedded::{EmbeddedDynamoDb, config};
+use delivery_center_tool::import::{ImportError, Progress, Source, Summary, import};
+use delivery_center_tool::table_definitions::definitions;
 use serde_json::{Value, json};
 
 /// Two tables of a test's own, with everything that asks them.
@@ -27,7 +27,7 @@ pub struct Tables {
     pub names: TableNames,
     pub endpoint_url: String,
     pub client: Client,
-    pub store: WritableStore,
+    pub store: Store,
 }
 
 impl Tables {
@@ -62,9 +62,8 @@ impl Tables {
     }
 
     fn at(endpoint_url: String, names: TableNames, embedded: Option<EmbeddedDynamoDb>) -> Self {
-        let client = client(&endpoint_url);
-        let dynamodb = reader(&endpoint_url, Limits::OF_A_FUNCTION).unwrap();
-        let store = WritableStore::new(dynamodb, client.clone(), names.clone());
+        let client = Client::from_conf(with_patience(config(&endpoint_url)).build());
+        let store = Store::new(client.clone(), names.clone());
         Self { embedded, names, endpoint_url, client, store }
     }
 
@@ -95,9 +94,9 @@ impl Tables {
 
     /// Answers an event as the function would, in this process.
     pub async fn invoke(&self, endpoint: Endpoint, event: &Value) -> Answer {
-        let event = Event::from_json(event.to_string().as_bytes());
-        let json = invocation::answer(endpoint, &self.store, event, &Invocation::default()).await;
-        Answer::from_lambda_json(std::str::from_utf8(&json).unwrap())
+        let service = EndpointService::new(endpoint, self.store.clone());
+        let json = lambda_edge::answer_json(&service, &event.to_string()).await.unwrap();
+        Answer::from_lambda_json(&json)
     }
 
     /// Answers `GET <endpoint>?<query>`.
@@ -188,7 +187,7 @@ impl Answer {
             .flatten()
             .map(|(name, value)| {
                 let text = value.as_str().or_else(|| value[0].as_str()).unwrap();
-                (name.clone(), text.to_owned())
+                (name.to_ascii_lowercase(), text.to_owned())
             })
             .collect();
         let body = response["body"].as_str().unwrap();
@@ -197,7 +196,7 @@ impl Answer {
         } else {
             body.as_bytes().to_vec()
         };
-        let body = match headers.get("Content-Encoding").map(String::as_str) {
+        let body = match headers.get("content-encoding").map(String::as_str) {
             Some("gzip") => gunzip(&bytes),
             Some(other) => panic!("Content-Encoding {other}"),
             None => String::from_utf8(bytes).unwrap(),
@@ -211,7 +210,7 @@ impl Answer {
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(String::as_str)
+        self.headers.get(&name.to_ascii_lowercase()).map(String::as_str)
     }
 
     /// The ids of the releases in the answer.

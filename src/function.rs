@@ -1,0 +1,225 @@
+//! The Lambda process: logging, the DynamoDB client, and the runtime that takes one event after another.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{Builder, SharedHttpClient, StalledStreamProtectionConfig};
+use aws_smithy_http_client::tls;
+use lambda_http::lambda_runtime;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+
+use crate::endpoint::Endpoint;
+use crate::image_reference::ImageReference;
+use crate::lambda_edge;
+use crate::service::EndpointService;
+use crate::store::{Facet, Store, StoreError, TableNames, Usage};
+
+/// Amazon Trust Services' published roots, to which every AWS endpoint chains: five to read at a start instead of 140.
+const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
+
+/// Attempts at one call, the first included; the waits between them are jittered and at most a second.
+const MAX_ATTEMPTS: u32 = 3;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+/// All attempts at one call: well inside the function's 15 seconds.
+const CALL_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// For the connection that is opened during init, of which a caller may be waiting for the end.
+const INIT_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// What a warm function keeps of the documents that it has read, where `DOCUMENT_CACHE_BYTES` says nothing else.
+const DOCUMENT_CACHE_BYTES: usize = 32 << 20;
+
+/// Why the process ends.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// This is not Lambda.
+    #[error(
+        "AWS_LAMBDA_RUNTIME_API is not set: Lambda or its emulator starts this program. \
+         To answer one event on this machine there is `delivery-center invoke`, to serve HTTP `delivery-center serve`"
+    )]
+    NotLambda,
+    /// The file that `SSL_CERT_FILE` names cannot be read.
+    #[error("SSL_CERT_FILE names {path:?}, which cannot be read: {source}")]
+    CertificateFile { path: String, source: std::io::Error },
+    /// The file that `SSL_CERT_FILE` names holds no certificates, or something else beside them.
+    #[error("SSL_CERT_FILE names {path:?}, which holds no usable certificates: {reason}")]
+    Certificate { path: String, reason: String },
+    /// The TLS library does not take the roots.
+    #[error("the trusted roots cannot be used: {0}")]
+    TrustStore(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Lambda's Runtime API is gone.
+    #[error("Lambda's Runtime API does not answer: {0}")]
+    Runtime(#[source] lambda_runtime::Error),
+}
+
+/// Runs an endpoint's function until Lambda ends the process, and says why where it ends by itself.
+pub async fn main(endpoint: Endpoint) -> ExitCode {
+    start_logging();
+    match run(endpoint).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            tracing::error!(error = %failure, "the function ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(endpoint: Endpoint) -> Result<(), Failure> {
+    if variable("AWS_LAMBDA_RUNTIME_API").is_none() {
+        return Err(Failure::NotLambda);
+    }
+    let store = Store::new(client().await?, TableNames::from_environment())
+        .with_document_cache(document_cache_bytes());
+    open_connection(endpoint, &store).await;
+    let service = EndpointService::new(endpoint, store);
+    let answer = lambda_http::service_fn(|event| lambda_edge::answer(&service, event));
+    // Not `lambda_runtime::run`, which is the same with a tracing span around each event that no log line of ours needs.
+    lambda_runtime::Runtime::new(answer).run().await.map_err(Failure::Runtime)
+}
+
+/// Opens the connection to DynamoDB, with the cheapest request that the endpoint's function is allowed.
+///
+/// Lambda gives the init phase a full core: what opens here is not waited for by the first caller. A failure is met again
+/// by the first request, which answers it.
+async fn open_connection(endpoint: Endpoint, store: &Store) {
+    let usage = Usage::default();
+    let ask = async {
+        match endpoint {
+            Endpoint::ListReleases => {
+                store.release_entries(&Facet::of_nothing(), None, Some(1), &usage).await.map(drop)
+            }
+            Endpoint::GetArtifact => {
+                let nothing = ImageReference::Pushed("-".to_owned());
+                store.newest_artifact(&nothing, &usage).await.map(drop)
+            }
+        }
+    };
+    match tokio::time::timeout(INIT_TIMEOUT, ask).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn_of(&error),
+        Err(_) => tracing::warn!(
+            "DynamoDB took too long during init; the first request will open its own connection"
+        ),
+    }
+}
+
+fn warn_of(error: &StoreError) {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    tracing::warn!(%error, cause, "DynamoDB did not answer during init");
+}
+
+/// Logs JSON lines at the level that `RUST_LOG` says (`info` by default, or `target=level,…`).
+pub fn start_logging() {
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+
+    let wanted = std::env::var("RUST_LOG").ok().filter(|wanted| !wanted.is_empty());
+    let parsed = wanted.as_deref().map(str::parse::<Targets>);
+    let default = || Targets::new().with_default(LevelFilter::INFO);
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false);
+    let filter = match &parsed {
+        Some(Ok(targets)) => targets.clone(),
+        Some(Err(_)) | None => default(),
+    };
+    let started = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    if let (Some(Err(error)), Ok(())) = (parsed, started) {
+        tracing::warn!(%error, "RUST_LOG cannot be read; logging at info");
+    }
+}
+
+/// The function's DynamoDB client.
+///
+/// Lambda gives credentials and region in the environment. Naming these two providers leaves out the default chain, with
+/// its profile files, STS and metadata clients: 0.9 of 2.3 million instructions of a start.
+async fn client() -> Result<Client, Failure> {
+    let environment = aws_config::defaults(BehaviorVersion::latest())
+        .region(EnvironmentVariableRegionProvider::new())
+        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+        .http_client(http_client()?)
+        .load()
+        .await;
+    Ok(Client::from_conf(with_patience(Builder::from(&environment)).build()))
+}
+
+/// Gives a client's configuration a function's attempts and timeouts: who answers a caller has no longer.
+#[must_use]
+pub fn with_patience(config: Builder) -> Builder {
+    let retries =
+        RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_max_backoff(Duration::from_secs(1));
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(CALL_TIMEOUT)
+        .build();
+    config
+        .retry_config(retries)
+        .timeout_config(timeouts)
+        // A call that stalls ends with its attempt's timeout; the protection costs 11 to 15 thousand instructions a call.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+}
+
+/// TLS on ring, with the five roots or those of `SSL_CERT_FILE`: aws-lc, the default, costs 55 ms of CPU at the first
+/// handshake.
+fn http_client() -> Result<SharedHttpClient, Failure> {
+    let roots = match variable("SSL_CERT_FILE") {
+        None => AMAZON_ROOTS.to_vec(),
+        Some(path) => certificates_of(path)?,
+    };
+    let trust_store = tls::TrustStore::empty().with_pem_certificate(roots);
+    let context = tls::TlsContext::builder().with_trust_store(trust_store).build();
+    Ok(aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .tls_context(context.map_err(|error| Failure::TrustStore(error.into()))?)
+        .build_https())
+}
+
+/// A PEM file that holds certificates; the TLS library would panic on one that does not.
+fn certificates_of(path: String) -> Result<Vec<u8>, Failure> {
+    let pem = match std::fs::read(&path) {
+        Ok(pem) => pem,
+        Err(source) => return Err(Failure::CertificateFile { path, source }),
+    };
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    match read {
+        Ok(certificates) if certificates.is_empty() => {
+            Err(Failure::Certificate { path, reason: "there is none in PEM".to_owned() })
+        }
+        Ok(_) => Ok(pem),
+        Err(error) => Err(Failure::Certificate { path, reason: error.to_string() }),
+    }
+}
+
+fn document_cache_bytes() -> usize {
+    let Some(wanted) = variable("DOCUMENT_CACHE_BYTES") else { return DOCUMENT_CACHE_BYTES };
+    wanted.parse().unwrap_or_else(|error| {
+        tracing::warn!(%error, "DOCUMENT_CACHE_BYTES cannot be read; keeping {DOCUMENT_CACHE_BYTES} bytes");
+        DOCUMENT_CACHE_BYTES
+    })
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_five_roots_are_certificates() {
+        assert_eq!(CertificateDer::pem_slice_iter(AMAZON_ROOTS).flatten().count(), 5);
+        assert!(http_client().is_ok());
+    }
+}

@@ -1,0 +1,175 @@
+//! One HTTP request in, one HTTP response out: routing, time limits, and the log line.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_util::FutureExt as _;
+use http::{HeaderMap, Method, Request, Uri};
+use tower::Service;
+
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Status};
+use crate::request::Query;
+use crate::request::strconv::quote;
+use crate::response::{self, Response};
+use crate::store::{Store, Usage};
+use crate::{get_artifact, list_releases};
+
+/// How long a request may take at most; API Gateway gives up at 30 seconds.
+const MAX_DURATION: Duration = Duration::from_secs(20);
+/// What is left of the function's own time for sending the answer.
+const TIME_TO_ANSWER: Duration = Duration::from_millis(400);
+/// What the log line holds of a subject, and of a query in its place.
+const MAX_SUBJECT_CHARACTERS: usize = 300;
+const MAX_QUERY_CHARACTERS: usize = 200;
+
+/// An endpoint over a store, as a service from requests to responses. Whatever goes wrong becomes a response too.
+#[derive(Debug, Clone)]
+pub struct EndpointService {
+    endpoint: Endpoint,
+    store: Store,
+}
+
+/// What surrounds a request; a request extension.
+#[derive(Debug, Clone, Default)]
+pub struct Invocation {
+    /// Lambda's id of the request.
+    pub request_id: String,
+    /// When Lambda ends the function, where it says so.
+    pub deadline: Option<SystemTime>,
+}
+
+impl EndpointService {
+    /// The service of an endpoint.
+    #[must_use]
+    pub fn new(endpoint: Endpoint, store: Store) -> Self {
+        Self { endpoint, store }
+    }
+
+    /// The endpoint.
+    #[must_use]
+    pub fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
+    /// Answers a request.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response {
+        let started = Instant::now();
+        let (parts, _) = request.into_parts();
+        let invocation = parts.extensions.get::<Invocation>().cloned().unwrap_or_default();
+        let query = Query::parse(parts.uri.query().unwrap_or_default());
+        let usage = Usage::default();
+        let routed = self.route(&parts.method, &parts.uri, &query, &parts.headers, &usage);
+        // What a panic leaves behind is this request's own: the store keeps nothing half done between two awaits.
+        let caught = AssertUnwindSafe(routed).catch_unwind();
+        let result = match tokio::time::timeout(time_limit(invocation.deadline), caught).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(Error::Panicked),
+            Err(_) => Err(Error::OutOfTime),
+        };
+        self.log_and_respond(result, &invocation.request_id, &self.subject(&query), &usage, started)
+    }
+
+    /// Answers what could not even be read as a request.
+    #[must_use]
+    pub fn answer_error(&self, error: Error, request_id: &str) -> Response {
+        self.log_and_respond(Err(error), request_id, "", &Usage::default(), Instant::now())
+    }
+
+    fn log_and_respond(
+        &self,
+        result: Result<(Response, usize), Error>,
+        request_id: &str,
+        subject: &str,
+        usage: &Usage,
+        started: Instant,
+    ) -> Response {
+        if let Err(error) = &result {
+            log_fault(self.endpoint, error, request_id);
+        }
+        let (response, count) = result.unwrap_or_else(|error| (response::from_error(&error), 0));
+        tracing::info!(
+            request_id,
+            endpoint = self.endpoint.name(),
+            status = response.status().as_u16(),
+            subject,
+            count,
+            bytes = response.body().len(),
+            dynamodb_calls = usage.calls(),
+            round_trips = usage.round_trips(),
+            read_units = usage.read_units(),
+            milliseconds = started.elapsed().as_secs_f64() * 1000.0,
+            "request"
+        );
+        response
+    }
+
+    async fn route(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        query: &Query,
+        headers: &HeaderMap,
+        usage: &Usage,
+    ) -> Result<(Response, usize), Error> {
+        if uri.path() != self.endpoint.path() {
+            return Err(Error::NoSuchPath { path: uri.path().to_owned() });
+        }
+        if method != Method::GET {
+            return Err(Error::MethodNotAllowed);
+        }
+        match self.endpoint {
+            Endpoint::ListReleases => list_releases::answer(&self.store, query, headers, usage).await,
+            Endpoint::GetArtifact => Ok((get_artifact::answer(&self.store, query, headers, usage).await?, 1)),
+        }
+    }
+
+    /// What was asked for, whatever became of it: the filter or the image; the query, quoted, where it cannot be read.
+    fn subject(&self, query: &Query) -> String {
+        let read = match self.endpoint {
+            Endpoint::ListReleases => list_releases::subject(query),
+            Endpoint::GetArtifact => get_artifact::subject(query),
+        };
+        let cut = |text: &str, characters| text.chars().take(characters).collect::<String>();
+        match read {
+            Ok(subject) => cut(&subject, MAX_SUBJECT_CHARACTERS),
+            Err(_) => quote(&cut(&query.encode(), MAX_QUERY_CHARACTERS)),
+        }
+    }
+}
+
+impl<B: Send + 'static> Service<Request<B>> for EndpointService {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let service = self.clone();
+        Box::pin(async move { Ok(service.answer(request).await) })
+    }
+}
+
+fn time_limit(deadline: Option<SystemTime>) -> Duration {
+    let remaining = deadline.map(|deadline| deadline.duration_since(SystemTime::now()).unwrap_or_default());
+    remaining.map_or(MAX_DURATION, |remaining| remaining.saturating_sub(TIME_TO_ANSWER).min(MAX_DURATION))
+}
+
+/// A fault is logged once, with its causes; a caller's mistake is told to the caller.
+fn log_fault(endpoint: Endpoint, error: &Error, request_id: &str) {
+    let endpoint = endpoint.name();
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    match error.status() {
+        Status::InternalError => tracing::error!(request_id, endpoint, %error, cause, "fault"),
+        Status::ServiceUnavailable => tracing::warn!(request_id, endpoint, %error, cause, "unavailable"),
+        Status::BadRequest | Status::NotFound | Status::MethodNotAllowed => {
+            tracing::debug!(request_id, endpoint, %error, "refused");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Lays a checked artifact out as the items that are stored of it.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{POINTER_VERSION, Place, Pointer};
+use crate::document::Document;
+use crate::image_reference::repository;
+use crate::position::Position;
+use crate::record::Artifact;
+use crate::store::batch_write::{MAX_DOCUMENT_BYTES_AN_ITEM, Unstorable, check_parts, revision};
+use crate::store::items::{Item, bytes, entry_of, note, text};
+use crate::store::keys::{
+    MAX_ARTIFACT_ID_BYTES, MAX_IMAGE_BYTES, artifact_entry, artifact_hash_key, artifact_key,
+    artifact_part_entry, pointer_key,
+};
+
+/// An artifact packed and laid out as items.
+#[derive(Debug, Clone)]
+pub struct PackedArtifact {
+    pub(super) artifact_id: String,
+    pub(super) place: Place,
+    pub(super) item: Item,
+    parts: Vec<Vec<u8>>,
+}
+
+impl PackedArtifact {
+    /// Packs an artifact.
+    ///
+    /// # Errors
+    /// [`Unstorable`], where its id or image is longer than a key can be, or the whole longer than can be stored.
+    pub fn new(artifact: &Artifact) -> Result<Self, Unstorable> {
+        check_length("id", &artifact.artifact_id, MAX_ARTIFACT_ID_BYTES)?;
+        check_length("image", &artifact.image, MAX_IMAGE_BYTES)?;
+        let document = Document::pack(&artifact.json).map_err(|too_long| Unstorable(too_long.to_string()))?;
+        let stored = document.stored();
+        let (kept, overflow) = stored.split_at(stored.len().min(MAX_DOCUMENT_BYTES_AN_ITEM));
+        let parts: Vec<_> = overflow.chunks(MAX_DOCUMENT_BYTES_AN_ITEM).map(<[u8]>::to_vec).collect();
+        check_parts(parts.len())?;
+        let position = Position::new(artifact.created_time, &artifact.artifact_id);
+        let place = Place {
+            image_digest: artifact_hash_key(artifact),
+            entry: artifact_entry(&position),
+            revision: revision(&[&artifact.json]),
+            parts: parts.len(),
+        };
+        let item = item(artifact, &position, &place, kept);
+        Ok(Self { artifact_id: artifact.artifact_id.clone(), item, place, parts })
+    }
+
+    /// The artifact's id.
+    #[must_use]
+    pub fn artifact_id(&self) -> &str {
+        &self.artifact_id
+    }
+
+    /// Everything that is stored of it, by entry.
+    pub(in crate::store) fn items(&self) -> HashMap<String, Item> {
+        let items = self.parts().chain([self.item.clone(), self.pointer(Vec::new())]);
+        items.map(|item| (entry_of(&item), item)).collect()
+    }
+
+    /// The item of the pointer to it, which goes on naming stale places.
+    pub(super) fn pointer(&self, stale: Vec<Place>) -> Item {
+        let mut item = pointer_key(&self.artifact_id);
+        item.insert("kept".to_owned(), text(self.kept(stale)));
+        item
+    }
+
+    /// The pointer's stored form.
+    pub(super) fn kept(&self, stale: Vec<Place>) -> String {
+        let pointer = Pointer { version: POINTER_VERSION, place: self.place.clone(), stale };
+        serde_json::to_string(&pointer).expect("texts and numbers always serialize")
+    }
+
+    /// The items of what did not fit into its own.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Item> {
+        (1..).zip(&self.parts).map(|(number, part)| {
+            let entry = artifact_part_entry(&self.artifact_id, &self.place.revision, number);
+            let mut item = artifact_key(&self.place.image_digest, &entry);
+            item.insert("document".to_owned(), bytes(part.clone()));
+            item
+        })
+    }
+}
+
+fn check_length(name: &str, value: &str, limit: usize) -> Result<(), Unstorable> {
+    if value.len() <= limit {
+        return Ok(());
+    }
+    Err(Unstorable(format!("its {name} has {} bytes, and may have {limit}", value.len())))
+}
+
+fn item(artifact: &Artifact, position: &Position, place: &Place, document: &[u8]) -> Item {
+    let mut item = place.key();
+    item.insert("position".to_owned(), text(position.as_str()));
+    item.insert("revision".to_owned(), text(&place.revision));
+    item.insert("document".to_owned(), bytes(document));
+    if place.parts > 0 {
+        item.insert("parts".to_owned(), AttributeValue::N(place.parts.to_string()));
+    }
+    if !artifact.image.is_empty() {
+        item.insert("image".to_owned(), text(&artifact.image));
+        item.insert("repository".to_owned(), text(repository(&artifact.image)));
+    }
+    // For whoever looks into the table; the endpoint does not read it.
+    item.extend(note(&artifact.name).map(|name| ("name".to_owned(), name)));
+    item
+}

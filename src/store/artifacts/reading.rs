@@ -1,0 +1,168 @@
+//! Finds artifacts by image and by digest: one Query of one item, and one BatchGetItem where a document is in parts.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+
+use super::{ATTRIBUTES, StoredArtifact};
+use crate::document::{Document, Spoiled};
+use crate::image_reference::ImageReference;
+use crate::store::error::{StoreError, Unavailability};
+use crate::store::items::{Attributes, Item, Subject, text};
+use crate::store::keys::{
+    ARTIFACT_PREFIX, BY_IMAGE, MAX_HASH_KEY_BYTES, artifact_key, artifact_part_entry, artifact_position,
+};
+use crate::store::{MAX_KEYS_A_CALL, Store, Usage, whole};
+
+/// How often a lookup is begun anew where what it found was replaced while it was read.
+const MAX_LOOKUPS: usize = 3;
+
+impl Store {
+    /// The newest artifact that an image reference names.
+    ///
+    /// # Errors
+    /// The table's, and an artifact that cannot be read.
+    pub async fn newest_artifact(
+        &self,
+        image: &ImageReference,
+        usage: &Usage,
+    ) -> Result<Option<StoredArtifact>, StoreError> {
+        for _ in 0..MAX_LOOKUPS {
+            let Some(query) = self.artifacts_query(image) else { return Ok(None) };
+            let Some(found) = self.first_artifact(query, usage).await? else { return Ok(None) };
+            if let Some(artifact) = self.artifact(found, usage).await? {
+                return Ok(Some(artifact));
+            }
+        }
+        Err(StoreError::unavailable(&self.artifacts_table, Unavailability::ChangesTooFast))
+    }
+
+    /// Asks for the artifacts that an image reference names, newest first; `None` where no artifact can have such a name.
+    pub(super) fn artifacts_query(&self, image: &ImageReference) -> Option<QueryFluentBuilder> {
+        match image {
+            ImageReference::Pushed(image) if image.len() > MAX_HASH_KEY_BYTES => None,
+            ImageReference::Pushed(image) => Some(self.query_by_image(image)),
+            ImageReference::Digest { digest, repository } => {
+                let query = self.query_by_hash_key(digest.as_str());
+                Some(match repository {
+                    None => query,
+                    Some(repository) => narrowed(query, "repository = :name", repository),
+                })
+            }
+        }
+    }
+
+    /// Asks for the artifacts of an image as pushed, as the index has them.
+    pub(super) fn query_by_image(&self, image: &str) -> QueryFluentBuilder {
+        self.newest_first(image).index_name(BY_IMAGE).key_condition_expression("image = :key")
+    }
+
+    /// Asks for the artifacts under a hash key of the table.
+    pub(super) fn query_by_hash_key(&self, hash_key: &str) -> QueryFluentBuilder {
+        self.newest_first(hash_key)
+            .key_condition_expression("image_digest = :key AND begins_with(#entry, :prefix)")
+            .expression_attribute_values(":prefix", text(ARTIFACT_PREFIX))
+    }
+
+    fn newest_first(&self, key: &str) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.artifacts_table)
+            .scan_index_forward(false)
+            .expression_attribute_values(":key", text(key))
+            .projection_expression(ATTRIBUTES)
+            .expression_attribute_names("#entry", "entry")
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+    }
+
+    /// The first item that a query finds. What a filter leaves of a page may be nothing, with more pages behind it.
+    pub(super) async fn first_artifact(
+        &self,
+        query: QueryFluentBuilder,
+        usage: &Usage,
+    ) -> Result<Option<Item>, StoreError> {
+        let table = self.artifacts_table.as_str();
+        let is_filtered = query.get_filter_expression().is_some();
+        let query = if is_filtered { query } else { query.limit(1) };
+        let mut start = None;
+        loop {
+            let sent = query.clone().set_exclusive_start_key(start).send().await;
+            let output = sent.map_err(|error| StoreError::from_sdk(table, error))?;
+            usage.count(output.consumed_capacity());
+            usage.count_round_trip();
+            let Some(items) = output.items else {
+                return Err(StoreError::unavailable(table, Unavailability::UnreadableAnswer));
+            };
+            if let Some(item) = items.into_iter().next() {
+                return Ok(Some(item));
+            }
+            start = output.last_evaluated_key;
+            if start.is_none() || !is_filtered {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The whole artifact of an item; `None` where its parts were replaced meanwhile.
+    pub(super) async fn artifact(
+        &self,
+        item: Item,
+        usage: &Usage,
+    ) -> Result<Option<StoredArtifact>, StoreError> {
+        let table = self.artifacts_table.as_str();
+        let mut attributes = Attributes::new(item, table, Subject::SomeArtifact);
+        let digest = attributes.text("image_digest")?;
+        let entry = attributes.text("entry")?;
+        let position = artifact_position(&entry)
+            .ok_or_else(|| attributes.unreadable(format!("its entry {entry:?} has another form")))?;
+        attributes.subject = Subject::Artifact(position.id());
+        let revision = attributes.text("revision")?;
+        let mut stored = attributes.bytes("document")?;
+        let parts = if attributes.has("parts") { attributes.number("parts")? } else { 0 };
+        if parts > 0 {
+            let rest = self.artifact_parts(&digest, position.id(), &revision, parts, usage).await?;
+            let Some(rest) = rest else { return Ok(None) };
+            stored.extend(rest);
+        }
+        let document =
+            Document::from_stored(stored).map_err(|spoiled| attributes.unreadable(spoiled.to_string()))?;
+        Ok(Some(StoredArtifact { position, revision, document }))
+    }
+
+    async fn artifact_parts(
+        &self,
+        hash_key: &str,
+        artifact_id: &str,
+        revision: &str,
+        parts: usize,
+        usage: &Usage,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let table = self.artifacts_table.as_str();
+        let entries: Vec<_> =
+            (1..=parts).map(|number| artifact_part_entry(artifact_id, revision, number)).collect();
+        let mut documents = HashMap::new();
+        for entries in entries.chunks(MAX_KEYS_A_CALL) {
+            let keys = entries.iter().map(|entry| artifact_key(hash_key, entry)).collect();
+            usage.count_round_trip();
+            for item in self.batch_get(table, whole(keys), usage).await? {
+                let mut attributes = Attributes::new(item, table, Subject::Artifact(artifact_id));
+                documents.insert(attributes.text("entry")?, attributes.bytes("document")?);
+            }
+        }
+        let found: Option<Vec<_>> = entries.iter().map(|entry| documents.remove(entry)).collect();
+        Ok(found.map(|found| found.concat()))
+    }
+
+    /// The error for an artifact whose document is not what was stored.
+    #[must_use]
+    pub fn unreadable_artifact(&self, artifact_id: &str, spoiled: Spoiled) -> StoreError {
+        let nothing = Attributes::new(Item::new(), &self.artifacts_table, Subject::Artifact(artifact_id));
+        nothing.unreadable(spoiled.to_string())
+    }
+}
+
+/// A query of which a filter leaves those whose attribute has the value `:name`.
+pub(super) fn narrowed(query: QueryFluentBuilder, filter: &str, name: &str) -> QueryFluentBuilder {
+    query.filter_expression(filter).expression_attribute_values(":name", text(name))
+}

@@ -1,0 +1,101 @@
+//! Reads artifacts one page after another, for whoever wants all of them.
+
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use futures_util::stream::{self, Stream, TryStreamExt as _};
+
+use super::{ATTRIBUTES, FoundArtifact, StoredArtifact};
+use crate::document::Document;
+use crate::image_reference::ImageReference;
+use crate::store::error::{StoreError, Unavailability};
+use crate::store::items::{Item, entry_of, text};
+use crate::store::keys::{ARTIFACT_PREFIX, artifact_position};
+use crate::store::{SCAN_SEGMENTS, Store, Usage};
+
+/// The items of one page, and where the next begins.
+struct ItemsPage {
+    items: Vec<Item>,
+    next: Option<Item>,
+}
+
+impl Store {
+    /// The artifacts of one segment of the table, in no order.
+    pub fn artifacts_of_segment(
+        &self,
+        segment: i32,
+    ) -> impl Stream<Item = Result<StoredArtifact, StoreError>> + '_ {
+        self.artifacts_of_pages(move |start| self.scan_artifacts(segment, start))
+    }
+
+    /// All artifacts that an image reference names, newest first.
+    pub fn artifacts_of_image(
+        &self,
+        image: &ImageReference,
+    ) -> impl Stream<Item = Result<StoredArtifact, StoreError>> + '_ {
+        let query = self.artifacts_query(image);
+        self.artifacts_of_pages(move |start| self.query_artifacts(query.clone(), start))
+    }
+
+    async fn scan_artifacts(&self, segment: i32, start: Option<Item>) -> Result<ItemsPage, StoreError> {
+        let table = self.artifacts_table.as_str();
+        let scan = self
+            .client
+            .scan()
+            .table_name(table)
+            .segment(segment)
+            .total_segments(SCAN_SEGMENTS)
+            .consistent_read(true)
+            .projection_expression(ATTRIBUTES)
+            .filter_expression("begins_with(#entry, :prefix)")
+            .expression_attribute_names("#entry", "entry")
+            .expression_attribute_values(":prefix", text(ARTIFACT_PREFIX))
+            .set_exclusive_start_key(start);
+        let output = scan.send().await.map_err(|error| StoreError::from_sdk(table, error))?;
+        self.items_page(output.items, output.last_evaluated_key)
+    }
+
+    async fn query_artifacts(
+        &self,
+        query: Option<QueryFluentBuilder>,
+        start: Option<Item>,
+    ) -> Result<ItemsPage, StoreError> {
+        let Some(query) = query else { return Ok(ItemsPage { items: Vec::new(), next: None }) };
+        let sent = query.set_exclusive_start_key(start).send().await;
+        let output = sent.map_err(|error| StoreError::from_sdk(&self.artifacts_table, error))?;
+        self.items_page(output.items, output.last_evaluated_key)
+    }
+
+    fn items_page(&self, items: Option<Vec<Item>>, next: Option<Item>) -> Result<ItemsPage, StoreError> {
+        let no_answer = || StoreError::unavailable(&self.artifacts_table, Unavailability::UnreadableAnswer);
+        Ok(ItemsPage { items: items.ok_or_else(no_answer)?, next })
+    }
+
+    /// The artifacts of the pages that `page` reads, from the first on.
+    fn artifacts_of_pages<'a, F: Future<Output = Result<ItemsPage, StoreError>> + 'a>(
+        &'a self,
+        page: impl Fn(Option<Item>) -> F + 'a,
+    ) -> impl Stream<Item = Result<StoredArtifact, StoreError>> + 'a {
+        // What is left to read: `Some(start)` of a page, or `None` behind the last.
+        let pages = stream::try_unfold((Some(None), page), async |(left, page)| {
+            let Some(start) = left else { return Ok(None) };
+            let ItemsPage { items, next } = page(start).await?;
+            let items = stream::iter(items.into_iter().map(Ok));
+            Ok::<_, StoreError>(Some((items, (next.map(Some), page))))
+        });
+        pages
+            .try_flatten()
+            .and_then(move |item| self.scanned(item))
+            .try_filter_map(|found| async { Ok(found) })
+    }
+
+    /// An artifact's whole document; read anew where it was replaced meanwhile, `None` where it was removed.
+    async fn scanned(&self, item: Item) -> Result<Option<StoredArtifact>, StoreError> {
+        let entry = entry_of(&item);
+        if let Some(artifact) = self.artifact(item, &Usage::default()).await? {
+            return Ok(Some(artifact));
+        }
+        let Some(position) = artifact_position(&entry) else { return Ok(None) };
+        let state = self.artifact_state(&FoundArtifact::by_id(position.id().to_owned())).await?;
+        let document = state.json().and_then(|json| Document::pack(json).ok());
+        Ok(document.map(|document| StoredArtifact { position, revision: String::new(), document }))
+    }
+}

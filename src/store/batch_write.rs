@@ -1,0 +1,153 @@
+//! Writes that need not belong together, in as many calls as they need; and what both tables' writers share.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use hex_simd::AsciiCase;
+use ring::digest::{Context, SHA256};
+
+use super::Store;
+use super::error::{StoreError, Unavailability};
+use super::items::Item;
+
+/// What BatchWriteItem takes in one call.
+const MAX_WRITES_A_CALL: usize = 25;
+/// What one call may weigh: DynamoDB takes 16 MB, base64 and names included.
+const MAX_BYTES_A_CALL: usize = 8 << 20;
+/// How many calls run side by side.
+const MAX_CALLS_AT_ONCE: usize = 8;
+/// Waits before writes that DynamoDB left unprocessed are sent again: about two minutes in all, at most.
+const UNPROCESSED_WRITES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(25))
+    .with_max_delay(Duration::from_secs(10))
+    .with_max_times(16)
+    .with_jitter();
+/// Waits before a record that others write too is begun anew: about a minute in all, at most.
+pub(super) const CONTENDED_RECORD: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(10))
+    .with_max_delay(Duration::from_secs(5))
+    .with_max_times(14)
+    .with_jitter();
+
+/// DynamoDB's limit for an item is 400 KB, names included; what stands beside a document needs little of the rest.
+pub(super) const MAX_DOCUMENT_BYTES_AN_ITEM: usize = 380_000;
+/// Part numbers have three digits.
+pub(super) const MAX_PARTS: usize = 999;
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was not there, or was another.
+    Stored,
+    /// It was there as it is; nothing was written.
+    Unchanged,
+    /// It is soft-deleted; what there was of it is gone.
+    Deleted,
+}
+
+/// Whether a store is to be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Write what is not there as it is.
+    Write,
+    /// Write all of it: this mends documents whose stored bytes were spoiled.
+    Rewrite,
+    /// Tell what would be written, and write nothing.
+    DryRun,
+}
+
+/// Why a record that fits the documented types cannot be stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unstorable(pub(super) String);
+
+pub(super) fn put(item: Item) -> WriteRequest {
+    let request = PutRequest::builder().set_item(Some(item)).build().expect("an item is given");
+    WriteRequest::builder().put_request(request).build()
+}
+
+pub(super) fn delete(key: Item) -> WriteRequest {
+    let request = DeleteRequest::builder().set_key(Some(key)).build().expect("a key is given");
+    WriteRequest::builder().delete_request(request).build()
+}
+
+/// A digest of texts: what is stored never changes under its revision.
+pub(super) fn revision(texts: &[&str]) -> String {
+    let mut digest = Context::new(&SHA256);
+    for text in texts {
+        digest.update(&text.len().to_le_bytes());
+        digest.update(text.as_bytes());
+    }
+    hex_simd::encode_to_string(&digest.finish().as_ref()[..12], AsciiCase::Lower)
+}
+
+/// Checks that the parts of a record can be numbered.
+pub(super) fn check_parts(parts: usize) -> Result<(), Unstorable> {
+    if parts <= MAX_PARTS {
+        return Ok(());
+    }
+    Err(Unstorable(format!("it needs {parts} items of 400 KB, and may need {MAX_PARTS}")))
+}
+
+impl Store {
+    /// Writes items in no order, in as many calls as they need, until none is left unprocessed.
+    pub(super) async fn batch_write(&self, table: &str, writes: Vec<WriteRequest>) -> Result<(), StoreError> {
+        stream::iter(calls(writes))
+            .map(|call| self.batch_write_call(table, call))
+            .buffer_unordered(MAX_CALLS_AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn batch_write_call(&self, table: &str, mut writes: Vec<WriteRequest>) -> Result<(), StoreError> {
+        let mut waits = UNPROCESSED_WRITES.build();
+        loop {
+            let sent = self.client.batch_write_item().request_items(table, writes).send().await;
+            let mut unprocessed: HashMap<_, _> = sent
+                .map_err(|error| StoreError::from_sdk(table, error))?
+                .unprocessed_items
+                .unwrap_or_default();
+            writes = unprocessed.remove(table).unwrap_or_default();
+            if writes.is_empty() {
+                return Ok(());
+            }
+            let Some(wait) = waits.next() else {
+                return Err(StoreError::unavailable(table, Unavailability::Throttled));
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+fn calls(writes: Vec<WriteRequest>) -> Vec<Vec<WriteRequest>> {
+    let mut calls = Vec::new();
+    let (mut call, mut bytes) = (Vec::new(), 0);
+    for write in writes {
+        let weight = weight(&write);
+        if call.len() == MAX_WRITES_A_CALL || (bytes + weight > MAX_BYTES_A_CALL && !call.is_empty()) {
+            calls.push(std::mem::take(&mut call));
+            bytes = 0;
+        }
+        call.push(write);
+        bytes += weight;
+    }
+    if !call.is_empty() {
+        calls.push(call);
+    }
+    calls
+}
+
+/// About what a write weighs on the wire, where bytes are base64.
+fn weight(write: &WriteRequest) -> usize {
+    let item = write.put_request().map(PutRequest::item);
+    let values = item.into_iter().flat_map(HashMap::values);
+    let value = |value: &AttributeValue| match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::B(bytes) => bytes.as_ref().len() * 4 / 3,
+        _ => 64,
+    };
+    values.map(|attribute| 32 + value(attribute)).sum()
+}

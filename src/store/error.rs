@@ -1,0 +1,201 @@
+//! Why the tables did not give what was asked of them.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::RequestId as _;
+
+/// How DynamoDB says that the credentials, or what they allow, are not enough.
+const DENIED: [&str; 7] = [
+    "AccessDeniedException",
+    "UnrecognizedClientException",
+    "IncompleteSignatureException",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "ExpiredTokenException",
+    "KMSAccessDeniedException",
+];
+/// How DynamoDB says that it was asked too much.
+const THROTTLED: [&str; 4] = [
+    "ProvisionedThroughputExceededException",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+    "LimitExceededException",
+];
+/// How DynamoDB says that it failed.
+const FAILED: [&str; 3] = ["InternalServerError", "InternalServerErrorException", "ServiceUnavailable"];
+
+/// What went wrong with a table. Displayed without DynamoDB's own words, which may name hosts and keys: those are the source.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// What is stored is not what was written, or was not written by this service.
+    #[error("{record} in table {table:?} cannot be read: {reason}")]
+    UnreadableRecord {
+        /// The table's name.
+        table: String,
+        /// Which record.
+        record: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The table or its index is not there.
+    #[error("table {table:?} or its index does not exist")]
+    TableMissing {
+        /// The table's name.
+        table: String,
+        /// DynamoDB's own words.
+        source: CallError,
+    },
+    /// DynamoDB knows the request and does not allow it.
+    #[error("access to table {table:?} is denied")]
+    AccessDenied {
+        /// The table's name.
+        table: String,
+        /// DynamoDB's own words.
+        source: CallError,
+    },
+    /// DynamoDB does not take the request: a table of another shape, or a fault of ours.
+    #[error("the request to table {table:?} was refused")]
+    Refused {
+        /// The table's name.
+        table: String,
+        /// DynamoDB's own words.
+        source: CallError,
+    },
+    /// DynamoDB throttled, failed, timed out or was not reached, retries spent.
+    #[error("table {table:?} {reason}; try again")]
+    Unavailable {
+        /// The table's name.
+        table: String,
+        /// What happened.
+        reason: Unavailability,
+        /// What happened to the call, where it was one call that failed.
+        source: Option<CallError>,
+    },
+}
+
+/// Why asking again is likely to help; displayed as what a table does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unavailability {
+    /// A call's time was spent.
+    NotInTime,
+    /// There is no connection.
+    Unreached,
+    /// Capacity is spent, or a quota is.
+    Throttled,
+    /// DynamoDB answered that it failed.
+    Failed,
+    /// There is an answer, and it is cut off or not DynamoDB's.
+    UnreadableAnswer,
+    /// Every call was answered, and what they told did not fit together, since somebody writes.
+    ChangesTooFast,
+}
+
+impl fmt::Display for Unavailability {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::NotInTime => "did not answer in time",
+            Self::Unreached => "could not be reached",
+            Self::Throttled => "is throttled",
+            Self::Failed => "failed",
+            Self::UnreadableAnswer => "gave an answer that cannot be read",
+            Self::ChangesTooFast => "changes faster than it can be read",
+        })
+    }
+}
+
+/// A failed call: the SDK's error, displayed with its causes, DynamoDB's code and message, and the request's id.
+///
+/// The SDK's own `DisplayErrorContext` would add the whole request and answer, and records have no business in a log.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+pub struct CallError {
+    words: String,
+    source: Box<dyn StdError + Send + Sync>,
+}
+
+impl CallError {
+    /// Puts the SDK's error into words and keeps it.
+    pub fn new<E>(error: SdkError<E>) -> Self
+    where
+        E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        let mut words = vec![error.to_string()];
+        let mut cause = StdError::source(&error);
+        while let Some(error) = cause {
+            words.push(error.to_string());
+            cause = error.source();
+        }
+        for told in [error.code(), error.message()].into_iter().flatten() {
+            if !words.iter().any(|said| said.contains(told)) {
+                words.push(told.to_owned());
+            }
+        }
+        words.dedup();
+        if let Some(request_id) = error.request_id() {
+            words.push(format!("request {request_id}"));
+        }
+        Self { words: words.join(": "), source: Box::new(error) }
+    }
+}
+
+impl StoreError {
+    /// A failed call in this service's terms.
+    pub fn from_sdk<E>(table: &str, error: SdkError<E>) -> Self
+    where
+        E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        /// Each of the variants with a source, before that is known.
+        enum Kind {
+            TableMissing,
+            AccessDenied,
+            Refused,
+            Unavailable(Unavailability),
+        }
+        let kind = match &error {
+            SdkError::TimeoutError(_) => Kind::Unavailable(Unavailability::NotInTime),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+                Kind::Unavailable(Unavailability::NotInTime)
+            }
+            SdkError::DispatchFailure(failure) if failure.is_io() => {
+                Kind::Unavailable(Unavailability::Unreached)
+            }
+            // What never became a request: no credentials, no region, an endpoint that is not a URL.
+            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => Kind::Refused,
+            SdkError::ServiceError(service) => match service.err().code() {
+                Some("ResourceNotFoundException") => Kind::TableMissing,
+                Some(code) if DENIED.contains(&code) => Kind::AccessDenied,
+                Some(code) if THROTTLED.contains(&code) => Kind::Unavailable(Unavailability::Throttled),
+                Some(code) if FAILED.contains(&code) => Kind::Unavailable(Unavailability::Failed),
+                _ if service.raw().status().is_server_error() || service.raw().status().as_u16() == 429 => {
+                    Kind::Unavailable(Unavailability::Failed)
+                }
+                // A success that is cut off or not JSON: whatever sits between, another attempt may pass.
+                _ if service.raw().status().is_success() => {
+                    Kind::Unavailable(Unavailability::UnreadableAnswer)
+                }
+                _ => Kind::Refused,
+            },
+            _ => Kind::Unavailable(Unavailability::UnreadableAnswer),
+        };
+        let (table, source) = (table.to_owned(), CallError::new(error));
+        match kind {
+            Kind::TableMissing => Self::TableMissing { table, source },
+            Kind::AccessDenied => Self::AccessDenied { table, source },
+            Kind::Refused => Self::Refused { table, source },
+            Kind::Unavailable(reason) => Self::Unavailable { table, reason, source: Some(source) },
+        }
+    }
+
+    /// Whether asking again is likely to help.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+
+    /// The error where no single call failed.
+    pub(super) fn unavailable(table: &str, reason: Unavailability) -> Self {
+        Self::Unavailable { table: table.to_owned(), reason, source: None }
+    }
+}

@@ -1,0 +1,125 @@
+//! DynamoDB's items: their attributes taken out as what they must be, and put in.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::error::StoreError;
+use crate::position::Position;
+
+/// An item, or a key.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// A text as an attribute's value.
+pub(super) fn text(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+/// A text for whoever looks into the table, cut to what one wants to read there; `None` where it is empty, which older
+/// DynamoDB implementations refuse.
+pub(super) fn note(text: &str) -> Option<AttributeValue> {
+    (!text.is_empty()).then(|| AttributeValue::S(text.chars().take(200).collect()))
+}
+
+/// Bytes as an attribute's value.
+pub(super) fn bytes(bytes: impl Into<Vec<u8>>) -> AttributeValue {
+    AttributeValue::B(Blob::new(bytes))
+}
+
+/// The range key of an item; both tables call it the same.
+pub(super) fn entry_of(item: &Item) -> String {
+    item.get("entry").and_then(|entry| entry.as_s().ok()).cloned().unwrap_or_default()
+}
+
+/// The names that an expression uses and DynamoDB reserves: those of them that occur in it as `#name`.
+pub(super) fn reserved_names(expression: &str) -> Option<HashMap<String, String>> {
+    let used = ["entry", "position"].into_iter().filter(|name| expression.contains(&format!("#{name}")));
+    let names: HashMap<_, _> = used.map(|name| (format!("#{name}"), name.to_owned())).collect();
+    (!names.is_empty()).then_some(names)
+}
+
+/// One item's attributes, taken out as what they must be.
+pub(super) struct Attributes<'a> {
+    pub(super) item: Item,
+    pub(super) table: &'a str,
+    pub(super) subject: Subject<'a>,
+}
+
+/// What an item belongs to. It is put into words only where something is wrong with the item: there is one for each item read.
+pub(super) enum Subject<'a> {
+    Release(&'a str),
+    Artifact(&'a str),
+    Fact(&'a str),
+    /// By the facet's text.
+    EntryOf(&'a str),
+    PositionOf(&'a str),
+    SomeArtifact,
+    SomeItem,
+}
+
+impl fmt::Display for Subject<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Release(id) => write!(formatter, "release {id:?}"),
+            Self::Artifact(id) => write!(formatter, "artifact {id:?}"),
+            Self::Fact(digest) => write!(formatter, "fact {digest:?}"),
+            Self::EntryOf(facet) => write!(formatter, "an entry of {facet}"),
+            Self::PositionOf(facet) => write!(formatter, "a position of {facet}"),
+            Self::SomeArtifact => formatter.write_str("an artifact"),
+            Self::SomeItem => formatter.write_str("an item"),
+        }
+    }
+}
+
+impl<'a> Attributes<'a> {
+    pub(super) fn new(item: Item, table: &'a str, subject: Subject<'a>) -> Self {
+        Self { item, table, subject }
+    }
+
+    pub(super) fn text(&mut self, name: &str) -> Result<String, StoreError> {
+        match self.item.remove(name) {
+            Some(AttributeValue::S(text)) => Ok(text),
+            other => Err(self.unreadable_attribute(name, other.is_some())),
+        }
+    }
+
+    pub(super) fn bytes(&mut self, name: &str) -> Result<Vec<u8>, StoreError> {
+        match self.item.remove(name) {
+            Some(AttributeValue::B(bytes)) => Ok(bytes.into_inner()),
+            other => Err(self.unreadable_attribute(name, other.is_some())),
+        }
+    }
+
+    pub(super) fn number(&mut self, name: &str) -> Result<usize, StoreError> {
+        match self.item.remove(name) {
+            Some(AttributeValue::N(number)) => {
+                number.parse().map_err(|_| self.unreadable(format!("its attribute {name:?} is not a count")))
+            }
+            other => Err(self.unreadable_attribute(name, other.is_some())),
+        }
+    }
+
+    pub(super) fn position(&mut self, name: &str) -> Result<Position, StoreError> {
+        let text = self.text(name)?;
+        Position::parse(&text).ok_or_else(|| self.unreadable(format!("its {name} {text:?} has another form")))
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.item.contains_key(name)
+    }
+
+    fn unreadable_attribute(&self, name: &str, is_there: bool) -> StoreError {
+        let problem = if is_there { "is of another type" } else { "is missing" };
+        self.unreadable(format!("its attribute {name:?} {problem}"))
+    }
+
+    pub(super) fn unreadable(&self, reason: impl Into<String>) -> StoreError {
+        StoreError::UnreadableRecord {
+            table: self.table.to_owned(),
+            record: self.subject.to_string(),
+            reason: reason.into(),
+        }
+    }
+}

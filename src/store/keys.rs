@@ -1,0 +1,124 @@
+//! The keys of both tables: what an item is called, and how long a name may be.
+//!
+//! Releases table, `release_id` (hash) and `entry` (range):
+//!
+//! | entry | holds |
+//! | --- | --- |
+//! | `release` | the two documents `brief` and `rest`, as far as they fit, what describes them, and digests of what its `facets` are made of |
+//! | `part#<revision>#<number>` | what did not fit |
+//! | `facet#<digest>` | where the release stands in one list: `facet`, `position`, `revision`, `lengths` |
+//!
+//! Artifacts table, `image_digest` (hash) and `entry` (range):
+//!
+//! | hash key | entry | holds |
+//! | --- | --- | --- |
+//! | digest | `artifact#<position>` | the document, and its `image`, `repository`, `position`, `revision` |
+//! | digest | `part#<id>#<revision>#<number>` | what does not fit into one item |
+//! | `id:<id>` | `pointer` | under which digest and entry the artifact is kept, so that one whose digest changed is moved |
+//! | `fact#<digest>` | `fact` | that a pipeline's fact was recorded, and in which artifact |
+//!
+//! An artifact without a digest is kept under `image:<image>`, and one without either under `id:<id>`. Entries of one
+//! digest sort as positions do: the newest is one Query of one item, by digest as by image.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::items::Item;
+use crate::image_reference::ImageDigest;
+pub(crate) use crate::position::MAX_RANGE_KEY_BYTES;
+use crate::position::Position;
+use crate::record::Artifact;
+
+/// What DynamoDB allows a hash key.
+pub const MAX_HASH_KEY_BYTES: usize = 2048;
+
+/// The index that finds releases.
+pub(super) const BY_FACET: &str = "by_facet";
+/// The index that finds artifacts by image.
+pub(super) const BY_IMAGE: &str = "by_image";
+
+/// The range key of a release's item, which holds its documents.
+pub(super) const RELEASE_ENTRY: &str = "release";
+/// How the range keys of parts begin, in both tables.
+pub(super) const PART_PREFIX: &str = "part#";
+/// How the range keys of a release's facet entries begin.
+pub(super) const FACET_PREFIX: &str = "facet#";
+/// How the range keys of artifacts begin.
+pub(super) const ARTIFACT_PREFIX: &str = "artifact#";
+const POINTER_ENTRY: &str = "pointer";
+const FACT_ENTRY: &str = "fact";
+/// What stands before the image in the hash key of an artifact without a digest.
+const IMAGE_PREFIX: &str = "image:";
+
+/// How long a release's id may be: a part's range key has the longest fixed text, `part#`, a revision, `#`, three digits.
+pub(super) const MAX_RELEASE_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;
+/// How long an artifact's id may be, by the same rule.
+pub(super) const MAX_ARTIFACT_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;
+/// How long an artifact's image may be.
+pub(super) const MAX_IMAGE_BYTES: usize = MAX_HASH_KEY_BYTES - IMAGE_PREFIX.len();
+
+/// The key of an item of the Releases table.
+pub(super) fn release_key(release_id: &str, entry: &str) -> Item {
+    key("release_id", release_id, entry)
+}
+
+/// The range key of one of the parts of a release.
+pub(super) fn release_part_entry(revision: &str, number: usize) -> String {
+    format!("{PART_PREFIX}{revision}#{number:03}")
+}
+
+/// The key of an item of the Artifacts table.
+pub(super) fn artifact_key(hash_key: &str, entry: &str) -> Item {
+    key("image_digest", hash_key, entry)
+}
+
+/// The hash key of an artifact: its digest, which the image may name too, or else the image, or else the id.
+pub(super) fn artifact_hash_key(artifact: &Artifact) -> String {
+    let named = || artifact.image.split_once('@').and_then(|(_, digest)| ImageDigest::parse(digest));
+    match ImageDigest::parse(&artifact.image_digest).or_else(named) {
+        Some(digest) => digest.as_str().to_owned(),
+        None if artifact.image.is_empty() => id_hash_key(&artifact.artifact_id),
+        None => image_hash_key(&artifact.image),
+    }
+}
+
+/// The hash key of an artifact that has an image and no digest.
+pub(super) fn image_hash_key(image: &str) -> String {
+    format!("{IMAGE_PREFIX}{image}")
+}
+
+/// The hash key of an artifact's pointer, and of an artifact with neither digest nor image.
+pub(super) fn id_hash_key(artifact_id: &str) -> String {
+    format!("id:{artifact_id}")
+}
+
+/// The range key of an artifact's item.
+pub(super) fn artifact_entry(position: &Position) -> String {
+    format!("{ARTIFACT_PREFIX}{position}")
+}
+
+/// The position that an artifact's range key names; `None` where the key has another form.
+pub(super) fn artifact_position(entry: &str) -> Option<Position> {
+    entry.strip_prefix(ARTIFACT_PREFIX).and_then(Position::parse)
+}
+
+/// The range key of one of the parts of an artifact.
+pub(super) fn artifact_part_entry(artifact_id: &str, revision: &str, number: usize) -> String {
+    format!("{PART_PREFIX}{artifact_id}#{revision}#{number:03}")
+}
+
+/// The key of an artifact's pointer.
+pub(super) fn pointer_key(artifact_id: &str) -> Item {
+    artifact_key(&id_hash_key(artifact_id), POINTER_ENTRY)
+}
+
+/// The key of a pipeline's fact.
+pub(super) fn fact_key(digest: &str) -> Item {
+    artifact_key(&format!("fact#{digest}"), FACT_ENTRY)
+}
+
+fn key(hash_name: &str, hash_key: &str, entry: &str) -> Item {
+    Item::from([
+        (hash_name.to_owned(), AttributeValue::S(hash_key.to_owned())),
+        ("entry".to_owned(), AttributeValue::S(entry.to_owned())),
+    ])
+}

@@ -1,0 +1,174 @@
+//! Releases in their table.
+//!
+//! A release is two documents: `brief` is `{"versionInfo":{…}`, `rest` is the remainder `,"buildInfo":[…],…}`, so that a
+//! list of either kind is spliced. A revision is a digest of both, so an item never changes under its revision.
+
+mod packing;
+mod partition;
+mod reading;
+mod settling;
+mod writing;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+pub use self::packing::PackedRelease;
+pub use self::partition::ReleaseScan;
+pub use self::reading::CurrentRelease;
+pub use self::settling::Settled;
+use crate::document::Document;
+use crate::position::Position;
+
+/// The form of the stored lengths.
+const LENGTHS_VERSION: &str = "1";
+
+/// How much of a release is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verbosity {
+    /// `versionInfo` alone.
+    Brief,
+    /// All sections.
+    Detailed,
+}
+
+/// A release as the index lists it: enough to know what answering it takes, without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseEntry {
+    /// Its time and id.
+    pub position: Position,
+    /// The revision of its documents.
+    pub revision: String,
+    /// Its documents' lengths.
+    pub lengths: Lengths,
+}
+
+/// The lengths in bytes of a release's two documents, packed and as JSON-escaped text, and the parts they need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lengths {
+    /// `brief`, packed.
+    pub brief_packed: usize,
+    /// `brief`, escaped.
+    pub brief_escaped: usize,
+    /// `rest`, packed.
+    pub rest_packed: usize,
+    /// `rest`, escaped.
+    pub rest_escaped: usize,
+    /// The parts that `brief` needs beside the item `release`.
+    pub brief_parts: usize,
+    /// All parts.
+    pub parts: usize,
+}
+
+impl Lengths {
+    /// The packed length of what is asked for.
+    #[must_use]
+    pub fn packed(&self, verbosity: Verbosity) -> usize {
+        match verbosity {
+            Verbosity::Brief => self.brief_packed,
+            Verbosity::Detailed => self.brief_packed + self.rest_packed,
+        }
+    }
+
+    /// The escaped length of what is asked for.
+    #[must_use]
+    pub fn escaped(&self, verbosity: Verbosity) -> usize {
+        match verbosity {
+            Verbosity::Brief => self.brief_escaped,
+            Verbosity::Detailed => self.brief_escaped + self.rest_escaped,
+        }
+    }
+
+    /// How many parts hold what is asked for, beside the item itself.
+    fn parts(&self, verbosity: Verbosity) -> usize {
+        match verbosity {
+            Verbosity::Brief => self.brief_parts,
+            Verbosity::Detailed => self.parts,
+        }
+    }
+}
+
+impl fmt::Display for Lengths {
+    /// As it is stored, with a version in front: one short text is read faster than six attributes.
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let Self { brief_packed, brief_escaped, rest_packed, rest_escaped, brief_parts, parts } = self;
+        write!(
+            formatter,
+            "{LENGTHS_VERSION}:{brief_packed},{brief_escaped},{rest_packed},{rest_escaped},{brief_parts},{parts}"
+        )
+    }
+}
+
+/// Lengths that this version of the service did not store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("its lengths have a form that this version of the service does not read")]
+pub struct UnreadableLengths;
+
+impl FromStr for Lengths {
+    type Err = UnreadableLengths;
+
+    fn from_str(text: &str) -> Result<Self, UnreadableLengths> {
+        let mut numbers = [0_usize; 6];
+        let mut texts = text
+            .strip_prefix(LENGTHS_VERSION)
+            .and_then(|text| text.strip_prefix(':'))
+            .ok_or(UnreadableLengths)?
+            .split(',');
+        for number in &mut numbers {
+            *number = texts.next().and_then(|text| text.parse().ok()).ok_or(UnreadableLengths)?;
+        }
+        if texts.next().is_some() {
+            return Err(UnreadableLengths);
+        }
+        let [brief_packed, brief_escaped, rest_packed, rest_escaped, brief_parts, parts] = numbers;
+        Ok(Self { brief_packed, brief_escaped, rest_packed, rest_escaped, brief_parts, parts })
+    }
+}
+
+/// One index page: releases of a facet, newest first.
+#[derive(Debug)]
+pub struct ReleaseEntries {
+    /// The releases.
+    pub entries: VecDeque<ReleaseEntry>,
+    /// Whether older ones may follow.
+    pub may_have_more: bool,
+}
+
+/// A release's documents, as far as they were asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRelease {
+    /// `{"versionInfo":{…}`
+    pub brief: Arc<Document>,
+    /// `,"buildInfo":[…],…}`, where all sections were asked for.
+    pub rest: Option<Arc<Document>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_read_back() {
+        let lengths = Lengths {
+            brief_packed: 1,
+            brief_escaped: 2,
+            rest_packed: 3,
+            rest_escaped: 4,
+            brief_parts: 5,
+            parts: 6,
+        };
+        assert_eq!(lengths.to_string().parse(), Ok(lengths));
+        for text in [
+            "",
+            "1,2,3,4,5,6",
+            "1:1,2,3,4,5",
+            "1:1,2,3,4,5,6,7",
+            "1:1,2,3,4,5,x",
+            "1:-1,2,3,4,5,6",
+            "2:1,2,3,4,5,6",
+        ] {
+            assert_eq!(text.parse::<Lengths>(), Err(UnreadableLengths), "{text}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Lays a checked release out as the items that are stored of it.
+
+use std::collections::HashMap;
+
+use super::{Lengths, ReleaseEntry};
+use crate::document::Document;
+use crate::position::Position;
+use crate::record::Release;
+use crate::response_limit::escaped_length;
+use crate::store::batch_write::{MAX_DOCUMENT_BYTES_AN_ITEM, Unstorable, check_parts, revision};
+use crate::store::facet::Facet;
+use crate::store::items::{Item, bytes, note, text};
+use crate::store::keys::{
+    MAX_HASH_KEY_BYTES, MAX_RELEASE_ID_BYTES, RELEASE_ENTRY, release_key, release_part_entry,
+};
+
+/// A release packed and laid out as items; there are no items where it is soft-deleted.
+#[derive(Debug, Clone)]
+pub struct PackedRelease {
+    release_id: String,
+    /// By entry.
+    items: HashMap<String, Item>,
+    revision: Option<String>,
+}
+
+impl PackedRelease {
+    /// Packs a release.
+    ///
+    /// # Errors
+    /// [`Unstorable`], where names are longer than keys can be.
+    pub fn new(release: &Release) -> Result<Self, Unstorable> {
+        let release_id = release.release_id.clone();
+        if release_id.len() > MAX_RELEASE_ID_BYTES {
+            return Err(Unstorable(format!(
+                "the id has {} bytes, and may have {MAX_RELEASE_ID_BYTES}",
+                release_id.len()
+            )));
+        }
+        if release.deleted {
+            return Ok(Self { release_id, items: HashMap::new(), revision: None });
+        }
+        let (items, revision) = items(release)?;
+        Ok(Self { release_id, items, revision: Some(revision) })
+    }
+
+    /// The release's id.
+    #[must_use]
+    pub fn release_id(&self) -> &str {
+        &self.release_id
+    }
+
+    /// The revision of its documents; `None` where it is soft-deleted.
+    #[must_use]
+    pub fn revision(&self) -> Option<&str> {
+        self.revision.as_deref()
+    }
+
+    /// Its items by entry; there are none where it is soft-deleted.
+    pub(in crate::store) fn items(&self) -> &HashMap<String, Item> {
+        &self.items
+    }
+
+    pub(super) fn is_deleted(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
+/// The items of a release by entry, and the revision of its documents.
+fn items(release: &Release) -> Result<(HashMap<String, Item>, String), Unstorable> {
+    let brief = format!("{{\"versionInfo\":{}", release.version_info);
+    let rest = format!(",{}}}", release.sections);
+    let pack = |text: &str| Document::pack(text).map_err(|too_long| Unstorable(too_long.to_string()));
+    let (brief_document, rest_document) = (pack(&brief)?, pack(&rest)?);
+    let facets = facets(release)?;
+    let digests = Facet::digests(&facets);
+    let room = MAX_DOCUMENT_BYTES_AN_ITEM.checked_sub(digests.len()).ok_or_else(|| {
+        Unstorable(format!("it has {} services, and may have about 45,000", release.services.len()))
+    })?;
+    let layout = Layout::new(brief_document.stored(), rest_document.stored(), room)?;
+    let entry = ReleaseEntry {
+        position: Position::new(release.created_at, &release.release_id),
+        revision: revision(&[&brief, &rest]),
+        lengths: Lengths {
+            brief_packed: brief_document.packed_length(),
+            brief_escaped: escaped_length(brief.as_bytes()),
+            rest_packed: rest_document.packed_length(),
+            rest_escaped: escaped_length(rest.as_bytes()),
+            brief_parts: layout.brief_parts,
+            parts: layout.parts.len(),
+        },
+    };
+    let mut items = facet_items(&facets, &entry);
+    for (number, part) in (1..).zip(layout.parts) {
+        let part_entry = release_part_entry(&entry.revision, number);
+        let mut item = release_key(&release.release_id, &part_entry);
+        item.insert("document".to_owned(), bytes(part));
+        items.insert(part_entry, item);
+    }
+    let mut item = release_key(&release.release_id, RELEASE_ENTRY);
+    item.insert("brief".to_owned(), bytes(layout.brief));
+    if !digests.is_empty() {
+        item.insert("facets".to_owned(), bytes(digests));
+    }
+    if !layout.rest.is_empty() {
+        item.insert("rest".to_owned(), bytes(layout.rest));
+    }
+    // For whoever looks into the table; project, workflow and task are in the facet entries beside it.
+    item.extend(note(&release.version).map(|version| ("version".to_owned(), version)));
+    item.extend(described(&entry));
+    items.insert(RELEASE_ENTRY.to_owned(), item);
+    Ok((items, entry.revision))
+}
+
+/// The facets of a release, each of which fits a key.
+pub(super) fn facets(release: &Release) -> Result<Vec<Facet>, Unstorable> {
+    let task_id = release.task_id.as_ref().and_then(|task_id| task_id.parse().ok());
+    let facets = Facet::of_release(&release.project, &release.workflow, task_id, &release.services);
+    let Some(facet) = facets.iter().find(|facet| !facet.fits_a_key()) else { return Ok(facets) };
+    let names = [("productName", &release.project), ("workflowName", &release.workflow)]
+        .into_iter()
+        .chain(release.services.iter().map(|service| ("serviceName", service)));
+    let (name, value) = names.max_by_key(|(_, value)| value.len()).expect("there are two at least");
+    Err(Unstorable(format!(
+        "its names are together longer than a DynamoDB key can be ({} of {MAX_HASH_KEY_BYTES} bytes); \
+         the longest is {name} with {} bytes",
+        facet.as_str().len(),
+        value.len()
+    )))
+}
+
+/// The entries that find a release under its facets, by range key.
+pub(super) fn facet_items(facets: &[Facet], entry: &ReleaseEntry) -> HashMap<String, Item> {
+    let item = |facet: &Facet| {
+        let range_key = facet.entry();
+        let mut item = release_key(entry.position.id(), &range_key);
+        item.insert("facet".to_owned(), text(facet.as_str()));
+        item.extend(described(entry));
+        (range_key, item)
+    };
+    facets.iter().map(item).collect()
+}
+
+/// What a release's own item and its facet entries say alike.
+fn described(entry: &ReleaseEntry) -> Item {
+    Item::from([
+        ("position".to_owned(), text(entry.position.as_str())),
+        ("revision".to_owned(), text(&entry.revision)),
+        ("lengths".to_owned(), text(entry.lengths.to_string())),
+    ])
+}
+
+/// The stored documents cut into what one item each can hold. `brief` and `rest` never share a part.
+struct Layout {
+    brief: Vec<u8>,
+    rest: Vec<u8>,
+    brief_parts: usize,
+    parts: Vec<Vec<u8>>,
+}
+
+impl Layout {
+    /// `room` is what the item `release` has for both.
+    fn new(brief: &[u8], rest: &[u8], room: usize) -> Result<Self, Unstorable> {
+        let cut = |bytes: &[u8], room: usize| {
+            let (kept, overflow) = bytes.split_at(bytes.len().min(room));
+            (
+                kept.to_vec(),
+                overflow.chunks(MAX_DOCUMENT_BYTES_AN_ITEM).map(<[u8]>::to_vec).collect::<Vec<_>>(),
+            )
+        };
+        let (brief, mut parts) = cut(brief, room);
+        let brief_parts = parts.len();
+        let (rest, rest_parts) = cut(rest, room - brief.len());
+        parts.extend(rest_parts);
+        check_parts(parts.len())?;
+        Ok(Self { brief, rest, brief_parts, parts })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_cut_into_items_and_their_parts_are_counted() {
+        let cut = |brief: usize, rest: usize| {
+            let layout = Layout::new(&vec![1; brief], &vec![2; rest], MAX_DOCUMENT_BYTES_AN_ITEM).unwrap();
+            let parts: Vec<_> = layout.parts.iter().map(|part| (part[0], part.len())).collect();
+            (layout.brief.len(), layout.rest.len(), layout.brief_parts, parts)
+        };
+        let room = MAX_DOCUMENT_BYTES_AN_ITEM;
+        assert_eq!(cut(10, 20), (10, 20, 0, vec![]));
+        assert_eq!(cut(10, room), (10, room - 10, 0, vec![(2, 10)]));
+        assert_eq!(cut(room + 5, room + 7), (room, 0, 1, vec![(1, 5), (2, room), (2, 7)]));
+        assert!(Layout::new(&[0; 12], &vec![0; room * 1001], room).is_err());
+    }
+}

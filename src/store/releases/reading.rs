@@ -1,0 +1,419 @@
+//! Reads releases: a list is one Query of the index and one round of BatchGetItem, at any history length.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity, Select};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::{ReleaseEntries, ReleaseEntry, StoredRelease, UnreadableLengths, Verbosity};
+use crate::document::{Document, Spoiled};
+use crate::position::Position;
+use crate::store::error::{StoreError, Unavailability};
+use crate::store::facet::Facet;
+use crate::store::items::{Attributes, Item, Subject, text};
+use crate::store::keys::{BY_FACET, RELEASE_ENTRY, release_key, release_part_entry};
+use crate::store::{MAX_KEYS_A_CALL, Store, Usage, projected};
+
+/// How many BatchGetItem calls run side by side: each is a connection, and more only queue on one core.
+const MAX_CALLS_AT_ONCE: usize = 8;
+/// How much one BatchGetItem call asks for: DynamoDB answers at most 16 MB, and smaller answers overlap better.
+const MAX_STORED_BYTES_A_CALL: usize = 4 << 20;
+/// How often a release is read again that is replaced while it is read.
+const MAX_READS_AGAIN: usize = 4;
+
+/// What a list needs of an index entry.
+const ENTRY: &str = "#position, revision, lengths";
+/// The attributes that a detailed answer needs; a brief one leaves out `rest`.
+const DOCUMENTS: &str = "release_id, #entry, revision, brief, rest, document";
+const BRIEF_DOCUMENTS: &str = "release_id, #entry, revision, brief, document";
+
+/// A release as the table has it, read consistently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CurrentRelease {
+    /// The whole release, as it is answered.
+    pub json: String,
+    /// Where it stands, and the revision and lengths of its documents.
+    pub entry: ReleaseEntry,
+}
+
+impl Store {
+    /// The releases of a facet older than a position, newest first: one Query, at most 1 MB of the index.
+    ///
+    /// # Errors
+    /// The table's, and an entry that cannot be read.
+    pub async fn release_entries(
+        &self,
+        facet: &Facet,
+        older_than: Option<&Position>,
+        limit: Option<usize>,
+        usage: &Usage,
+    ) -> Result<ReleaseEntries, StoreError> {
+        let query = self.facet_query(facet, older_than, limit).projection_expression(ENTRY);
+        let output =
+            self.query_releases(query.expression_attribute_names("#position", "position"), usage).await?;
+        let may_have_more = output.last_evaluated_key.is_some();
+        let Some(items) = output.items else {
+            return Err(StoreError::unavailable(&self.releases_table, Unavailability::UnreadableAnswer));
+        };
+        let entries = items.into_iter().map(|item| self.entry(facet, item));
+        Ok(ReleaseEntries { entries: entries.collect::<Result<_, _>>()?, may_have_more })
+    }
+
+    /// The position of the `count`th newest release of a facet, `None` where there are fewer.
+    ///
+    /// Skipping reads the index and answers no items: a deep page costs its read units, not their transfer.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn position_of(
+        &self,
+        facet: &Facet,
+        count: u64,
+        usage: &Usage,
+    ) -> Result<Option<Position>, StoreError> {
+        let mut remaining = count;
+        let mut start: Option<Item> = None;
+        while remaining > 0 {
+            let limit = usize::try_from(remaining).unwrap_or(usize::MAX);
+            let query = self.facet_query(facet, None, Some(limit)).select(Select::Count);
+            let output = self.query_releases(query.set_exclusive_start_key(start), usage).await?;
+            remaining = remaining.saturating_sub(u64::try_from(output.count).unwrap_or_default());
+            start = output.last_evaluated_key;
+            if start.is_none() {
+                return Ok(None);
+            }
+        }
+        let Some(start) = start else { return Ok(None) };
+        let mut attributes =
+            Attributes::new(start, &self.releases_table, Subject::PositionOf(facet.as_str()));
+        attributes.position("position").map(Some)
+    }
+
+    fn facet_query(
+        &self,
+        facet: &Facet,
+        older_than: Option<&Position>,
+        limit: Option<usize>,
+    ) -> QueryFluentBuilder {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.releases_table)
+            .index_name(BY_FACET)
+            .scan_index_forward(false)
+            .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
+            .expression_attribute_values(":facet", text(facet.as_str()));
+        match older_than {
+            None => query.key_condition_expression("facet = :facet"),
+            Some(position) => query
+                .key_condition_expression("facet = :facet AND #position < :position")
+                .expression_attribute_names("#position", "position")
+                .expression_attribute_values(":position", text(position.as_str())),
+        }
+    }
+
+    /// Asks for one page; it is counted as a call, and as a wait for DynamoDB.
+    async fn query_releases(
+        &self,
+        query: QueryFluentBuilder,
+        usage: &Usage,
+    ) -> Result<QueryOutput, StoreError> {
+        let sent = query.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await;
+        let output = sent.map_err(|error| StoreError::from_sdk(&self.releases_table, error))?;
+        usage.count(output.consumed_capacity());
+        usage.count_round_trip();
+        Ok(output)
+    }
+
+    fn entry(&self, facet: &Facet, item: Item) -> Result<ReleaseEntry, StoreError> {
+        entry_in(&mut Attributes::new(item, &self.releases_table, Subject::EntryOf(facet.as_str())))
+    }
+
+    /// The documents of listed releases, in the order listed; `None` for a release that was deleted meanwhile.
+    ///
+    /// # Errors
+    /// The table's, and a document that cannot be read.
+    pub async fn releases(
+        &self,
+        facet: &Facet,
+        entries: &[ReleaseEntry],
+        verbosity: Verbosity,
+        usage: &Usage,
+    ) -> Result<Vec<Option<StoredRelease>>, StoreError> {
+        let known: Vec<_> = entries.iter().map(|entry| self.kept(entry, verbosity)).collect();
+        let missing = entries.iter().zip(&known).filter(|(_, known)| known.is_none());
+        let mut items = self.items(missing.map(|(entry, _)| entry), verbosity, usage).await?;
+        let mut releases = Vec::with_capacity(entries.len());
+        for (entry, known) in entries.iter().zip(known) {
+            releases.push(match known {
+                Some(release) => Some(release),
+                None => match items.take_release(entry, verbosity)? {
+                    Some(release) => Some(self.keep(entry, release)),
+                    None => self.release_again(facet, entry, verbosity, usage).await?,
+                },
+            });
+        }
+        Ok(releases)
+    }
+
+    /// Reads a release by its id, consistently; `None` where there is no such release.
+    ///
+    /// # Errors
+    /// The table's, and a release that cannot be read.
+    pub async fn current_release(&self, release_id: &str) -> Result<Option<CurrentRelease>, StoreError> {
+        let table = self.releases_table.as_str();
+        let usage = Usage::default();
+        let request = projected(vec![release_key(release_id, RELEASE_ENTRY)], ENTRY, true);
+        let Some(item) = self.batch_get(table, request, &usage).await?.pop() else { return Ok(None) };
+        let entry = entry_in(&mut Attributes::new(item, table, Subject::Release(release_id)))?;
+        let release = self.documents_of(&entry, Verbosity::Detailed, &usage).await?;
+        let release =
+            release.ok_or_else(|| StoreError::unavailable(table, Unavailability::ChangesTooFast))?;
+        let unreadable = |spoiled| self.unreadable_release(release_id, spoiled);
+        let mut json = release.brief.unpack().map_err(unreadable)?;
+        if let Some(rest) = &release.rest {
+            json.push_str(&rest.unpack().map_err(unreadable)?);
+        }
+        Ok(Some(CurrentRelease { json, entry }))
+    }
+
+    /// The documents of one revision of a release, read consistently; `None` where it was replaced meanwhile.
+    async fn documents_of(
+        &self,
+        entry: &ReleaseEntry,
+        verbosity: Verbosity,
+        usage: &Usage,
+    ) -> Result<Option<StoredRelease>, StoreError> {
+        let table = self.releases_table.as_str();
+        let keys: Vec<_> = keys(entry, verbosity).collect();
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(MAX_KEYS_A_CALL) {
+            usage.count_round_trip();
+            let request = projected(keys.to_vec(), documents(verbosity), true);
+            found.extend(self.batch_get(table, request, usage).await?);
+        }
+        ItemsByKey::new(found, table)?.take_release(entry, verbosity)
+    }
+
+    /// The items of releases, in one round trip; there is no call where there is nothing to ask for.
+    async fn items<'a>(
+        &self,
+        entries: impl Iterator<Item = &'a ReleaseEntry>,
+        verbosity: Verbosity,
+        usage: &Usage,
+    ) -> Result<ItemsByKey<'_>, StoreError> {
+        let table = self.releases_table.as_str();
+        let calls = calls(entries, verbosity);
+        if !calls.is_empty() {
+            usage.count_round_trip();
+        }
+        let found: Vec<Vec<Item>> = stream::iter(calls)
+            .map(|request| self.batch_get(table, request, usage))
+            .buffer_unordered(MAX_CALLS_AT_ONCE)
+            .try_collect()
+            .await?;
+        ItemsByKey::new(found.into_iter().flatten(), table)
+    }
+
+    fn kept(&self, entry: &ReleaseEntry, verbosity: Verbosity) -> Option<StoredRelease> {
+        self.documents.as_ref()?.get(entry, verbosity)
+    }
+
+    /// Keeps what was read under the entry's revision, where this store keeps documents.
+    fn keep(&self, entry: &ReleaseEntry, release: StoredRelease) -> StoredRelease {
+        if let Some(documents) = &self.documents {
+            documents.keep(entry, &release);
+        }
+        release
+    }
+
+    /// Reads a release that was not found as the index has it, consistently: the index and the replicas may lag.
+    ///
+    /// What the table has now is answered where it stands at that place and still has that facet. Otherwise it was
+    /// deleted, or moved to a place where this or a later answer meets it.
+    async fn release_again(
+        &self,
+        facet: &Facet,
+        entry: &ReleaseEntry,
+        verbosity: Verbosity,
+        usage: &Usage,
+    ) -> Result<Option<StoredRelease>, StoreError> {
+        let table = self.releases_table.as_str();
+        let id = entry.position.id();
+        let mut revision_before = None;
+        for _ in 0..MAX_READS_AGAIN {
+            let described = "#position, revision, lengths, facets";
+            let request = projected(vec![release_key(id, RELEASE_ENTRY)], described, true);
+            usage.count_round_trip();
+            let Some(item) = self.batch_get(table, request, usage).await?.pop() else { return Ok(None) };
+            let mut release = Attributes::new(item, table, Subject::Release(id));
+            // A release that only the list of all releases holds has no digests.
+            let digests = if release.has("facets") { release.bytes("facets")? } else { Vec::new() };
+            let now = entry_in(&mut release)?;
+            if !facet.is_among(&digests) || now.position != entry.position {
+                return Ok(None);
+            }
+            if let Some(found) = self.documents_of(&now, verbosity, usage).await? {
+                // Kept under the revision that was read: the index still names the one before.
+                return Ok(Some(self.keep(&now, found)));
+            }
+            // Parts are written before the release that names them, and removed after it was replaced.
+            if revision_before.as_ref() == Some(&now.revision) {
+                return Err(release.unreadable("a part of its document is missing"));
+            }
+            revision_before = Some(now.revision);
+        }
+        Err(StoreError::unavailable(table, Unavailability::ChangesTooFast))
+    }
+
+    /// The error for a release whose document is not what was stored.
+    #[must_use]
+    pub fn unreadable_release(&self, release_id: &str, spoiled: Spoiled) -> StoreError {
+        let nothing = Attributes::new(Item::new(), &self.releases_table, Subject::Release(release_id));
+        nothing.unreadable(spoiled.to_string())
+    }
+
+    /// The error for releases that were replaced by larger ones between the index and the documents.
+    #[must_use]
+    pub fn releases_changed(&self) -> StoreError {
+        StoreError::unavailable(&self.releases_table, Unavailability::ChangesTooFast)
+    }
+}
+
+/// A release's position, revision and lengths, as its own item and its facet entries have them.
+fn entry_in(attributes: &mut Attributes<'_>) -> Result<ReleaseEntry, StoreError> {
+    let position = attributes.position("position")?;
+    let revision = attributes.text("revision")?;
+    let lengths = attributes.text("lengths")?;
+    let lengths = lengths.parse().map_err(|unreadable: UnreadableLengths| {
+        let id = position.id();
+        let release = Attributes::new(Item::new(), attributes.table, Subject::Release(id));
+        release.unreadable(unreadable.to_string())
+    })?;
+    Ok(ReleaseEntry { position, revision, lengths })
+}
+
+fn documents(verbosity: Verbosity) -> &'static str {
+    match verbosity {
+        Verbosity::Brief => BRIEF_DOCUMENTS,
+        Verbosity::Detailed => DOCUMENTS,
+    }
+}
+
+fn keys(entry: &ReleaseEntry, verbosity: Verbosity) -> impl Iterator<Item = Item> {
+    let id = entry.position.id();
+    let parts = (1..=entry.lengths.parts(verbosity))
+        .map(|number| release_key(id, &release_part_entry(&entry.revision, number)));
+    std::iter::once(release_key(id, RELEASE_ENTRY)).chain(parts)
+}
+
+/// The keys of listed releases, in calls that DynamoDB answers whole.
+fn calls<'a>(
+    entries: impl Iterator<Item = &'a ReleaseEntry>,
+    verbosity: Verbosity,
+) -> Vec<KeysAndAttributes> {
+    let mut calls = Vec::new();
+    let (mut call, mut bytes) = (Vec::new(), 0);
+    let request = |keys| projected(keys, documents(verbosity), false);
+    for entry in entries {
+        let mean = entry.lengths.packed(verbosity) / (1 + entry.lengths.parts(verbosity));
+        for key in keys(entry, verbosity) {
+            if call.len() == MAX_KEYS_A_CALL || (bytes + mean > MAX_STORED_BYTES_A_CALL && !call.is_empty()) {
+                calls.push(request(std::mem::take(&mut call)));
+                bytes = 0;
+            }
+            call.push(key);
+            bytes += mean;
+        }
+    }
+    if !call.is_empty() {
+        calls.push(request(call));
+    }
+    calls
+}
+
+/// Items as BatchGetItem returns them, in no order, to be taken by release and entry.
+struct ItemsByKey<'a> {
+    table: &'a str,
+    /// By release: a few, each with its entry. Comparing a few ids costs less than hashing one.
+    items: BTreeMap<String, Vec<(String, Item)>>,
+}
+
+impl<'a> ItemsByKey<'a> {
+    fn new(items: impl IntoIterator<Item = Item>, table: &'a str) -> Result<Self, StoreError> {
+        let mut by_release = BTreeMap::<String, Vec<_>>::new();
+        for item in items {
+            let mut attributes = Attributes::new(item, table, Subject::SomeItem);
+            let (id, entry) = (attributes.text("release_id")?, attributes.text("entry")?);
+            by_release.entry(id).or_default().push((entry, attributes.item));
+        }
+        Ok(Self { table, items: by_release })
+    }
+
+    fn take<'b>(&mut self, id: &'b str, entry: &str) -> Option<Attributes<'b>>
+    where
+        'a: 'b,
+    {
+        let items = self.items.get_mut(id)?;
+        let place = items.iter().position(|(candidate, _)| candidate == entry)?;
+        Some(Attributes::new(items.swap_remove(place).1, self.table, Subject::Release(id)))
+    }
+
+    /// A release's documents; `None` where an item of its revision is not there.
+    fn take_release(
+        &mut self,
+        entry: &ReleaseEntry,
+        verbosity: Verbosity,
+    ) -> Result<Option<StoredRelease>, StoreError> {
+        let id = entry.position.id();
+        let Some(mut release) = self.take(id, RELEASE_ENTRY) else { return Ok(None) };
+        if release.text("revision")? != entry.revision {
+            return Ok(None);
+        }
+        let mut brief = release.bytes("brief")?;
+        let mut rest = if release.has("rest") { release.bytes("rest")? } else { Vec::new() };
+        for number in 1..=entry.lengths.parts(verbosity) {
+            let part = self.take(id, &release_part_entry(&entry.revision, number));
+            let Some(mut part) = part else { return Ok(None) };
+            let document = if number <= entry.lengths.brief_parts { &mut brief } else { &mut rest };
+            document.append(&mut part.bytes("document")?);
+        }
+        let read =
+            |stored| Document::from_stored(stored).map_err(|spoiled| release.unreadable(spoiled.to_string()));
+        let brief = Arc::new(read(brief)?);
+        let rest = match verbosity {
+            Verbosity::Brief => None,
+            Verbosity::Detailed => Some(Arc::new(read(rest)?)),
+        };
+        Ok(Some(StoredRelease { brief, rest }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Lengths;
+    use super::*;
+
+    #[test]
+    fn calls_stay_within_what_dynamodb_answers() {
+        let entry = |packed, parts| ReleaseEntry {
+            position: Position::new(1, &format!("{packed}")),
+            revision: "r".to_owned(),
+            lengths: Lengths { rest_packed: packed, parts, ..Lengths::default() },
+        };
+        let small: Vec<_> = (0..250).map(|number| entry(number, 0)).collect();
+        let sizes = |entries: &[ReleaseEntry]| {
+            calls(entries.iter(), Verbosity::Detailed)
+                .iter()
+                .map(|call| call.keys().len())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(&small), [100, 100, 50]);
+        let large: Vec<_> = (0..30).map(|number| entry(400_000 + number, 0)).collect();
+        assert_eq!(sizes(&large), [10, 10, 10]);
+        assert_eq!(sizes(&[entry(4 << 20, 10)]), [11]);
+    }
+}

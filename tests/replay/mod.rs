@@ -1,0 +1,107 @@
+//! Every event file, answered by the handlers in this process and by the real binaries; the whole response is compared.
+
+mod get_artifact;
+mod list_releases;
+
+use std::collections::BTreeMap;
+
+use delivery_center::endpoint::Endpoint;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::function::{Function, FunctionAnswer};
+use crate::support::{Answer, Tables};
+
+/// What an event is answered with; `tests/replay/expected/` has one for each.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Expected {
+    status: u16,
+    /// All of them, beside `ETag`.
+    headers: BTreeMap<String, String>,
+    /// The type of the Lambda error in which an event ends that is not an HTTP event.
+    lambda_error: Option<String>,
+    /// The ids of the releases, whose whole documents are in `releases.jsonl`.
+    releases: Option<Vec<String>>,
+    /// The same, of which `versionInfo` alone is answered.
+    brief: Option<Vec<String>>,
+    /// The id of the artifact, whose whole document is in `artifacts.jsonl`.
+    artifact: Option<String>,
+    /// An error's description.
+    description: Option<String>,
+}
+
+/// The event files of an endpoint by name.
+fn events(endpoint: Endpoint) -> BTreeMap<String, Vec<u8>> {
+    let folder = format!("{}/events/{}", env!("CARGO_MANIFEST_DIR"), endpoint.name());
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let name = |path: &std::path::Path| path.file_stem().unwrap().to_string_lossy().into_owned();
+    files.map(|path| (name(&path), std::fs::read(&path).unwrap())).collect()
+}
+
+/// Documents as they are answered, by id.
+fn documents(lines: &'static str) -> BTreeMap<String, &'static str> {
+    let id = |line: &str| {
+        let document: Value = serde_json::from_str(line).unwrap();
+        let id = document.pointer("/versionInfo/id").or(document.get("id")).unwrap();
+        id.as_str().unwrap().to_owned()
+    };
+    lines.lines().map(|line| (id(line), line)).collect()
+}
+
+/// Compares each event's answer with what is expected: from the handler here, and from the binary.
+async fn replay(endpoint: Endpoint, expected: &str, body: impl Fn(&Expected) -> Option<String>) {
+    let expected: BTreeMap<String, Expected> = serde_json::from_str(expected).unwrap();
+    let events = events(endpoint);
+    let names = |mut names: Vec<&String>| {
+        names.sort();
+        names.into_iter().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names(events.keys().collect()),
+        names(expected.keys().collect()),
+        "an event without an expectation, or the reverse"
+    );
+    let tables = Tables::with_samples().await;
+    let mut function = Function::start(endpoint, &tables.environment()).await;
+    for (name, event) in events {
+        let expected = &expected[&name];
+        if let Some(error_type) = &expected.lambda_error {
+            let FunctionAnswer::Failure(failure) = function.invoke(event).await else {
+                panic!("{name}: an answer")
+            };
+            let failure: Value = serde_json::from_str(&failure).unwrap();
+            assert_eq!(failure["errorType"], *error_type, "{name}");
+            continue;
+        }
+        let in_process = tables.invoke(endpoint, &serde_json::from_slice(&event).unwrap()).await;
+        check(&name, &in_process, expected, body(expected));
+        let in_binary = function.respond(event).await;
+        assert_eq!(in_binary, in_process, "{name}: the binary answers as the handler does");
+    }
+    function.end().await;
+}
+
+fn check(name: &str, answer: &Answer, expected: &Expected, body: Option<String>) {
+    let error = expected.description.as_ref().map(|description| {
+        let message = match expected.status {
+            400 => "Bad Request",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            other => panic!("{name}: no event is answered with {other}"),
+        };
+        let description = serde_json::to_string(description).unwrap();
+        format!(
+            r#"{{"code":{},"description":{description},"extra":{{}},"message":"{message}","type":"error"}}"#,
+            expected.status
+        )
+    });
+    let mut headers: BTreeMap<_, _> = answer.headers.clone().into_iter().collect();
+    let etag = headers.remove("etag");
+    assert_eq!(answer.status, expected.status, "{name}: {}", answer.body);
+    assert_eq!(headers, expected.headers, "{name}");
+    assert_eq!(answer.body, body.or(error).unwrap_or_default(), "{name}");
+    let has_etag =
+        etag.is_some_and(|etag| etag.starts_with("W/\"") && etag.ends_with('"') && etag.len() > 10);
+    assert_eq!(has_etag, matches!(expected.status, 200 | 304), "{name}");
+}

@@ -1,0 +1,227 @@
+//! The house rules of both crates' modules: no circle between siblings, no type name twice, and a map that names each module.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// A module's path from its crate's root, such as `store` and `facet`.
+type Module = Vec<String>;
+
+/// One crate's sources by module; the crate itself is the empty path.
+struct Sources(BTreeMap<Module, String>);
+
+impl Sources {
+    fn of(folder: &str) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let mut modules = BTreeMap::new();
+        for file in files(&root) {
+            let mut module: Module = file
+                .strip_prefix(&root)
+                .unwrap()
+                .iter()
+                .map(|part| part.to_string_lossy().into_owned())
+                .collect();
+            let name = module.pop().unwrap();
+            match name.strip_suffix(".rs").unwrap() {
+                "mod" | "lib" => {}
+                name => module.push(name.to_owned()),
+            }
+            if module.first().is_none_or(|first| !matches!(first.as_str(), "bin" | "main")) {
+                let source = std::fs::read_to_string(file).unwrap();
+                // Tests may look at anything.
+                let source = source.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+                modules.insert(module, source);
+            }
+        }
+        Self(modules)
+    }
+
+    /// The module that a path leads to: the longest that is one, through what a module gives on from its children.
+    fn resolve(&self, path: &[String]) -> Module {
+        let length = (0..=path.len()).rev().find(|length| self.0.contains_key(&path[..*length])).unwrap();
+        let module = path[..length].to_vec();
+        let Some(item) = path.get(length) else { return module };
+        let given_on = self.paths(&module).into_iter().find(|(is_public, target)| {
+            *is_public
+                && target.last() == Some(item)
+                && target.len() > module.len()
+                && target.starts_with(&module)
+        });
+        match given_on {
+            Some((_, target)) if target != path => self.resolve(&target),
+            _ => module,
+        }
+    }
+
+    /// What a module's `use` lines name, as paths from the crate's root, and whether they give it on.
+    fn paths(&self, module: &Module) -> Vec<(bool, Vec<String>)> {
+        let mut paths = Vec::new();
+        for statement in self.0[module].split(';') {
+            let Some(start) = statement
+                .rfind("use ")
+                .filter(|start| statement[..*start].ends_with(['\n', ' ', ')']) || *start == 0)
+            else {
+                continue;
+            };
+            let line_start = statement[..start].rfind('\n').map_or(0, |end| end + 1);
+            let is_public = statement[line_start..start].trim_start().starts_with("pub");
+            for path in flatten(statement[start + 4..].trim()) {
+                let mut parts: Vec<String> = path.split("::").map(str::to_owned).collect();
+                let mut base = match parts[0].as_str() {
+                    "crate" => Vec::new(),
+                    "self" => module.clone(),
+                    "super" => module[..module.len() - 1].to_vec(),
+                    _ => continue,
+                };
+                parts.remove(0);
+                while parts.first().is_some_and(|part| part == "super") {
+                    base.pop();
+                    parts.remove(0);
+                }
+                parts.retain(|part| part != "self");
+                base.extend(parts);
+                paths.push((is_public, base));
+            }
+        }
+        paths
+    }
+
+    /// Which sibling uses which, for each folder.
+    fn edges(&self) -> BTreeMap<Module, BTreeMap<String, BTreeSet<String>>> {
+        let mut edges: BTreeMap<Module, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+        for module in self.0.keys() {
+            for (_, path) in self.paths(module) {
+                let target = self.resolve(&path);
+                let shared = module.iter().zip(&target).take_while(|(one, other)| one == other).count();
+                if let (Some(one), Some(other)) = (module.get(shared), target.get(shared)) {
+                    let folder = edges.entry(module[..shared].to_vec()).or_default();
+                    folder.entry(one.clone()).or_default().insert(other.clone());
+                }
+            }
+        }
+        edges
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// `a::{b, c::{d, e}}` as `a::b`, `a::c::d` and `a::c::e`.
+fn flatten(tree: &str) -> Vec<String> {
+    let tree = tree.trim();
+    let Some(open) = tree.find('{') else { return vec![tree.split(" as ").next().unwrap().to_owned()] };
+    let (prefix, group) = (&tree[..open], tree[open + 1..].trim_end().trim_end_matches('}'));
+    let (mut depth, mut start, mut members) = (0, 0, Vec::new());
+    for (place, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                members.push(&group[start..place]);
+                start = place + 1;
+            }
+            _ => {}
+        }
+    }
+    members.push(&group[start..]);
+    let members = members.into_iter().filter(|member| !member.trim().is_empty());
+    members.flat_map(flatten).map(|member| format!("{prefix}{member}")).collect()
+}
+
+/// A way from a sibling back to itself.
+fn circle(edges: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    fn walk(
+        edges: &BTreeMap<String, BTreeSet<String>>,
+        way: &mut Vec<String>,
+        finished: &mut BTreeSet<String>,
+    ) -> bool {
+        let here = way.last().unwrap().clone();
+        for next in edges.get(&here).into_iter().flatten() {
+            if way.contains(next) {
+                way.push(next.clone());
+                return true;
+            }
+            if !finished.contains(next) {
+                way.push(next.clone());
+                if walk(edges, way, finished) {
+                    return true;
+                }
+                way.pop();
+            }
+        }
+        finished.insert(here);
+        false
+    }
+    let mut finished = BTreeSet::new();
+    edges.keys().find_map(|start| {
+        let mut way = vec![start.clone()];
+        (!finished.contains(start) && walk(edges, &mut way, &mut finished)).then_some(way)
+    })
+}
+
+const CRATES: [&str; 2] = ["src", "tool/src"];
+
+#[test]
+fn no_module_uses_one_that_uses_it() {
+    for folder in CRATES {
+        let edges = Sources::of(folder).edges();
+        assert!(edges.values().map(BTreeMap::len).sum::<usize>() > 10, "{folder}: the sources are read");
+        for (module, siblings) in edges {
+            assert_eq!(circle(&siblings), None, "{folder}: in {}", module.join("::"));
+        }
+    }
+}
+
+#[test]
+fn no_type_has_the_name_of_another() {
+    for folder in CRATES {
+        let mut homes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (module, source) in &Sources::of(folder).0 {
+            for line in source.lines() {
+                let words: Vec<_> =
+                    line.split([' ', '(', '<', '{', ';', ':']).filter(|word| !word.is_empty()).collect();
+                let indented = line.starts_with(' ');
+                let kind = words.iter().position(|word| matches!(*word, "struct" | "enum" | "trait"));
+                if let (false, Some(place)) = (indented, kind)
+                    && place <= 2
+                    && let Some(name) = words.get(place + 1)
+                {
+                    homes.entry((*name).to_owned()).or_default().push(module.join("::"));
+                }
+            }
+        }
+        assert!(homes.len() > 20, "{folder}: the sources are read");
+        homes.retain(|_, modules| modules.len() > 1);
+        assert!(homes.is_empty(), "{folder}: {homes:?}");
+    }
+}
+
+#[test]
+fn the_map_names_each_module_and_no_other() {
+    for folder in CRATES {
+        let sources = Sources::of(folder);
+        let map = &sources.0[&Module::new()];
+        let named: BTreeSet<_> = map
+            .lines()
+            .filter(|line| line.starts_with("//!"))
+            .flat_map(|line| line.split("[`").skip(1).filter_map(|rest| rest.split("`]").next()))
+            .map(str::to_owned)
+            .collect();
+        let modules: BTreeSet<_> =
+            sources.0.keys().filter(|module| module.len() == 1).map(|module| module[0].clone()).collect();
+        assert_eq!(named, modules, "{folder}/lib.rs");
+        for (module, source) in &sources.0 {
+            assert!(source.starts_with("//! "), "{folder}: {} says what it is for", module.join("::"));
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! `import`: releases and artifacts into the tables.
+
+use std::path::PathBuf;
+
+use delivery_center::store::Mode;
+use delivery_center_tool::import::Task;
+
+use super::sources::Sources;
+use crate::Ended;
+
+/// Store releases and artifacts: the API's own JSON, a dump or an export of Zadig's database, or a running Zadig.
+///
+/// The API's JSON is one object, an array, or one object a line; which a record is, it says itself. Of Zadig's database,
+/// the records of a release or an artifact are joined. Every record is checked before anything of it is written; a bad
+/// one is reported on stderr with its place and JSON path, and the others are stored. A record replaces the one of its id
+/// wholly, and importing again what is there writes nothing: an import that was interrupted is completed by running it again.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  The API's JSON:
+    delivery-center import samples/*.json samples/*.jsonl
+    curl -s \"$ZADIG/api/aslan/delivery/releases\" -H \"Authorization: Bearer $TOKEN\" | delivery-center import --dry-run -
+  A mongodump directory, or the database's directory in it (.bson or .bson.gz):
+    mongodump --uri=mongodb://HOST --db=zadig --gzip --out=dump && delivery-center import dump
+  mongoexport's files, each named after its collection:
+    delivery-center import export/delivery_*.json export/artifact.json export/activity.json
+  A running Zadig:
+    ZADIG_TOKEN=$(cat token) delivery-center import --zadig https://zadig.example.com --resume zadig.resume")]
+pub(crate) struct Arguments {
+    /// Check everything and tell what would be stored, but write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Write every record, also those that are there as they are: mends documents whose stored bytes were spoiled.
+    #[arg(long, conflicts_with = "dry_run")]
+    rewrite: bool,
+    /// Keep in this file how far a running Zadig was read, and go on from there; it is gone once all is read.
+    #[arg(long, value_name = "FILE", requires = "zadig", conflicts_with = "dry_run")]
+    resume: Option<PathBuf>,
+    #[command(flatten)]
+    sources: Sources,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    let opened = arguments.sources.open(arguments.resume)?;
+    let (mode, action) = match (arguments.dry_run, arguments.rewrite) {
+        (true, _) => (Mode::DryRun, "dry run"),
+        (false, true) => (Mode::Rewrite, "import"),
+        (false, false) => (Mode::Write, "import"),
+    };
+    let totals = opened.run(&crate::store().await?, Task::Import(mode), action).await?;
+    Ok(if totals.refused == 0 { Ended::Well } else { Ended::WithRefusals })
+}

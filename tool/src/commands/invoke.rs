@@ -1,0 +1,63 @@
+//! `invoke`: one Lambda event in, the Lambda response out.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Builder;
+use delivery_center::endpoint::Endpoint;
+use delivery_center::function::with_patience;
+use delivery_center::lambda_edge;
+use delivery_center::service::EndpointService;
+use delivery_center::store::{Store, TableNames};
+
+use crate::Ended;
+
+/// Answer one Lambda event as the function would, and print the Lambda response.
+///
+/// It reads the tables that the environment names: try it beside `serve`, with
+/// `AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:8000` and any region and credentials.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The function.
+    function: Function,
+    /// The event's file, or - for standard input; events/ has one for every case.
+    #[arg(long, value_name = "FILE")]
+    event: PathBuf,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Function {
+    ListReleases,
+    GetArtifact,
+}
+
+impl From<Function> for Endpoint {
+    fn from(function: Function) -> Self {
+        match function {
+            Function::ListReleases => Self::ListReleases,
+            Function::GetArtifact => Self::GetArtifact,
+        }
+    }
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    let event =
+        read(&arguments.event).with_context(|| format!("cannot read {}", arguments.event.display()))?;
+    let client = Client::from_conf(with_patience(Builder::from(&crate::config().await?)).build());
+    let store = Store::new(client, TableNames::from_environment());
+    let service = EndpointService::new(arguments.function.into(), store);
+    let response = lambda_edge::answer_json(&service, &event).await.map_err(|error| anyhow!(error))?;
+    crate::print(response)?;
+    Ok(Ended::Well)
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    if path != Path::new("-") {
+        return std::fs::read_to_string(path);
+    }
+    let mut event = String::new();
+    std::io::stdin().read_to_string(&mut event)?;
+    Ok(event)
+}

@@ -1,0 +1,519 @@
+//! `record`: one fact from a pipeline's step.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, bail};
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
+use clap::{Args, Subcommand};
+use delivery_center::position::{MAX_UNIX_SECONDS, UnixSeconds};
+use delivery_center::store::{Store, TableNames};
+use delivery_center_tool::facts::{
+    Activity, Environment, Kind, NewRelease, Outcome, Recorded, RecordedImage, ReleasedService,
+    record_activity, record_release,
+};
+use delivery_center_tool::patience::Patience;
+use serde_json::{Map, Value, json};
+
+use super::ci_environment::{Repository, Run, VARIABLES};
+use crate::Ended;
+
+/// Record one fact from a pipeline's step.
+///
+/// The same fact sent again is recorded once, and facts that come at the same moment are all kept. Exit status: 0 it is
+/// recorded, or was before; 1 it was refused, and stderr says what to fix; 2 the tables could not be reached within
+/// --timeout: trying again is safe.
+#[derive(Subcommand)]
+#[command(after_help = VARIABLES)]
+pub(crate) enum Command {
+    /// An image was built: makes its artifact, or extends it where it is there.
+    ///
+    /// A digest is needed: --digest, --metadata-file, or NAME:TAG@DIGEST. Without one, the build is added to the newest
+    /// artifact of the tag, and refused where there is none.
+    #[command(after_help = VARIABLES)]
+    Build(Build),
+    /// An image was deployed into an environment.
+    ///
+    /// The artifact is found by its digest, or else as the newest record of the tag. Where there is none, one is made
+    /// without a build: nothing that happened is lost, and `record build` with that tag fills it in later.
+    #[command(after_help = VARIABLES)]
+    Deploy(Deploy),
+    /// An image was tested. Its artifact is found or made as `deploy` does it.
+    #[command(after_help = VARIABLES)]
+    Test(Test),
+    /// An image or what it was made from was published elsewhere. Its artifact is found or made as `deploy` does it.
+    #[command(after_help = VARIABLES)]
+    Publish(Publish),
+    /// A version was released: makes a release of the services and images given.
+    ///
+    /// Its id is made of everything that is said of it (but for --by, and times that are not given), or of the project
+    /// and --idempotency-key: said again, it is the same release.
+    #[command(after_help = VARIABLES)]
+    Release(Release),
+}
+
+/// What every fact has.
+#[derive(Args)]
+struct Sending {
+    /// Who did it.
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+    /// When it began: Unix seconds, or RFC 3339 as 2024-05-01T12:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    started: Option<UnixSeconds>,
+    /// When it ended; the record's own time too, which is now where this is not given.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    ended: Option<UnixSeconds>,
+    /// What tells this fact from others of its kind about the same image (release: of the same project). By default the
+    /// fact itself: everything given or read from the environment, but not the moment at which it is sent.
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// Print the artifact or release as it is stored, one line of JSON.
+    #[arg(long)]
+    json: bool,
+    /// How many seconds to go on trying.
+    #[arg(long, value_name = "SECONDS", default_value_t = 180)]
+    timeout: u64,
+}
+
+/// What every fact about an image has.
+#[derive(Args)]
+struct About {
+    /// The image as it was pushed: REGISTRY/NAME:TAG, NAME@DIGEST or both.
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
+    /// Its digest, sha256:...
+    #[arg(long, value_name = "DIGEST")]
+    digest: Option<String>,
+    /// The file that `docker buildx build --metadata-file` wrote: names the digest, and the image where --image does not.
+    #[arg(long, value_name = "FILE")]
+    metadata_file: Option<PathBuf>,
+    /// The page of the pipeline's run.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// The job or task that did it.
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
+    /// What is to be said of it.
+    #[arg(long, value_name = "TEXT")]
+    content: Option<String>,
+    #[command(flatten)]
+    sending: Sending,
+}
+
+#[derive(Args)]
+pub(crate) struct Build {
+    #[command(flatten)]
+    about: About,
+    /// The image's size in bytes.
+    #[arg(long, value_name = "BYTES")]
+    size: Option<u64>,
+    /// The image's operating system, such as linux.
+    #[arg(long)]
+    os: Option<String>,
+    /// The image's architecture, such as amd64.
+    #[arg(long)]
+    arch: Option<String>,
+    /// The repository, or a URL to clone it from.
+    #[arg(long, value_name = "OWNER/NAME")]
+    repo: Option<String>,
+    /// The branch.
+    #[arg(long)]
+    branch: Option<String>,
+    /// The Git tag, where a tag was built.
+    #[arg(long)]
+    tag: Option<String>,
+    /// The commit.
+    #[arg(long, value_name = "SHA")]
+    commit: Option<String>,
+    /// The pull or merge request.
+    #[arg(long, value_name = "NUMBER")]
+    pr: Option<u64>,
+    /// The commit's message.
+    #[arg(long, value_name = "TEXT")]
+    message: Option<String>,
+    /// The commit's author.
+    #[arg(long, value_name = "NAME")]
+    author: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Deploy {
+    #[command(flatten)]
+    about: About,
+    /// The environment.
+    #[arg(long, value_name = "NAME")]
+    env: String,
+    /// The Kubernetes namespace.
+    #[arg(long)]
+    namespace: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Test {
+    #[command(flatten)]
+    about: About,
+}
+
+#[derive(Args)]
+pub(crate) struct Publish {
+    #[command(flatten)]
+    about: About,
+    /// A host that it was published to; may be given again.
+    #[arg(long, value_name = "HOST")]
+    host: Vec<String>,
+    /// A namespace that it was published to; may be given again.
+    #[arg(long)]
+    namespace: Vec<String>,
+    /// The key of the published file.
+    #[arg(long, value_name = "KEY")]
+    remote_file_key: Option<String>,
+    /// Where the file was published.
+    #[arg(long, value_name = "URL")]
+    dist_storage_url: Option<String>,
+    /// Where the file came from.
+    #[arg(long, value_name = "URL")]
+    src_storage_url: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Release {
+    /// The project.
+    #[arg(long)]
+    project: String,
+    /// The version.
+    #[arg(long)]
+    version: String,
+    /// The workflow that released it.
+    #[arg(long, default_value = "")]
+    workflow: String,
+    /// The workflow's task, such as the run's number.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    task: u64,
+    /// The environment that it was released into.
+    #[arg(long, value_name = "NAME")]
+    env: Option<String>,
+    /// The environment's Kubernetes namespace.
+    #[arg(long, requires = "env")]
+    namespace: Option<String>,
+    /// A service and its image; may be given again. Behind the image's last slash the first colon is the tag's, the second
+    /// the container's: `web=host:5000/shop/web:1.2:app`. A container without a tag: `web=shop/web::app`.
+    #[arg(long = "service", value_name = "NAME=IMAGE[:CONTAINER]", required = true)]
+    services: Vec<String>,
+    /// A manifest that was applied, for every service; or NAME=FILE for the one service. May be given again.
+    #[arg(long, value_name = "FILE")]
+    yaml: Vec<String>,
+    /// A label; may be given again.
+    #[arg(long = "label", value_name = "TEXT")]
+    labels: Vec<String>,
+    /// What is to be said of it.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    desc: String,
+    #[command(flatten)]
+    sending: Sending,
+}
+
+pub(crate) async fn run(command: Command) -> anyhow::Result<Ended> {
+    let run = Run::from_environment();
+    match command {
+        Command::Build(build) => {
+            let commit = commit(&build, &run)?;
+            let mut fields = Map::new();
+            fields.insert("commits".to_owned(), json!([commit]));
+            let mut artifact_fields = Map::new();
+            insert(&mut artifact_fields, "image_size", build.size);
+            insert(&mut artifact_fields, "os", build.os);
+            insert(&mut artifact_fields, "architecture", build.arch);
+            let author = build.author.or_else(|| run.author.clone());
+            record_about(Kind::Build, build.about, fields, artifact_fields, author, run).await
+        }
+        Command::Deploy(deploy) => {
+            let mut fields = Map::new();
+            if deploy.env.is_empty() {
+                bail!("--env is empty: name the environment");
+            }
+            insert(&mut fields, "env_name", Some(deploy.env));
+            insert(&mut fields, "namespace", deploy.namespace);
+            record_about(Kind::Deploy, deploy.about, fields, Map::new(), None, run).await
+        }
+        Command::Test(test) => record_about(Kind::Test, test.about, Map::new(), Map::new(), None, run).await,
+        Command::Publish(publish) => {
+            let mut fields = Map::new();
+            insert(&mut fields, "publish_hosts", Some(publish.host).filter(|hosts| !hosts.is_empty()));
+            insert(
+                &mut fields,
+                "publish_namespaces",
+                Some(publish.namespace).filter(|names| !names.is_empty()),
+            );
+            insert(&mut fields, "remote_file_key", publish.remote_file_key);
+            insert(&mut fields, "dist_storage_url", publish.dist_storage_url);
+            insert(&mut fields, "src_storage_url", publish.src_storage_url);
+            record_about(Kind::Publish, publish.about, fields, Map::new(), None, run).await
+        }
+        Command::Release(release) => record_new_release(release, run).await,
+    }
+}
+
+async fn record_about(
+    kind: Kind,
+    about: About,
+    mut fields: Map<String, Value>,
+    mut artifact_fields: Map<String, Value>,
+    author: Option<String>,
+    run: Run,
+) -> anyhow::Result<Ended> {
+    let metadata = about.metadata_file.as_deref().map(BuildMetadata::read).transpose()?.unwrap_or_default();
+    let Some(image) = about.image.or(metadata.image) else {
+        bail!("no image is named: give --image REGISTRY/NAME:TAG");
+    };
+    if let (Some(given), Some(read)) = (&about.digest, &metadata.digest)
+        && given != read
+    {
+        bail!("--digest is {given}, but the metadata file says {read}");
+    }
+    let digest = about.digest.or(metadata.digest).filter(|digest| !digest.is_empty());
+    let image = RecordedImage::parse(&image, digest.as_deref())?;
+    let Sending { by, started, ended, idempotency_key, json, timeout } = about.sending;
+    check_order(started, ended)?;
+    insert(&mut fields, "url", about.url.or(run.url));
+    insert(&mut fields, "job_task_name", about.job);
+    insert(&mut fields, "content", about.content);
+    insert(&mut fields, "start_time", started);
+    insert(&mut fields, "end_time", ended);
+    for (name, value) in [("os", metadata.os), ("architecture", metadata.architecture)] {
+        if kind == Kind::Build && !artifact_fields.contains_key(name) {
+            insert(&mut artifact_fields, name, value);
+        }
+    }
+    let activity = Activity {
+        kind,
+        image,
+        fields,
+        artifact_fields,
+        created_by: by.or(run.started_by).or(author).unwrap_or_default(),
+        created_time: ended.unwrap_or_else(now),
+        idempotency_key: idempotency_key.filter(|key| !key.is_empty()),
+    };
+    let mut patience = Patience::new(Duration::from_secs(timeout));
+    let recorded = record_activity(&store().await?, &activity, &mut patience).await?;
+    if recorded.outcome == Outcome::Made && kind != Kind::Build {
+        eprintln!("note: no record of {} was found, so that one was made without its build", activity.image);
+    }
+    report(&format!("{} of {}", kind.as_str(), activity.image), "artifact", &recorded, json)?;
+    Ok(Ended::Well)
+}
+
+/// An empty value is as good as none: a pipeline passes on variables that are not always set.
+fn insert(fields: &mut Map<String, Value>, name: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value.map(Into::into).filter(|value| *value != "") {
+        fields.insert(name.to_owned(), value);
+    }
+}
+
+fn report(what: &str, record: &str, recorded: &Recorded, as_json: bool) -> anyhow::Result<()> {
+    let Recorded { outcome, id, json } = recorded;
+    let said = match outcome {
+        Outcome::Added => format!("recorded: {what}, added to {record} {id}"),
+        Outcome::Made => format!("recorded: {what}, as new {record} {id}"),
+        Outcome::Already => format!(
+            "recorded before: {what}, in {record} {id}; nothing was written (what tells another one from it is \
+             --url, --started, --ended or --idempotency-key)"
+        ),
+    };
+    if as_json {
+        eprintln!("{said}");
+        crate::print(json)
+    } else {
+        crate::print(said)
+    }
+}
+
+fn commit(build: &Build, run: &Run) -> anyhow::Result<Value> {
+    let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+    let repository = match given(&build.repo) {
+        None => run.repository.clone(),
+        Some(repository) => Some(read_repository(&repository, run)?),
+    };
+    let missing = |what: &str| {
+        format!(
+            "the build has no {what}, and this is no pipeline of GitHub Actions, GitLab CI or Jenkins that names it: give --{what}"
+        )
+    };
+    let repository = repository.with_context(|| missing("repo"))?;
+    let commit = given(&build.commit).or_else(|| run.commit.clone()).with_context(|| missing("commit"))?;
+    let tag = given(&build.tag).or_else(|| run.tag.clone().filter(|_| given(&build.branch).is_none()));
+    let branch = given(&build.branch).or_else(|| run.branch.clone());
+    if branch.is_none() && tag.is_none() {
+        bail!(missing("branch"));
+    }
+    Ok(json!({
+        "address": repository.address,
+        "source": repository.source(),
+        "repo_owner": repository.owner,
+        "repo_name": repository.name,
+        "branch": branch.unwrap_or_default(),
+        "pr": build.pr.or(run.pull_request).unwrap_or_default(),
+        "tag": tag.unwrap_or_default(),
+        "commit_id": commit,
+        "commit_message": given(&build.message).or_else(|| run.message.clone()).unwrap_or_default(),
+        "author_name": given(&build.author).or_else(|| run.author.clone()).unwrap_or_default(),
+    }))
+}
+
+fn read_repository(text: &str, run: &Run) -> anyhow::Result<Repository> {
+    let mut repository = Repository::parse(text)
+        .with_context(|| format!("--repo {text:?} is neither OWNER/NAME nor a URL to clone"))?;
+    if repository.address.is_empty() {
+        repository.address = run.repository.as_ref().map(|own| own.address.clone()).unwrap_or_default();
+    }
+    Ok(repository)
+}
+
+/// What `docker buildx build --metadata-file` writes.
+#[derive(Default)]
+struct BuildMetadata {
+    image: Option<String>,
+    digest: Option<String>,
+    os: Option<String>,
+    architecture: Option<String>,
+}
+
+impl BuildMetadata {
+    fn read(file: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let metadata: Value = serde_json::from_slice(&text).with_context(|| {
+            format!("{} is no JSON; it is what `docker buildx build --metadata-file` writes", file.display())
+        })?;
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let Some(digest) = text(&metadata["containerimage.digest"]) else {
+            bail!(
+                "{} has no \"containerimage.digest\": a build that neither pushes nor loads makes none, and of what \
+                 `docker buildx bake` writes one target is to be cut out (jq .TARGET)",
+                file.display()
+            );
+        };
+        let platform = &metadata["containerimage.descriptor"]["platform"];
+        Ok(Self {
+            // Of several tags none is the one to record.
+            image: text(&metadata["image.name"]).filter(|name| !name.is_empty() && !name.contains(',')),
+            digest: Some(digest),
+            os: text(&platform["os"]),
+            architecture: text(&platform["architecture"]),
+        })
+    }
+}
+
+async fn record_new_release(release: Release, run: Run) -> anyhow::Result<Ended> {
+    let Sending { by, started, ended, idempotency_key, json, timeout } = release.sending;
+    check_order(started, ended)?;
+    for (flag, value) in [("project", &release.project), ("version", &release.version)] {
+        if value.is_empty() {
+            bail!("--{flag} is empty");
+        }
+    }
+    let mut services = Vec::new();
+    for service in &release.services {
+        let service = ReleasedService::parse(service)?;
+        let is_same =
+            |other: &ReleasedService| other.name == service.name && other.container == service.container;
+        if services.iter().any(is_same) {
+            bail!(
+                "--service {} is given twice: of several containers, name each as NAME=IMAGE:TAG:CONTAINER",
+                service.name
+            );
+        }
+        services.push(service);
+    }
+    add_manifests(&mut services, &release.yaml)?;
+    let what = format!("release {} of {}", release.version, release.project);
+    let environment = release.env.filter(|name| !name.is_empty());
+    let namespace = release.namespace.unwrap_or_default();
+    let release = NewRelease {
+        project: release.project,
+        version: release.version,
+        workflow: release.workflow,
+        task_id: release.task,
+        description: release.desc,
+        labels: release.labels,
+        environment: environment.map(|name| Environment { name, namespace }),
+        services,
+        created_by: by.or(run.started_by).or(run.author).unwrap_or_default(),
+        created_at: ended.unwrap_or_else(now),
+        started,
+        ended,
+        idempotency_key: idempotency_key.filter(|key| !key.is_empty()),
+    };
+    let mut patience = Patience::new(Duration::from_secs(timeout));
+    let recorded = record_release(&store().await?, &release, &mut patience).await?;
+    report(&what, "release", &recorded, json)?;
+    Ok(Ended::Well)
+}
+
+fn add_manifests(services: &mut [ReleasedService], files: &[String]) -> anyhow::Result<()> {
+    for given in files {
+        let named =
+            given.split_once('=').filter(|(name, _)| services.iter().any(|service| service.name == *name));
+        let (name, file) = named.map_or((None, given.as_str()), |(name, file)| (Some(name), file));
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read --yaml {given}"))?;
+        for service in services.iter_mut().filter(|service| name.is_none_or(|name| service.name == name)) {
+            service.yaml_contents.push(text.clone());
+        }
+    }
+    Ok(())
+}
+
+fn check_order(started: Option<UnixSeconds>, ended: Option<UnixSeconds>) -> anyhow::Result<()> {
+    if let (Some(started), Some(ended)) = (started, ended)
+        && started > ended
+    {
+        bail!("--started {started} is after --ended {ended}");
+    }
+    Ok(())
+}
+
+fn now() -> UnixSeconds {
+    SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
+}
+
+fn parse_time(text: &str) -> Result<UnixSeconds, String> {
+    if let Ok(seconds) = text.parse::<u64>() {
+        return (seconds <= MAX_UNIX_SECONDS)
+            .then_some(seconds)
+            .ok_or_else(|| "these look like milliseconds: give seconds".to_owned());
+    }
+    DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset)
+        .ok()
+        .and_then(|time| u64::try_from(time.secs()).ok())
+        .filter(|seconds| *seconds <= MAX_UNIX_SECONDS)
+        .ok_or_else(|| "neither Unix seconds nor a time as 2024-05-01T12:00:00Z".to_owned())
+}
+
+/// Its client gives up early: trying again until the deadline is this command's own.
+async fn store() -> anyhow::Result<Store> {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(Duration::from_secs(10))
+        .operation_timeout(Duration::from_secs(20))
+        .build();
+    let config = aws_sdk_dynamodb::config::Builder::from(&crate::config().await?)
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::standard().with_max_attempts(2));
+    Ok(Store::new(aws_sdk_dynamodb::Client::from_conf(config.build()), TableNames::from_environment()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_unix_seconds_or_rfc_3339() {
+        assert_eq!(parse_time("1637726888"), Ok(1_637_726_888));
+        assert_eq!(parse_time("2021-11-24T12:08:08+08:00"), Ok(1_637_726_888));
+        assert_eq!(parse_time("2021-11-24T04:08:08.5Z"), Ok(1_637_726_888));
+        for text in ["", "-1", "1637726888000", "yesterday", "2021-11-24"] {
+            assert!(parse_time(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! `serve`: both endpoints over plain HTTP, on an embedded DynamoDB.
+
+use std::io::Write as _;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use aws_sdk_dynamodb::Client;
+use delivery_center::function::with_patience;
+use delivery_center::store::{Mode, Store, TableNames};
+use delivery_center_tool::embedded::{self, EmbeddedDynamoDb, EmbeddedError};
+use delivery_center_tool::http::router;
+use delivery_center_tool::import::{Progress, Source, import};
+use delivery_center_tool::table_definitions::definitions;
+use tokio::net::TcpListener;
+
+use crate::Ended;
+
+const SAMPLES: [&str; 4] = [
+    include_str!("../../../samples/reference-release.json"),
+    include_str!("../../../samples/reference-artifact.json"),
+    include_str!("../../../samples/releases.jsonl"),
+    include_str!("../../../samples/artifacts.jsonl"),
+];
+
+/// Serve both endpoints over plain HTTP, on an embedded DynamoDB filled with samples.
+///
+/// The DynamoDB is a real endpoint too: point other tools at it with `AWS_ENDPOINT_URL_DYNAMODB`. Ctrl-C ends both.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Where the endpoints listen.
+    #[arg(long, value_name = "ADDRESS", default_value = LISTEN, value_parser = resolve)]
+    listen: SocketAddr,
+    /// Where DynamoDB listens.
+    #[arg(long, value_name = "ADDRESS", default_value = DYNAMODB_LISTEN, value_parser = resolve)]
+    dynamodb_listen: SocketAddr,
+    /// Keep the data in this SQLite file; without it they are in memory, and gone at the end.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Load no samples.
+    #[arg(long)]
+    empty: bool,
+}
+
+const LISTEN: &str = "127.0.0.1:3000";
+const DYNAMODB_LISTEN: &str = "127.0.0.1:8000";
+
+impl Default for Arguments {
+    fn default() -> Self {
+        let address = |text: &str| text.parse().expect("the default is an address");
+        Self { listen: address(LISTEN), dynamodb_listen: address(DYNAMODB_LISTEN), data: None, empty: false }
+    }
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    let listener = TcpListener::bind(arguments.listen).await.map_err(|error| {
+        anyhow!("cannot listen on {}: {error}; choose another address with --listen", arguments.listen)
+    })?;
+    let dynamodb =
+        EmbeddedDynamoDb::start(arguments.dynamodb_listen, arguments.data.as_deref()).map_err(advise)?;
+    let tables = TableNames::from_environment();
+    let store = dynamodb.store(tables.clone());
+    let mut has_data = false;
+    for table in definitions(&tables)? {
+        table.create(&dynamodb.client()).await?;
+        let found = dynamodb.client().scan().table_name(&table.name).limit(1).send().await?;
+        has_data |= found.count() > 0;
+    }
+    if !has_data && !arguments.empty {
+        load_samples(&store).await?;
+    }
+    print_what_to_try(listener.local_addr()?, &dynamodb)?;
+    let config = with_patience(embedded::config(&dynamodb.endpoint_url())).build();
+    let answering = Store::new(Client::from_conf(config), tables);
+    axum::serve(listener, router(&answering)).with_graceful_shutdown(end()).await?;
+    eprintln!("ended");
+    Ok(Ended::Well)
+}
+
+/// An address as it is given, or a host's; the older IPv4 where a host has both, as `localhost` has.
+fn resolve(address: &str) -> Result<SocketAddr, String> {
+    let resolved: Vec<_> = address
+        .to_socket_addrs()
+        .map_err(|error| format!("{error}; give a host and a port, such as {LISTEN}"))?
+        .collect();
+    let address = resolved.iter().find(|address| address.is_ipv4()).or(resolved.first());
+    address.copied().ok_or_else(|| "the host has no address".to_owned())
+}
+
+/// What happened, and what can be done about it.
+fn advise(error: EmbeddedError) -> anyhow::Error {
+    match &error {
+        EmbeddedError::Listen { source, .. } => {
+            anyhow!("{error}: {source}; choose another address with --dynamodb-listen")
+        }
+        EmbeddedError::DataFile { .. } => anyhow!("{error}; choose another file with --data"),
+        EmbeddedError::Start(_) => error.into(),
+    }
+}
+
+async fn load_samples(store: &Store) -> anyhow::Result<()> {
+    let mut sources = Vec::new();
+    for samples in SAMPLES {
+        let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
+        file.write_all(samples.as_bytes()).context("cannot write a temporary file")?;
+        sources.push(Source::copied("samples".to_owned(), file));
+    }
+    import(store, sources, Mode::Write, Arc::new(Silent)).await.context("the samples could not be loaded")?;
+    Ok(())
+}
+
+/// The samples are known to be good.
+struct Silent;
+
+impl Progress for Silent {
+    fn refused(&self, place: &str, reason: &str) {
+        tracing::error!(place, reason, "a sample was refused");
+    }
+
+    fn done(&self, _records: u64) {}
+}
+
+fn print_what_to_try(address: SocketAddr, dynamodb: &EmbeddedDynamoDb) -> anyhow::Result<()> {
+    crate::print(format_args!(
+        "Delivery Center on http://{address}, DynamoDB on {}. Ctrl-C ends both. Try:
+
+  curl 'http://{address}/api/aslan/delivery/releases?projectName=nginx2'
+  curl 'http://{address}/api/aslan/delivery/releases?serviceName=checkout&verbosity=brief'
+  curl --compressed -i 'http://{address}/api/aslan/delivery/releases?page=1&per_page=5'
+  curl 'http://{address}/api/directory/dc/artifact?image=koderover.tencentcloudcr.com/koderover-demo/picket:20211214154446-70-main-pr-736'
+  curl 'http://{address}/api/directory/dc/artifact?image=sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e'
+
+Import into it from another shell:
+
+  export AWS_ENDPOINT_URL_DYNAMODB={} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
+  cargo dev import --help
+",
+        dynamodb.endpoint_url(),
+        dynamodb.endpoint_url(),
+    ))
+}
+
+/// Ctrl-C, or the signal with which service managers and containers end a process.
+async fn end() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Where no signal can be waited for, the process is ended by the signal itself.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,33 @@
+//! `verify`: whether the tables hold what a source has.
+
+use delivery_center_tool::import::Task;
+
+use super::sources::Sources;
+use crate::Ended;
+
+/// Compare the tables with what was imported, and list what differs.
+///
+/// It reads the sources again, as `import` does, and everything that is stored of each record, documents included. What
+/// the source refuses is not stored, and counts as lost; what belongs to nothing there does not. Records that only the
+/// tables have are none of its concern. Exit status: 0 nothing was lost; 1 something is missing, differs or was refused;
+/// 2 DynamoDB or Zadig could not be reached.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  delivery-center verify dump
+  delivery-center verify --report differences.json export/*.json
+  ZADIG_TOKEN=$(cat token) delivery-center verify --zadig https://zadig.example.com")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    sources: Sources,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    let opened = arguments.sources.open(None)?;
+    let totals = opened.run(&crate::store().await?, Task::Verify, "verification").await?;
+    if totals.differing + totals.refused == 0 {
+        crate::print(format_args!("nothing was lost"))?;
+        return Ok(Ended::Well);
+    }
+    crate::print(format_args!("{} differ, {} were refused", totals.differing, totals.refused))?;
+    Ok(Ended::WithRefusals)
+}

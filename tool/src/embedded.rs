@@ -1,0 +1,155 @@
+//! DynamoDB inside the process, for laptops and tests: a real endpoint on loopback, to which real requests are sent.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::thread::JoinHandle;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
+use dynoxide::Database;
+use tokio::sync::oneshot;
+
+use delivery_center::store::{Store, TableNames};
+
+/// How every SQLite database begins.
+const SQLITE_MAGIC: [u8; 16] = *b"SQLite format 3\0";
+
+/// A running embedded DynamoDB; dropping it ends it and frees its port.
+#[derive(Debug)]
+pub struct EmbeddedDynamoDb {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Why it did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// The database file cannot be used.
+    #[error("the data file {file} cannot be opened: {reason}")]
+    DataFile {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+    /// The address is taken, or is not this machine's.
+    #[error("cannot listen on {address} for DynamoDB")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The thread that serves it did not start.
+    #[error("the embedded DynamoDB did not start")]
+    Start(#[source] io::Error),
+}
+
+impl EmbeddedDynamoDb {
+    /// Starts it, in memory or in a SQLite file; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`EmbeddedError`].
+    pub fn start(listen: SocketAddr, data: Option<&Path>) -> Result<Self, EmbeddedError> {
+        let database = match data {
+            None => Database::memory(),
+            Some(file) => Database::new(&file.to_string_lossy()),
+        };
+        let database = database.map_err(|error| EmbeddedError::DataFile {
+            file: data.map_or_else(|| "in memory".to_owned(), |file| file.display().to_string()),
+            reason: match data {
+                Some(file) if is_of_another_kind(file) => {
+                    "it is not a SQLite database of this tool".to_owned()
+                }
+                _ => error.to_string(),
+            },
+        })?;
+        let listener =
+            TcpListener::bind(listen).map_err(|source| EmbeddedError::Listen { address: listen, source })?;
+        Self::serve(listener, database).map_err(EmbeddedError::Start)
+    }
+
+    /// A thread and a runtime of its own: the caller's runtime may be a single thread that waits for an answer.
+    fn serve(listener: TcpListener, database: Database) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new().name("embedded-dynamodb".to_owned()).spawn(move || {
+            runtime.block_on(async move {
+                let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+                tokio::select! {
+                    () = dynoxide::server::serve_on(listener, database) => {}
+                    _ = stopped => {}
+                }
+            });
+        })?;
+        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its endpoint, for `AWS_ENDPOINT_URL_DYNAMODB`.
+    #[must_use]
+    pub fn endpoint_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A client of it.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        client(&self.endpoint_url())
+    }
+
+    /// Tables of it.
+    #[must_use]
+    pub fn store(&self, tables: TableNames) -> Store {
+        Store::new(self.client(), tables)
+    }
+}
+
+/// Whether a file begins as no SQLite database does; the library takes one for an encrypted database.
+fn is_of_another_kind(file: &Path) -> bool {
+    let mut beginning = [0; SQLITE_MAGIC.len()];
+    match File::open(file).and_then(|mut file| file.read_exact(&mut beginning)) {
+        Ok(()) => beginning != SQLITE_MAGIC,
+        Err(error) => error.kind() == io::ErrorKind::UnexpectedEof,
+    }
+}
+
+impl Drop for EmbeddedDynamoDb {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // The thread may have ended by itself; then nobody listens, and there is nothing to stop.
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A client of a DynamoDB that takes any credentials: the embedded one, or another implementation on this machine.
+#[must_use]
+pub fn client(endpoint_url: &str) -> Client {
+    Client::from_conf(config(endpoint_url).retry_config(RetryConfig::standard()).build())
+}
+
+/// The configuration of such a client.
+#[must_use]
+pub fn config(endpoint_url: &str) -> Builder {
+    aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+        .region(Region::new("us-east-1"))
+        .endpoint_url(endpoint_url)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+}

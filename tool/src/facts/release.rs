@@ -1,0 +1,346 @@
+//! Releases: which services of a project were released, with which images.
+
+use serde_json::{Value, json};
+
+use super::{Outcome, RecordError, Recorded, RecordedImage, id_of, refused};
+use crate::patience::Patience;
+use delivery_center::image_reference::repository;
+use delivery_center::position::UnixSeconds;
+use delivery_center::record::{Record, Release};
+use delivery_center::store::{Mode, PackedRelease, Settled, Store, Written};
+
+/// A release to be made.
+#[derive(Debug, Clone)]
+pub struct NewRelease {
+    /// The project.
+    pub project: String,
+    /// The version.
+    pub version: String,
+    /// The workflow; may be empty.
+    pub workflow: String,
+    /// The workflow's task; 0 where there is none.
+    pub task_id: u64,
+    /// What is said of it.
+    pub description: String,
+    /// Its labels.
+    pub labels: Vec<String>,
+    /// The environment, where it was released into one.
+    pub environment: Option<Environment>,
+    /// The services, in their order.
+    pub services: Vec<ReleasedService>,
+    /// Who made it.
+    pub created_by: String,
+    /// When it was made.
+    pub created_at: UnixSeconds,
+    /// When the deployment began.
+    pub started: Option<UnixSeconds>,
+    /// When the deployment ended.
+    pub ended: Option<UnixSeconds>,
+    /// What tells this release from others of its project; without it, the release itself does.
+    pub idempotency_key: Option<String>,
+}
+
+/// An environment.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// Its name.
+    pub name: String,
+    /// Its namespace; may be empty.
+    pub namespace: String,
+}
+
+/// A service of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleasedService {
+    /// The service's name.
+    pub name: String,
+    /// The image, as pushed.
+    pub image: String,
+    /// The container that runs it; may be empty.
+    pub container: String,
+    /// The manifests that were applied.
+    pub yaml_contents: Vec<String>,
+}
+
+/// Makes a release; of those that say the same, all but one find it made.
+///
+/// # Errors
+/// [`RecordError`], where patience ended too.
+pub async fn record_release(
+    store: &Store,
+    release: &NewRelease,
+    patience: &mut Patience,
+) -> Result<Recorded, RecordError> {
+    let release = release.checked()?;
+    let packed = PackedRelease::new(&release).map_err(|unstorable| refused(unstorable.to_string()))?;
+    let mut is_new = false;
+    loop {
+        let error = match attempt_release(store, &packed, &mut is_new).await {
+            Ok(Some(json)) => {
+                let outcome = if is_new { Outcome::Made } else { Outcome::Already };
+                return Ok(Recorded { outcome, id: release.release_id.clone(), json });
+            }
+            Ok(None) => RecordError::Contended,
+            Err(RecordError::Store(error)) if error.is_unavailable() => RecordError::Store(error),
+            Err(error) => return Err(error),
+        };
+        if !patience.wait().await {
+            return Err(error);
+        }
+    }
+}
+
+/// One attempt: the stored release; none where others wrote at the same time.
+async fn attempt_release(
+    store: &Store,
+    release: &PackedRelease,
+    is_new: &mut bool,
+) -> Result<Option<String>, RecordError> {
+    // Settling what is there completes what was interrupted.
+    let mut current = store.current_release(release.release_id()).await?;
+    if current.is_none() {
+        match store.put_new_release(release).await? {
+            Written::Done => *is_new = true,
+            Written::AlreadyThere | Written::Changed | Written::TooLarge => return Ok(None),
+        }
+        current = store.current_release(release.release_id()).await?;
+    }
+    Ok(match store.settle_release(release.release_id(), Mode::Write).await? {
+        Settled::Entries(_) | Settled::EntriesOfAnOlderForm(..) | Settled::Dangling(_) => {
+            current.map(|current| current.json)
+        }
+        Settled::Changed => None,
+    })
+}
+
+impl NewRelease {
+    fn checked(&self) -> Result<Box<Release>, RecordError> {
+        let json = self.json(&self.release_id()).to_string();
+        match Record::check(json.as_bytes()) {
+            Ok(Record::Release(release)) => Ok(release),
+            Ok(Record::Artifact(_)) => Err(refused("the release has no versionInfo")),
+            Err(problem) => Err(refused(format!("the release cannot be stored: {problem}"))),
+        }
+    }
+
+    /// Made of the key, or of everything but the times that were not given, so that a repeat is the same release.
+    fn release_id(&self) -> String {
+        if let Some(key) = &self.idempotency_key {
+            return id_of(&["release", &self.project, key]);
+        }
+        let unstamped = Self {
+            created_by: String::new(),
+            created_at: self.started.or(self.ended).unwrap_or_default(),
+            ..self.clone()
+        };
+        id_of(&["release", &unstamped.json("").to_string()])
+    }
+
+    fn json(&self, release_id: &str) -> Value {
+        json!({
+            "versionInfo": {
+                "id": release_id,
+                "version": self.version,
+                "productName": self.project,
+                "workflowName": self.workflow,
+                "taskId": self.task_id,
+                "desc": self.description,
+                "labels": self.labels,
+                "productEnvInfo": self.environment.as_ref().map(|environment| self.product_env_info(environment)),
+                "createdBy": self.created_by,
+                "created_at": self.created_at,
+                "deleted_at": 0,
+            },
+            "buildInfo": [],
+            "deployInfo": self.services.iter().map(|service| self.deploy(release_id, service)).collect::<Vec<_>>(),
+            "testInfo": [],
+            "distributeInfo": [],
+            "securityStatsInfo": [],
+        })
+    }
+
+    fn deploy(&self, release_id: &str, service: &ReleasedService) -> Value {
+        let mut deploy = json!({
+            "id": id_of(&["deploy", release_id, &service.name, &service.container]),
+            "releaseId": release_id,
+            "serviceName": service.name,
+            "containerName": service.container,
+            "image": service.image,
+            "registry_id": "",
+            "yamlContents": service.yaml_contents,
+            "envs": [],
+            "orderedServices": [self.service_names()],
+            "start_time": self.started,
+            "end_time": self.ended,
+            "created_at": self.created_at,
+            "deleted_at": 0,
+        });
+        if let Some(deploy) = deploy.as_object_mut() {
+            deploy.retain(|_, value| !value.is_null());
+        }
+        deploy
+    }
+
+    /// The reference page's shape of an environment, as far as a pipeline knows it.
+    fn product_env_info(&self, environment: &Environment) -> Value {
+        let render = json!({ "name": "", "revision": 0, "product_tmpl": self.project, "description": "" });
+        let services: Vec<_> = self.service_names().iter().map(|name| self.service(name, &render)).collect();
+        json!({
+            "id": "000000000000000000000000",
+            "product_name": self.project,
+            "create_time": 0,
+            "update_time": 0,
+            "namespace": environment.namespace,
+            "status": "",
+            "revision": 0,
+            "enabled": false,
+            "env_name": environment.name,
+            "update_by": "",
+            "auth": [],
+            "visibility": "",
+            "services": [services],
+            "render": render,
+            "error": "",
+            "vars": [],
+            "isPublic": false,
+            "roleIds": [],
+            "recycle_day": 0,
+            "source": "",
+            "is_opensource": false,
+        })
+    }
+
+    fn service(&self, name: &str, render: &Value) -> Value {
+        let containers = self.services.iter().filter(|service| service.name == name);
+        let containers: Vec<_> =
+            containers.map(|service| json!({ "name": service.container, "image": service.image })).collect();
+        json!({
+            "service_name": name,
+            "product_name": self.project,
+            "type": "k8s",
+            "revision": 0,
+            "containers": containers,
+            "render": render,
+        })
+    }
+
+    /// Each service once, in their order.
+    fn service_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for service in &self.services {
+            if !names.contains(&service.name.as_str()) {
+                names.push(&service.name);
+            }
+        }
+        names
+    }
+}
+
+impl ReleasedService {
+    /// Reads `NAME=IMAGE`, or `NAME=IMAGE:CONTAINER` where the image has a tag or a digest.
+    ///
+    /// Behind the last slash, one colon is the tag's; the container's is the second. `NAME=IMAGE::CONTAINER` names the
+    /// container of an image without a tag.
+    ///
+    /// # Errors
+    /// [`RecordError::Refused`], where it can be read in no way.
+    pub fn parse(service: &str) -> Result<Self, RecordError> {
+        let unreadable = |reason: &str| {
+            refused(format!(
+                "--service {service:?}: {reason}; it is NAME=IMAGE, or NAME=IMAGE:TAG:CONTAINER, or NAME=IMAGE@DIGEST:CONTAINER"
+            ))
+        };
+        let (name, rest) = service.split_once('=').ok_or_else(|| unreadable("there is no ="))?;
+        if name.is_empty() || name.contains(char::is_whitespace) {
+            return Err(unreadable("the service has no name"));
+        }
+        let (image, container) = split_container(rest).map_err(unreadable)?;
+        if RecordedImage::parse(&image, None).is_err()
+            || repository(&image).is_empty()
+            || image.starts_with("sha256:")
+        {
+            return Err(unreadable("there is no image"));
+        }
+        Ok(Self { name: name.to_owned(), image, container, yaml_contents: Vec::new() })
+    }
+}
+
+/// The image and the container.
+fn split_container(text: &str) -> Result<(String, String), &'static str> {
+    let last_component = text.rfind('/').map_or(0, |slash| slash + 1);
+    let (path, last) = text.split_at(last_component);
+    let digest = last.find('@');
+    if digest.is_some_and(|digest| last[..digest].matches(':').count() > 1) {
+        return Err("the container comes behind the digest");
+    }
+    // A digest has a colon of its own, as a tag has.
+    let start = digest.unwrap_or(0);
+    let (image, container) = match last[start..].match_indices(':').nth(1) {
+        Some((colon, _)) => (&last[..start + colon], Some(&last[start + colon + 1..])),
+        None => (last, None),
+    };
+    if container.is_some_and(|container| !is_container(container)) {
+        return Err("what stands behind the tag is no container's name");
+    }
+    // An empty tag is how a container is named without one.
+    let image = if container.is_some() { image.strip_suffix(':').unwrap_or(image) } else { image };
+    let named = image.split_once('@').map_or(image, |(named, _)| named);
+    if named.split_once(':').is_some_and(|(_, tag)| !is_tag(tag)) {
+        return Err("what stands behind the image's name is no tag");
+    }
+    Ok((format!("{path}{image}"), container.unwrap_or_default().to_owned()))
+}
+
+fn is_tag(tag: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    tag.len() <= 128
+        && tag.bytes().next().is_some_and(is_word)
+        && tag.bytes().all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'))
+}
+
+/// A container's name is a DNS label.
+fn is_container(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e";
+
+    fn service(text: &str) -> Option<(String, String)> {
+        ReleasedService::parse(text).ok().map(|service| (service.image, service.container))
+    }
+
+    #[test]
+    fn a_services_image_is_told_from_its_container() {
+        let pair = |image: &str, container: &str| Some((image.to_owned(), container.to_owned()));
+        for (text, expected) in [
+            ("web=nginx", pair("nginx", "")),
+            ("web=nginx:1.25", pair("nginx:1.25", "")),
+            ("web=nginx:1.25:app", pair("nginx:1.25", "app")),
+            ("web=nginx::app", pair("nginx", "app")),
+            ("web=host:5000/a/nginx", pair("host:5000/a/nginx", "")),
+            ("web=host:5000/a/nginx:1:app", pair("host:5000/a/nginx:1", "app")),
+            ("web=host:5000/a/nginx:a=b", None),
+            ("web=", None),
+            ("=nginx", None),
+            ("nginx:1", None),
+            ("web=nginx:1:app:more", None),
+            ("web=nginx:1:", None),
+            ("web=nginx:", None),
+            ("web=nginx:1:App", None),
+            ("web=host:5000/a:1:b/c", pair("host:5000/a:1:b/c", "")),
+        ] {
+            assert_eq!(service(text), expected, "{text}");
+        }
+        assert_eq!(service(&format!("w=a/b@{DIGEST}")), pair(&format!("a/b@{DIGEST}"), ""));
+        assert_eq!(service(&format!("w=a/b:1@{DIGEST}:app")), pair(&format!("a/b:1@{DIGEST}"), "app"));
+        assert_eq!(service(&format!("w=a/b:1:app@{DIGEST}")), None);
+        assert_eq!(service("w=a/b@sha256:00"), None);
+    }
+}

@@ -1,0 +1,379 @@
+//! The collections' files: a mongodump directory, its single files, or mongoexport's.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Seek as _};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::collection::Collection;
+use super::stored::Stored;
+use crate::input::splitting::RecordReader;
+
+const READ_BUFFER_BYTES: usize = 1 << 20;
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// What `mongodump --archive` begins with.
+const ARCHIVE_MAGIC: [u8; 4] = [0x6d, 0xe2, 0x99, 0x81];
+/// MongoDB holds documents of up to 16 MiB, and a little more of its own.
+const MAX_DOCUMENT_BYTES: usize = 64 << 20;
+const MIN_DOCUMENT_BYTES: usize = 5;
+
+/// One collection's file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectionFile {
+    /// The collection.
+    pub collection: Collection,
+    /// The file.
+    pub path: PathBuf,
+    format: Format,
+    is_gzip: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Bson,
+    Json,
+}
+
+/// What a file given by its path is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// A collection of Zadig's.
+    Collection(CollectionFile),
+    /// Records in the reference page's JSON, for all that can be told.
+    Records,
+    /// A collection that has nothing of a release or an artifact.
+    OtherCollection,
+}
+
+/// What a directory holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Directory {
+    /// The collections, in their own order.
+    pub collections: Vec<CollectionFile>,
+    /// How many collections have nothing of a release or an artifact.
+    pub others: usize,
+}
+
+/// Why files cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// The operating system refused.
+    #[error("{path} cannot be read")]
+    Read {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// An archive, which interleaves its collections.
+    #[error(
+        "{path} is a mongodump archive; a directory is needed. Make one from the database: `mongodump --uri=mongodb://HOST --db=zadig --out=dump`, or, from the archive, `mongorestore --archive={path}{gzip}` into a scratch MongoDB first"
+    )]
+    Archive {
+        /// The path.
+        path: PathBuf,
+        /// mongorestore's option for a compressed archive.
+        gzip: &'static str,
+    },
+    /// Documents of MongoDB's in a file whose name does not say of which collection.
+    #[error("{path} looks like mongoexport's, but is not named after a collection: call it {}", names())]
+    Unnamed {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Nothing to read.
+    #[error("{path} holds none of Zadig's collections ({}, as .bson, .bson.gz, .json or .jsonl)", names())]
+    Nothing {
+        /// The path.
+        path: PathBuf,
+    },
+    /// More than one database.
+    #[error("{first} and {second} are both there; give the directory of one database")]
+    TwoDatabases {
+        /// A collection's file.
+        first: PathBuf,
+        /// The same collection's in another directory.
+        second: PathBuf,
+    },
+}
+
+fn names() -> String {
+    Collection::ALL.map(Collection::name).join(", ")
+}
+
+fn read_error(path: &Path) -> impl FnOnce(io::Error) -> FilesError {
+    let path = path.to_owned();
+    |source| FilesError::Read { path, source }
+}
+
+/// Tells what a file is by its name and by how it begins.
+///
+/// # Errors
+/// [`FilesError`].
+pub fn look_at(path: &Path) -> Result<Given, FilesError> {
+    let open = || File::open(path).map_err(read_error(path));
+    let is_gzip = look_for_archive(path, open()?)?;
+    let (name, format) = named(path);
+    let collection = Collection::named(&name);
+    let file = |collection, format| {
+        Given::Collection(CollectionFile { collection, path: path.to_owned(), format, is_gzip })
+    };
+    match (format, collection) {
+        (Some(Format::Bson), Some(collection)) => Ok(file(collection, Format::Bson)),
+        (Some(Format::Bson), None) => Ok(Given::OtherCollection),
+        (_, collection) => match (is_exported(open()?, is_gzip), collection) {
+            (Some(true) | None, Some(collection)) if format.is_some() => Ok(file(collection, Format::Json)),
+            (Some(true), _) => Err(FilesError::Unnamed { path: path.to_owned() }),
+            (Some(false) | None, _) => Ok(Given::Records),
+        },
+    }
+}
+
+/// Expects records in the reference page's JSON in a file that has no name to tell more; `shown` is what an error calls it.
+///
+/// # Errors
+/// [`FilesError`].
+pub fn look_at_unnamed(shown: &Path, mut file: &File) -> Result<(), FilesError> {
+    file.rewind().map_err(read_error(shown))?;
+    let is_gzip = look_for_archive(shown, file)?;
+    file.rewind().map_err(read_error(shown))?;
+    match is_exported(file, is_gzip) {
+        Some(true) => Err(FilesError::Unnamed { path: shown.to_owned() }),
+        Some(false) | None => Ok(()),
+    }
+}
+
+/// Refuses an archive, and tells whether the file is compressed.
+fn look_for_archive(path: &Path, file: impl Read) -> Result<bool, FilesError> {
+    let (head, is_gzip) = head(file).map_err(read_error(path))?;
+    if head.starts_with(&ARCHIVE_MAGIC) {
+        return Err(FilesError::Archive {
+            path: path.to_owned(),
+            gzip: if is_gzip { " --gzip" } else { "" },
+        });
+    }
+    Ok(is_gzip)
+}
+
+/// Finds the collections in a directory: directly in it, or one level below, where mongodump puts a database.
+///
+/// # Errors
+/// [`FilesError`].
+pub fn look_into(directory: &Path) -> Result<Directory, FilesError> {
+    let mut found = Directory::default();
+    let mut names = BTreeSet::new();
+    for path in entries(directory)? {
+        if path.is_dir() {
+            for path in entries(&path)? {
+                found.add(&path, &mut names)?;
+            }
+        } else {
+            found.add(&path, &mut names)?;
+        }
+    }
+    if found.collections.is_empty() {
+        return Err(FilesError::Nothing { path: directory.to_owned() });
+    }
+    found.collections.sort_by_key(|file| file.collection);
+    for pair in found.collections.windows(2) {
+        if pair[0].collection == pair[1].collection {
+            let [first, second] = [&pair[0].path, &pair[1].path].map(Clone::clone);
+            return Err(FilesError::TwoDatabases { first, second });
+        }
+    }
+    found.others = names.len();
+    Ok(found)
+}
+
+fn entries(directory: &Path) -> Result<Vec<PathBuf>, FilesError> {
+    let entries = fs::read_dir(directory).map_err(read_error(directory))?;
+    let mut paths = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(read_error(directory))?;
+    paths.sort();
+    Ok(paths)
+}
+
+impl Directory {
+    fn add(&mut self, path: &Path, others: &mut BTreeSet<PathBuf>) -> Result<(), FilesError> {
+        let (name, format) = named(path);
+        // An archive has any name; what else a directory may hold (metadata, a README) is none of ours.
+        let is_ours = Collection::named(&name).is_some();
+        if !path.is_file() || (!is_ours && format == Some(Format::Json)) {
+            return Ok(());
+        }
+        match look_at(path) {
+            Ok(Given::Collection(file)) => self.collections.push(file),
+            Ok(Given::OtherCollection) => {
+                others.insert(path.to_owned());
+            }
+            // A file of MongoDB's documents under another name is no collection of ours.
+            Ok(Given::Records) | Err(FilesError::Unnamed { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+/// The collection that a file is named after, with or without its database, and the format.
+fn named(path: &Path) -> (String, Option<Format>) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    let formats = [
+        (".bson", Format::Bson),
+        (".json", Format::Json),
+        (".jsonl", Format::Json),
+        (".ndjson", Format::Json),
+    ];
+    let found = formats.iter().find_map(|(suffix, format)| Some((name.strip_suffix(suffix)?, *format)));
+    let (name, format) = found.map_or((name, None), |(name, format)| (name, Some(format)));
+    (name.rsplit_once('.').map_or(name, |(_, name)| name).to_owned(), format)
+}
+
+/// The first bytes, inflated, and whether they had to be.
+fn head(file: impl Read) -> io::Result<(Vec<u8>, bool)> {
+    let mut file = BufReader::new(file);
+    let is_gzip = file.fill_buf()?.starts_with(&GZIP_MAGIC);
+    let mut head = Vec::new();
+    if is_gzip {
+        MultiGzDecoder::new(file).take(4).read_to_end(&mut head)?;
+    } else {
+        file.take(4).read_to_end(&mut head)?;
+    }
+    Ok((head, is_gzip))
+}
+
+/// Whether the first record is a document of MongoDB's; none where there is no first record.
+fn is_exported(file: impl Read, is_gzip: bool) -> Option<bool> {
+    let input = inflated(BufReader::new(file), is_gzip);
+    let Some(Ok(first)) = RecordReader::new(input).next() else { return None };
+    let Ok(first) = Stored::from_json(&first.text) else { return Some(false) };
+    Some(first.field("_id").is_some() && first.field("versionInfo").is_none())
+}
+
+fn inflated<'a>(file: impl BufRead + 'a, is_gzip: bool) -> Box<dyn BufRead + 'a> {
+    if is_gzip {
+        return Box::new(BufReader::with_capacity(READ_BUFFER_BYTES, MultiGzDecoder::new(file)));
+    }
+    Box::new(file)
+}
+
+/// A document of a file, or why there is none, and where in the file.
+pub struct FileDocument {
+    /// A byte of the file, or a line.
+    pub place: String,
+    /// The document.
+    pub document: Result<Stored, String>,
+}
+
+impl CollectionFile {
+    /// Its length on disk.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn length(&self) -> io::Result<u64> {
+        Ok(fs::metadata(&self.path)?.len())
+    }
+
+    /// Its documents, in order; `count` is told of the bytes as they are read off the disk.
+    ///
+    /// # Errors
+    /// The operating system's, where it cannot be opened.
+    pub fn documents<'a>(
+        &self,
+        count: impl FnMut(u64) + 'a,
+    ) -> io::Result<Box<dyn Iterator<Item = FileDocument> + 'a>> {
+        let file = Counted { file: File::open(&self.path)?, count };
+        let input = inflated(BufReader::with_capacity(READ_BUFFER_BYTES, file), self.is_gzip);
+        Ok(match self.format {
+            Format::Bson => Box::new(BsonDocuments { input, offset: 0, ended: false }),
+            Format::Json => Box::new(RecordReader::new(input).map(|found| match found {
+                Ok(record) => FileDocument {
+                    place: record.place.to_string(),
+                    document: Stored::from_json(&record.text).map_err(|error| error.to_string()),
+                },
+                Err(problem) => {
+                    FileDocument { place: problem.place().to_string(), document: Err(with_source(&problem)) }
+                }
+            })),
+        })
+    }
+}
+
+/// An error and its cause in one line.
+pub(crate) fn with_source(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}
+
+struct Counted<F> {
+    file: File,
+    count: F,
+}
+
+impl<F: FnMut(u64)> Read for Counted<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        (self.count)(read as u64);
+        Ok(read)
+    }
+}
+
+/// Documents one after another, each led by its length.
+struct BsonDocuments<R> {
+    input: R,
+    offset: u64,
+    ended: bool,
+}
+
+impl<R: BufRead> BsonDocuments<R> {
+    fn read(&mut self) -> Result<Option<Vec<u8>>, String> {
+        let mut document = Vec::new();
+        self.fill(&mut document, 4)?;
+        let Some(length) = document.first_chunk() else {
+            let is_whole = document.is_empty();
+            return if is_whole {
+                Ok(None)
+            } else {
+                Err("the file ends inside a document's length".to_owned())
+            };
+        };
+        let length = usize::try_from(i32::from_le_bytes(*length)).unwrap_or_default();
+        if !(MIN_DOCUMENT_BYTES..=MAX_DOCUMENT_BYTES).contains(&length) {
+            return Err("no BSON document begins here; the rest of the file could not be read".to_owned());
+        }
+        self.fill(&mut document, length)?;
+        if document.len() < length {
+            return Err(format!(
+                "the file ends inside the document that begins here, {} of its {length} bytes later",
+                document.len()
+            ));
+        }
+        self.offset += length as u64;
+        Ok(Some(document))
+    }
+
+    fn fill(&mut self, document: &mut Vec<u8>, length: usize) -> Result<(), String> {
+        let missing = (length - document.len()) as u64;
+        let read = self.input.by_ref().take(missing).read_to_end(document);
+        read.map(drop).map_err(|error| format!("the file could not be read any further: {error}"))
+    }
+}
+
+impl<R: BufRead> Iterator for BsonDocuments<R> {
+    type Item = FileDocument;
+
+    fn next(&mut self) -> Option<FileDocument> {
+        if self.ended {
+            return None;
+        }
+        let place = format!("byte {}", self.offset);
+        let document = self.read().transpose()?;
+        self.ended = document.is_err();
+        let document =
+            document.and_then(|bytes| Stored::from_bson(&bytes).map_err(|error| error.to_string()));
+        Some(FileDocument { place, document })
+    }
+}

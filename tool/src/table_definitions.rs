@@ -1,0 +1,380 @@
+//! The tables' definitions, read from the one place that has them: `template.yaml`.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType, TableDescription, TableStatus,
+};
+use serde::Deserialize;
+
+use delivery_center::store::{StoreError, TableNames};
+
+const TEMPLATE: &str = include_str!("../../template.yaml");
+/// How long a new table may take to become active.
+const MAX_WAIT: Duration = Duration::from_mins(3);
+const WAIT_BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+
+/// One table, as `template.yaml` defines it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableDefinition {
+    /// The table's name.
+    pub name: String,
+    keys: Keys,
+    indexes: Vec<Index>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Keys {
+    hash: String,
+    range: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Index {
+    name: String,
+    keys: Keys,
+}
+
+/// What became of a table that was to be created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// It is new.
+    New,
+    /// It was there, with the same schema.
+    Already,
+}
+
+/// Why a table is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// The template does not define the tables as this module reads them.
+    #[error("template.yaml: {0}")]
+    Template(String),
+    /// A table of that name has another schema.
+    #[error(
+        "table {table:?} is there with another schema: {difference}; choose another name, or delete that table"
+    )]
+    OtherSchema {
+        /// The table's name.
+        table: String,
+        /// What differs.
+        difference: String,
+    },
+    /// DynamoDB did not do what was asked.
+    #[error(transparent)]
+    DynamoDb(#[from] StoreError),
+    /// The table did not become active.
+    #[error("table {table:?} is not active after {} seconds; look at it again later", MAX_WAIT.as_secs())]
+    NotActive {
+        /// The table's name.
+        table: String,
+    },
+}
+
+impl TableError {
+    /// Whether another attempt may pass.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::DynamoDb(error) => error.is_unavailable(),
+            Self::NotActive { .. } => true,
+            Self::Template(_) | Self::OtherSchema { .. } => false,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Template {
+    resources: Resources,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Resources {
+    releases_table: TableResource,
+    artifacts_table: TableResource,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TableResource {
+    properties: TableProperties,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TableProperties {
+    key_schema: Vec<KeyProperties>,
+    attribute_definitions: Vec<AttributeProperties>,
+    global_secondary_indexes: Vec<IndexProperties>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct KeyProperties {
+    attribute_name: String,
+    key_type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AttributeProperties {
+    attribute_name: String,
+    attribute_type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct IndexProperties {
+    index_name: String,
+    key_schema: Vec<KeyProperties>,
+    projection: ProjectionProperties,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ProjectionProperties {
+    projection_type: String,
+}
+
+/// Both tables under the given names.
+///
+/// # Errors
+/// [`TableError::Template`].
+pub fn definitions(names: &TableNames) -> Result<[TableDefinition; 2], TableError> {
+    let template: Template =
+        serde_yaml_ng::from_str(TEMPLATE).map_err(|error| TableError::Template(error.to_string()))?;
+    let Resources { releases_table, artifacts_table } = template.resources;
+    Ok([
+        TableDefinition::new(names.releases.clone(), releases_table.properties)?,
+        TableDefinition::new(names.artifacts.clone(), artifacts_table.properties)?,
+    ])
+}
+
+impl TableDefinition {
+    fn new(name: String, properties: TableProperties) -> Result<Self, TableError> {
+        let texts_alone =
+            properties.attribute_definitions.iter().all(|attribute| attribute.attribute_type == "S");
+        let whole_alone =
+            properties.global_secondary_indexes.iter().all(|index| index.projection.projection_type == "ALL");
+        if !texts_alone || !whole_alone {
+            return Err(TableError::Template("keys are texts and indexes project everything".to_owned()));
+        }
+        let keys = Keys::new(properties.key_schema)?;
+        let indexes = properties
+            .global_secondary_indexes
+            .into_iter()
+            .map(|index| Ok(Index { name: index.index_name, keys: Keys::new(index.key_schema)? }))
+            .collect::<Result<Vec<_>, TableError>>()?;
+        let definition = Self { name, keys, indexes };
+        let mut defined: Vec<_> = properties
+            .attribute_definitions
+            .iter()
+            .map(|attribute| attribute.attribute_name.as_str())
+            .collect();
+        defined.sort_unstable();
+        if defined != definition.key_attributes() {
+            return Err(TableError::Template(format!(
+                "the attributes of {:?} are not its keys",
+                definition.name
+            )));
+        }
+        Ok(definition)
+    }
+
+    /// Every attribute that is a key, once, sorted.
+    fn key_attributes(&self) -> Vec<&str> {
+        let all = std::iter::once(&self.keys).chain(self.indexes.iter().map(|index| &index.keys));
+        let mut names: Vec<_> = all.flat_map(|keys| [keys.hash.as_str(), keys.range.as_str()]).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Creates the table and waits until it can be used.
+    ///
+    /// What protects a table in production (recovery, deletion protection) comes with the template's deployment.
+    ///
+    /// # Errors
+    /// [`TableError`], also where the table is there with another schema.
+    pub async fn create(&self, client: &Client) -> Result<Created, TableError> {
+        if let Some(table) = self.describe(client).await? {
+            self.check(&table)?;
+            self.wait(client, table).await?;
+            return Ok(Created::Already);
+        }
+        let attributes = self.key_attributes().into_iter().map(|name| {
+            AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(ScalarAttributeType::S)
+                .build()
+                .expect("all is given")
+        });
+        let created = client
+            .create_table()
+            .table_name(&self.name)
+            .set_attribute_definitions(Some(attributes.collect()))
+            .set_key_schema(Some(self.keys.schema()))
+            .set_global_secondary_indexes(Some(self.indexes.iter().map(Index::definition).collect()))
+            .billing_mode(BillingMode::PayPerRequest)
+            .send()
+            .await
+            .map_err(|error| self.failed(error))?;
+        self.wait(client, created.table_description.unwrap_or_else(|| TableDescription::builder().build()))
+            .await?;
+        Ok(Created::New)
+    }
+
+    async fn describe(&self, client: &Client) -> Result<Option<TableDescription>, TableError> {
+        match client.describe_table().table_name(&self.name).send().await {
+            Ok(output) => Ok(output.table),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DescribeTableError::is_resource_not_found_exception) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    async fn wait(&self, client: &Client, table: TableDescription) -> Result<(), TableError> {
+        let started = std::time::Instant::now();
+        let mut table = Some(table);
+        while !table.as_ref().is_some_and(is_active) {
+            if started.elapsed() > MAX_WAIT {
+                return Err(TableError::NotActive { table: self.name.clone() });
+            }
+            tokio::time::sleep(WAIT_BETWEEN_LOOKS).await;
+            table = self.describe(client).await?;
+        }
+        Ok(())
+    }
+
+    fn check(&self, table: &TableDescription) -> Result<(), TableError> {
+        let keys = Keys::of(table.key_schema());
+        let mut indexes: Vec<_> = table
+            .global_secondary_indexes()
+            .iter()
+            .map(|index| {
+                (
+                    index.index_name().unwrap_or_default().to_owned(),
+                    Keys::of(index.key_schema()),
+                    projects_all(index.projection()),
+                )
+            })
+            .collect();
+        indexes.sort();
+        let mut wanted: Vec<_> =
+            self.indexes.iter().map(|index| (index.name.clone(), index.keys.names(), true)).collect();
+        wanted.sort();
+        let difference = if keys != self.keys.names() {
+            format!("its keys are {keys:?} instead of {:?}", self.keys.names())
+        } else if indexes != wanted {
+            format!(
+                "its indexes (name, keys, whether all is projected) are {indexes:?} instead of {wanted:?}"
+            )
+        } else if table
+            .attribute_definitions()
+            .iter()
+            .any(|attribute| *attribute.attribute_type() != ScalarAttributeType::S)
+        {
+            "its keys are not all texts".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(TableError::OtherSchema { table: self.name.clone(), difference })
+    }
+
+    fn failed<E>(&self, error: SdkError<E>) -> TableError
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        StoreError::from_sdk(&self.name, error).into()
+    }
+}
+
+fn is_active(table: &TableDescription) -> bool {
+    let is_index_active = |status: Option<&aws_sdk_dynamodb::types::IndexStatus>| {
+        status.is_none_or(|status| *status == aws_sdk_dynamodb::types::IndexStatus::Active)
+    };
+    table.table_status() == Some(&TableStatus::Active)
+        && table.global_secondary_indexes().iter().all(|index| is_index_active(index.index_status()))
+}
+
+fn projects_all(projection: Option<&Projection>) -> bool {
+    projection.and_then(Projection::projection_type) == Some(&ProjectionType::All)
+}
+
+impl Keys {
+    fn new(schema: Vec<KeyProperties>) -> Result<Self, TableError> {
+        let mut keys = schema.into_iter();
+        match (keys.next(), keys.next(), keys.next()) {
+            (Some(hash), Some(range), None) if hash.key_type == "HASH" && range.key_type == "RANGE" => {
+                Ok(Self { hash: hash.attribute_name, range: range.attribute_name })
+            }
+            _ => Err(TableError::Template("every key is a HASH and a RANGE".to_owned())),
+        }
+    }
+
+    /// The names of an existing schema's keys, in its order.
+    fn of(schema: &[KeySchemaElement]) -> Vec<String> {
+        schema.iter().map(|element| element.attribute_name().to_owned()).collect()
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![self.hash.clone(), self.range.clone()]
+    }
+
+    fn schema(&self) -> Vec<KeySchemaElement> {
+        let element = |name: &str, key_type| {
+            KeySchemaElement::builder().attribute_name(name).key_type(key_type).build().expect("all is given")
+        };
+        vec![element(&self.hash, KeyType::Hash), element(&self.range, KeyType::Range)]
+    }
+}
+
+impl Index {
+    fn definition(&self) -> GlobalSecondaryIndex {
+        GlobalSecondaryIndex::builder()
+            .index_name(&self.name)
+            .set_key_schema(Some(self.keys.schema()))
+            .projection(Projection::builder().projection_type(ProjectionType::All).build())
+            .build()
+            .expect("all is given")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_defines_both_tables() {
+        let names = TableNames { releases: "r".to_owned(), artifacts: "a".to_owned() };
+        let [releases, artifacts] = definitions(&names).unwrap();
+        assert_eq!(releases.keys.names(), ["release_id", "entry"]);
+        assert_eq!(artifacts.keys.names(), ["image_digest", "entry"]);
+        let index = |definition: &TableDefinition| {
+            definition
+                .indexes
+                .iter()
+                .map(|index| (index.name.clone(), index.keys.names()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            index(&releases),
+            [("by_facet".to_owned(), vec!["facet".to_owned(), "position".to_owned()])]
+        );
+        assert_eq!(
+            index(&artifacts),
+            [("by_image".to_owned(), vec!["image".to_owned(), "position".to_owned()])]
+        );
+    }
+}

@@ -1,0 +1,14 @@
+//! What the tool does, on an embedded DynamoDB: through the library, and through the real command line.
+#![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
+
+mod command_line;
+mod export;
+mod import;
+mod import_speed;
+mod recording;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+mod verify;
+mod zadig;
+mod zadig_server;
+mod zadig_support;

@@ -1,0 +1,694 @@
+//! `record`: what pipelines send is kept, once, whoever sends at the same moment.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeSet, HashMap};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use delivery_center::event::Event;
+use delivery_center::invocation::{self, Endpoint, Invocation};
+use delivery_center::record::Record;
+use delivery_center::store::{Mode, PackedArtifact, Patience, Store, TableNames};
+use delivery_center_tool::embedded::EmbeddedDynamoDb;
+use delivery_center_tool::facts::{Activity, Kind, Outcome, RecordedImage, record_activity};
+use delivery_center_tool::table_definitions::definitions;
+use serde_json::{Map, Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+const IMAGE: &str = "registry.example.com:5000/shop/cart:1.0";
+const DIGEST: &str = "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e";
+const OTHER_DIGEST: &str = "sha256:954352110aef2cbb2bc7ac11877fb07ecb78f505afb30497bbe03cc09990151a";
+const COMMIT: [&str; 6] = ["--repo", "acme/shop", "--branch", "main", "--commit", "4b15c43b"];
+
+/// An embedded DynamoDB with both tables.
+struct Tables {
+    dynamodb: EmbeddedDynamoDb,
+    names: TableNames,
+}
+
+impl Tables {
+    async fn new() -> Self {
+        let dynamodb = EmbeddedDynamoDb::start("127.0.0.1:0".parse().unwrap(), None).unwrap();
+        let names = TableNames { releases: "releases".to_owned(), artifacts: "artifacts".to_owned() };
+        for table in definitions(&names).unwrap() {
+            table.create(&dynamodb.client()).await.unwrap();
+        }
+        Self { dynamodb, names }
+    }
+
+    fn store(&self) -> Store {
+        self.dynamodb.store(self.names.clone())
+    }
+
+    /// The tool, in no pipeline's environment.
+    fn tool(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_delivery-center"));
+        command
+            .env_clear()
+            .env("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.endpoint_url())
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "local")
+            .env("AWS_SECRET_ACCESS_KEY", "local")
+            .env("RELEASES_TABLE", &self.names.releases)
+            .env("ARTIFACTS_TABLE", &self.names.artifacts)
+            .args(arguments);
+        command
+    }
+
+    /// Runs the tool, which must succeed; what it stored.
+    fn record(&self, arguments: &[&str]) -> Value {
+        let output = self.tool(&[&["record"], arguments, &["--json"]].concat()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn build(&self, arguments: &[&str]) -> Value {
+        self.record(&[&["build", "--image", IMAGE], arguments, &COMMIT].concat())
+    }
+
+    /// Runs the tool, which must refuse; what it says.
+    fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.tool(&[&["record"], arguments].concat()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
+        stderr(&output)
+    }
+
+    async fn items(&self, table: &str) -> Vec<HashMap<String, AttributeValue>> {
+        self.dynamodb.client().scan().table_name(table).send().await.unwrap().items.unwrap()
+    }
+
+    async fn artifact(&self, image: &str) -> Value {
+        get(&self.store(), Endpoint::GetArtifact, &format!("image={image}")).await
+    }
+
+    async fn releases(&self, query: &str) -> Value {
+        get(&self.store(), Endpoint::ListReleases, query).await
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+async fn get(store: &Store, endpoint: Endpoint, query: &str) -> Value {
+    let event = json!({
+        "version": "2.0", "rawPath": endpoint.path(), "rawQueryString": query, "headers": {},
+        "requestContext": { "stage": "$default", "http": { "method": "GET", "path": endpoint.path() } },
+    });
+    let event = Event::from_json(event.to_string().as_bytes());
+    let response = invocation::answer(endpoint, store, event, &Invocation::default()).await;
+    let response: Value = serde_json::from_slice(&response).unwrap();
+    serde_json::from_str(response["body"].as_str().unwrap()).unwrap()
+}
+
+fn deploy(number: usize) -> Activity {
+    let fields =
+        json!({ "env_name": format!("env-{number}"), "url": format!("https://ci.example.com/{number}") });
+    Activity {
+        kind: Kind::Deploy,
+        image: RecordedImage::parse(IMAGE, Some(DIGEST)).unwrap(),
+        fields: fields.as_object().unwrap().clone(),
+        artifact_fields: Map::new(),
+        created_by: "ci".to_owned(),
+        created_time: 1_700_000_000 + number as u64 % 7,
+        idempotency_key: None,
+    }
+}
+
+/// How all of them ended, sent at the same moment.
+async fn send_at_once(store: &Store, count: usize) -> Vec<Outcome> {
+    let sending = (0..count).map(|number| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let mut patience = Patience::new(Duration::from_secs(400));
+            record_activity(&store, &deploy(number), &mut patience).await.unwrap().outcome
+        })
+    });
+    let sending: Vec<_> = sending.collect();
+    let mut outcomes = Vec::new();
+    for sent in sending {
+        outcomes.push(sent.await.unwrap());
+    }
+    outcomes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_pipelines_at_the_same_moment_lose_nothing_and_double_nothing() {
+    let tables = Tables::new().await;
+    let store = tables.store();
+    let outcomes = send_at_once(&store, 200).await;
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Made).count(), 1);
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Added).count(), 199);
+    let artifact = tables.artifact(IMAGE).await;
+    let environments: BTreeSet<_> = artifact["activities"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|activity| activity["env_name"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(environments, (0..200).map(|number| format!("env-{number}")).collect());
+    assert_eq!(artifact["activities"].as_array().unwrap().len(), 200);
+
+    let again = send_at_once(&store, 200).await;
+    assert!(again.iter().all(|outcome| *outcome == Outcome::Already), "{again:?}");
+    assert_eq!(tables.artifact(IMAGE).await, artifact);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_fact_sent_by_many_at_the_same_moment_is_recorded_once() {
+    let tables = Tables::new().await;
+    let store = tables.store();
+    let sending: Vec<_> = (0..20)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut patience = Patience::new(Duration::from_mins(1));
+                record_activity(&store, &deploy(1), &mut patience).await.unwrap().outcome
+            })
+        })
+        .collect();
+    let mut made = 0;
+    for sent in sending {
+        made += usize::from(sent.await.unwrap() == Outcome::Made);
+    }
+    assert_eq!(made, 1);
+    assert_eq!(tables.artifact(IMAGE).await["activities"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_is_answered_in_the_reference_pages_shape() {
+    let tables = Tables::new().await;
+    let stored = tables.build(&[
+        "--digest",
+        DIGEST,
+        "--size",
+        "22578466",
+        "--os",
+        "linux",
+        "--arch",
+        "amd64",
+        "--pr",
+        "736",
+        "--message",
+        "test",
+        "--author",
+        "user1",
+        "--url",
+        "https://ci.example.com/70",
+        "--started",
+        "1639467890",
+        "--ended",
+        "2021-12-14T07:45:44Z",
+    ]);
+    let id = stored["id"].as_str().unwrap();
+    assert!(id.len() == 24 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+    let activity = json!({
+        "artifact_id": id, "type": "build", "url": "https://ci.example.com/70",
+        "commits": [{
+            "address": "", "repo_owner": "acme", "repo_name": "shop", "branch": "main", "pr": 736,
+            "commit_id": "4b15c43b", "commit_message": "test", "author_name": "user1",
+        }],
+        "start_time": 1_639_467_890, "end_time": 1_639_467_944, "created_by": "user1", "created_time": 1_639_467_944,
+    });
+    let expected = json!({
+        "id": id, "name": "cart", "type": "image", "source": "workflow", "image": IMAGE, "image_tag": "1.0",
+        "image_digest": DIGEST, "image_size": 22_578_466, "architecture": "amd64", "os": "linux",
+        "created_by": "user1", "created_time": 1_639_467_944, "activities": [activity],
+        "sortedActivities": { "build": [activity] },
+    });
+    assert_eq!(stored, expected);
+    assert_eq!(
+        tables.artifact(IMAGE).await.to_string(),
+        expected.to_string(),
+        "the order of fields is the page's"
+    );
+    assert_eq!(tables.artifact(DIGEST).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_given_by_tag_alone_finds_the_newest_record_of_that_tag() {
+    let tables = Tables::new().await;
+    tables.build(&["--digest", OTHER_DIGEST, "--ended", "1700000000"]);
+    let newest = tables.build(&["--digest", DIGEST, "--ended", "1700000100"]);
+    let deployed = tables.record(&["deploy", "--image", IMAGE, "--env", "prod", "--namespace", "shop-prod"]);
+    assert_eq!(deployed["id"], newest["id"]);
+    assert_eq!(deployed["activities"][0]["env_name"], "prod");
+    assert_eq!(deployed["activities"][0]["namespace"], "shop-prod");
+    let repository = "registry.example.com:5000/shop/cart";
+    let by_digest = format!("{repository}@{OTHER_DIGEST}");
+    let tested = tables.record(&["test", "--image", &by_digest, "--content", "42 passed"]);
+    assert_eq!(tested["image_digest"], OTHER_DIGEST);
+    assert_eq!(tested["activities"][0]["content"], "42 passed");
+    let published =
+        tables.record(&["publish", "--image", DIGEST, "--host", "a.example.com", "--host", "b.example.com"]);
+    assert_eq!(published["activities"][0]["publish_hosts"], json!(["a.example.com", "b.example.com"]));
+    assert_eq!(tables.artifact(IMAGE).await, published);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_fact_is_recorded_once_and_another_run_is_another_fact() {
+    let tables = Tables::new().await;
+    let first = tables.build(&["--digest", DIGEST]);
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(tables.build(&["--digest", DIGEST]), first);
+    let again = tables.build(&["--digest", DIGEST, "--url", "https://ci.example.com/2"]);
+    assert_eq!(again["activities"].as_array().unwrap().len(), 2);
+    let deploy = |key: &str, env: &str| {
+        tables.record(&["deploy", "--image", IMAGE, "--env", env, "--idempotency-key", key])
+    };
+    deploy("run 1", "staging");
+    let kept = deploy("run 1", "prod");
+    assert_eq!(kept["activities"].as_array().unwrap().len(), 3);
+    assert_eq!(deploy("run 2", "prod")["activities"].as_array().unwrap().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_fills_in_what_a_deployment_recorded_before_it() {
+    let tables = Tables::new().await;
+    let output = tables.tool(&["record", "deploy", "--image", IMAGE, "--env", "prod"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stderr(&output).contains("made without its build"), "{}", stderr(&output));
+    let deployed = tables.artifact(IMAGE).await;
+    let built = tables.build(&["--digest", DIGEST, "--size", "7"]);
+    assert_eq!(built["id"], deployed["id"]);
+    assert_eq!(built["image_size"], 7);
+    assert_eq!(tables.artifact(IMAGE).await, built);
+    assert_eq!(tables.artifact(DIGEST).await, built);
+    let entries = tables.items("artifacts").await;
+    let artifacts = entries.iter().filter(|item| item["entry"].as_s().unwrap().starts_with("artifact#"));
+    assert_eq!(artifacts.count(), 1, "it was moved, not copied");
+    let other = tables.build(&["--digest", OTHER_DIGEST]);
+    assert_ne!(other["id"], built["id"], "a tag that is pushed again has another artifact");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_artifact_that_needs_parts_is_extended_and_imported_over() {
+    let tables = Tables::new().await;
+    let store = tables.store();
+    let noise = |seed: u64| {
+        let mut state = seed;
+        std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            format!("{:016x}", state ^ (state >> 29))
+        })
+        .take(60_000)
+        .collect::<String>()
+    };
+    let text = json!({
+        "id": "61b84bbcc19ba8cdb184cc53", "name": "cart", "type": "image", "image": IMAGE, "image_digest": DIGEST,
+        "created_time": 1, "docker_file": noise(1), "zz": 1.50,
+    });
+    let text = text.to_string();
+    let Ok(Record::Artifact(artifact)) = Record::check(text.as_bytes()) else { panic!("an artifact") };
+    let packed = PackedArtifact::new(&artifact).unwrap();
+    store.put_artifacts(std::slice::from_ref(&packed), Mode::Write).await.unwrap();
+    let mut patience = Patience::new(Duration::from_secs(30));
+    let recorded = record_activity(&store, &deploy(1), &mut patience).await.unwrap();
+    assert_eq!((recorded.outcome, recorded.id.as_str()), (Outcome::Added, "61b84bbcc19ba8cdb184cc53"));
+    assert!(recorded.json.contains(r#""zz":1.5"#));
+    assert_eq!(tables.artifact(IMAGE).await.to_string(), recorded.json);
+    let items = tables.items("artifacts").await;
+    let parts: BTreeSet<_> = items
+        .iter()
+        .filter_map(|item| {
+            item["entry"].as_s().unwrap().strip_prefix("part#")?.split('#').nth(1).map(str::to_owned)
+        })
+        .collect();
+    assert_eq!(parts.len(), 1, "the parts of the revision before are gone");
+
+    let Ok(Record::Artifact(extended)) = Record::check(recorded.json.as_bytes()) else {
+        panic!("an artifact")
+    };
+    let extended = PackedArtifact::new(&extended).unwrap();
+    let outcomes = store.put_artifacts(std::slice::from_ref(&extended), Mode::Write).await.unwrap();
+    assert_eq!(outcomes, [delivery_center::store::Outcome::Unchanged]);
+    store.put_artifacts(std::slice::from_ref(&packed), Mode::Write).await.unwrap();
+    assert_eq!(tables.artifact(IMAGE).await.to_string(), artifact.json);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_digest_is_read_from_what_buildx_writes() {
+    let tables = Tables::new().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("metadata.json");
+    let platform = json!({ "architecture": "arm64", "os": "linux" });
+    let metadata = json!({
+        "containerimage.digest": DIGEST, "containerimage.descriptor": { "digest": DIGEST, "platform": platform },
+        "image.name": IMAGE,
+    });
+    std::fs::write(&file, metadata.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let stored = tables.record(&[&["build", "--metadata-file", file], COMMIT.as_slice()].concat());
+    assert_eq!(stored["image"], IMAGE);
+    assert_eq!(stored["image_digest"], DIGEST);
+    assert_eq!(stored["architecture"], "arm64");
+    assert!(
+        tables
+            .refused(&["test", "--metadata-file", file, "--digest", OTHER_DIGEST])
+            .contains("metadata file says")
+    );
+    std::fs::write(file, "{\"default\":{}}").unwrap();
+    assert!(tables.refused(&["test", "--metadata-file", file]).contains("containerimage.digest"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_come_from_the_pipelines_environment() {
+    let tables = Tables::new().await;
+    let build = |digest: &str, variables: &[(&str, &str)]| {
+        let mut tool = tables.tool(&["record", "build", "--image", IMAGE, "--digest", digest, "--json"]);
+        let output = tool.envs(variables.iter().copied()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let stored: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let mut activity = stored["activities"][0].clone();
+        activity.as_object_mut().unwrap().retain(|name, _| name != "artifact_id" && name != "created_time");
+        activity
+    };
+    let github = [
+        ("GITHUB_ACTIONS", "true"),
+        ("GITHUB_SERVER_URL", "https://github.com"),
+        ("GITHUB_REPOSITORY", "acme/shop"),
+        ("GITHUB_REF", "refs/pull/7/merge"),
+        ("GITHUB_REF_NAME", "7/merge"),
+        ("GITHUB_REF_TYPE", "branch"),
+        ("GITHUB_HEAD_REF", "topic"),
+        ("GITHUB_SHA", "4b15c43b"),
+        ("GITHUB_ACTOR", "octocat"),
+        ("GITHUB_RUN_ID", "99"),
+        ("GITHUB_RUN_ATTEMPT", "2"),
+    ];
+    let expected = json!({
+        "type": "build", "url": "https://github.com/acme/shop/actions/runs/99/attempts/2",
+        "commits": [{
+            "address": "https://github.com", "source": "github", "repo_owner": "acme", "repo_name": "shop",
+            "branch": "topic", "pr": 7, "commit_id": "4b15c43b", "author_name": "octocat",
+        }],
+        "created_by": "octocat",
+    });
+    assert_eq!(build(DIGEST, &github), expected);
+    let gitlab = [
+        ("GITLAB_CI", "true"),
+        ("CI_SERVER_URL", "https://gitlab.example.com"),
+        ("CI_PROJECT_PATH", "acme/web/shop"),
+        ("CI_COMMIT_TAG", "v1"),
+        ("CI_COMMIT_SHA", "4b15c43b"),
+        ("CI_COMMIT_TITLE", "Ship it"),
+        ("CI_COMMIT_AUTHOR", "Ann <ann@example.com>"),
+        ("CI_JOB_URL", "https://gitlab.example.com/acme/web/shop/-/jobs/3"),
+        ("GITLAB_USER_LOGIN", "bob"),
+    ];
+    let expected = json!({
+        "type": "build", "url": "https://gitlab.example.com/acme/web/shop/-/jobs/3",
+        "commits": [{
+            "address": "https://gitlab.example.com", "source": "gitlab", "repo_owner": "acme/web",
+            "repo_name": "shop", "branch": "", "tag": "v1", "commit_id": "4b15c43b", "commit_message": "Ship it",
+            "author_name": "Ann",
+        }],
+        "created_by": "bob",
+    });
+    assert_eq!(build(OTHER_DIGEST, &gitlab), expected);
+    let jenkins = [
+        ("JENKINS_URL", "https://jenkins.example.com/"),
+        ("GIT_URL", "https://bot:secret@git.example.com/acme/shop.git"),
+        ("GIT_BRANCH", "origin/main"),
+        ("GIT_COMMIT", "4b15c43b"),
+        ("BUILD_URL", "https://jenkins.example.com/job/shop/5/"),
+    ];
+    let expected = json!({
+        "type": "build", "url": "https://jenkins.example.com/job/shop/5/",
+        "commits": [{
+            "address": "https://git.example.com", "repo_owner": "acme", "repo_name": "shop", "branch": "main",
+            "commit_id": "4b15c43b",
+        }],
+        "created_by": "",
+    });
+    assert_eq!(build(&DIGEST.replace('1', "2"), &jenkins), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_recorded_is_refused_with_what_to_fix() {
+    let tables = Tables::new().await;
+    for (arguments, expected) in [
+        (&["build", "--image", IMAGE][..], "give --repo"),
+        (&["deploy", "--image", IMAGE], "--env"),
+        (&["deploy", "--env", "prod"], "give --image"),
+        (&["deploy", "--env", "prod", "--image", "a@sha256:00"], "is no digest"),
+        (&["deploy", "--env", "prod", "--image", DIGEST], "give the image's name too"),
+        (&["test", "--image", IMAGE, "--started", "1637726888000"], "milliseconds"),
+        (&["test", "--image", IMAGE, "--started", "2", "--ended", "1"], "is after"),
+        (&["release", "--project", "p", "--version", "v", "--service", "web"], "NAME=IMAGE"),
+        (&["release", "--project", "p", "--version", "v"], "--service"),
+        (&["nothing"], "nothing"),
+    ] {
+        let said = tables.refused(arguments);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    let no_digest = [&["build", "--image", IMAGE], COMMIT.as_slice()].concat();
+    assert!(tables.refused(&no_digest).contains("--metadata-file"));
+    assert_eq!(tables.artifact(IMAGE).await["code"], 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_be_reached_is_told_from_a_refusal() {
+    let tables = Tables::new().await;
+    let deploy = ["record", "deploy", "--image", IMAGE, "--env", "prod", "--timeout", "1"];
+    let mut tool = tables.tool(&deploy);
+    let output = tool.env("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1").output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let mut tool = tables.tool(&deploy);
+    let output = tool.env("ARTIFACTS_TABLE", "missing").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("does not exist"), "{}", stderr(&output));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_answered_in_the_reference_pages_shape() {
+    let tables = Tables::new().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("web.yaml");
+    std::fs::write(&file, "kind: Service\n").unwrap();
+    let yaml = format!("web={}", file.display());
+    let arguments = [
+        "release",
+        "--project",
+        "shop",
+        "--version",
+        "1.4.0",
+        "--workflow",
+        "release",
+        "--task",
+        "9",
+        "--env",
+        "prod",
+        "--namespace",
+        "shop-prod",
+        "--service",
+        "web=host:5000/shop/web:1.4:app",
+        "--service",
+        "cart=shop/cart:1.4",
+        "--yaml",
+        &yaml,
+        "--label",
+        "stable",
+        "--desc",
+        "Autumn",
+        "--by",
+        "ann",
+    ];
+    let stored = tables.record(&arguments);
+    let (id, created_at) = (stored["versionInfo"]["id"].clone(), stored["versionInfo"]["created_at"].clone());
+    assert_eq!(id.as_str().unwrap().len(), 24);
+    let version_info = &stored["versionInfo"];
+    assert_eq!(version_info["productName"], "shop");
+    assert_eq!(version_info["taskId"], 9);
+    assert_eq!(version_info["labels"], json!(["stable"]));
+    assert_eq!(version_info["productEnvInfo"]["env_name"], "prod");
+    let containers = json!([{ "name": "app", "image": "host:5000/shop/web:1.4" }]);
+    assert_eq!(version_info["productEnvInfo"]["services"][0][0]["containers"], containers);
+    let expected = json!({
+        "id": stored["deployInfo"][0]["id"], "releaseId": id, "serviceName": "web/app", "containerName": "app",
+        "image": "host:5000/shop/web:1.4", "registry_id": "", "yamlContents": ["kind: Service\n"], "envs": [],
+        "orderedServices": [["web", "cart"]], "created_at": created_at, "deleted_at": 0,
+    });
+    assert_eq!(stored["deployInfo"][0].to_string(), expected.to_string());
+    assert_eq!(stored["deployInfo"][1]["serviceName"], "cart");
+    assert_eq!(stored["deployInfo"][1]["yamlContents"], json!([]));
+    for query in ["", "projectName=shop&serviceName=web", "workflowName=release&taskId=9", "serviceName=cart"]
+    {
+        assert_eq!(tables.releases(query).await, json!([stored]), "{query}");
+    }
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(tables.record(&arguments), stored);
+    assert_eq!(tables.releases("").await.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_of_many_services_is_made_once_by_all_who_make_it_at_the_same_moment() {
+    let tables = Tables::new().await;
+    let services: Vec<String> = (0..20).map(|number| format!("service-{number}=shop/s{number}:1")).collect();
+    let mut arguments =
+        vec!["record", "release", "--project", "shop", "--version", "2", "--workflow", "w", "--task", "3"];
+    for service in &services {
+        arguments.extend(["--service", service]);
+    }
+    let running: Vec<_> = (0..8)
+        .map(|_| tables.tool(&arguments).stdout(std::process::Stdio::null()).spawn().unwrap())
+        .collect();
+    for mut tool in running {
+        assert!(tool.wait().unwrap().success());
+    }
+    let all = tables.releases("").await;
+    assert_eq!(all.as_array().unwrap().len(), 1);
+    for number in 0..20 {
+        let query = format!("projectName=shop&workflowName=w&taskId=3&serviceName=service-{number}");
+        assert_eq!(tables.releases(&query).await, all, "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_whose_recording_was_interrupted_is_completed_by_sending_it_again() {
+    let tables = Tables::new().await;
+    let arguments = ["release", "--project", "shop", "--version", "1", "--service", "web=shop/web:1"];
+    let stored = tables.record(&arguments);
+    for item in tables.items("releases").await {
+        if item["entry"].as_s().unwrap().starts_with("facet#") {
+            let key = item.into_iter().filter(|(name, _)| name == "release_id" || name == "entry").collect();
+            tables
+                .dynamodb
+                .client()
+                .delete_item()
+                .table_name("releases")
+                .set_key(Some(key))
+                .send()
+                .await
+                .unwrap();
+        }
+    }
+    assert_eq!(tables.releases("").await, json!([]));
+    assert_eq!(tables.record(&arguments), stored);
+    assert_eq!(tables.releases("projectName=shop&serviceName=web").await, json!([stored]));
+}
+
+/// Passes everything on to a DynamoDB, and keeps what was sent.
+async fn listening_proxy(upstream: String) -> (String, Arc<Mutex<Vec<u8>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint_url = format!("http://{}", listener.local_addr().unwrap());
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&sent);
+    tokio::spawn(async move {
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            let server = TcpStream::connect(upstream.trim_start_matches("http://")).await.unwrap();
+            let heard = Arc::clone(&heard);
+            tokio::spawn(async move {
+                let (mut from_client, mut to_client) = client.into_split();
+                let (mut from_server, mut to_server) = server.into_split();
+                tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+                let mut buffer = vec![0; 1 << 16];
+                while let Ok(read @ 1..) = from_client.read(&mut buffer).await {
+                    heard.lock().unwrap().extend_from_slice(&buffer[..read]);
+                    to_server.write_all(&buffer[..read]).await.unwrap();
+                }
+            });
+        }
+    });
+    (endpoint_url, sent)
+}
+
+/// The actions that the requests need, each with what it is done to.
+fn actions(sent: &str) -> BTreeSet<String> {
+    let mut actions = BTreeSet::new();
+    for request in sent.split("POST / HTTP/1.1").skip(1) {
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        let head = head.to_lowercase();
+        let target =
+            head.split("x-amz-target: dynamodb_20120810.").nth(1).unwrap().lines().next().unwrap().to_owned();
+        let body: Value = serde_json::from_str(body).unwrap();
+        match target.as_str() {
+            "transactwriteitems" => {
+                for item in body["TransactItems"].as_array().unwrap() {
+                    let (write, what) = item.as_object().unwrap().iter().next().unwrap();
+                    let action = if write == "ConditionCheck" {
+                        "conditioncheckitem"
+                    } else {
+                        &format!("{write}item")
+                    };
+                    actions
+                        .insert(format!("{action} {}", what["TableName"].as_str().unwrap()).to_lowercase());
+                }
+            }
+            "batchgetitem" | "batchwriteitem" => {
+                for table in body["RequestItems"].as_object().unwrap().keys() {
+                    actions.insert(format!("{target} {table}"));
+                }
+            }
+            _ => {
+                let index = body["IndexName"].as_str().map(|index| format!("/{index}")).unwrap_or_default();
+                actions.insert(format!("{target} {}{index}", body["TableName"].as_str().unwrap()));
+            }
+        }
+    }
+    actions
+}
+
+/// What the template's policy allows, in the same words.
+fn allowed() -> BTreeSet<String> {
+    let template = include_str!("../template.yaml");
+    let policy = template.split("  RecordingPolicy:\n").nth(1).unwrap().split("\nOutputs:").next().unwrap();
+    let mut allowed = BTreeSet::new();
+    for statement in policy.split("- Sid:").skip(1) {
+        let (actions, resources) = statement.split_once("Resource:").unwrap();
+        for action in actions.split("dynamodb:").skip(1) {
+            let action =
+                action.split(|letter: char| !letter.is_ascii_alphabetic()).next().unwrap().to_lowercase();
+            for (resource, name) in [
+                ("!GetAtt ArtifactsTable.Arn", "artifacts"),
+                ("!GetAtt ReleasesTable.Arn", "releases"),
+                ("${ArtifactsTable.Arn}/index/by_image", "artifacts/by_image"),
+            ] {
+                if resources.contains(resource) {
+                    allowed.insert(format!("{action} {name}"));
+                }
+            }
+        }
+    }
+    allowed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_templates_policy_allows_what_record_does_and_nothing_more() {
+    let tables = Tables::new().await;
+    let (endpoint_url, sent) = listening_proxy(tables.dynamodb.endpoint_url()).await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("large.yaml");
+    let mut state = 1_u64;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        format!("{:016x}", state ^ (state >> 29))
+    });
+    std::fs::write(&file, noise.take(60_000).collect::<String>()).unwrap();
+    let release = ["release", "--project", "shop", "--version", "1", "--service", "web=shop/web:1", "--yaml"];
+    let build = [&["build", "--image", IMAGE, "--digest", DIGEST], COMMIT.as_slice()].concat();
+    let by_digest = format!("registry.example.com:5000/shop/cart@{DIGEST}");
+    for arguments in [
+        &["deploy", "--image", IMAGE, "--env", "prod"],
+        build.as_slice(),
+        &["deploy", "--image", IMAGE, "--env", "staging"],
+        &["test", "--image", &by_digest],
+        &["publish", "--image", DIGEST],
+        &[&release[..], &[file.to_str().unwrap()]].concat(),
+        &[&release[..], &[file.to_str().unwrap()]].concat(),
+    ] {
+        let mut tool = tables.tool(&[&["record"], arguments].concat());
+        let output = tool.env("AWS_ENDPOINT_URL_DYNAMODB", &endpoint_url).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    let done = actions(&String::from_utf8_lossy(&sent.lock().unwrap()));
+    let only_where_facets_are_wrong = "deleteitem releases".to_owned();
+    let allowed = allowed();
+    assert!(allowed.contains(&only_where_facets_are_wrong));
+    assert_eq!(done, allowed.into_iter().filter(|action| *action != only_where_facets_are_wrong).collect());
+}

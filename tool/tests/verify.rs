@@ -1,0 +1,101 @@
+//! What `verify` finds out.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+#[expect(dead_code, reason = "each test file uses its own part of it")]
+use aws_sdk_dynamodb::types::AttributeValue;
+use bson::doc;
+
+use crate::zadig_support::{Tables, made_id, shop, write_bson};
+
+/// A shop that was imported, and the dump that it was imported from.
+async fn imported() -> (Tables, tempfile::TempDir) {
+    let (tables, directory) = (Tables::new().await, tempfile::tempdir().unwrap());
+    write_bson(directory.path(), &shop(5));
+    assert_eq!(tables.run(&["import", directory.path().to_str().unwrap()]).await.status, Some(0));
+    (tables, directory)
+}
+
+#[tokio::test]
+async fn what_was_imported_is_all_there() {
+    let (tables, directory) = imported().await;
+    let ran = tables.run(&["verify", directory.path().to_str().unwrap()]).await;
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    assert!(ran.out.contains("nothing was lost"), "{}", ran.out);
+}
+
+#[tokio::test]
+async fn every_single_item_that_is_lost_or_spoiled_is_found() {
+    let (tables, directory) = imported().await;
+    let client = tables.client();
+    for (table, hash) in [("releases", "release_id"), ("artifacts", "image_digest")] {
+        let items = client.scan().table_name(table).send().await.unwrap().items.unwrap();
+        // One of every kind of item is enough.
+        let mut kinds = std::collections::BTreeSet::new();
+        for item in items {
+            let kind = item["entry"].as_s().unwrap().split(['=', '#']).next().unwrap().to_owned();
+            if !kinds.insert(kind) {
+                continue;
+            }
+            let put = |item| client.put_item().table_name(table).set_item(Some(item)).send();
+            let delete = client.delete_item().table_name(table);
+            delete.key(hash, item[hash].clone()).key("entry", item["entry"].clone()).send().await.unwrap();
+            let ran = tables.run(&["verify", directory.path().to_str().unwrap()]).await;
+            assert_eq!(ran.status, Some(1), "{item:?} is lost: {ran:?}");
+            assert!(ran.err.contains("is missing"), "{}", ran.err);
+            let name =
+                ["rest", "document", "kept", "lengths"].into_iter().find(|name| item.contains_key(*name));
+            let mut spoiled = item.clone();
+            spoiled.insert(name.unwrap().to_owned(), AttributeValue::S("x".to_owned()));
+            put(spoiled).await.unwrap();
+            let ran = tables.run(&["verify", directory.path().to_str().unwrap()]).await;
+            assert!(ran.status == Some(1) && ran.err.contains("another"), "{item:?} is spoiled: {ran:?}");
+            put(item).await.unwrap();
+        }
+        assert!(kinds.len() >= 2, "{kinds:?}");
+    }
+    assert_eq!(tables.run(&["verify", directory.path().to_str().unwrap()]).await.status, Some(0));
+}
+
+#[tokio::test]
+async fn changed_deleted_and_refused_records_are_told_with_their_ids() {
+    let (tables, directory) = imported().await;
+    let mut dump = shop(7);
+    dump.get_mut("delivery_deploy").unwrap()[0].insert("service_name", "another");
+    dump.get_mut("delivery_version").unwrap()[1].insert("deleted_at", 9_i64);
+    dump.get_mut("artifact").unwrap()[2].insert("image_digest", format!("sha256:{:064x}", 99));
+    dump.get_mut("delivery_version").unwrap()[3].insert("created_at", -1_i64);
+    dump.get_mut("delivery_version").unwrap().push(doc! { "_id": made_id(1, 8), "deleted_at": 9_i64 });
+    write_bson(directory.path(), &dump);
+    let path = directory.path().join("report.out");
+    let arguments = ["verify", directory.path().to_str().unwrap(), "--report", path.to_str().unwrap()];
+    let before = tables.scan().await;
+    let ran = tables.run(&arguments).await;
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    for (collection, id, reason) in [
+        ("delivery_version", made_id(1, 0), "it is stored with another content"),
+        ("delivery_version", made_id(1, 1), "it is deleted, and still stored"),
+        ("delivery_version", made_id(1, 5), "it is missing"),
+        ("delivery_version", made_id(1, 6), "it is missing"),
+        ("artifact", made_id(6, 2), "its entry"),
+        ("artifact", made_id(6, 5), "it is missing"),
+    ] {
+        let line = format!("differs {collection} {id}: {reason}");
+        assert!(ran.err.contains(&line), "{line} is not in {}", ran.err);
+    }
+    assert!(ran.err.contains("refused delivery_version"), "{}", ran.err);
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(report["differing"].as_array().unwrap().len(), 7);
+    assert_eq!(report["collections"]["delivery_version"]["deleted"], 1);
+    assert_eq!(tables.scan().await, before, "verify writes nothing");
+}
+
+#[tokio::test]
+async fn a_dynamodb_that_cannot_be_reached_is_told_by_the_exit_status() {
+    let (tables, directory) = imported().await;
+    let mut tool = tables.tool();
+    tool.args(["verify", directory.path().to_str().unwrap()])
+        .env("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
+        .env("AWS_MAX_ATTEMPTS", "1");
+    assert_eq!(zadig_support::run(tool).await.status, Some(2));
+}

@@ -1,0 +1,286 @@
+//! Zadig's collections, dumped and exported, imported by the real tool.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bson::doc;
+use delivery_center::event::Event;
+use delivery_center::invocation::{Endpoint, Invocation, answer};
+use serde_json::Value;
+
+use crate::zadig_support::{
+    REFERENCE_ARTIFACT, REFERENCE_RELEASE, Tables, made_id, reference, shop, write_bson, write_bson_gz,
+    write_json,
+};
+
+fn report(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// Every record is counted once: what was read is what became of it.
+fn assert_adds_up(report: &Value) {
+    for (name, counts) in report["collections"].as_object().unwrap() {
+        let count = |what: &str| counts[what].as_u64().unwrap();
+        let fates = ["stored", "unchanged", "differing", "deleted", "refused", "orphaned", "repeated"];
+        assert_eq!(count("read"), fates.into_iter().map(count).sum::<u64>(), "{name}: {counts}");
+    }
+}
+
+fn counts(report: &Value, collection: &str) -> BTreeMap<String, u64> {
+    let counts = report["collections"][collection].as_object().unwrap().iter();
+    counts
+        .filter_map(|(name, count)| Some((name.clone(), count.as_u64().filter(|count| *count > 0)?)))
+        .collect()
+}
+
+fn expected(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+}
+
+async fn answered(tables: &Tables, endpoint: Endpoint, event: &str) -> Value {
+    let event = Event::from_json(event.as_bytes());
+    let response = answer(endpoint, &tables.store(), event, &Invocation::default()).await;
+    let response: Value = serde_json::from_slice(&response).unwrap();
+    assert_eq!(response["statusCode"], 200, "{response}");
+    response["body"].clone()
+}
+
+async fn answers(tables: &Tables) -> [Value; 2] {
+    let releases = include_str!("../events/list-releases/all.json");
+    let artifact = include_str!("../events/get-artifact/by-tag.json");
+    [
+        answered(tables, Endpoint::ListReleases, releases).await,
+        answered(tables, Endpoint::GetArtifact, artifact).await,
+    ]
+}
+
+#[tokio::test]
+async fn the_pages_records_arrive_alike_through_every_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let given = |name: &str| path(name).to_str().unwrap().to_owned();
+    fs::create_dir(path("page")).unwrap();
+    fs::write(path("page/releases.json"), REFERENCE_RELEASE).unwrap();
+    // Named after a collection, and yet the page's own.
+    fs::write(path("page/artifact.json"), REFERENCE_ARTIFACT).unwrap();
+    write_bson(&path("bson/zadig"), &reference());
+    write_bson(&path("bson/admin"), &BTreeMap::from([("system.users", vec![doc! { "_id": 1 }])]));
+    write_bson_gz(&path("gzip"), &reference());
+    write_json(&path("relaxed"), &reference(), false, false);
+    write_json(&path("canonical"), &reference(), true, true);
+    let exported = ["delivery_version", "delivery_deploy", "artifact", "activity"];
+    let exported: Vec<_> = exported.iter().map(|name| given(&format!("relaxed/{name}.json"))).collect();
+    let sources = [
+        vec![given("page/releases.json"), given("page/artifact.json")],
+        vec![given("bson")],
+        vec![given("bson/zadig")],
+        vec![given("gzip")],
+        exported,
+        vec![given("canonical")],
+    ];
+    let mut first = None;
+    for source in sources {
+        let tables = Tables::new().await;
+        let mut arguments = vec!["import"];
+        arguments.extend(source.iter().map(String::as_str));
+        let ran = tables.run(&arguments).await;
+        assert_eq!(ran.status, Some(0), "{source:?}: {ran:?}");
+        let found = (tables.scan().await, answers(&tables).await);
+        let compact = |text: &str| -> String {
+            text.lines().map(|line| line.trim_start().replacen("\": ", "\":", 1)).collect()
+        };
+        assert_eq!(found.1[0], compact(REFERENCE_RELEASE), "{source:?}");
+        assert_eq!(found.1[1], compact(REFERENCE_ARTIFACT), "{source:?}");
+        assert_eq!(first.get_or_insert_with(|| found.clone()), &found, "{source:?}");
+        let again = tables.run(&arguments).await;
+        assert!(again.status == Some(0) && !again.out.contains("stored  "), "{again:?}");
+    }
+}
+
+#[tokio::test]
+async fn both_shapes_load_and_what_is_secret_does_not() {
+    let (tables, directory) = (Tables::new().await, tempfile::tempdir().unwrap());
+    write_bson(directory.path(), &shop(4));
+    let (dump, path) = (directory.path().to_str().unwrap(), directory.path().join("report"));
+    let ran = tables.run(&["import", dump, "--report", path.to_str().unwrap()]).await;
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    let report = report(&path);
+    assert_adds_up(&report);
+    assert_eq!(counts(&report, "delivery_version"), expected(&[("read", 4), ("stored", 4)]));
+    assert_eq!(
+        counts(&report, "delivery_build"),
+        expected(&[("read", 4), ("stored", 4), ("credentials_dropped", 12)])
+    );
+    assert_eq!(
+        counts(&report, "activity"),
+        expected(&[("read", 8), ("stored", 8), ("credentials_dropped", 8)])
+    );
+    let [body, _] = [
+        answered(&tables, Endpoint::ListReleases, include_str!("../events/list-releases/all.json")).await,
+        Value::Null,
+    ];
+    let body = body.as_str().unwrap();
+    assert!(!body.contains("SECRET") && !body.contains("never shown"), "{body}");
+    let releases: Value = serde_json::from_str(body).unwrap();
+    let newest = &releases[0];
+    assert_eq!(newest["versionInfo"]["workflowDisplayName"], "Release");
+    assert!(releases[1]["versionInfo"].get("workflowDisplayName").is_none());
+    assert_eq!(newest["deployInfo"][0]["serviceName"], "service-0/main");
+    assert_eq!(newest["testInfo"][0]["testReports"][0]["testSuite"]["time"], 1);
+    let distributed = newest["distributeInfo"].as_array().unwrap();
+    assert_eq!(distributed.len(), 1);
+    assert_eq!(distributed[0]["distributeType"], "chart");
+    assert_eq!(distributed[0]["subDistributes"][0]["distributeType"], "image");
+    let items = format!("{:?}", tables.scan().await);
+    assert!(!items.contains("SECRET") && !ran.out.contains("SECRET") && !ran.err.contains("SECRET"));
+}
+
+#[tokio::test]
+async fn broken_orphaned_repeated_and_deleted_records_are_each_told_apart() {
+    let (tables, directory) = (Tables::new().await, tempfile::tempdir().unwrap());
+    let mut dump = shop(6);
+    let change = |dump: &mut zadig_support::Dump, name: &str, index: usize, fields| {
+        dump.get_mut(name).unwrap()[index].extend(fields);
+    };
+    // A deleted release takes its live records with it; a deleted deploy goes alone.
+    change(&mut dump, "delivery_version", 0, doc! { "deleted_at": 5_i64 });
+    change(&mut dump, "delivery_deploy", 4, doc! { "deleted_at": 5_i64 });
+    change(&mut dump, "delivery_version", 2, doc! { "task_id": "many" });
+    // Nobody's: its release was never there, or it does not say which.
+    change(&mut dump, "delivery_test", 3, doc! { "release_id": made_id(9, 9) });
+    change(&mut dump, "activity", 11, doc! { "artifact_id": bson::Bson::Null });
+    let version =
+        doc! { "_id": made_id(1, 5), "version": "the last one stays", "created_at": 1_700_000_005_i64 };
+    dump.get_mut("delivery_version").unwrap().push(version);
+    dump.get_mut("artifact").unwrap().push(doc! { "_id": 7_i32 });
+    for documents in dump.values_mut() {
+        documents.reverse();
+    }
+    dump.get_mut("delivery_version").unwrap().swap(0, 1);
+    write_bson(directory.path(), &dump);
+    let builds = directory.path().join("delivery_build.bson");
+    let whole = fs::read(&builds).unwrap();
+    fs::write(&builds, &whole[..whole.len() - 7]).unwrap();
+
+    let (dump, path) = (directory.path().to_str().unwrap(), directory.path().join("report"));
+    let arguments = ["import", dump, "--report", path.to_str().unwrap()];
+    let ran = tables.run(&arguments).await;
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    let report_of = |name: &str| counts(&report(&path), name);
+    assert_adds_up(&report(&path));
+    assert_eq!(
+        report_of("delivery_version"),
+        expected(&[("read", 7), ("stored", 4), ("deleted", 1), ("refused", 1), ("repeated", 1)])
+    );
+    // The one that was cut off was the deleted release's.
+    assert_eq!(report_of("delivery_build")["refused"], 2);
+    assert_eq!(
+        report_of("delivery_deploy"),
+        expected(&[("read", 18), ("stored", 11), ("deleted", 4), ("refused", 3)])
+    );
+    assert_eq!(report_of("delivery_test")["orphaned"], 1);
+    assert_eq!(report_of("artifact"), expected(&[("read", 7), ("stored", 6), ("refused", 1)]));
+    assert_eq!(report_of("activity")["orphaned"], 1);
+    let report = report(&path);
+    let reasons = report["refused"].to_string();
+    for reason in ["$.versionInfo.taskId: expected an integer", "the file ends inside", "its _id is neither"]
+    {
+        assert!(reasons.contains(reason), "{reasons}");
+    }
+    assert_eq!(report["orphaned"].as_array().unwrap().len(), 2);
+    assert!(ran.err.contains("orphaned delivery_test"), "{}", ran.err);
+
+    let before = tables.scan().await;
+    let ran = tables.run(&arguments).await;
+    assert_eq!((ran.status, tables.scan().await == before), (Some(1), true));
+    assert_eq!(self::report(&path)["collections"]["delivery_version"]["unchanged"], 4);
+}
+
+#[tokio::test]
+async fn a_dry_run_says_the_same_and_writes_nothing() {
+    let (tables, directory) = (Tables::new().await, tempfile::tempdir().unwrap());
+    write_json(directory.path(), &shop(3), false, true);
+    let dump = directory.path().to_str().unwrap();
+    let dry = tables.run(&["import", "--dry-run", dump]).await;
+    assert!(tables.scan().await.is_empty());
+    let wet = tables.run(&["import", dump]).await;
+    assert_eq!(dry.out, format!("dry run, nothing was written; an import would say:\n{}", wet.out));
+}
+
+#[tokio::test]
+async fn a_collection_that_is_missing_is_told() {
+    let (tables, directory) = (Tables::new().await, tempfile::tempdir().unwrap());
+    let mut dump = shop(1);
+    dump.remove("delivery_deploy");
+    write_bson(directory.path(), &dump);
+    let ran = tables.run(&["import", directory.path().to_str().unwrap()]).await;
+    assert!(ran.err.contains("no delivery_deploy is given: what is stored has no deployInfo"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_is_refused_with_what_to_do() {
+    let (tables, directory) = (Tables::new().await, tempfile::tempdir().unwrap());
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("archive"), [0x6d, 0xe2, 0x99, 0x81, 0, 0, 0, 0]).unwrap();
+    fs::write(path("versions.json"), r#"{"_id":{"$oid":"619dbaa8c528c2182225e8d9"}}"#).unwrap();
+    fs::write(path("page.json"), REFERENCE_RELEASE).unwrap();
+    fs::create_dir(path("empty")).unwrap();
+    write_bson(Path::new(&path("dump")), &reference());
+    write_bson(Path::new(&path("two/a")), &reference());
+    write_bson(Path::new(&path("two/b")), &reference());
+    for (sources, expected) in [
+        (vec!["archive"], "mongodump --uri=mongodb://HOST --db=zadig --out=dump"),
+        (vec!["versions.json"], "is not named after a collection"),
+        (vec!["empty"], "holds none of Zadig's collections"),
+        (vec!["two"], "give the directory of one database"),
+        (vec!["dump", "page.json"], "give them one after another"),
+    ] {
+        let sources: Vec<_> = sources.into_iter().map(path).collect();
+        let mut arguments = vec!["import"];
+        arguments.extend(sources.iter().map(String::as_str));
+        let ran = tables.run(&arguments).await;
+        assert_eq!(ran.status, Some(1), "{ran:?}");
+        assert!(ran.err.contains(expected), "{}", ran.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_that_was_killed_anywhere_is_completed_by_running_it_again() {
+    let directory = tempfile::tempdir().unwrap();
+    write_bson(directory.path(), &shop(80));
+    let dump = directory.path().to_str().unwrap();
+    let whole = Tables::new().await;
+    let started = Instant::now();
+    assert_eq!(whole.run(&["import", dump]).await.status, Some(0));
+    let (takes, expected) = (started.elapsed(), whole.scan().await);
+    let killed = Tables::new().await;
+    let mut sizes = std::collections::BTreeSet::new();
+    for twelfth in 1..12_u32 {
+        // The others go on where the one before was killed.
+        if twelfth == 6 {
+            let partial = Tables::new().await;
+            interrupt(&partial, dump, takes * twelfth / 12).await;
+            assert_eq!(partial.run(&["import", dump]).await.status, Some(0));
+            assert_eq!(partial.scan().await, expected);
+        }
+        interrupt(&killed, dump, takes * twelfth / 12).await;
+        sizes.insert(killed.scan().await.len());
+    }
+    assert!(sizes.len() > 2, "no run was killed while it wrote: {sizes:?}");
+    assert_eq!(killed.run(&["import", dump]).await.status, Some(0));
+    assert_eq!(killed.scan().await, expected);
+    assert_eq!(killed.run(&["verify", dump]).await.status, Some(0));
+}
+
+/// Runs an import for a while, and ends it with SIGKILL.
+async fn interrupt(tables: &Tables, dump: &str, after: Duration) {
+    let mut tool = tables.tool();
+    let mut child = tool.args(["import", dump]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    tokio::time::sleep(after).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

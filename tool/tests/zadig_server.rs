@@ -1,0 +1,228 @@
+//! A running Zadig, imported by the real tool: a fake one that pages, fails, stalls, and asks for a token.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+#[expect(dead_code, reason = "each test file uses its own part of it")]
+use std::collections::HashMap;
+use std::fs;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use serde_json::{Value, json};
+
+use crate::zadig_support::{
+    REFERENCE_ARTIFACT, REFERENCE_RELEASE, Ran, Tables, made_id, reference, run, write_bson,
+};
+
+const TOKEN: &str = "eyJ-the-token";
+
+/// What a Zadig has, and how it misbehaves.
+struct Zadig {
+    releases: Mutex<Vec<Value>>,
+    artifacts: Vec<Value>,
+    /// The most records that it gives at once, whatever is asked for.
+    most: usize,
+    /// Every request of this many fails, and every second of those stalls first.
+    fails_each: u64,
+    /// From this request on, nothing but failures.
+    breaks_at: AtomicU64,
+    requests: AtomicU64,
+    running: AtomicUsize,
+    most_running: AtomicUsize,
+}
+
+impl Zadig {
+    fn new(releases: Vec<Value>, artifacts: Vec<Value>) -> Self {
+        Self {
+            releases: Mutex::new(releases),
+            artifacts,
+            most: usize::MAX,
+            fails_each: u64::MAX,
+            breaks_at: AtomicU64::new(u64::MAX),
+            requests: AtomicU64::default(),
+            running: AtomicUsize::default(),
+            most_running: AtomicUsize::default(),
+        }
+    }
+
+    async fn answer(&self, list: &str, query: &HashMap<String, String>, headers: &HeaderMap) -> Response {
+        if headers.get("Authorization").is_none_or(|given| given != &format!("Bearer {TOKEN}")) {
+            return StatusCode::UNAUTHORIZED.into_response();
+        }
+        let request = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
+        if request >= self.breaks_at.load(Ordering::SeqCst) {
+            return StatusCode::NOT_FOUND.into_response();
+        }
+        if request.is_multiple_of(self.fails_each) {
+            if request.is_multiple_of(2 * self.fails_each) {
+                tokio::time::sleep(Duration::from_secs(30)).await;
+            }
+            return (StatusCode::INTERNAL_SERVER_ERROR, "{\"message\":\"database\"}").into_response();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let number = |name: &str| query[name].parse::<usize>().unwrap();
+        let (page, size) = (number("page"), number("per_page").min(self.most));
+        let releases = self.releases.lock().unwrap().clone();
+        let all = if list == "releases" { &releases } else { &self.artifacts };
+        let records: Vec<_> = all.iter().skip((page - 1) * size).take(size).collect();
+        // Go writes an empty list as null.
+        let body = if records.is_empty() { "null".to_owned() } else { json!(records).to_string() };
+        if list == "artifacts" {
+            return ([("X-Total", all.len().to_string())], body).into_response();
+        }
+        body.into_response()
+    }
+}
+
+async fn serve(zadig: Zadig) -> (Arc<Zadig>, String) {
+    async fn answer(
+        State(zadig): State<Arc<Zadig>>,
+        Path(list): Path<String>,
+        Query(query): Query<HashMap<String, String>>,
+        headers: HeaderMap,
+    ) -> Response {
+        let running = zadig.running.fetch_add(1, Ordering::SeqCst) + 1;
+        zadig.most_running.fetch_max(running, Ordering::SeqCst);
+        let answered = zadig.answer(&list, &query, &headers).await;
+        zadig.running.fetch_sub(1, Ordering::SeqCst);
+        answered
+    }
+    let zadig = Arc::new(zadig);
+    let router =
+        Router::new().route("/api/aslan/delivery/{list}", get(answer)).with_state(Arc::clone(&zadig));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (zadig, url)
+}
+
+fn release(number: u64) -> Value {
+    // As the API answers: empty lists are missing, and services stand with their containers.
+    json!({
+        "versionInfo": { "id": made_id(1, number).to_hex(), "version": number.to_string(), "created_at": number },
+        "deployInfo": [{ "serviceName": "cart/main", "containerName": "main" }],
+    })
+}
+
+fn artifact(number: u64) -> Value {
+    json!({
+        "id": made_id(6, number).to_hex(), "name": "cart", "image": format!("registry/cart:{number}"),
+        "created_time": number, "activities": [{ "type": "build", "created_time": number }],
+    })
+}
+
+async fn import(tables: &Tables, url: &str, more: &[&str]) -> Ran {
+    let mut tool = tables.tool();
+    tool.args(["import", "--zadig", url, "--per-page", "10"]).args(more).env("ZADIG_TOKEN", TOKEN);
+    let ran = run(tool).await;
+    assert!(!ran.out.contains(TOKEN) && !ran.err.contains(TOKEN), "{ran:?}");
+    ran
+}
+
+/// How many releases and artifacts the tables hold.
+async fn held(tables: &Tables) -> [usize; 2] {
+    let items = tables.scan().await;
+    ["S(\"release\")", "S(\"artifact#"].map(|mark| items.keys().filter(|key| key.contains(mark)).count())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zadig_that_fails_and_stalls_is_drained_completely() {
+    let tables = Tables::new().await;
+    let zadig = Zadig::new((0..253).rev().map(release).collect(), (0..131).rev().map(artifact).collect());
+    let (zadig, url) = serve(Zadig { fails_each: 6, ..zadig }).await;
+    let ran = import(&tables, &url, &["--timeout", "1", "--requests", "3"]).await;
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    assert_eq!(held(&tables).await, [253, 131]);
+    // A request that the tool gave up may still be running here.
+    assert!((2..=3 + 6).contains(&zadig.most_running.load(Ordering::SeqCst)));
+    let mut verify = tables.tool();
+    verify.args(["verify", "--zadig", &url, "--timeout", "1"]).env("ZADIG_TOKEN", TOKEN);
+    assert_eq!(run(verify).await.status, Some(0));
+    zadig.releases.lock().unwrap().push(release(900));
+    let mut verify = tables.tool();
+    verify.args(["verify", "--zadig", &url, "--timeout", "1"]).env("ZADIG_TOKEN", TOKEN);
+    let ran = run(verify).await;
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.err.contains(&made_id(1, 900).to_hex()), "{}", ran.err);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zadig_that_gives_fewer_than_it_was_asked_for_is_drained_completely() {
+    for most in [1, 7, 10] {
+        let tables = Tables::new().await;
+        let zadig = Zadig::new((0..30).map(release).collect(), (0..20).map(artifact).collect());
+        let (_, url) = serve(Zadig { most, ..zadig }).await;
+        assert_eq!(import(&tables, &url, &[]).await.status, Some(0));
+        assert_eq!(held(&tables).await, [30, 20], "{most}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupted_reading_goes_on_where_it_stopped() {
+    let (tables, directory) = (Tables::new().await, tempfile::tempdir().unwrap());
+    let resume = directory.path().join("resume");
+    let zadig = Zadig::new((0..200).rev().map(release).collect(), (0..40).map(artifact).collect());
+    let (zadig, url) = serve(zadig).await;
+    zadig.breaks_at.store(13, Ordering::SeqCst);
+    let resumed = ["--resume", resume.to_str().unwrap(), "--requests", "1"];
+    let ran = import(&tables, &url, &resumed).await;
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    assert_eq!(held(&tables).await, [120, 0]);
+    assert!(!fs::read_to_string(&resume).unwrap().contains(TOKEN));
+    // Meanwhile new releases come.
+    zadig.releases.lock().unwrap().splice(0..0, (200..215).rev().map(release));
+    zadig.breaks_at.store(u64::MAX, Ordering::SeqCst);
+    let before = zadig.requests.load(Ordering::SeqCst);
+    let ran = import(&tables, &url, &resumed).await;
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    assert_eq!(held(&tables).await, [215, 40]);
+    let requests = zadig.requests.load(Ordering::SeqCst) - before;
+    assert!(requests < 22 + 4, "{requests} requests: the first pages were read again");
+    assert!(!resume.exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pages_records_arrive_as_they_do_from_a_dump() {
+    let (from_dump, from_server) = (Tables::new().await, Tables::new().await);
+    let directory = tempfile::tempdir().unwrap();
+    write_bson(directory.path(), &reference());
+    let ran = from_dump.run(&["import", directory.path().to_str().unwrap()]).await;
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    let releases: Vec<Value> = serde_json::from_str(REFERENCE_RELEASE).unwrap();
+    let artifact: Value = serde_json::from_str(REFERENCE_ARTIFACT).unwrap();
+    let (_, url) = serve(Zadig::new(releases, vec![artifact])).await;
+    assert_eq!(import(&from_server, &url, &[]).await.status, Some(0));
+    assert_eq!(from_server.scan().await, from_dump.scan().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_is_needed_and_never_shown() {
+    let (tables, directory) = (Tables::new().await, tempfile::tempdir().unwrap());
+    let (_, url) = serve(Zadig::new(vec![release(1)], Vec::new())).await;
+    let without = tables.run(&["import", "--zadig", &url]).await;
+    assert!(without.status == Some(1) && without.err.contains("ZADIG_TOKEN"), "{without:?}");
+    let file = directory.path().join("token");
+    fs::write(&file, "another-secret\n").unwrap();
+    let wrong = tables.run(&["import", "--zadig", &url, "--token-file", file.to_str().unwrap()]).await;
+    assert_eq!(wrong.status, Some(1));
+    assert!(wrong.err.contains("401") && !wrong.err.contains("another-secret"), "{}", wrong.err);
+    let mut tool = tables.tool();
+    fs::write(&file, format!("{TOKEN}\n")).unwrap();
+    tool.args(["import", "--zadig", &url, "--token-file"]).arg(&file).env("RUST_LOG", "trace");
+    let ran = run(tool).await;
+    assert!(ran.status == Some(0) && !ran.err.contains(TOKEN), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zadig_that_cannot_be_reached_is_told_by_the_exit_status() {
+    let tables = Tables::new().await;
+    let (_, url) = serve(Zadig { fails_each: 1, ..Zadig::new(Vec::new(), Vec::new()) }).await;
+    let ran = import(&tables, &url, &["--timeout", "1"]).await;
+    assert_eq!(ran.status, Some(2), "{ran:?}");
+}
