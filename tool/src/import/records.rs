@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::BufReader;
 
 use ring::digest::{Context, SHA256};
 
@@ -10,8 +9,6 @@ use super::{Content, Found, ImportError, Packed, RECORDS_ROW, Sink, Source, row_
 use crate::input::files::with_source;
 use crate::input::splitting::{RawRecord, ReadProblem, RecordReader};
 use delivery_center::record::{Identity, Record};
-
-const READ_BUFFER_BYTES: usize = 1 << 20;
 
 /// A digest of kind and id: small, however many records there are.
 pub(super) type IdentityDigest = [u8; 16];
@@ -40,7 +37,7 @@ pub(super) fn read(sources: &[Source], sink: &mut Sink) -> Result<(), ImportErro
             Ok(record) => record,
             Err(problem) => {
                 let place = format!("{} {}", source.name, problem.place());
-                sink.journal.refused(RECORDS_ROW, &place, &with_source(&problem));
+                sink.journal.refused(RECORDS_ROW, &place, &problem.reason());
                 continue;
             }
         };
@@ -99,10 +96,10 @@ impl<'a> Located<'a> {
     }
 }
 
-fn open(source: &Source) -> Result<RecordReader<BufReader<File>>, ImportError> {
+fn open(source: &Source) -> Result<RecordReader<File>, ImportError> {
     let file =
         source.open().map_err(|error| ImportError::Open { name: source.name.clone(), source: error })?;
-    Ok(RecordReader::new(BufReader::with_capacity(READ_BUFFER_BYTES, file)))
+    Ok(RecordReader::new(file))
 }
 
 /// The identities that come more than once, good or bad. Of each only ordinals are held: there may be as many as records.

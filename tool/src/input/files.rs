@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 
 use super::collection::Collection;
+use super::splitting::RecordReader;
 use super::stored::Stored;
-use crate::input::splitting::RecordReader;
 
 const READ_BUFFER_BYTES: usize = 1 << 20;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -296,16 +296,11 @@ impl CollectionFile {
                     document: Stored::from_json(&record.text).map_err(|error| error.to_string()),
                 },
                 Err(problem) => {
-                    FileDocument { place: problem.place().to_string(), document: Err(with_source(&problem)) }
+                    FileDocument { place: problem.place().to_string(), document: Err(problem.reason()) }
                 }
             })),
         })
     }
-}
-
-/// An error and its cause in one line.
-pub(crate) fn with_source(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
 struct Counted<F> {

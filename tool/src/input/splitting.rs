@@ -1,14 +1,20 @@
 //! Splits an input into its records: one JSON object, one top-level array, or one object per line.
 //!
-//! Splitting goes by brackets, strings and lines alone; whether a record is JSON at all is for whoever checks it.
+//! `serde_json` finds where a value ends. What it cannot do is written here: to step from one element of an array to the
+//! next without holding the array, and to go on after a record on lines that is broken.
 
 use std::fmt;
-use std::io::{self, BufRead};
-use std::mem;
+use std::io::{self, Read};
 
-const MAX_RECORD_BYTES: usize = 64 * 1024 * 1024;
+use memchr::{memchr, memchr_iter};
+use serde::Deserialize as _;
+use serde::de::IgnoredAny;
+use serde_json::Deserializer;
 
-const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
+const MAX_RECORD_BYTES: usize = 64 << 20;
+const READ_AT_ONCE_BYTES: usize = 256 << 10;
+
+const BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
 
 /// One record's text as it came, without the blanks around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,16 +78,41 @@ impl ReadProblem {
             | Self::Input { place, .. } => *place,
         }
     }
+
+    /// What is wrong there, in one line with its cause.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Input { source, .. } => format!("{self}: {source}"),
+            _ => self.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "line {}", self.line)?;
+        match self.index {
+            Some(index) => write!(formatter, ", element {index}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The records of one input, in any of the three layouts, one at a time and never the whole input.
 pub struct RecordReader<R> {
     input: R,
     limit: usize,
+    read_at_once: usize,
+    /// What was read; what comes before `start` has been dealt with.
+    held: Vec<u8>,
+    start: usize,
+    /// Why reading failed, kept until what was read before is dealt with.
+    failure: Option<io::Error>,
     line: u64,
+    /// How many blanks the current line begins with.
+    indentation: usize,
     layout: Layout,
-    /// A record that was read together with the unfinished one before it.
-    read_ahead: Option<RawRecord>,
     ended: bool,
 }
 
@@ -96,15 +127,21 @@ enum Layout {
     Array { next: u64 },
 }
 
-impl<R: BufRead> RecordReader<R> {
-    /// Reads records of up to 64 MiB each.
+impl<R: Read> RecordReader<R> {
+    /// Reads records of up to 64 MiB each; the input needs no buffer.
     pub fn new(input: R) -> Self {
-        Self::with_limit(input, MAX_RECORD_BYTES)
-    }
-
-    /// Reads records of up to `limit` bytes each.
-    pub fn with_limit(input: R, limit: usize) -> Self {
-        Self { input, limit, line: 1, layout: Layout::Start, read_ahead: None, ended: false }
+        Self {
+            input,
+            limit: MAX_RECORD_BYTES,
+            read_at_once: READ_AT_ONCE_BYTES,
+            held: Vec::new(),
+            start: 0,
+            failure: None,
+            line: 1,
+            indentation: 0,
+            layout: Layout::Start,
+            ended: false,
+        }
     }
 
     fn read_record(&mut self) -> Result<Option<RawRecord>, ReadProblem> {
@@ -114,28 +151,30 @@ impl<R: BufRead> RecordReader<R> {
         loop {
             let first = self.skip_blanks()?;
             match (self.layout, first) {
-                (Layout::Array { next }, first) => match self.element_start(next, first)? {
-                    Some(first) => return self.element(next, first).map(Some),
-                    None => self.layout = Layout::Start,
-                },
+                (Layout::Array { next }, first) => {
+                    if self.is_element_next(next, first)? {
+                        return self.element(next).map(Some);
+                    }
+                    self.layout = Layout::Start;
+                }
                 (_, None) => return Ok(None),
                 (Layout::Start, Some(b'[')) => {
-                    self.consume_one();
+                    self.advance(1);
                     self.layout = Layout::Array { next: 0 };
                 }
                 (_, Some(first)) => {
                     self.layout = Layout::Lines;
-                    return self.record_on_lines(first).map(Some);
+                    return if first == b'{' { self.object_on_lines() } else { self.other_line() }.map(Some);
                 }
             }
         }
     }
 
-    /// The first byte of the array's next element, or none where the array is closed. A comma before the closing bracket is forgiven.
-    fn element_start(&mut self, next: u64, first: Option<u8>) -> Result<Option<u8>, ReadProblem> {
+    /// Steps over the comma before an array's next element, or over the array's end. A comma before the end is forgiven.
+    fn is_element_next(&mut self, next: u64, first: Option<u8>) -> Result<bool, ReadProblem> {
         let first = match first {
             Some(b',') if next > 0 => {
-                self.consume_one();
+                self.advance(1);
                 self.skip_blanks()?
             }
             Some(b']') | None => first,
@@ -145,113 +184,179 @@ impl<R: BufRead> RecordReader<R> {
         match first {
             None => Err(self.broken_array(next, "the input ends before the array is closed")),
             Some(b']') => {
-                self.consume_one();
-                Ok(None)
+                self.advance(1);
+                Ok(false)
             }
             Some(b',') => Err(self.broken_array(next, "expected a record, found `,`")),
-            Some(first) => Ok(Some(first)),
+            Some(_) => Ok(true),
         }
     }
 
-    fn element(&mut self, index: u64, first: u8) -> Result<RawRecord, ReadProblem> {
+    fn element(&mut self, index: u64) -> Result<RawRecord, ReadProblem> {
         let place = self.place(Some(index));
         self.layout = Layout::Array { next: index + 1 };
-        let taken = if matches!(first, b'{' | b'[') {
-            let mut brackets = Brackets::in_array();
-            self.take_while(|byte| brackets.step(byte))?
-        } else {
-            let mut scalar = Scalar::default();
-            self.take_while(|byte| scalar.step(byte))?
-        };
-        if !taken.is_ended && matches!(first, b'{' | b'[') {
-            return Err(ReadProblem::BrokenArray {
-                place,
-                reason: "the element that begins here is not finished",
-            });
+        let broken = |reason| ReadProblem::BrokenArray { place, reason };
+        match self.value()? {
+            Value::Whole(end) if end <= self.limit => return Ok(self.take(end, place)),
+            Value::NotJson => return Err(broken("the element that begins here is not JSON")),
+            Value::Whole(_) | Value::Unfinished => {}
         }
-        self.within_limit(taken, place)
-    }
-
-    fn record_on_lines(&mut self, first: u8) -> Result<RawRecord, ReadProblem> {
-        let place = self.place(None);
-        if first != b'{' {
-            let taken = self.take_while(|byte| if byte == b'\n' { Step::EndBefore } else { Step::Take })?;
-            return self.within_limit(taken, place);
-        }
-        let mut brackets = Brackets::on_lines();
-        let taken = self.take_while(|byte| brackets.step(byte))?;
-        let is_finished = brackets.depth == 0;
-        let text = self.within_limit(taken, place)?;
-        if is_finished {
-            return Ok(text);
-        }
-        self.read_ahead = brackets.record_of_its_own(&text);
-        Err(ReadProblem::UnfinishedRecord(place))
-    }
-
-    fn within_limit(&self, taken: Taken, place: Place) -> Result<RawRecord, ReadProblem> {
-        if taken.is_overlong {
+        if self.text().len() > self.limit && self.skip_value()? {
             return Err(ReadProblem::OverlongRecord { place, limit: self.limit });
         }
-        let mut text = taken.text;
-        text.truncate(text.trim_ascii_end().len());
-        Ok(RawRecord { text, place })
+        Err(broken("the element that begins here is not finished"))
     }
 
-    /// Takes bytes until `step` ends it or the input does; past the limit they are let go.
-    fn take_while(&mut self, mut step: impl FnMut(u8) -> Step) -> Result<Taken, ReadProblem> {
-        let mut taken = Taken::default();
-        while !taken.is_ended {
-            let place = self.place(None);
-            let chunk = fill(&mut self.input).map_err(|source| ReadProblem::Input { place, source })?;
-            if chunk.is_empty() {
-                break;
+    /// Takes an object over as many lines as it has. One that is broken ends where the next record begins.
+    fn object_on_lines(&mut self) -> Result<RawRecord, ReadProblem> {
+        let place = self.place(None);
+        let indentation = self.indentation;
+        let end = match self.value()? {
+            Value::Whole(end) if end <= self.limit => return Ok(self.take(end, place)),
+            Value::Whole(end) => end,
+            Value::Unfinished | Value::NotJson => self.end(|text| next_record(text, indentation))?,
+        };
+        if end > self.limit {
+            if !self.skip_value()? {
+                self.skip_line()?;
             }
-            let mut used = 0;
-            while used < chunk.len() && !taken.is_ended {
-                let step = step(chunk[used]);
-                used += usize::from(step != Step::EndBefore);
-                taken.is_ended = step != Step::Take;
-            }
-            taken.push(&chunk[..used], self.limit);
-            self.line += line_breaks(&chunk[..used]);
-            self.input.consume(used);
+            return Err(ReadProblem::OverlongRecord { place, limit: self.limit });
         }
-        Ok(taken)
+        if Value::at_start_of(&self.text()[..end]) == Value::Unfinished {
+            self.advance(end);
+            return Err(ReadProblem::UnfinishedRecord(place));
+        }
+        Ok(self.take(end, place))
+    }
+
+    fn other_line(&mut self) -> Result<RawRecord, ReadProblem> {
+        let place = self.place(None);
+        let end = self.end(|text| memchr(b'\n', text))?;
+        if end > self.limit {
+            self.skip_line()?;
+            return Err(ReadProblem::OverlongRecord { place, limit: self.limit });
+        }
+        Ok(self.take(end, place))
+    }
+
+    /// Looks at the value that begins here, and reads as much of the input as that takes.
+    fn value(&mut self) -> Result<Value, ReadProblem> {
+        loop {
+            let value = Value::at_start_of(self.text());
+            let is_settled = match value {
+                // A number may go on in what is not read yet.
+                Value::Whole(end) => end < self.text().len() || !self.text()[end - 1].is_ascii_digit(),
+                Value::NotJson => true,
+                Value::Unfinished => {
+                    self.layout == Layout::Lines && next_record(self.text(), self.indentation).is_some()
+                }
+            };
+            if is_settled || self.text().len() > self.limit || !self.read_more()? {
+                return Ok(value);
+            }
+        }
+    }
+
+    /// What is found in the text, or its end, at which either the input ends or the text is too long to be held.
+    fn end(&mut self, find: impl Fn(&[u8]) -> Option<usize>) -> Result<usize, ReadProblem> {
+        loop {
+            if let Some(end) = find(self.text()) {
+                return Ok(end);
+            }
+            if self.text().len() > self.limit || !self.read_more()? {
+                return Ok(self.text().len());
+            }
+        }
+    }
+
+    /// Goes past a value that is too long to be held; `false` where it is no JSON, or not finished.
+    fn skip_value(&mut self) -> Result<bool, ReadProblem> {
+        match IgnoredAny::deserialize(&mut Deserializer::from_reader(Rest(self))) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_io() => {
+                Err(ReadProblem::Input { place: self.place(None), source: error.into() })
+            }
+            Err(_) => Ok(false),
+        }
+    }
+
+    fn skip_line(&mut self) -> Result<(), ReadProblem> {
+        loop {
+            if let Some(end) = memchr(b'\n', self.text()) {
+                self.advance(end);
+                return Ok(());
+            }
+            self.advance(self.text().len());
+            if !self.read_more()? {
+                return Ok(());
+            }
+        }
     }
 
     /// The byte after the blanks, left where it is.
     fn skip_blanks(&mut self) -> Result<Option<u8>, ReadProblem> {
-        while let Some(byte) = self.peek()? {
-            match byte {
-                b'\n' => self.line += 1,
-                b' ' | b'\t' | b'\r' => {}
-                _ => return Ok(Some(byte)),
+        loop {
+            match self.text().first().copied() {
+                Some(b'\n') => {
+                    self.advance(1);
+                    self.indentation = 0;
+                }
+                Some(b' ' | b'\t' | b'\r') => {
+                    self.advance(1);
+                    self.indentation += 1;
+                }
+                Some(byte) => return Ok(Some(byte)),
+                None if self.read_more()? => {}
+                None => return Ok(None),
             }
-            self.consume_one();
         }
-        Ok(None)
     }
 
     fn skip_byte_order_mark(&mut self) -> Result<(), ReadProblem> {
-        for byte in BYTE_ORDER_MARK {
-            if self.peek()? != Some(byte) {
-                break;
-            }
-            self.consume_one();
+        while self.text().len() < BYTE_ORDER_MARK.len() && self.read_more()? {}
+        if self.text().starts_with(BYTE_ORDER_MARK) {
+            self.advance(BYTE_ORDER_MARK.len());
         }
         Ok(())
     }
 
-    fn peek(&mut self) -> Result<Option<u8>, ReadProblem> {
-        let place = self.place(None);
-        fill(&mut self.input)
-            .map(|chunk| chunk.first().copied())
-            .map_err(|source| ReadProblem::Input { place, source })
+    fn text(&self) -> &[u8] {
+        &self.held[self.start..]
     }
 
-    fn consume_one(&mut self) {
-        self.input.consume(1);
+    fn advance(&mut self, length: usize) {
+        self.line += memchr_iter(b'\n', &self.text()[..length]).count() as u64;
+        self.start += length;
+    }
+
+    fn take(&mut self, length: usize, place: Place) -> RawRecord {
+        let text = self.text()[..length].trim_ascii_end().to_vec();
+        self.advance(length);
+        RawRecord { text, place }
+    }
+
+    fn read_more(&mut self) -> Result<bool, ReadProblem> {
+        self.fill().map_err(|source| ReadProblem::Input { place: self.place(None), source })
+    }
+
+    /// Reads at least as much as is held, so that looking anew at a value that grows takes no more than twice the time.
+    fn fill(&mut self) -> io::Result<bool> {
+        if let Some(error) = self.failure.take() {
+            return Err(error);
+        }
+        self.held.drain(..self.start);
+        self.start = 0;
+        let before = self.held.len();
+        let wanted = before.max(self.read_at_once);
+        self.held.reserve(wanted);
+        let read = self.input.by_ref().take(wanted as u64).read_to_end(&mut self.held);
+        let is_more = self.held.len() > before;
+        match read {
+            Err(error) if is_more => self.failure = Some(error),
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+        Ok(is_more)
     }
 
     fn place(&self, index: Option<u64>) -> Place {
@@ -263,13 +368,10 @@ impl<R: BufRead> RecordReader<R> {
     }
 }
 
-impl<R: BufRead> Iterator for RecordReader<R> {
+impl<R: Read> Iterator for RecordReader<R> {
     type Item = Result<RawRecord, ReadProblem>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(record) = self.read_ahead.take() {
-            return Some(Ok(record));
-        }
         if self.ended {
             return None;
         }
@@ -280,262 +382,84 @@ impl<R: BufRead> Iterator for RecordReader<R> {
     }
 }
 
-impl fmt::Display for Place {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "line {}", self.line)?;
-        match self.index {
-            Some(index) => write!(formatter, ", element {index}"),
-            None => Ok(()),
+/// The rest of an input, byte by byte: `serde_json` takes none beyond the value that it reads.
+struct Rest<'a, R>(&'a mut RecordReader<R>);
+
+impl<R: Read> Read for Rest<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.0.text().is_empty() && !self.0.fill()? {
+            return Ok(0);
         }
+        buffer[0] = self.0.text()[0];
+        self.0.advance(1);
+        Ok(1)
     }
 }
 
-/// What becomes of one byte of a record.
+/// The JSON value at the beginning of a text.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Take,
-    /// It is the record's last.
-    TakeLast,
-    /// It belongs to what comes after the record.
-    EndBefore,
+enum Value {
+    /// It ends here.
+    Whole(usize),
+    /// The text ends inside it.
+    Unfinished,
+    NotJson,
 }
 
-/// The bytes of one record.
-#[derive(Default)]
-struct Taken {
-    text: Vec<u8>,
-    is_overlong: bool,
-    /// Whether its end was seen before the input's.
-    is_ended: bool,
-}
-
-impl Taken {
-    fn push(&mut self, bytes: &[u8], limit: usize) {
-        self.is_overlong |= self.text.len() + bytes.len() > limit;
-        if self.is_overlong {
-            self.text = Vec::new();
-        } else {
-            self.text.extend_from_slice(bytes);
+impl Value {
+    fn at_start_of(text: &[u8]) -> Self {
+        let mut values = Deserializer::from_slice(text).into_iter::<IgnoredAny>();
+        match values.next() {
+            Some(Ok(_)) => Self::Whole(values.byte_offset()),
+            Some(Err(error)) if !error.is_eof() => Self::NotJson,
+            Some(Err(_)) | None => Self::Unfinished,
         }
     }
 }
 
-/// Where a scan stands with regard to strings.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Quoted {
-    #[default]
-    No,
-    Yes,
-    /// The byte after a backslash is no quote.
-    Escaped,
-}
-
-impl Quoted {
-    fn after(self, byte: u8) -> Self {
-        match (self, byte) {
-            // No string goes past a line: after a lost quote this is where the scan finds back.
-            (_, b'\n') | (Self::Yes, b'"') => Self::No,
-            (Self::No, b'"') | (Self::Escaped, _) => Self::Yes,
-            (Self::Yes, b'\\') => Self::Escaped,
-            (quoted, _) => quoted,
+/// The line on which another record begins, although the one at the beginning of the text is not finished.
+///
+/// That is a line that begins with `{` and is indented no further than the record is. Where the record's own lines are not
+/// indented either, such a line is the record's own after a bracket, comma or colon, where a value is due.
+fn next_record(text: &[u8], indentation: usize) -> Option<usize> {
+    let first_line = &text[..=memchr(b'\n', text)?];
+    let may_go_on = Value::at_start_of(first_line) == Value::Unfinished;
+    let mut is_unindented = false;
+    for line_break in memchr_iter(b'\n', text) {
+        let line = &text[line_break + 1..];
+        let blanks = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        if blanks > indentation {
+            continue;
         }
-    }
-}
-
-/// Finds the end of an array's element that is neither an object nor a list.
-#[derive(Default)]
-struct Scalar {
-    quoted: Quoted,
-}
-
-impl Scalar {
-    fn step(&mut self, byte: u8) -> Step {
-        let was_quoted = self.quoted != Quoted::No;
-        self.quoted = self.quoted.after(byte);
-        match byte {
-            b'\n' => Step::EndBefore,
-            b',' | b']' if !was_quoted => Step::EndBefore,
-            _ => Step::Take,
-        }
-    }
-}
-
-/// Finds the end of an object or a list, or, on lines, where another record begins although this one is not closed.
-struct Brackets {
-    depth: usize,
-    quoted: Quoted,
-    /// How many bytes were taken, and how many line breaks among them.
-    taken: usize,
-    line_breaks: u64,
-    at_line_start: bool,
-    last_visible: u8,
-    last_visible_at: usize,
-    brace_at_line_start: Brace,
-    own_line: Option<OwnLine>,
-}
-
-/// What a `{` at the very beginning of a line means inside a record that is not closed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Brace {
-    /// It is this record's: the elements of an array are not told apart by lines.
-    GoesOn,
-    /// Another record begins: whoever indents would not have put it there.
-    BeginsAnother,
-    /// Another record begins if its line is one by itself: this record is written over lines without indentation.
-    MayBeginAnother,
-    /// Another record begins: this one is past mending, for a line ended inside a string.
-    EndsBrokenRecord,
-}
-
-/// A line inside an unclosed record that starts with `{`.
-#[derive(Clone, Copy)]
-struct OwnLine {
-    offset: usize,
-    line_breaks: u64,
-    depth: usize,
-    closed_at: Option<usize>,
-}
-
-impl Brackets {
-    fn in_array() -> Self {
-        Self::new(Brace::GoesOn)
-    }
-
-    fn on_lines() -> Self {
-        Self::new(Brace::BeginsAnother)
-    }
-
-    fn new(brace_at_line_start: Brace) -> Self {
-        Self {
-            depth: 0,
-            quoted: Quoted::No,
-            taken: 0,
-            line_breaks: 0,
-            at_line_start: false,
-            last_visible: 0,
-            last_visible_at: 0,
-            brace_at_line_start,
-            own_line: None,
-        }
-    }
-
-    fn step(&mut self, byte: u8) -> Step {
-        if mem::take(&mut self.at_line_start) && self.begins_another(byte) {
-            return Step::EndBefore;
-        }
-        let was_quoted = self.quoted != Quoted::No;
-        self.quoted = self.quoted.after(byte);
-        let step = match byte {
-            b'\n' => self.end_line(was_quoted),
-            b'{' | b'[' if !was_quoted => self.open(),
-            b'}' | b']' if !was_quoted => self.close(),
-            _ => Step::Take,
-        };
-        if !byte.is_ascii_whitespace() {
-            self.last_visible = byte;
-            self.last_visible_at = self.taken;
-        }
-        self.taken += 1;
-        step
-    }
-
-    fn open(&mut self) -> Step {
-        self.depth += 1;
-        Step::Take
-    }
-
-    fn close(&mut self) -> Step {
-        self.depth -= 1;
-        if let Some(line) = &mut self.own_line
-            && line.depth == self.depth
-        {
-            line.closed_at.get_or_insert(self.taken);
-        }
-        if self.depth == 0 { Step::TakeLast } else { Step::Take }
-    }
-
-    fn end_line(&mut self, breaks_a_string: bool) -> Step {
-        if self.is_own_line_whole() {
-            return Step::TakeLast;
-        }
-        self.own_line = None;
-        self.line_breaks += 1;
-        self.at_line_start = true;
-        if breaks_a_string && self.brace_at_line_start != Brace::GoesOn {
-            self.brace_at_line_start = Brace::EndsBrokenRecord;
-        }
-        Step::Take
-    }
-
-    /// Looks at a line's first byte.
-    fn begins_another(&mut self, first: u8) -> bool {
-        match (self.brace_at_line_start, first) {
-            (Brace::BeginsAnother | Brace::EndsBrokenRecord, b'{') => true,
-            (Brace::MayBeginAnother, b'{') => {
-                self.watch_line();
-                false
+        match line.get(blanks) {
+            Some(b'{') => {
+                let last_visible = text[..line_break].trim_ascii_end().last();
+                let is_value_due = matches!(last_visible, Some(b'[' | b',' | b':'));
+                if !(is_unindented && is_value_due) {
+                    return Some(line_break + 1);
+                }
             }
-            (Brace::BeginsAnother, b'!'..) if !matches!(first, b'}' | b']') => {
-                self.brace_at_line_start = Brace::MayBeginAnother;
-                false
-            }
-            _ => false,
+            Some(b'}' | b']' | b'\r' | b'\n') | None => {}
+            Some(_) => is_unindented = may_go_on,
         }
     }
-
-    /// After a bracket, comma or colon a value is due, so that the brace is more likely this record's own.
-    fn watch_line(&mut self) {
-        if !matches!(self.last_visible, b'[' | b',' | b':') {
-            self.own_line = Some(OwnLine {
-                offset: self.taken,
-                line_breaks: self.line_breaks,
-                depth: self.depth,
-                closed_at: None,
-            });
-        }
-    }
-
-    fn is_own_line_whole(&self) -> bool {
-        self.own_line.is_some_and(|line| line.closed_at == Some(self.last_visible_at))
-    }
-
-    /// The record at the end of an unfinished one that turned out to be a whole line.
-    fn record_of_its_own(&self, unfinished: &RawRecord) -> Option<RawRecord> {
-        let line = self.own_line.filter(|_| self.is_own_line_whole())?;
-        let text = unfinished.text.get(line.offset..)?.to_vec();
-        let place = Place { line: unfinished.place.line + line.line_breaks, index: None };
-        Some(RawRecord { text, place })
-    }
-}
-
-/// What the input holds next, none of it used up; empty at its end.
-fn fill(input: &mut impl BufRead) -> io::Result<&[u8]> {
-    while let Err(error) = input.fill_buf() {
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
-    input.fill_buf()
-}
-
-fn line_breaks(bytes: &[u8]) -> u64 {
-    bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum()
+    None
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufReader, Read};
-
     use super::*;
 
     /// What each step of the iteration says, in a line.
     fn read(input: impl AsRef<[u8]>) -> Vec<String> {
         let input = input.as_ref();
-        let whole: Vec<_> = RecordReader::with_limit(input, 100).map(shown).collect();
-        for capacity in [1, 2, 3, 7] {
-            let chunked = BufReader::with_capacity(capacity, input);
-            let chunked: Vec<_> = RecordReader::with_limit(chunked, 100).map(shown).collect();
-            assert_eq!(chunked, whole, "in chunks of {capacity} bytes");
+        let read = |read_at_once| {
+            let reader = RecordReader { limit: 100, read_at_once, ..RecordReader::new(input) };
+            reader.map(shown).collect::<Vec<_>>()
+        };
+        let whole = read(READ_AT_ONCE_BYTES);
+        for read_at_once in [1, 2, 3, 7] {
+            assert_eq!(read(read_at_once), whole, "{read_at_once} bytes at once");
         }
         whole
     }
@@ -621,7 +545,7 @@ mod tests {
         assert_eq!(read("[{}"), ["line 1, element 0: {}".to_owned(), format!("line 1, element 1: {end}")]);
         assert_eq!(read("[{},\n"), ["line 1, element 0: {}".to_owned(), format!("line 2, element 1: {end}")]);
         assert_eq!(
-            read("[{},\n{\"a\":[}\n"),
+            read("[{},\n{\"a\":[\n"),
             [
                 "line 1, element 0: {}",
                 "line 2, element 1: the element that begins here is not finished; the rest of the array could not be read"
@@ -638,6 +562,15 @@ mod tests {
                 "line 1, element 1: expected `,` or `]`; the rest of the array could not be read"
             ]
         );
+        for broken in ["{\"a\":[}", "nul", "{'a':1}", "\"a\nb\"", "1x"] {
+            assert_eq!(
+                read(format!("[{{}},\n{broken},{{}}]")),
+                [
+                    "line 1, element 0: {}",
+                    "line 2, element 1: the element that begins here is not JSON; the rest of the array could not be read"
+                ]
+            );
+        }
         assert_eq!(
             read("[,{}]"),
             ["line 1, element 0: expected a record, found `,`; the rest of the array could not be read"]
@@ -662,15 +595,7 @@ mod tests {
 
     #[test]
     fn a_broken_line_does_not_swallow_the_next() {
-        for broken in [
-            r#"{"a":"#,
-            r#"{"a":[1}"#,
-            r#"{"a":{"b":1},"#,
-            r#"{"a":"x"#,
-            r#"{"a":"x\"#,
-            "{",
-            r#"{"a":[{"b":"#,
-        ] {
+        for broken in [r#"{"a":"#, r#"{"a":{"b":1},"#, "{", r#"{"a":[{"b":"#] {
             assert_eq!(
                 read(format!("{{}}\n{broken}\n{{\"b\":1}}\n{{\"c\":2}}\n")),
                 [
@@ -681,6 +606,18 @@ mod tests {
                 ],
                 "{broken}"
             );
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_not_json_is_passed_on_and_does_not_swallow_the_next() {
+        for broken in [r#"{"a":[1}"#, r#"{"a":"x"#, r#"{"a":"x\"#, r#"{"a":tru}"#, "{'a':1}", r#"{"a" 1,"#] {
+            for indentation in ["", "  "] {
+                assert_eq!(
+                    read(format!("{{}}\n{indentation}{broken}\n{indentation}{{\"b\":1}}\n")),
+                    ["line 1: {}".to_owned(), format!("line 2: {broken}"), "line 3: {\"b\":1}".to_owned()],
+                );
+            }
         }
     }
 
@@ -699,9 +636,18 @@ mod tests {
 
     #[test]
     fn a_line_broken_inside_a_string_does_not_swallow_the_next() {
+        assert_eq!(read("{\"a\":\"x\ny,\n{\"b\":1}\n"), ["line 1: {\"a\":\"x\ny,", "line 3: {\"b\":1}"]);
+    }
+
+    #[test]
+    fn an_objects_own_lines_are_not_taken_for_records_where_it_is_broken() {
         assert_eq!(
-            read("{\"a\":\"x\ny,\n{\"b\":1}\n"),
-            ["line 1: the record that begins here is not finished", "line 3: {\"b\":1}"]
+            read("{\n\"a\": tru,\n\"b\": [\n{\n\"id\": 1\n},\n{}\n]\n}\n{}"),
+            ["line 1: {\n\"a\": tru,\n\"b\": [\n{\n\"id\": 1\n},\n{}\n]\n}", "line 10: {}"]
+        );
+        assert_eq!(
+            read("  {\n    \"a\": tru,\n    \"b\": [\n      {}\n    ]\n  }\n  {}"),
+            ["line 1: {\n    \"a\": tru,\n    \"b\": [\n      {}\n    ]\n  }", "line 7: {}"]
         );
     }
 
@@ -746,10 +692,10 @@ mod tests {
             }
         }
         for begun in ["", "{}\n{\"a\":", "[{}", "nul"] {
-            let input = BufReader::new(begun.as_bytes().chain(Failing));
-            let mut problems = RecordReader::new(input).filter_map(Result::err);
-            assert!(matches!(problems.next(), Some(ReadProblem::Input { .. })), "{begun}");
-            assert!(problems.next().is_none(), "{begun}");
+            let read: Vec<_> = RecordReader::new(begun.as_bytes().chain(Failing)).map(shown).collect();
+            let failed = "the input could not be read any further";
+            assert!(read.last().is_some_and(|last| last.ends_with(failed)), "{begun}: {read:?}");
+            assert_eq!(read.len(), 1 + begun.matches("{}").count(), "{begun}: {read:?}");
         }
     }
 
@@ -766,9 +712,8 @@ mod tests {
                 }
             }
         }
-        let input = BufReader::new(Interrupted(false).take(1));
         assert_eq!(
-            RecordReader::new(input).map(shown).collect::<Vec<_>>(),
+            RecordReader::new(Interrupted(false).take(1)).map(shown).collect::<Vec<_>>(),
             ["line 1: the record that begins here is not finished"]
         );
     }
