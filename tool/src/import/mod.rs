@@ -7,6 +7,7 @@ mod zadig;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek as _};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -118,9 +119,9 @@ pub enum ImportError {
         /// Why.
         source: io::Error,
     },
-    /// The temporary file, in which records are sorted, failed.
-    #[error("the temporary file failed; TMPDIR names a directory with room for the whole of the input")]
-    Temporary(#[source] io::Error),
+    /// The temporary database, in which records are joined, failed.
+    #[error("the temporary database failed; TMPDIR names a directory with room for twice the input")]
+    Temporary(#[source] rusqlite::Error),
     /// The server could not be read.
     #[error(transparent)]
     Server(#[from] ServerError),
@@ -327,25 +328,23 @@ struct Sink {
     bytes: usize,
 }
 
-/// Nobody takes records any more: writing failed.
-struct Closed;
-
 impl Sink {
-    fn push(&mut self, found: Found) -> Result<(), Closed> {
+    /// Breaks where nobody takes records any more, since writing failed.
+    fn push(&mut self, found: Found) -> ControlFlow<()> {
         self.bytes += found.bytes;
         self.batch.push(found);
         if self.batch.len() < RECORDS_A_BATCH && self.bytes < BYTES_A_BATCH {
-            return Ok(());
+            return ControlFlow::Continue(());
         }
         self.flush()
     }
 
-    fn flush(&mut self) -> Result<(), Closed> {
+    fn flush(&mut self) -> ControlFlow<()> {
         self.bytes = 0;
-        if self.batch.is_empty() {
-            return Ok(());
+        if !self.batch.is_empty() && self.sender.blocking_send(std::mem::take(&mut self.batch)).is_err() {
+            return ControlFlow::Break(());
         }
-        self.sender.blocking_send(std::mem::take(&mut self.batch)).map_err(|_| Closed)
+        ControlFlow::Continue(())
     }
 
     fn is_closed(&self) -> bool {
@@ -375,7 +374,7 @@ impl Pipeline {
             let mut sink = Sink { sender, journal, batch: Vec::new(), bytes: 0 };
             read(&mut sink)?;
             // Whoever closed the channel has the reason.
-            sink.flush().unwrap_or(());
+            let _ = sink.flush();
             Ok::<_, ImportError>(())
         });
         while let Some(batch) = receiver.recv().await {

@@ -47,7 +47,7 @@ pub(super) fn read(sources: &[Source], sink: &mut Sink) -> Result<(), ImportErro
             Some(occurrence) => occurrence.take(ordinal, place, &record.text, sink),
         };
         if let Some(found) = found
-            && sink.push(found).is_err()
+            && sink.push(found).is_break()
         {
             return Ok(());
         }
@@ -64,7 +64,7 @@ fn read_again(sources: &[Source], ordinals: &HashSet<u64>, sink: &mut Sink) -> R
         let Located { ordinal, source, found } = located?;
         if let Ok(record) = found
             && ordinals.contains(&ordinal)
-            && sink.push(Found::of_text(format!("{} {}", source.name, record.place), record.text)).is_err()
+            && sink.push(Found::of_text(format!("{} {}", source.name, record.place), record.text)).is_break()
         {
             return Ok(());
         }

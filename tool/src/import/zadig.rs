@@ -1,6 +1,7 @@
 //! Reads Zadig's own records: its collections' files, or a running server's lists.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
@@ -18,20 +19,16 @@ pub(super) fn read_files(files: &[CollectionFile], sink: &mut Sink) -> Result<()
     note_missing(files, sink);
     let bytes = files.iter().filter_map(|file| file.length().ok()).sum();
     sink.journal.progress.begins("reading", Some(bytes));
-    let mut join = Join::default();
+    let mut join = Join::new().map_err(ImportError::Temporary)?;
     for file in files {
         read_file(file, &mut join, sink)?;
     }
     sink.journal.progress.begins("writing", Some(join.bytes()));
-    for group in join.groups().map_err(ImportError::Temporary)? {
-        let group = group.map_err(ImportError::Temporary)?;
-        if let Some(found) = found(group, sink)
-            && sink.push(found).is_err()
-        {
-            return Ok(());
-        }
-    }
-    Ok(())
+    let joined = join.groups(|group| match found(group, sink) {
+        Some(found) => sink.push(found),
+        None => ControlFlow::Continue(()),
+    });
+    joined.map_err(ImportError::Temporary)
 }
 
 /// A record replaces the stored one wholly: a collection that was forgotten is missing from every answer.
@@ -65,8 +62,8 @@ fn read_file(file: &CollectionFile, join: &mut Join, sink: &Sink) -> Result<(), 
             }
         };
         journal.count(row, |counts| counts.credentials_dropped += record.credentials_dropped);
-        match record.owner.clone() {
-            Some(owner) => join.add(file.collection, owner, record).map_err(ImportError::Temporary)?,
+        match &record.owner {
+            Some(owner) => join.add(file.collection, owner, &record).map_err(ImportError::Temporary)?,
             None => journal.orphaned(row, &record.id, None),
         }
         if sink.is_closed() {

@@ -1,108 +1,72 @@
-//! Joins records to their owners whatever the order they come in, in bounded memory: sorted runs in a temporary file,
-//! then one merge in which everything of one release or artifact stands together.
+//! Joins records to their owners, whatever the order they come in and however many they are: a temporary `SQLite`
+//! database takes them, and gives back everything of one release or artifact together.
 //!
-//! The file has no name, so that whatever ends the process also ends the file.
+//! The database is a file without a name, so that whatever ends the process also ends the file.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::collections::binary_heap::PeekMut;
-use std::fs::File;
-use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom};
+use std::ops::ControlFlow;
+
+use rusqlite::{Connection, Row};
 
 use super::collection::{Collection, CollectionRecord};
 
-/// How much is held before it is sorted and written out.
-const RUN_BYTES: usize = 64 << 20;
-/// What an entry takes beside its texts.
-const ENTRY_BYTES: usize = 160;
-/// How much all runs' read buffers may take together, and one at least.
-const READ_BUFFERS_BYTES: usize = 32 << 20;
-const MIN_READ_BUFFER_BYTES: usize = 16 << 10;
-const MAX_READ_BUFFER_BYTES: usize = 1 << 20;
+/// The rows are appended, and sorted when they are read: keeping them in order while they come costs several times as much.
+/// What the cache does not hold is on disk; sorting takes as much memory again.
+const SCHEMA: &str = "
+    PRAGMA page_size = 16384;
+    PRAGMA cache_size = -32768;
+    PRAGMA temp_store = FILE;
+    PRAGMA journal_mode = OFF;
+    PRAGMA synchronous = OFF;
+    CREATE TABLE records (
+        sequence INTEGER PRIMARY KEY, family INTEGER, owner TEXT, collection INTEGER, id TEXT, json TEXT
+    );
+    BEGIN;";
+
+const INSERT: &str = "INSERT INTO records (family, owner, collection, id, json) VALUES (?, ?, ?, ?, ?)";
+
+/// Of records of one id the last one comes first, since it is the one that stays.
+const SELECT: &str = "
+    SELECT family, owner, collection, id, json FROM records
+    ORDER BY family, owner, collection, id, sequence DESC";
+
+/// What a record takes in memory beside its texts.
+const RECORD_BYTES: usize = 160;
 /// The longest record that can be imported.
 const MAX_RECORD_BYTES: usize = 64 << 20;
 
-/// What entries are sorted by: the owner, what it is of it, its own id, and when it came.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    family: Collection,
-    owner: String,
-    collection: Collection,
-    id: String,
-    sequence: u64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    key: Key,
-    /// JSON; empty for a soft-deleted child.
-    json: String,
-}
-
 /// Takes records in any order.
 pub struct Join {
-    held: Vec<Entry>,
-    held_bytes: usize,
-    run_bytes: usize,
-    sequence: u64,
+    database: Connection,
     bytes: u64,
-    file: Option<BufWriter<File>>,
-    written: u64,
-    runs: Vec<(u64, u64)>,
-}
-
-impl Default for Join {
-    fn default() -> Self {
-        Self::with_run_bytes(RUN_BYTES)
-    }
 }
 
 impl Join {
-    fn with_run_bytes(run_bytes: usize) -> Self {
-        Self {
-            held: Vec::new(),
-            held_bytes: 0,
-            run_bytes,
-            sequence: 0,
-            bytes: 0,
-            file: None,
-            written: 0,
-            runs: Vec::new(),
-        }
+    /// A join of nothing yet.
+    ///
+    /// # Errors
+    /// The temporary database's.
+    pub fn new() -> rusqlite::Result<Self> {
+        // SQLite gives no name to a database whose path is empty.
+        let database = Connection::open("")?;
+        database.execute_batch(SCHEMA)?;
+        Ok(Self { database, bytes: 0 })
     }
 
     /// Takes a record that belongs to `owner`.
     ///
     /// # Errors
-    /// The temporary file's.
-    pub fn add(&mut self, collection: Collection, owner: String, record: CollectionRecord) -> io::Result<()> {
+    /// The temporary database's.
+    pub fn add(
+        &mut self,
+        collection: Collection,
+        owner: &str,
+        record: &CollectionRecord,
+    ) -> rusqlite::Result<()> {
         let is_gone = record.is_deleted && collection.section().is_some();
-        let json = if is_gone { String::new() } else { record.json };
-        self.sequence += 1;
-        let bytes = ENTRY_BYTES + owner.len() + record.id.len() + json.len();
-        self.held_bytes += bytes;
-        self.bytes += bytes as u64;
-        let key =
-            Key { family: collection.owner(), owner, collection, id: record.id, sequence: self.sequence };
-        self.held.push(Entry { key, json });
-        if self.held_bytes < self.run_bytes {
-            return Ok(());
-        }
-        self.write_run()
-    }
-
-    fn write_run(&mut self) -> io::Result<()> {
-        self.held.sort_unstable();
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(BufWriter::with_capacity(1 << 20, tempfile::tempfile()?)),
-        };
-        let start = self.written;
-        for entry in self.held.drain(..) {
-            self.written += entry.write(file)?;
-        }
-        self.runs.push((start, self.written));
-        self.held_bytes = 0;
+        let json = if is_gone { "" } else { &record.json };
+        self.bytes += (RECORD_BYTES + owner.len() + record.id.len() + json.len()) as u64;
+        let mut insert = self.database.prepare_cached(INSERT)?;
+        insert.execute((collection.owner() as u8, owner, collection as u8, &record.id, json))?;
         Ok(())
     }
 
@@ -112,140 +76,36 @@ impl Join {
         self.bytes
     }
 
-    /// Everything of one release or artifact after another.
+    /// Gives everything of one release or artifact after another to `take`, until that breaks.
     ///
     /// # Errors
-    /// The temporary file's.
-    pub fn groups(mut self) -> io::Result<Groups> {
-        self.held.sort_unstable();
-        let mut file = None;
-        if let Some(writer) = self.file {
-            file = Some(writer.into_inner().map_err(io::IntoInnerError::into_error)?);
-        }
-        let buffer_bytes =
-            (READ_BUFFERS_BYTES / (self.runs.len() + 1)).clamp(MIN_READ_BUFFER_BYTES, MAX_READ_BUFFER_BYTES);
-        let mut merge = Merge { file, runs: Vec::new(), next: BinaryHeap::new(), buffer_bytes };
-        merge.runs.push(Run::held(self.held));
-        merge.runs.extend(self.runs.into_iter().map(|(start, end)| Run::written(start, end)));
-        for run in 0..merge.runs.len() {
-            if let Some(entry) = merge.read(run)? {
-                merge.next.push(Reverse((entry, run)));
+    /// The temporary database's.
+    pub fn groups(self, mut take: impl FnMut(Group) -> ControlFlow<()>) -> rusqlite::Result<()> {
+        let mut select = self.database.prepare(SELECT)?;
+        let mut rows = select.query([])?;
+        let mut group: Option<Gathering> = None;
+        while let Some(row) = rows.next()? {
+            let (family, owner) = (collection_in(row, 0)?, row.get_ref(1)?.as_str()?);
+            let is_next = |group: &mut Gathering| (group.family, group.owner.as_str()) != (family, owner);
+            if let Some(whole) = group.take_if(is_next)
+                && take(whole.finish()).is_break()
+            {
+                return Ok(());
             }
+            let group = group.get_or_insert_with(|| Gathering::new(family, owner));
+            group.add(collection_in(row, 2)?, row.get_ref(3)?.as_str()?, row.get_ref(4)?.as_str()?);
         }
-        Ok(Groups { merge })
-    }
-}
-
-impl Entry {
-    fn write(&self, file: &mut impl io::Write) -> io::Result<u64> {
-        let Key { family, owner, collection, id, sequence } = &self.key;
-        let mut head = [0; HEAD_BYTES];
-        head[0] = number_of(*family);
-        head[1] = number_of(*collection);
-        head[2..10].copy_from_slice(&sequence.to_le_bytes());
-        let texts = [owner, id, &self.json];
-        for (place, text) in head[10..].chunks_exact_mut(4).zip(texts) {
-            let length = u32::try_from(text.len()).map_err(io::Error::other)?;
-            place.copy_from_slice(&length.to_le_bytes());
+        if let Some(last) = group {
+            // Nothing is left to break off.
+            let _ = take(last.finish());
         }
-        file.write_all(&head)?;
-        for text in texts {
-            file.write_all(text.as_bytes())?;
-        }
-        Ok((HEAD_BYTES + texts.iter().map(|text| text.len()).sum::<usize>()) as u64)
+        Ok(())
     }
 }
 
-/// Family, collection, sequence, and three lengths.
-const HEAD_BYTES: usize = 1 + 1 + 8 + 3 * 4;
-
-fn number_of(collection: Collection) -> u8 {
-    let place = Collection::ALL.iter().position(|found| *found == collection);
-    u8::try_from(place.unwrap_or_default()).unwrap_or_default()
-}
-
-/// A sorted sequence of entries.
-enum Run {
-    Held(std::vec::IntoIter<Entry>),
-    Written { next: u64, end: u64, buffer: Vec<u8>, used: usize },
-}
-
-impl Run {
-    fn held(entries: Vec<Entry>) -> Self {
-        Self::Held(entries.into_iter())
-    }
-
-    fn written(start: u64, end: u64) -> Self {
-        Self::Written { next: start, end, buffer: Vec::new(), used: 0 }
-    }
-}
-
-struct Merge {
-    file: Option<File>,
-    runs: Vec<Run>,
-    next: BinaryHeap<Reverse<(Entry, usize)>>,
-    buffer_bytes: usize,
-}
-
-impl Merge {
-    fn read(&mut self, run: usize) -> io::Result<Option<Entry>> {
-        match &mut self.runs[run] {
-            Run::Held(entries) => Ok(entries.next()),
-            Run::Written { next, end, buffer, used } => {
-                if *used == buffer.len() && next == end {
-                    return Ok(None);
-                }
-                let file = self.file.as_mut().ok_or(io::ErrorKind::NotFound)?;
-                let mut take = |length: usize| {
-                    if buffer.len() - *used < length {
-                        buffer.drain(..*used);
-                        *used = 0;
-                        let missing = (length - buffer.len()).max(self.buffer_bytes) as u64;
-                        file.seek(SeekFrom::Start(*next))?;
-                        let read = file.take(missing.min(*end - *next)).read_to_end(buffer)?;
-                        *next += read as u64;
-                    }
-                    let taken =
-                        buffer.get(*used..*used + length).ok_or(io::ErrorKind::UnexpectedEof)?.to_vec();
-                    *used += length;
-                    io::Result::Ok(taken)
-                };
-                let head = take(HEAD_BYTES)?;
-                let length = |place: usize| {
-                    let bytes = [head[place], head[place + 1], head[place + 2], head[place + 3]];
-                    u32::from_le_bytes(bytes) as usize
-                };
-                let mut text = |length: usize| String::from_utf8(take(length)?).map_err(io::Error::other);
-                let (owner, id, json) = (text(length(10))?, text(length(14))?, text(length(18))?);
-                let mut sequence = [0; 8];
-                sequence.copy_from_slice(&head[2..10]);
-                let collection = |number: u8| Collection::ALL[usize::from(number) % Collection::ALL.len()];
-                let key = Key {
-                    family: collection(head[0]),
-                    owner,
-                    collection: collection(head[1]),
-                    id,
-                    sequence: u64::from_le_bytes(sequence),
-                };
-                Ok(Some(Entry { key, json }))
-            }
-        }
-    }
-
-    fn first(&self) -> Option<&Key> {
-        self.next.peek().map(|Reverse((entry, _))| &entry.key)
-    }
-
-    fn take(&mut self) -> io::Result<Option<Entry>> {
-        let Some(run) = self.next.peek().map(|Reverse((_, run))| *run) else { return Ok(None) };
-        let following = self.read(run)?;
-        let Some(mut first) = self.next.peek_mut() else { return Ok(None) };
-        let Reverse((entry, _)) = match following {
-            Some(following) => std::mem::replace(&mut *first, Reverse((following, run))),
-            None => PeekMut::pop(first),
-        };
-        Ok(Some(entry))
-    }
+fn collection_in(row: &Row<'_>, column: usize) -> rusqlite::Result<Collection> {
+    let number: usize = row.get(column)?;
+    Collection::ALL.get(number).copied().ok_or(rusqlite::Error::InvalidColumnIndex(column))
 }
 
 /// Everything of one release or artifact.
@@ -285,82 +145,76 @@ pub struct Members {
     pub repeated: u64,
 }
 
-/// The groups, one after another.
-pub struct Groups {
-    merge: Merge,
-}
-
-impl Groups {
-    fn group(&mut self) -> io::Result<Option<Group>> {
-        let Some(first) = self.merge.first() else { return Ok(None) };
-        let (family, owner) = (first.family, first.owner.clone());
-        let mut group = Gathering::default();
-        while self.merge.first().is_some_and(|key| key.family == family && key.owner == owner) {
-            let Some(entry) = self.merge.take()? else { break };
-            let is_repeated = self.merge.first().is_some_and(|next| {
-                next.family == family
-                    && next.owner == owner
-                    && next.collection == entry.key.collection
-                    && next.id == entry.key.id
-            });
-            group.add(entry, is_repeated);
-        }
-        Ok(Some(group.finish(family, owner)))
-    }
-}
-
-impl Iterator for Groups {
-    type Item = io::Result<Group>;
-
-    fn next(&mut self) -> Option<io::Result<Group>> {
-        self.group().transpose()
-    }
-}
-
-/// A group while its entries come.
-#[derive(Default)]
+/// A group while its records come.
 struct Gathering {
-    members: Vec<(Collection, Members)>,
-    owner: Option<String>,
+    family: Collection,
+    owner: String,
+    /// The owner's own JSON.
+    content: Option<String>,
     children: Vec<(Collection, String, String)>,
+    members: Vec<(Collection, Members)>,
+    /// The id of the record that came last.
+    last: String,
     bytes: usize,
     is_overlong: bool,
 }
 
 impl Gathering {
-    fn add(&mut self, entry: Entry, is_repeated: bool) {
-        let Entry { key, json } = entry;
-        self.bytes += ENTRY_BYTES + key.owner.len() + key.id.len() + json.len();
-        if self.members.last().is_none_or(|(collection, _)| *collection != key.collection) {
-            self.members.push((key.collection, Members::default()));
+    fn new(family: Collection, owner: &str) -> Self {
+        Self {
+            family,
+            owner: owner.to_owned(),
+            content: None,
+            children: Vec::new(),
+            members: Vec::new(),
+            last: String::new(),
+            bytes: 0,
+            is_overlong: false,
+        }
+    }
+
+    fn add(&mut self, collection: Collection, id: &str, json: &str) {
+        self.bytes += RECORD_BYTES + self.owner.len() + id.len() + json.len();
+        let is_first_of_collection = self.members.last().is_none_or(|(last, _)| *last != collection);
+        if is_first_of_collection {
+            self.members.push((collection, Members::default()));
         }
         let Some((_, members)) = self.members.last_mut() else { return };
-        if is_repeated {
+        if !is_first_of_collection && self.last == id {
             members.repeated += 1;
-        } else if key.collection.section().is_none() {
+            return;
+        }
+        id.clone_into(&mut self.last);
+        if collection.section().is_none() {
             members.live += 1;
-            self.owner = Some(json);
+            self.content = Some(json.to_owned());
         } else if json.is_empty() {
             members.deleted += 1;
         } else {
             members.live += 1;
             self.is_overlong |= self.bytes > MAX_RECORD_BYTES;
             // Its id is kept all the same: it may turn out to be nobody's.
-            let json = if self.is_overlong { String::new() } else { json };
-            self.children.push((key.collection, key.id, json));
+            let json = if self.is_overlong { "" } else { json };
+            self.children.push((collection, id.to_owned(), json.to_owned()));
         }
     }
 
-    fn finish(self, family: Collection, owner: String) -> Group {
-        let content = match &self.owner {
+    fn finish(self) -> Group {
+        let content = match &self.content {
             None => {
                 let orphans = self.children.into_iter().map(|(collection, id, _)| (collection, id));
                 Content::Orphans(orphans.collect())
             }
             Some(_) if self.is_overlong => Content::Overlong,
-            Some(json) => Content::Record(record(family, json, self.children)),
+            Some(json) => Content::Record(record(self.family, json, self.children)),
         };
-        Group { family, owner, content, members: self.members, bytes: self.bytes as u64 }
+        Group {
+            family: self.family,
+            owner: self.owner,
+            content,
+            members: self.members,
+            bytes: self.bytes as u64,
+        }
     }
 }
 
@@ -459,35 +313,41 @@ mod tests {
         CollectionRecord { id: id.to_owned(), json: format!("{{\"id\":\"{id}\"}}"), ..child(0, "") }
     }
 
+    fn groups(join: Join) -> Vec<Group> {
+        let mut groups = Vec::new();
+        join.groups(|group| {
+            groups.push(group);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        groups
+    }
+
     /// Every owner `r0` to `r9` but `r5`, with ten builds and tests each, in an order that depends on `step`.
-    fn groups(run_bytes: usize, step: usize) -> Vec<Group> {
-        let mut join = Join::with_run_bytes(run_bytes);
+    fn joined(step: usize) -> Vec<Group> {
+        let mut join = Join::new().unwrap();
         for number in (0..210).map(|number| number * step % 211) {
             let name = format!("r{}", number % 10);
             match number / 10 {
                 0 if name == "r5" => {}
-                0 => join.add(Collection::Version, name.clone(), owner(&name)).unwrap(),
+                0 => join.add(Collection::Version, &name, &owner(&name)).unwrap(),
                 place @ 1..=10 => {
-                    join.add(Collection::Test, name, child(place, &format!("{{\"t\":{place}}}"))).unwrap();
+                    join.add(Collection::Test, &name, &child(place, &format!("{{\"t\":{place}}}"))).unwrap();
                 }
                 place => {
-                    join.add(Collection::Build, name, child(place, &format!("{{\"b\":{place}}}"))).unwrap();
+                    join.add(Collection::Build, &name, &child(place, &format!("{{\"b\":{place}}}"))).unwrap();
                 }
             }
         }
-        join.groups().unwrap().collect::<io::Result<Vec<_>>>().unwrap()
+        groups(join)
     }
 
     #[test]
-    fn any_order_and_any_number_of_runs_join_alike() {
-        let expected = groups(usize::MAX, 1);
-        for (run_bytes, step) in [(1, 1), (500, 1), (3000, 7), (1, 101), (usize::MAX, 13)] {
+    fn any_order_joins_alike() {
+        for step in [1, 7, 13, 101] {
             // 211 is prime: every step goes through the same numbers but one.
-            let found = groups(run_bytes, step);
-            assert_eq!(found.len(), expected.len());
-            if step == 1 {
-                assert_eq!(found, expected, "{run_bytes}");
-            }
+            let found = joined(step);
+            assert_eq!(found.len(), 10);
             assert!(matches!(&found[5].content, Content::Orphans(orphans) if orphans.len() >= 19));
             let Content::Record(json) = &found[1].content else { panic!("{found:?}") };
             assert!(json.starts_with(r#"{"versionInfo":{"id":"r1"},"buildInfo":[{"b":11},"#), "{json}");
@@ -495,14 +355,43 @@ mod tests {
     }
 
     #[test]
+    fn more_than_memory_may_hold_is_joined_from_disk() {
+        let mut join = Join::new().unwrap();
+        let long = format!("\"{}\"", "x".repeat(1 << 20));
+        for number in (0..80).rev() {
+            join.add(Collection::Activity, &format!("a{}", number % 2), &child(number, &long)).unwrap();
+        }
+        join.add(Collection::Artifact, "a0", &owner("a0")).unwrap();
+        join.add(Collection::Artifact, "a1", &owner("a1")).unwrap();
+        for group in groups(join) {
+            let Content::Record(json) = group.content else { panic!("{:?}", group.members) };
+            assert_eq!(json.matches(&long).count(), 40);
+        }
+    }
+
+    #[test]
+    fn whoever_takes_the_groups_can_break_off() {
+        let mut join = Join::new().unwrap();
+        for owner in ["a", "b", "c"] {
+            join.add(Collection::Build, owner, &child(1, "1")).unwrap();
+        }
+        let mut taken = 0;
+        join.groups(|_| {
+            taken += 1;
+            if taken == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .unwrap();
+        assert_eq!(taken, 2);
+    }
+
+    #[test]
     fn the_last_of_an_id_stays_and_deleted_children_are_counted() {
-        let mut join = Join::with_run_bytes(1);
-        join.add(Collection::Build, "r".to_owned(), child(1, "1")).unwrap();
-        join.add(Collection::Build, "r".to_owned(), child(1, "2")).unwrap();
-        join.add(Collection::Deploy, "r".to_owned(), CollectionRecord { is_deleted: true, ..child(2, "3") })
-            .unwrap();
-        join.add(Collection::Version, "r".to_owned(), owner("r")).unwrap();
-        let groups: Vec<_> = join.groups().unwrap().map(Result::unwrap).collect();
+        let mut join = Join::new().unwrap();
+        join.add(Collection::Build, "r", &child(1, "1")).unwrap();
+        join.add(Collection::Build, "r", &child(1, "2")).unwrap();
+        join.add(Collection::Deploy, "r", &CollectionRecord { is_deleted: true, ..child(2, "3") }).unwrap();
+        join.add(Collection::Version, "r", &owner("r")).unwrap();
+        let groups = groups(join);
         assert_eq!(groups.len(), 1);
         assert_eq!(
             groups[0].content,
