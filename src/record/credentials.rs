@@ -10,8 +10,19 @@ const BLANKED: &str = "oauth_token";
 
 const REMOVED: [&str; 4] = ["password", "username", "ssh_key", "private_access_token"];
 
-/// A JSON text without its credentials, at any depth; `dropped` counts those that held something.
-pub(super) fn without_credentials<'a>(
+/// Commits, or any other JSON text without blanks, without the credentials in it at any depth, and how many of those held
+/// something.
+///
+/// # Errors
+/// Where the text cannot be read.
+pub fn without_credentials(commits: &str) -> Result<(Cow<'_, str>, usize), Problem> {
+    let mut dropped = 0;
+    let kept = drop_credentials(commits, &mut dropped, &Path::ROOT)?;
+    Ok((kept, dropped))
+}
+
+/// As [`without_credentials`], within a record; `dropped` counts on.
+pub(super) fn drop_credentials<'a>(
     value: &'a str,
     dropped: &mut usize,
     path: &Path<'_>,
@@ -80,8 +91,7 @@ mod tests {
     use super::*;
 
     fn dropped(value: &str) -> (String, usize) {
-        let mut dropped = 0;
-        let kept = without_credentials(value, &mut dropped, &Path::ROOT).unwrap();
+        let (kept, dropped) = without_credentials(value).unwrap();
         (kept.into_owned(), dropped)
     }
 

@@ -8,6 +8,7 @@ mod release;
 mod shape;
 
 pub use artifact::Artifact;
+pub use credentials::without_credentials;
 pub use problem::Problem;
 pub use release::Release;
 

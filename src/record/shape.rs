@@ -1,6 +1,6 @@
 //! The documented shapes as tables, and the walk that brings a JSON text into one.
 
-use super::credentials::without_credentials;
+use super::credentials::drop_credentials;
 use super::json_text::{Member, Members, elements, integer, members, push_separator, string, unexpected};
 use super::problem::{Path, Problem};
 use crate::position::MAX_UNIX_SECONDS;
@@ -142,7 +142,7 @@ impl Writer {
             Shape::Unordered(table) => self.unordered(table, &members(value, path)?, path)?,
             Shape::Commits(_) if value == "null" => self.out.push_str(value),
             Shape::Commits(commit) => {
-                let kept = without_credentials(value, &mut self.credentials_dropped, path)?;
+                let kept = drop_credentials(value, &mut self.credentials_dropped, path)?;
                 self.list(commit, &kept, path)?;
             }
         }

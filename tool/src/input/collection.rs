@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use bson::DateTime;
+use delivery_center::record::without_credentials;
 
 use super::stored::Stored;
 
@@ -117,7 +118,7 @@ impl Collection {
             _ => false,
         };
         let mut writer = Writer::default();
-        writer.value(&Kind::Object(self.table()), document);
+        writer.value(&FieldKind::Object(self.table()), document);
         Ok(CollectionRecord {
             id,
             owner,
@@ -144,7 +145,7 @@ pub struct CollectionRecord {
 }
 
 /// What a field holds.
-enum Kind {
+enum FieldKind {
     /// Kept as it is.
     Anything,
     Text,
@@ -161,7 +162,7 @@ enum Kind {
 struct Field {
     stored: &'static str,
     shown: &'static str,
-    kind: Kind,
+    kind: FieldKind,
     presence: Presence,
 }
 
@@ -178,46 +179,46 @@ enum Presence {
 }
 
 /// Always shown, under its stored name.
-const fn same(name: &'static str, kind: Kind) -> Field {
+const fn same(name: &'static str, kind: FieldKind) -> Field {
     Field { stored: name, shown: name, kind, presence: Presence::Always }
 }
 
 /// Always shown, under another name.
-const fn renamed(stored: &'static str, shown: &'static str, kind: Kind) -> Field {
+const fn renamed(stored: &'static str, shown: &'static str, kind: FieldKind) -> Field {
     Field { stored, shown, kind, presence: Presence::Always }
 }
 
-const fn unless_empty(name: &'static str, kind: Kind) -> Field {
+const fn unless_empty(name: &'static str, kind: FieldKind) -> Field {
     Field { stored: name, shown: name, kind, presence: Presence::UnlessEmpty }
 }
 
-const fn renamed_unless_empty(stored: &'static str, shown: &'static str, kind: Kind) -> Field {
+const fn renamed_unless_empty(stored: &'static str, shown: &'static str, kind: FieldKind) -> Field {
     Field { stored, shown, kind, presence: Presence::UnlessEmpty }
 }
 
 const fn later(stored: &'static str, shown: &'static str) -> Field {
-    Field { stored, shown, kind: Kind::Anything, presence: Presence::AsItCame }
+    Field { stored, shown, kind: FieldKind::Anything, presence: Presence::AsItCame }
 }
 
 const fn never(stored: &'static str) -> Field {
-    Field { stored, shown: stored, kind: Kind::Anything, presence: Presence::Never }
+    Field { stored, shown: stored, kind: FieldKind::Anything, presence: Presence::Never }
 }
 
-const TEXTS: Kind = Kind::List(&Kind::Text);
-const THINGS: Kind = Kind::List(&Kind::Anything);
+const TEXTS: FieldKind = FieldKind::List(&FieldKind::Text);
+const THINGS: FieldKind = FieldKind::List(&FieldKind::Anything);
 
 const VERSION: &[Field] = &[
-    renamed("_id", "id", Kind::Text),
-    same("version", Kind::Text),
-    renamed("product_name", "productName", Kind::Text),
-    renamed("workflow_name", "workflowName", Kind::Text),
-    renamed("task_id", "taskId", Kind::Integer),
-    same("desc", Kind::Text),
+    renamed("_id", "id", FieldKind::Text),
+    same("version", FieldKind::Text),
+    renamed("product_name", "productName", FieldKind::Text),
+    renamed("workflow_name", "workflowName", FieldKind::Text),
+    renamed("task_id", "taskId", FieldKind::Integer),
+    same("desc", FieldKind::Text),
     same("labels", TEXTS),
-    renamed("product_env_info", "productEnvInfo", Kind::Object(PRODUCT_ENV_INFO)),
-    renamed("created_by", "createdBy", Kind::Text),
-    same("created_at", Kind::Time),
-    same("deleted_at", Kind::Time),
+    renamed("product_env_info", "productEnvInfo", FieldKind::Object(PRODUCT_ENV_INFO)),
+    renamed("created_by", "createdBy", FieldKind::Text),
+    same("created_at", FieldKind::Time),
+    same("deleted_at", FieldKind::Time),
     later("workflow_display_name", "workflowDisplayName"),
     later("type", "type"),
     later("status", "status"),
@@ -227,302 +228,258 @@ const VERSION: &[Field] = &[
 ];
 
 const PRODUCT_ENV_INFO: &[Field] = &[
-    renamed_unless_empty("_id", "id", Kind::Text),
-    same("product_name", Kind::Text),
-    same("create_time", Kind::Time),
-    same("update_time", Kind::Time),
-    unless_empty("namespace", Kind::Text),
-    same("status", Kind::Text),
-    same("revision", Kind::Integer),
-    same("enabled", Kind::Boolean),
-    same("env_name", Kind::Text),
-    same("update_by", Kind::Text),
+    renamed_unless_empty("_id", "id", FieldKind::Text),
+    same("product_name", FieldKind::Text),
+    same("create_time", FieldKind::Time),
+    same("update_time", FieldKind::Time),
+    unless_empty("namespace", FieldKind::Text),
+    same("status", FieldKind::Text),
+    same("revision", FieldKind::Integer),
+    same("enabled", FieldKind::Boolean),
+    same("env_name", FieldKind::Text),
+    same("update_by", FieldKind::Text),
     same("auth", THINGS),
-    same("visibility", Kind::Text),
-    same("services", Kind::List(&Kind::List(&Kind::Object(SERVICE)))),
-    same("render", Kind::Object(RENDER)),
-    same("error", Kind::Text),
-    unless_empty("vars", Kind::List(&Kind::Object(VARIABLE))),
-    renamed("is_public", "isPublic", Kind::Boolean),
+    same("visibility", FieldKind::Text),
+    same("services", FieldKind::List(&FieldKind::List(&FieldKind::Object(SERVICE)))),
+    same("render", FieldKind::Object(RENDER)),
+    same("error", FieldKind::Text),
+    unless_empty("vars", FieldKind::List(&FieldKind::Object(VARIABLE))),
+    renamed("is_public", "isPublic", FieldKind::Boolean),
     renamed("role_ids", "roleIds", THINGS),
-    unless_empty("cluster_id", Kind::Text),
-    same("recycle_day", Kind::Integer),
-    same("source", Kind::Text),
-    same("is_opensource", Kind::Boolean),
+    unless_empty("cluster_id", FieldKind::Text),
+    same("recycle_day", FieldKind::Integer),
+    same("source", FieldKind::Text),
+    same("is_opensource", FieldKind::Boolean),
 ];
 
 const SERVICE: &[Field] = &[
-    same("service_name", Kind::Text),
-    same("product_name", Kind::Text),
-    same("type", Kind::Text),
-    same("revision", Kind::Integer),
-    same("containers", Kind::List(&Kind::Object(CONTAINER))),
-    unless_empty("render", Kind::Object(RENDER)),
+    same("service_name", FieldKind::Text),
+    same("product_name", FieldKind::Text),
+    same("type", FieldKind::Text),
+    same("revision", FieldKind::Integer),
+    same("containers", FieldKind::List(&FieldKind::Object(CONTAINER))),
+    unless_empty("render", FieldKind::Object(RENDER)),
 ];
 
 const CONTAINER: &[Field] = &[
-    same("name", Kind::Text),
-    same("image", Kind::Text),
-    unless_empty("image_name", Kind::Text),
-    renamed_unless_empty("image_path", "imagePath", Kind::Anything),
+    same("name", FieldKind::Text),
+    same("image", FieldKind::Text),
+    unless_empty("image_name", FieldKind::Text),
+    renamed_unless_empty("image_path", "imagePath", FieldKind::Anything),
 ];
 
 const RENDER: &[Field] = &[
-    same("name", Kind::Text),
-    same("revision", Kind::Integer),
-    same("product_tmpl", Kind::Text),
-    same("description", Kind::Text),
+    same("name", FieldKind::Text),
+    same("revision", FieldKind::Integer),
+    same("product_tmpl", FieldKind::Text),
+    same("description", FieldKind::Text),
 ];
 
 const VARIABLE: &[Field] = &[
-    same("key", Kind::Text),
-    same("value", Kind::Text),
-    same("alias", Kind::Text),
-    same("state", Kind::Text),
+    same("key", FieldKind::Text),
+    same("value", FieldKind::Text),
+    same("alias", FieldKind::Text),
+    same("state", FieldKind::Text),
     same("services", TEXTS),
 ];
 
 const BUILD: &[Field] = &[
-    renamed("_id", "id", Kind::Text),
-    renamed("release_id", "releaseId", Kind::Text),
-    renamed("service_name", "serviceName", Kind::Text),
-    renamed("image_info", "imageInfo", Kind::Object(IMAGE_INFO)),
-    renamed("image_name", "imageName", Kind::Text),
-    renamed("package_info", "packageInfo", Kind::Object(PACKAGE_INFO)),
-    same("issues", Kind::List(&Kind::Object(BUILD_ISSUE))),
-    same("commits", Kind::Commits(BUILD_COMMIT)),
-    unless_empty("start_time", Kind::Time),
-    unless_empty("end_time", Kind::Time),
-    same("created_at", Kind::Time),
-    same("deleted_at", Kind::Time),
+    renamed("_id", "id", FieldKind::Text),
+    renamed("release_id", "releaseId", FieldKind::Text),
+    renamed("service_name", "serviceName", FieldKind::Text),
+    renamed("image_info", "imageInfo", FieldKind::Object(IMAGE_INFO)),
+    renamed("image_name", "imageName", FieldKind::Text),
+    renamed("package_info", "packageInfo", FieldKind::Object(PACKAGE_INFO)),
+    same("issues", FieldKind::List(&FieldKind::Object(BUILD_ISSUE))),
+    same("commits", FieldKind::Commits(BUILD_COMMIT)),
+    unless_empty("start_time", FieldKind::Time),
+    unless_empty("end_time", FieldKind::Time),
+    same("created_at", FieldKind::Time),
+    same("deleted_at", FieldKind::Time),
 ];
 
 const IMAGE_INFO: &[Field] = &[
-    renamed("repo_name", "repoName", Kind::Text),
-    renamed("tag_name", "tagName", Kind::Text),
-    renamed("image_size", "imageSize", Kind::Integer),
-    renamed("image_digest", "imageDigest", Kind::Text),
-    same("author", Kind::Text),
-    same("architecture", Kind::Text),
-    renamed("docker_version", "dockerVersion", Kind::Text),
-    same("os", Kind::Text),
-    renamed("creation_time", "creationTime", Kind::Time),
-    renamed("update_time", "updateTime", Kind::Time),
+    renamed("repo_name", "repoName", FieldKind::Text),
+    renamed("tag_name", "tagName", FieldKind::Text),
+    renamed("image_size", "imageSize", FieldKind::Integer),
+    renamed("image_digest", "imageDigest", FieldKind::Text),
+    same("author", FieldKind::Text),
+    same("architecture", FieldKind::Text),
+    renamed("docker_version", "dockerVersion", FieldKind::Text),
+    same("os", FieldKind::Text),
+    renamed("creation_time", "creationTime", FieldKind::Time),
+    renamed("update_time", "updateTime", FieldKind::Time),
 ];
 
 const PACKAGE_INFO: &[Field] = &[
-    renamed("package_file_location", "packageFileLocation", Kind::Text),
-    renamed("package_file_name", "packageFileName", Kind::Text),
-    renamed("package_storage_uri", "packageStorageUri", Kind::Text),
+    renamed("package_file_location", "packageFileLocation", FieldKind::Text),
+    renamed("package_file_name", "packageFileName", FieldKind::Text),
+    renamed("package_storage_uri", "packageStorageUri", FieldKind::Text),
 ];
 
 const BUILD_ISSUE: &[Field] = &[
-    unless_empty("id", Kind::Text),
-    unless_empty("key", Kind::Text),
-    unless_empty("url", Kind::Text),
-    same("summary", Kind::Text),
-    unless_empty("description", Kind::Text),
-    unless_empty("priority", Kind::Anything),
-    unless_empty("creator", Kind::Anything),
-    unless_empty("assignee", Kind::Anything),
-    unless_empty("reporter", Kind::Anything),
+    unless_empty("id", FieldKind::Text),
+    unless_empty("key", FieldKind::Text),
+    unless_empty("url", FieldKind::Text),
+    same("summary", FieldKind::Text),
+    unless_empty("description", FieldKind::Text),
+    unless_empty("priority", FieldKind::Anything),
+    unless_empty("creator", FieldKind::Anything),
+    unless_empty("assignee", FieldKind::Anything),
+    unless_empty("reporter", FieldKind::Anything),
 ];
 
 const BUILD_COMMIT: &[Field] = &[
-    unless_empty("source", Kind::Text),
-    same("repo_owner", Kind::Text),
-    same("repo_namespace", Kind::Text),
-    same("repo_name", Kind::Text),
-    unless_empty("remote_name", Kind::Text),
-    same("branch", Kind::Text),
-    unless_empty("pr", Kind::Integer),
-    unless_empty("prs", Kind::Anything),
-    unless_empty("tag", Kind::Text),
-    unless_empty("commit_id", Kind::Text),
-    unless_empty("commit_message", Kind::Text),
-    unless_empty("checkout_path", Kind::Text),
-    unless_empty("submodules", Kind::Anything),
-    unless_empty("use_default", Kind::Anything),
-    same("is_primary", Kind::Boolean),
-    same("codehost_id", Kind::Integer),
-    same("address", Kind::Text),
-    unless_empty("author_name", Kind::Text),
-    unless_empty("checkout_ref", Kind::Text),
+    unless_empty("source", FieldKind::Text),
+    same("repo_owner", FieldKind::Text),
+    same("repo_namespace", FieldKind::Text),
+    same("repo_name", FieldKind::Text),
+    unless_empty("remote_name", FieldKind::Text),
+    same("branch", FieldKind::Text),
+    unless_empty("pr", FieldKind::Integer),
+    unless_empty("prs", FieldKind::Anything),
+    unless_empty("tag", FieldKind::Text),
+    unless_empty("commit_id", FieldKind::Text),
+    unless_empty("commit_message", FieldKind::Text),
+    unless_empty("checkout_path", FieldKind::Text),
+    unless_empty("submodules", FieldKind::Anything),
+    unless_empty("use_default", FieldKind::Anything),
+    same("is_primary", FieldKind::Boolean),
+    same("codehost_id", FieldKind::Integer),
+    same("address", FieldKind::Text),
+    unless_empty("author_name", FieldKind::Text),
+    unless_empty("checkout_ref", FieldKind::Text),
 ];
 
 const DEPLOY: &[Field] = &[
-    renamed("_id", "id", Kind::Text),
-    renamed("release_id", "releaseId", Kind::Text),
-    renamed("service_name", "serviceName", Kind::Text),
-    renamed("container_name", "containerName", Kind::Text),
-    unless_empty("image", Kind::Text),
-    unless_empty("registry_id", Kind::Text),
+    renamed("_id", "id", FieldKind::Text),
+    renamed("release_id", "releaseId", FieldKind::Text),
+    renamed("service_name", "serviceName", FieldKind::Text),
+    renamed("container_name", "containerName", FieldKind::Text),
+    unless_empty("image", FieldKind::Text),
+    unless_empty("registry_id", FieldKind::Text),
     renamed("yaml_contents", "yamlContents", TEXTS),
-    same("envs", Kind::List(&Kind::Object(ENV))),
-    renamed("ordered_services", "orderedServices", Kind::List(&TEXTS)),
-    unless_empty("start_time", Kind::Time),
-    unless_empty("end_time", Kind::Time),
-    same("created_at", Kind::Time),
-    same("deleted_at", Kind::Time),
+    same("envs", FieldKind::List(&FieldKind::Object(ENV))),
+    renamed("ordered_services", "orderedServices", FieldKind::List(&TEXTS)),
+    unless_empty("start_time", FieldKind::Time),
+    unless_empty("end_time", FieldKind::Time),
+    same("created_at", FieldKind::Time),
+    same("deleted_at", FieldKind::Time),
 ];
 
-const ENV: &[Field] = &[same("key", Kind::Text), same("value", Kind::Text)];
+const ENV: &[Field] = &[same("key", FieldKind::Text), same("value", FieldKind::Text)];
 
 const TEST: &[Field] = &[
-    renamed("_id", "id", Kind::Text),
-    renamed("release_id", "releaseId", Kind::Text),
-    renamed("test_reports", "testReports", Kind::List(&Kind::Object(TEST_REPORT))),
-    unless_empty("start_time", Kind::Time),
-    unless_empty("end_time", Kind::Time),
-    same("created_at", Kind::Time),
-    same("deleted_at", Kind::Time),
+    renamed("_id", "id", FieldKind::Text),
+    renamed("release_id", "releaseId", FieldKind::Text),
+    renamed("test_reports", "testReports", FieldKind::List(&FieldKind::Object(TEST_REPORT))),
+    unless_empty("start_time", FieldKind::Time),
+    unless_empty("end_time", FieldKind::Time),
+    same("created_at", FieldKind::Time),
+    same("deleted_at", FieldKind::Time),
 ];
 
 const TEST_REPORT: &[Field] = &[
-    renamed("test_result_path", "testResultPath", Kind::Text),
-    renamed("workflow_name", "workflowName", Kind::Text),
-    renamed("task_id", "taskId", Kind::Integer),
-    renamed("test_name", "testName", Kind::Text),
-    renamed("test_suite", "testSuite", Kind::Object(TEST_SUITE)),
+    renamed("test_result_path", "testResultPath", FieldKind::Text),
+    renamed("workflow_name", "workflowName", FieldKind::Text),
+    renamed("task_id", "taskId", FieldKind::Integer),
+    renamed("test_name", "testName", FieldKind::Text),
+    renamed("test_suite", "testSuite", FieldKind::Object(TEST_SUITE)),
     renamed(
         "performance_test_suite",
         "performanceTestSuite",
-        Kind::List(&Kind::Object(PERFORMANCE_TEST_SUITE)),
+        FieldKind::List(&FieldKind::Object(PERFORMANCE_TEST_SUITE)),
     ),
-    unless_empty("start_time", Kind::Time),
-    unless_empty("end_time", Kind::Time),
+    unless_empty("start_time", FieldKind::Time),
+    unless_empty("end_time", FieldKind::Time),
 ];
 
 const TEST_SUITE: &[Field] = &[
-    same("tests", Kind::Integer),
-    same("failures", Kind::Integer),
-    unless_empty("successes", Kind::Integer),
-    same("skips", Kind::Integer),
-    same("errors", Kind::Integer),
-    same("time", Kind::Integer),
-    same("system_out", Kind::Text),
-    same("testcase", Kind::List(&Kind::Anything)),
-    renamed_unless_empty("system-err", "system_err", Kind::Text),
+    same("tests", FieldKind::Integer),
+    same("failures", FieldKind::Integer),
+    unless_empty("successes", FieldKind::Integer),
+    same("skips", FieldKind::Integer),
+    same("errors", FieldKind::Integer),
+    same("time", FieldKind::Integer),
+    same("system_out", FieldKind::Text),
+    same("testcase", FieldKind::List(&FieldKind::Anything)),
+    renamed_unless_empty("system-err", "system_err", FieldKind::Text),
 ];
 
 const PERFORMANCE_TEST_SUITE: &[Field] = &[
-    same("label", Kind::Text),
-    same("samples", Kind::Text),
-    same("average", Kind::Text),
-    same("min", Kind::Text),
-    same("max", Kind::Text),
-    same("line", Kind::Text),
-    renamed("std_dev", "stdDev", Kind::Text),
-    same("error", Kind::Text),
-    same("throughput", Kind::Text),
-    renamed("received_kb", "receivedKb", Kind::Text),
-    renamed("avg_byte", "avgByte", Kind::Text),
+    same("label", FieldKind::Text),
+    same("samples", FieldKind::Text),
+    same("average", FieldKind::Text),
+    same("min", FieldKind::Text),
+    same("max", FieldKind::Text),
+    same("line", FieldKind::Text),
+    renamed("std_dev", "stdDev", FieldKind::Text),
+    same("error", FieldKind::Text),
+    same("throughput", FieldKind::Text),
+    renamed("received_kb", "receivedKb", FieldKind::Text),
+    renamed("avg_byte", "avgByte", FieldKind::Text),
 ];
 
 const DISTRIBUTE: &[Field] = &[
-    renamed("_id", "id", Kind::Text),
-    renamed("release_id", "releaseId", Kind::Text),
-    renamed("service_name", "serviceName", Kind::Text),
-    renamed("distribute_type", "distributeType", Kind::Text),
-    renamed("registry_name", "registryName", Kind::Text),
-    same("namespace", Kind::Text),
-    renamed("package_file", "packageFile", Kind::Text),
-    renamed("remote_file_key", "remoteFileKey", Kind::Text),
-    renamed("dest_storage_url", "destStorageUrl", Kind::Text),
-    renamed("src_storage_url", "srcStorageUrl", Kind::Text),
-    renamed_unless_empty("chart_version", "chartVersion", Kind::Text),
-    renamed_unless_empty("chart_name", "chartName", Kind::Text),
-    renamed_unless_empty("chart_repo_name", "chartRepoName", Kind::Text),
-    renamed("s3_storage_id", "s3StorageID", Kind::Text),
-    unless_empty("start_time", Kind::Time),
-    unless_empty("end_time", Kind::Time),
-    same("created_at", Kind::Time),
-    same("deleted_at", Kind::Time),
+    renamed("_id", "id", FieldKind::Text),
+    renamed("release_id", "releaseId", FieldKind::Text),
+    renamed("service_name", "serviceName", FieldKind::Text),
+    renamed("distribute_type", "distributeType", FieldKind::Text),
+    renamed("registry_name", "registryName", FieldKind::Text),
+    same("namespace", FieldKind::Text),
+    renamed("package_file", "packageFile", FieldKind::Text),
+    renamed("remote_file_key", "remoteFileKey", FieldKind::Text),
+    renamed("dest_storage_url", "destStorageUrl", FieldKind::Text),
+    renamed("src_storage_url", "srcStorageUrl", FieldKind::Text),
+    renamed_unless_empty("chart_version", "chartVersion", FieldKind::Text),
+    renamed_unless_empty("chart_name", "chartName", FieldKind::Text),
+    renamed_unless_empty("chart_repo_name", "chartRepoName", FieldKind::Text),
+    renamed("s3_storage_id", "s3StorageID", FieldKind::Text),
+    unless_empty("start_time", FieldKind::Time),
+    unless_empty("end_time", FieldKind::Time),
+    same("created_at", FieldKind::Time),
+    same("deleted_at", FieldKind::Time),
 ];
 
+/// Of an artifact and its activities, only what is stored otherwise than it is shown: the check of records puts their fields
+/// in order, adds those that are always there, and leaves out the empty ones.
 const ARTIFACT: &[Field] = &[
-    renamed("_id", "id", Kind::Text),
-    same("name", Kind::Text),
-    same("type", Kind::Text),
-    same("source", Kind::Text),
-    unless_empty("image", Kind::Text),
-    unless_empty("image_hash", Kind::Text),
-    same("image_tag", Kind::Text),
-    unless_empty("image_digest", Kind::Text),
-    unless_empty("image_size", Kind::Integer),
-    unless_empty("architecture", Kind::Text),
-    unless_empty("os", Kind::Text),
-    unless_empty("docker_file", Kind::Text),
-    unless_empty("layers", Kind::List(&Kind::Object(LAYER))),
-    unless_empty("package_file_location", Kind::Text),
-    unless_empty("package_storage_uri", Kind::Text),
-    same("created_by", Kind::Text),
-    same("created_time", Kind::Time),
+    renamed("_id", "id", FieldKind::Text),
+    unless_empty("layers", FieldKind::List(&FieldKind::Object(LAYER))),
+    same("created_time", FieldKind::Time),
 ];
 
 const LAYER: &[Field] = &[
-    renamed_unless_empty("mediatype", "media_type", Kind::Text),
-    same("size", Kind::Integer),
-    unless_empty("digest", Kind::Text),
+    renamed_unless_empty("mediatype", "media_type", FieldKind::Text),
+    same("size", FieldKind::Integer),
+    unless_empty("digest", FieldKind::Text),
     unless_empty("urls", TEXTS),
 ];
 
 const ACTIVITY: &[Field] = &[
     never("_id"),
-    same("artifact_id", Kind::Text),
-    same("type", Kind::Text),
-    unless_empty("content", Kind::Text),
-    unless_empty("url", Kind::Text),
-    unless_empty("job_task_name", Kind::Text),
-    unless_empty("commits", Kind::Commits(ACTIVITY_COMMIT)),
-    unless_empty("issues", Kind::Anything),
-    unless_empty("namespace", Kind::Text),
-    unless_empty("env_name", Kind::Text),
-    unless_empty("publish_hosts", Kind::Anything),
-    unless_empty("publish_namespaces", Kind::Anything),
-    unless_empty("remote_file_key", Kind::Text),
-    unless_empty("dist_storage_url", Kind::Text),
-    unless_empty("src_storage_url", Kind::Text),
-    unless_empty("start_time", Kind::Time),
-    unless_empty("end_time", Kind::Time),
-    same("created_by", Kind::Text),
-    same("created_time", Kind::Time),
+    unless_empty("commits", FieldKind::Commits(&[])),
+    unless_empty("start_time", FieldKind::Time),
+    unless_empty("end_time", FieldKind::Time),
+    same("created_time", FieldKind::Time),
 ];
-
-const ACTIVITY_COMMIT: &[Field] = &[
-    same("address", Kind::Text),
-    unless_empty("source", Kind::Text),
-    same("repo_owner", Kind::Text),
-    same("repo_name", Kind::Text),
-    same("branch", Kind::Text),
-    unless_empty("pr", Kind::Integer),
-    unless_empty("prs", Kind::Anything),
-    unless_empty("tag", Kind::Text),
-    unless_empty("commit_id", Kind::Text),
-    unless_empty("commit_message", Kind::Text),
-    unless_empty("author_name", Kind::Text),
-];
-
-/// Zadig's shape always holds this one, so it is blanked rather than removed.
-const BLANKED: &str = "oauth_token";
-const REMOVED: [&str; 4] = ["password", "username", "ssh_key", "private_access_token"];
 
 /// Writes JSON; credentials are gone before anything of a document touches a disk.
 #[derive(Default)]
 struct Writer {
     out: String,
     credentials_dropped: u64,
-    /// How many commits the value being written stands inside.
-    commits: usize,
 }
 
 impl Writer {
-    fn value(&mut self, kind: &Kind, value: &Stored) {
+    fn value(&mut self, kind: &FieldKind, value: &Stored) {
         match (kind, value) {
-            (Kind::Object(table), Stored::Object(members)) => self.object(table, members),
-            (Kind::List(element), Stored::List(elements)) => self.list(element, elements),
-            (Kind::Commits(_), Stored::List(_) | Stored::Object(_)) => self.commits(kind, value),
-            (Kind::Time, Stored::Date(milliseconds)) => self.integer(milliseconds.div_euclid(1000).into()),
+            (FieldKind::Object(table), Stored::Object(members)) => self.object(table, members),
+            (FieldKind::List(element), Stored::List(elements)) => self.list(element, elements),
+            (FieldKind::Commits(table), Stored::List(_) | Stored::Object(_)) => self.commits(table, value),
+            (FieldKind::Time, Stored::Date(milliseconds)) => {
+                self.integer(milliseconds.div_euclid(1000).into())
+            }
             (_, Stored::Null) => self.out.push_str(kind.empty()),
             (_, Stored::Boolean(boolean)) => self.out.push_str(if *boolean { "true" } else { "false" }),
             (_, Stored::Integer(number)) => self.integer(*number),
@@ -532,19 +489,21 @@ impl Writer {
                 let time = DateTime::from_millis(*milliseconds).try_to_rfc3339_string();
                 self.text(&time.unwrap_or_default());
             }
-            (_, Stored::List(elements)) => self.list(&Kind::Anything, elements),
+            (_, Stored::List(elements)) => self.list(&FieldKind::Anything, elements),
             (_, Stored::Object(members)) => self.object(&[], members),
         }
     }
 
     /// Commits of any shape lose their credentials, also those that the check will refuse.
-    fn commits(&mut self, kind: &Kind, value: &Stored) {
-        self.commits += 1;
-        match (kind, value) {
-            (Kind::Commits(table), Stored::List(commits)) => self.list(&Kind::Object(table), commits),
-            _ => self.value(&Kind::Anything, value),
+    fn commits(&mut self, table: &'static [Field], value: &Stored) {
+        let mut commits = Self::default();
+        match value {
+            Stored::List(elements) => commits.list(&FieldKind::Object(table), elements),
+            _ => commits.value(&FieldKind::Anything, value),
         }
-        self.commits -= 1;
+        let (kept, dropped) = without_credentials(&commits.out).expect("a writer writes JSON");
+        self.out.push_str(&kept);
+        self.credentials_dropped += dropped as u64;
     }
 
     fn integer(&mut self, number: i128) {
@@ -559,7 +518,7 @@ impl Writer {
         self.out.push_str(&serde_json::to_string(value).expect("texts and numbers always serialize"));
     }
 
-    fn list(&mut self, element: &Kind, elements: &[Stored]) {
+    fn list(&mut self, element: &FieldKind, elements: &[Stored]) {
         self.out.push('[');
         for (index, value) in elements.iter().enumerate() {
             if index > 0 {
@@ -579,7 +538,8 @@ impl Writer {
         }
         for (name, value) in members {
             if !table.iter().any(|field| field.stored == name) {
-                self.member(name, value);
+                self.key(name);
+                self.value(&FieldKind::Anything, value);
             }
         }
         self.out.push('}');
@@ -600,21 +560,6 @@ impl Writer {
         }
     }
 
-    fn member(&mut self, name: &str, value: &Stored) {
-        let is_blanked = name == BLANKED;
-        if self.commits > 0 && (is_blanked || REMOVED.contains(&name)) {
-            let is_something = !matches!(value, Stored::Null) && *value != Stored::Text(String::new());
-            self.credentials_dropped += u64::from(is_something);
-            if is_blanked {
-                self.key(name);
-                self.out.push_str("\"\"");
-            }
-            return;
-        }
-        self.key(name);
-        self.value(&Kind::Anything, value);
-    }
-
     fn key(&mut self, name: &str) {
         if !self.out.ends_with('{') {
             self.out.push(',');
@@ -624,7 +569,7 @@ impl Writer {
     }
 }
 
-impl Kind {
+impl FieldKind {
     /// What Go writes for a field that the document does not have; lists are never `null` here.
     fn empty(&self) -> &'static str {
         match self {
@@ -639,6 +584,8 @@ impl Kind {
 
 #[cfg(test)]
 mod tests {
+    use delivery_center::record::Record;
+
     use super::*;
 
     fn record(collection: Collection, document: &str) -> CollectionRecord {
@@ -691,5 +638,44 @@ mod tests {
         let document = Stored::from_json(b"{\"_id\":5}").unwrap();
         assert!(Collection::Version.record(&document).is_err());
         assert_eq!(record(Collection::Deploy, r#"{"_id":"d"}"#).owner, None);
+    }
+
+    #[test]
+    fn an_artifact_is_completed_and_put_in_order_by_the_check() {
+        let artifact = record(
+            Collection::Artifact,
+            r#"{"_id":"a","created_time":{"$date":5999},"image":"i","image_hash":"","layers":[{"mediatype":"m"}],"x":1,"name":null}"#,
+        );
+        let activity = record(
+            Collection::Activity,
+            r#"{"_id":"b","artifact_id":"a","created_time":7,"commits":[{"tag":"","branch":"main"}],"end_time":0,"type":"t","url":""}"#,
+        );
+        let joined =
+            format!("{},\"activities\":[{}]}}", artifact.json.strip_suffix('}').unwrap(), activity.json);
+        let Ok(Record::Artifact(checked)) = Record::check(joined.as_bytes()) else { panic!("{joined}") };
+        let activity = r#"{"artifact_id":"a","type":"t","commits":[{"address":"","repo_owner":"","repo_name":"","branch":"main"}],"created_by":"","created_time":7}"#;
+        assert_eq!(
+            checked.json,
+            format!(
+                r#"{{"id":"a","name":"","type":"","source":"","image":"i","image_tag":"","layers":[{{"media_type":"m","size":0}}],"created_by":"","created_time":5,"x":1,"activities":[{activity}],"sortedActivities":{{"t":[{activity}]}}}}"#
+            )
+        );
+    }
+
+    /// The check of records has a table of each object that the page shows, with the page's names in its order.
+    #[test]
+    fn the_fields_of_a_release_are_the_checks_own_in_its_order() {
+        let version = record(
+            Collection::Version,
+            r#"{"_id":"r","product_env_info":{"vars":[{}],"services":[[{"containers":[{}],"render":{"revision":1}}]],"render":{}}}"#,
+        );
+        let deploy = record(
+            Collection::Deploy,
+            r#"{"_id":"d","release_id":"r","image":"i","registry_id":"g","envs":[{}],"start_time":1,"end_time":2}"#,
+        );
+        let joined = format!(r#"{{"versionInfo":{},"deployInfo":[{}]}}"#, version.json, deploy.json);
+        let Ok(Record::Release(checked)) = Record::check(joined.as_bytes()) else { panic!("{joined}") };
+        assert_eq!(checked.version_info, version.json);
+        assert!(checked.sections.contains(&deploy.json), "{} {}", checked.sections, deploy.json);
     }
 }
