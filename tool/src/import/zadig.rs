@@ -11,7 +11,7 @@ use super::{BYTES_A_BATCH, Content, Found, ImportError, Pipeline, RECORDS_A_BATC
 use crate::input::collection::Collection;
 use crate::input::files::CollectionFile;
 use crate::input::join::{self, Group, Join};
-use crate::input::server::{List, Page, Position, Server};
+use crate::input::server::{List, ListPage, ResumePoint, Server};
 use delivery_center::store::Mode;
 
 /// Reads every collection, joins, and gives on what came of it.
@@ -123,9 +123,9 @@ fn found(group: Group, sink: &Sink) -> Option<Found> {
 pub(super) async fn read_server(server: Server, pipeline: Pipeline) -> Result<(), ImportError> {
     let may_resume = matches!(pipeline.task, Task::Import(Mode::Write | Mode::Rewrite));
     let server = Arc::new(server);
-    let position = Position::of(&server)?;
+    let resume_point = ResumePoint::of(&server)?;
     let mut reading =
-        ServerReading { server, pipeline, position, may_resume, seen: HashSet::new(), pages_seen: 0 };
+        ServerReading { server, pipeline, resume_point, may_resume, seen: HashSet::new(), pages_seen: 0 };
     for list in List::ALL {
         reading.pipeline.journal.progress.begins(list.name(), None);
         let Some(first) = reading.start(list) else { continue };
@@ -141,7 +141,7 @@ pub(super) async fn read_server(server: Server, pipeline: Pipeline) -> Result<()
 struct ServerReading {
     server: Arc<Server>,
     pipeline: Pipeline,
-    position: Position,
+    resume_point: ResumePoint,
     may_resume: bool,
     /// What is added while a list is read moves the others to later pages, where they come again.
     seen: HashSet<IdentityDigest>,
@@ -160,12 +160,12 @@ struct PageEnd {
 
 impl ServerReading {
     fn start(&self, list: List) -> Option<u64> {
-        if self.may_resume { self.position.next(list) } else { Some(1) }
+        if self.may_resume { self.resume_point.next(list) } else { Some(1) }
     }
 
     fn advance(&mut self, list: List, next: Option<u64>) -> Result<(), ImportError> {
         if self.may_resume {
-            self.position.advance(&self.server, list, next)?;
+            self.resume_point.advance(&self.server, list, next)?;
         }
         Ok(())
     }
@@ -212,7 +212,7 @@ impl ServerReading {
     }
 
     /// Deals with a page. A short page is not trusted to be the last: a server may give fewer than it was asked for.
-    async fn take(&mut self, list: List, page: Page) -> Result<PageEnd, ImportError> {
+    async fn take(&mut self, list: List, page: ListPage) -> Result<PageEnd, ImportError> {
         let is_full = page.records.len() as u64 >= u64::from(self.server.options().page_size);
         let (mut batch, mut bytes, mut is_seen) = (Vec::new(), 0, true);
         for (index, text) in page.records.into_iter().enumerate() {

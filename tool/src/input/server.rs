@@ -5,8 +5,10 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
+use backon::{BlockingRetryable as _, ExponentialBuilder};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
@@ -15,7 +17,7 @@ use ureq::http::StatusCode;
 use ureq::tls::{RootCerts, TlsConfig};
 
 /// How often a page is asked for; the waits sum up to about half a minute.
-const MAX_ATTEMPTS: u32 = 8;
+const MAX_ATTEMPTS: usize = 8;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const MAX_PAGE_BYTES: u64 = 1 << 30;
@@ -121,24 +123,60 @@ pub enum ServerError {
         /// The answer's status.
         status: u16,
         /// What may help.
-        hint: String,
+        hint: &'static str,
     },
     /// The server did not answer, or not with a list, however often it was asked.
-    #[error("{url} could not be read in {MAX_ATTEMPTS} attempts: {reason}")]
+    #[error("{url} could not be read in {MAX_ATTEMPTS} attempts")]
     Unreachable {
         /// What was asked for.
         url: String,
         /// What happened the last time.
-        reason: String,
+        #[source]
+        failure: PageFailure,
     },
     /// The file that says how far the reading has come cannot be used.
-    #[error("{path}: {reason}")]
+    #[error("the resume file {path} cannot be used")]
     Resume {
         /// The file.
         path: PathBuf,
         /// Why.
-        reason: String,
+        #[source]
+        problem: ResumeProblem,
     },
+}
+
+/// Why one request for a page failed, where another may not.
+#[derive(Debug, thiserror::Error)]
+pub enum PageFailure {
+    /// There was no answer in time.
+    #[error("it did not answer in time")]
+    Timeout,
+    /// There was no answer, or only a part of it. The request is not told: its headers hold the token.
+    #[error(transparent)]
+    Connection(ureq::Error),
+    /// The answer was an error that may pass.
+    #[error("it answered {0}")]
+    Status(u16),
+    /// The answer was something else.
+    #[error("its answer is not a JSON list")]
+    NotAList(#[source] serde_json::Error),
+    /// The thread that read it ended.
+    #[error("reading it ended early")]
+    Ended,
+}
+
+/// Why a resume file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeProblem {
+    /// It cannot be read or written.
+    #[error(transparent)]
+    File(#[from] io::Error),
+    /// It holds something else.
+    #[error("it is not a resume file")]
+    Unreadable(#[source] serde_json::Error),
+    /// It was written for another reading.
+    #[error("it belongs to another URL or page size; delete it to begin anew")]
+    OfAnother,
 }
 
 impl ServerError {
@@ -151,7 +189,7 @@ impl ServerError {
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct ListPage {
     /// Its number, from 1.
     pub number: u64,
     /// The records, as JSON.
@@ -209,20 +247,19 @@ impl Server {
 
     /// Reads a page, trying again where that may help.
     ///
-    /// On a thread that does not keep the process from ending: a server that stalls would.
+    /// The thread that reads it is not one of the runtime's, which would keep the process from ending while a server stalls.
     ///
     /// # Errors
     /// [`ServerError`].
-    pub async fn page(self: Arc<Self>, list: List, number: u64) -> Result<Page, ServerError> {
-        let (sender, receiver) = oneshot::channel::<Result<Page, ServerError>>();
+    pub async fn page(self: Arc<Self>, list: List, number: u64) -> Result<ListPage, ServerError> {
+        let (sender, receiver) = oneshot::channel();
         let url = self.address(list, number);
-        std::thread::spawn(move || {
-            let page = self.page_with_retries(list, number, &sender);
+        thread::spawn(move || {
+            let page = self.page_with_retries(list, number, || !sender.is_closed());
             // Nobody waits for a page past the last one.
             drop(sender.send(page));
         });
-        let ended = |_| ServerError::Unreachable { url, reason: "reading it ended early".to_owned() };
-        receiver.await.map_err(ended)?
+        receiver.await.map_err(|_| ServerError::Unreachable { url, failure: PageFailure::Ended })?
     }
 
     fn address(&self, list: List, number: u64) -> String {
@@ -234,106 +271,103 @@ impl Server {
         &self,
         list: List,
         number: u64,
-        waiting: &oneshot::Sender<Result<Page, ServerError>>,
-    ) -> Result<Page, ServerError> {
+        is_awaited: impl Fn() -> bool,
+    ) -> Result<ListPage, ServerError> {
         let url = self.address(list, number);
-        let mut reason = String::new();
-        for attempt in 0..MAX_ATTEMPTS {
-            if attempt > 0 {
-                std::thread::sleep(FIRST_WAIT.saturating_mul(1 << (attempt - 1)).min(LONGEST_WAIT));
-            }
-            if waiting.is_closed() {
-                break;
-            }
-            match self.page_once(&url, number) {
-                Ok(page) => return Ok(page),
-                Err(Failure::ForGood(error)) => return Err(error),
-                Err(Failure::MayPass(failed)) => {
-                    tracing::debug!(url, attempt, reason = failed, "a page failed");
-                    reason = failed;
-                }
-            }
-        }
-        Err(ServerError::Unreachable { url, reason })
+        let waits = ExponentialBuilder::new()
+            .with_min_delay(FIRST_WAIT)
+            .with_max_delay(LONGEST_WAIT)
+            .with_max_times(MAX_ATTEMPTS - 1);
+        (|| self.page_once(&url, number))
+            .retry(waits)
+            .sleep(thread::sleep)
+            .when(|failed| matches!(failed, FailedAttempt::MayPass(_)) && is_awaited())
+            .notify(|failed, _| tracing::debug!(url, reason = %failed, "a page failed"))
+            .call()
+            .map_err(|failed| match failed {
+                FailedAttempt::ForGood(error) => error,
+                FailedAttempt::MayPass(failure) => ServerError::Unreachable { url: url.clone(), failure },
+            })
     }
 
-    fn page_once(&self, url: &str, number: u64) -> Result<Page, Failure> {
+    fn page_once(&self, url: &str, number: u64) -> Result<ListPage, FailedAttempt> {
         let request = self.agent.get(url).header("Authorization", format!("Bearer {}", self.token.0));
-        let mut answer =
-            request.header("Accept", "application/json").call().map_err(|error| failure(&error))?;
+        let mut answer = request.header("Accept", "application/json").call()?;
         let status = answer.status();
+        let (url, code) = (url.to_owned(), status.as_u16());
         match status {
             StatusCode::OK => {}
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let denied = ServerError::Denied { url: url.to_owned(), status: status.as_u16() };
-                return Err(Failure::ForGood(denied));
+                return Err(FailedAttempt::ForGood(ServerError::Denied { url, status: code }));
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
-                return Err(Failure::MayPass(format!("it answered {}", status.as_u16())));
+                return Err(PageFailure::Status(code).into());
             }
-            _ if status.is_server_error() => {
-                return Err(Failure::MayPass(format!("it answered {}", status.as_u16())));
-            }
-            _ => {
+            status if status.is_server_error() => return Err(PageFailure::Status(code).into()),
+            status => {
                 let hint = if status.is_redirection() { ": give the URL that it leads to" } else { "" };
-                let (url, hint) = (url.to_owned(), hint.to_owned());
-                return Err(Failure::ForGood(ServerError::Refused { url, status: status.as_u16(), hint }));
+                return Err(FailedAttempt::ForGood(ServerError::Refused { url, status: code, hint }));
             }
         }
         let total =
             answer.headers().get("X-Total").and_then(|total| total.to_str().ok()?.trim().parse().ok());
-        let body = answer.body_mut().with_config().limit(MAX_PAGE_BYTES).read_to_vec();
-        let body = body.map_err(|error| failure(&error))?;
+        let body = answer.body_mut().with_config().limit(MAX_PAGE_BYTES).read_to_vec()?;
         // Go writes a list without elements as `null`, too.
-        let records: Option<Vec<&RawValue>> = serde_json::from_slice(&body)
-            .map_err(|error| Failure::MayPass(format!("its answer is no JSON list: {error}")))?;
+        let records: Option<Vec<&RawValue>> = serde_json::from_slice(&body).map_err(PageFailure::NotAList)?;
         let records = records.unwrap_or_default();
         let records = records.into_iter().map(|record| record.get().as_bytes().to_vec()).collect();
-        Ok(Page { number, records, total })
+        Ok(ListPage { number, records, total })
     }
 }
 
-enum Failure {
-    MayPass(String),
+/// Why a page was not read, and whether another attempt may help.
+#[derive(Debug, thiserror::Error)]
+enum FailedAttempt {
+    #[error(transparent)]
+    MayPass(#[from] PageFailure),
+    #[error(transparent)]
     ForGood(ServerError),
 }
 
-/// Never the request: its headers hold the token.
-fn failure(error: &ureq::Error) -> Failure {
-    Failure::MayPass(match error {
-        ureq::Error::Timeout(_) => "it did not answer in time".to_owned(),
-        other => other.to_string(),
-    })
+impl From<ureq::Error> for FailedAttempt {
+    fn from(error: ureq::Error) -> Self {
+        Self::MayPass(match error {
+            ureq::Error::Timeout(_) => PageFailure::Timeout,
+            other => PageFailure::Connection(other),
+        })
+    }
 }
 
 /// How far the reading of a server has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
+pub struct ResumePoint {
     url: String,
     page_size: u32,
     /// By list, the first page that is not known to be stored; none where all are.
     next: [Option<u64>; 2],
 }
 
-impl Position {
+impl ResumePoint {
     /// Where a server's reading goes on: at the start, unless its resume file says otherwise.
     ///
     /// # Errors
     /// [`ServerError::Resume`].
     pub fn of(server: &Server) -> Result<Self, ServerError> {
         let start = Self { url: server.url.clone(), page_size: server.options.page_size, next: [Some(1); 2] };
-        let Some(path) = &server.options.resume else { return Ok(start) };
-        let problem = |reason: String| ServerError::Resume { path: path.clone(), reason };
+        match &server.options.resume {
+            Some(path) => start.or_saved(path).map_err(|problem| unusable(path, problem)),
+            None => Ok(start),
+        }
+    }
+
+    fn or_saved(self, path: &Path) -> Result<Self, ResumeProblem> {
         let text = match fs::read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(start),
-            read => read.map_err(|error| problem(error.to_string()))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(self),
+            read => read?,
         };
-        let found: Self = serde_json::from_slice(&text)
-            .map_err(|error| problem(format!("this is no resume file: {error}")))?;
-        if (&found.url, found.page_size) != (&start.url, start.page_size) {
-            return Err(problem(
-                "it belongs to another URL or page size; delete it to begin anew".to_owned(),
-            ));
+        let found: Self = serde_json::from_slice(&text).map_err(ResumeProblem::Unreadable)?;
+        if (&found.url, found.page_size) != (&self.url, self.page_size) {
+            return Err(ResumeProblem::OfAnother);
         }
         Ok(found)
     }
@@ -353,7 +387,7 @@ impl Position {
         self.next[list as usize] = next;
         let Some(path) = &server.options.resume else { return Ok(()) };
         let saved = if self.next == [None; 2] { fs::remove_file(path) } else { self.save(path) };
-        saved.map_err(|error| ServerError::Resume { path: path.clone(), reason: error.to_string() })
+        saved.map_err(|error| unusable(path, error.into()))
     }
 
     /// Written beside and renamed, so that the file is whole at any time.
@@ -364,6 +398,10 @@ impl Position {
         file.persist(path)?;
         Ok(())
     }
+}
+
+fn unusable(path: &Path, problem: ResumeProblem) -> ServerError {
+    ServerError::Resume { path: path.to_owned(), problem }
 }
 
 #[cfg(test)]
@@ -391,21 +429,21 @@ mod tests {
     }
 
     #[test]
-    fn the_position_is_kept_until_all_is_read() {
+    fn the_resume_point_is_kept_until_all_is_read() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("position");
+        let path = directory.path().join("resume");
         let options = Options { resume: Some(path.clone()), ..Options::default() };
         let server = Server::new("https://z", Token("t".to_owned()), options).unwrap();
-        let mut position = Position::of(&server).unwrap();
-        assert_eq!(position.next(List::Releases), Some(1));
-        position.advance(&server, List::Releases, Some(8)).unwrap();
-        assert_eq!(Position::of(&server).unwrap().next(List::Releases), Some(7));
+        let mut point = ResumePoint::of(&server).unwrap();
+        assert_eq!(point.next(List::Releases), Some(1));
+        point.advance(&server, List::Releases, Some(8)).unwrap();
+        assert_eq!(ResumePoint::of(&server).unwrap().next(List::Releases), Some(7));
         assert!(!fs::read_to_string(&path).unwrap().contains("token"));
-        position.advance(&server, List::Releases, None).unwrap();
-        assert_eq!(Position::of(&server).unwrap().next(List::Releases), None);
-        position.advance(&server, List::Artifacts, None).unwrap();
+        point.advance(&server, List::Releases, None).unwrap();
+        assert_eq!(ResumePoint::of(&server).unwrap().next(List::Releases), None);
+        point.advance(&server, List::Artifacts, None).unwrap();
         assert!(!path.exists());
         fs::write(&path, "{").unwrap();
-        assert!(Position::of(&server).is_err());
+        assert!(ResumePoint::of(&server).is_err());
     }
 }
