@@ -12,22 +12,70 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Progress, Summary};
+use crate::input::collection::Collection;
 
-/// The rows, in the order in which they are shown: Zadig's collections, then records in the reference page's JSON.
-const ROWS: [&str; 10] = [
-    "delivery_version",
-    "delivery_build",
-    "delivery_deploy",
-    "delivery_test",
-    "delivery_distribute",
-    "artifact",
-    "activity",
-    "releases",
-    "artifacts",
-    // What cannot even be told apart.
-    "records",
-];
+/// Where releases and artifacts in the reference page's JSON are counted; others are under their collection's name.
+pub(super) const RELEASES_ROW: &str = "releases";
+pub(super) const ARTIFACTS_ROW: &str = "artifacts";
+/// Where a record is counted that cannot be told for either.
+pub(super) const RECORDS_ROW: &str = "records";
+
+/// What an import tells while it runs.
+pub trait Progress: Send + Sync {
+    /// A record was not taken.
+    fn refused(&self, place: &str, reason: &str);
+    /// So many records were read and dealt with.
+    fn done(&self, records: u64);
+    /// A record's release or artifact is not there.
+    fn orphaned(&self, _collection: &str, _id: &str, _belongs_to: Option<&str>) {}
+    /// A record is not stored as the source has it.
+    fn differing(&self, _collection: &str, _id: &str, _reason: &str) {}
+    /// Something begins that takes so many bytes, where that is known.
+    fn begins(&self, _what: &'static str, _bytes: Option<u64>) {}
+    /// So many bytes of it are dealt with.
+    fn bytes(&self, _bytes: u64) {}
+    /// Something that whoever runs this should know.
+    fn note(&self, _note: &str) {}
+}
+
+/// What an import did, all in all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Records read, good or bad.
+    pub read: u64,
+    /// New or changed records.
+    pub stored: u64,
+    /// Records that were there as they are.
+    pub unchanged: u64,
+    /// Soft-deleted records; what there was of them is gone.
+    pub deleted: u64,
+    /// Records that were not taken.
+    pub refused: u64,
+    /// Records whose id came before in the same import: the last one stays.
+    pub repeated: u64,
+    /// Credentials that were left out.
+    pub credentials_dropped: u64,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let Self { read, stored, unchanged, deleted, refused, repeated, credentials_dropped } = self;
+        write!(
+            formatter,
+            "read {read}, stored {stored}, unchanged {unchanged}, deleted {deleted}, refused {refused}"
+        )?;
+        if *repeated > 0 {
+            write!(
+                formatter,
+                "\nids that came more than once: {repeated} earlier records gave way to the last one"
+            )?;
+        }
+        if *credentials_dropped > 0 {
+            write!(formatter, "\ncredentials found in commits and left out: {credentials_dropped}")?;
+        }
+        Ok(())
+    }
+}
 
 /// What became of the records of one collection.
 ///
@@ -72,7 +120,9 @@ impl Report {
 
     /// The rows that there are, in order.
     pub fn rows(&self) -> impl Iterator<Item = (&'static str, Counts)> {
-        ROWS.into_iter().filter_map(|row| Some((row, *self.counts.get(row)?)))
+        let collections = Collection::ALL.into_iter().map(Collection::name);
+        let rows = collections.chain([RELEASES_ROW, ARTIFACTS_ROW, RECORDS_ROW]);
+        rows.filter_map(|row| Some((row, *self.counts.get(row)?)))
     }
 
     /// Everything together.
@@ -166,16 +216,16 @@ impl fmt::Display for Report {
 pub(super) struct Journal {
     pub(super) progress: Arc<dyn Progress>,
     counts: Mutex<BTreeMap<&'static str, Counts>>,
-    refused: List,
-    orphaned: List,
-    differing: List,
+    refused: ListOnDisk,
+    orphaned: ListOnDisk,
+    differing: ListOnDisk,
 }
 
 /// JSON values with commas between them, in a file without a name.
 #[derive(Default)]
-struct List(Mutex<Option<BufWriter<File>>>);
+struct ListOnDisk(Mutex<Option<BufWriter<File>>>);
 
-impl List {
+impl ListOnDisk {
     fn push(&self, entry: &serde_json::Value) {
         let mut file = lock(&self.0);
         let separator = if file.is_some() { "," } else { "" };
@@ -202,9 +252,9 @@ impl Journal {
         Self {
             progress,
             counts: Mutex::default(),
-            refused: List::default(),
-            orphaned: List::default(),
-            differing: List::default(),
+            refused: ListOnDisk::default(),
+            orphaned: ListOnDisk::default(),
+            differing: ListOnDisk::default(),
         }
     }
 
@@ -219,6 +269,16 @@ impl Journal {
         });
         self.refused.push(&json!({"collection": row, "place": place, "reason": reason}));
         self.progress.refused(place, reason);
+    }
+
+    /// Counts what a refused record was joined from.
+    pub(super) fn children_refused(&self, children: Vec<(Collection, u64)>) {
+        for (collection, children) in children {
+            self.count(collection.name(), |counts| {
+                counts.read += children;
+                counts.refused += children;
+            });
+        }
     }
 
     pub(super) fn orphaned(&self, row: &'static str, id: &str, owner: Option<&str>) {

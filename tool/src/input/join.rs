@@ -108,27 +108,27 @@ fn collection_in(row: &Row<'_>, column: usize) -> rusqlite::Result<Collection> {
     Collection::ALL.get(number).copied().ok_or(rusqlite::Error::InvalidColumnIndex(column))
 }
 
-/// Everything of one release or artifact.
+/// All records of one release or artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     /// [`Collection::Version`] or [`Collection::Artifact`].
     pub family: Collection,
     /// The release's or artifact's id.
     pub owner: String,
-    /// The record in the reference page's JSON.
-    pub content: Content,
-    /// What it is made of, by collection; in one without owner, what is nobody's.
+    /// What it makes.
+    pub content: GroupContent,
+    /// How many records of each collection it has.
     pub members: Vec<(Collection, Members)>,
     /// How many bytes it took, as [`Join::bytes`] counts them.
     pub bytes: u64,
 }
 
-/// What became of a group.
+/// What a group makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
+pub enum GroupContent {
     /// One record.
     Record(String),
-    /// The release or artifact is not there; these are the ids of what belongs to it.
+    /// The release or artifact is not there; these ids belong to it.
     Orphans(Vec<(Collection, String)>),
     /// It is longer than can be held.
     Overlong,
@@ -137,7 +137,7 @@ pub enum Content {
 /// How many records of one collection a group has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Members {
-    /// Those that share the owner's fate.
+    /// Those that are part of the release or artifact, and share its fate.
     pub live: u64,
     /// Soft-deleted ones.
     pub deleted: u64,
@@ -193,7 +193,7 @@ impl Gathering {
         } else {
             members.live += 1;
             self.is_overlong |= self.bytes > MAX_RECORD_BYTES;
-            // Its id is kept all the same: it may turn out to be nobody's.
+            // The id is kept, for the owner may turn out to be missing.
             let json = if self.is_overlong { "" } else { json };
             self.children.push((collection, id.to_owned(), json.to_owned()));
         }
@@ -203,10 +203,10 @@ impl Gathering {
         let content = match &self.content {
             None => {
                 let orphans = self.children.into_iter().map(|(collection, id, _)| (collection, id));
-                Content::Orphans(orphans.collect())
+                GroupContent::Orphans(orphans.collect())
             }
-            Some(_) if self.is_overlong => Content::Overlong,
-            Some(json) => Content::Record(record(self.family, json, self.children)),
+            Some(_) if self.is_overlong => GroupContent::Overlong,
+            Some(json) => GroupContent::Record(record(self.family, json, self.children)),
         };
         Group {
             family: self.family,
@@ -348,8 +348,8 @@ mod tests {
             // 211 is prime: every step goes through the same numbers but one.
             let found = joined(step);
             assert_eq!(found.len(), 10);
-            assert!(matches!(&found[5].content, Content::Orphans(orphans) if orphans.len() >= 19));
-            let Content::Record(json) = &found[1].content else { panic!("{found:?}") };
+            assert!(matches!(&found[5].content, GroupContent::Orphans(orphans) if orphans.len() >= 19));
+            let GroupContent::Record(json) = &found[1].content else { panic!("{found:?}") };
             assert!(json.starts_with(r#"{"versionInfo":{"id":"r1"},"buildInfo":[{"b":11},"#), "{json}");
         }
     }
@@ -364,7 +364,7 @@ mod tests {
         join.add(Collection::Artifact, "a0", &owner("a0")).unwrap();
         join.add(Collection::Artifact, "a1", &owner("a1")).unwrap();
         for group in groups(join) {
-            let Content::Record(json) = group.content else { panic!("{:?}", group.members) };
+            let GroupContent::Record(json) = group.content else { panic!("{:?}", group.members) };
             assert_eq!(json.matches(&long).count(), 40);
         }
     }
@@ -395,7 +395,7 @@ mod tests {
         assert_eq!(groups.len(), 1);
         assert_eq!(
             groups[0].content,
-            Content::Record(r#"{"versionInfo":{"id":"r"},"buildInfo":[2]}"#.to_owned())
+            GroupContent::Record(r#"{"versionInfo":{"id":"r"},"buildInfo":[2]}"#.to_owned())
         );
         let members = |live, deleted, repeated| Members { live, deleted, repeated };
         assert_eq!(

@@ -1,29 +1,64 @@
-//! Reads records in the reference page's JSON.
+//! Reads files of records in the reference page's JSON.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
+use std::io::{self, Seek as _};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use ring::digest::{Context, SHA256};
-
-use super::{Content, Found, ImportError, Packed, RECORDS_ROW, Sink, Source, row_of_refused};
-use crate::input::files::with_source;
+use super::batch::{Content, Found, Packed, row_of_refused};
+use super::identity::{IdentityDigest, identity_of};
+use super::pipeline::{ImportError, Sink};
+use super::report::RECORDS_ROW;
 use crate::input::splitting::{RawRecord, ReadProblem, RecordReader};
-use delivery_center::record::{Identity, Record};
 
-/// A digest of kind and id: small, however many records there are.
-pub(super) type IdentityDigest = [u8; 16];
+/// Records in a file, which is read more than once: of the records of one id the last good one counts, and only that is written.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// What a problem is reported under.
+    pub name: String,
+    file: SourceFile,
+}
 
-/// Which record a text is, where it says so.
-pub(super) fn identity_of(text: &[u8]) -> Option<IdentityDigest> {
-    let (kind, id) = match Record::identity(text)? {
-        Identity::Release(id) => ("release", id),
-        Identity::Artifact(id) => ("artifact", id),
-    };
-    let mut digest = Context::new(&SHA256);
-    for part in [kind, "\0", &id] {
-        digest.update(part.as_bytes());
+#[derive(Debug, Clone)]
+enum SourceFile {
+    /// Opened only while it is read: there may be more files than a process may have open.
+    At(PathBuf),
+    Copy(Arc<File>),
+}
+
+impl Source {
+    /// The file at a path.
+    #[must_use]
+    pub fn at(name: String, path: PathBuf) -> Self {
+        Self { name, file: SourceFile::At(path) }
     }
-    Some(digest.finish().as_ref()[..16].try_into().expect("a SHA-256 digest has more than 16 bytes"))
+
+    /// A copy of what can be read only once. It needs no name, so that whatever ends the process also ends the copy.
+    #[must_use]
+    pub fn copied(name: String, copy: File) -> Self {
+        Self { name, file: SourceFile::Copy(Arc::new(copy)) }
+    }
+
+    /// Opens it at its beginning. A copy has one position for all its readers: they take turns.
+    fn open(&self) -> io::Result<File> {
+        match &self.file {
+            SourceFile::At(path) => File::open(path),
+            SourceFile::Copy(copy) => {
+                let mut copy = copy.try_clone()?;
+                copy.rewind()?;
+                Ok(copy)
+            }
+        }
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        let metadata = match &self.file {
+            SourceFile::At(path) => path.metadata(),
+            SourceFile::Copy(copy) => copy.metadata(),
+        };
+        Ok(metadata?.len())
+    }
 }
 
 /// Reads every record; ends early when nobody takes them any more.
@@ -72,7 +107,7 @@ fn read_again(sources: &[Source], ordinals: &HashSet<u64>, sink: &mut Sink) -> R
     Ok(())
 }
 
-/// What stands where a record should, and its number among all of the sources.
+/// A record, or what stands in its place, with its number among all of the sources.
 struct Located<'a> {
     ordinal: u64,
     source: &'a Source,
@@ -102,7 +137,7 @@ fn open(source: &Source) -> Result<RecordReader<File>, ImportError> {
     Ok(RecordReader::new(file))
 }
 
-/// The identities that come more than once, good or bad. Of each only ordinals are held: there may be as many as records.
+/// The identities that come more than once, good or bad. Only ordinals are held, since there may be very many.
 struct Repeated(HashMap<IdentityDigest, Occurrences>);
 
 struct Occurrences {
@@ -140,7 +175,7 @@ impl Repeated {
 }
 
 impl Occurrences {
-    /// Checks one of them, and gives on the last one if it is good.
+    /// Checks one of them; only the last one is passed on.
     fn take(&mut self, ordinal: u64, place: String, text: &[u8], sink: &Sink) -> Option<Found> {
         let packed = match Packed::new(text) {
             Ok(packed) => packed,

@@ -1,0 +1,335 @@
+//! One batch of records: checked and packed, written or compared, and counted.
+
+use std::sync::Arc;
+
+use delivery_center::record::Record;
+use delivery_center::store::{Comparison, Mode, Outcome, PackedArtifact, PackedRelease, Store, StoreError};
+
+use super::report::{ARTIFACTS_ROW, Journal, RECORDS_ROW, RELEASES_ROW};
+use crate::input::collection::Collection;
+
+/// How many records are written together.
+const MAX_RECORDS: usize = 50;
+/// How much their documents may weigh together, before packing.
+const MAX_BYTES: usize = 16 << 20;
+
+/// What is done with records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// They are stored.
+    Import(Mode),
+    /// They are compared with what is stored.
+    Verify,
+}
+
+/// Records that are written together.
+#[derive(Default)]
+pub(super) struct Batch {
+    records: Vec<Found>,
+    bytes: usize,
+}
+
+impl Batch {
+    /// Adds a record; gives the batch back once it is full.
+    pub(super) fn push(&mut self, found: Found) -> Option<Self> {
+        self.bytes += found.bytes;
+        self.records.push(found);
+        let is_full = self.records.len() >= MAX_RECORDS || self.bytes >= MAX_BYTES;
+        is_full.then(|| std::mem::take(self))
+    }
+
+    /// Gives what was added since, if anything was.
+    pub(super) fn rest(&mut self) -> Option<Self> {
+        (!self.records.is_empty()).then(|| std::mem::take(self))
+    }
+
+    /// Packs and writes, or compares; tells whether anything was new.
+    pub(super) async fn run(
+        self,
+        store: &Store,
+        task: Task,
+        journal: &Arc<Journal>,
+    ) -> Result<bool, StoreError> {
+        let packing = {
+            let journal = Arc::clone(journal);
+            tokio::task::spawn_blocking(move || self.pack(&journal))
+        };
+        let packed = packing.await.expect("packing does not panic");
+        let fates = packed.write_or_compare(store, task).await?;
+        let counted = packed.releases.counted.iter().chain(&packed.artifacts.counted);
+        for (counted, fate) in counted.zip(&fates) {
+            count(journal, counted, fate);
+        }
+        journal.progress.done(fates.len() as u64);
+        journal.progress.bytes(packed.bytes);
+        Ok(fates.iter().any(|fate| matches!(fate, Fate::Stored)))
+    }
+
+    fn pack(self, journal: &Journal) -> PackedBatch {
+        let mut packed = PackedBatch { bytes: self.bytes as u64, ..PackedBatch::default() };
+        for found in self.records {
+            let row = found.row;
+            let content = match found.content {
+                Content::Packed(record) => Ok(*record),
+                Content::Text(text) => Packed::new(&text)
+                    .map_err(|reason| (row.unwrap_or_else(|| row_of_refused(&text)), reason)),
+            };
+            match content {
+                Ok(record) => packed.add(record, row, found.children, journal),
+                Err((row, reason)) => {
+                    journal.refused(row, &found.place, &reason);
+                    journal.children_refused(found.children);
+                }
+            }
+        }
+        packed
+    }
+}
+
+/// A record as it was read.
+pub(super) struct Found {
+    /// Where it is counted; the record itself says it where it does not come from Zadig's database.
+    pub(super) row: Option<&'static str>,
+    pub(super) place: String,
+    /// Its length in the input.
+    pub(super) bytes: usize,
+    pub(super) content: Content,
+    /// What it was joined from.
+    pub(super) children: Vec<(Collection, u64)>,
+}
+
+impl Found {
+    pub(super) fn of_text(place: String, text: Vec<u8>) -> Self {
+        Self { row: None, place, bytes: text.len(), content: Content::Text(text), children: Vec::new() }
+    }
+}
+
+pub(super) enum Content {
+    Text(Vec<u8>),
+    /// It had to be checked before it was known whether it counts.
+    Packed(Box<Packed>),
+}
+
+/// A record ready to be written.
+pub(super) struct Packed {
+    record: PackedRecord,
+    credentials_dropped: u64,
+}
+
+enum PackedRecord {
+    Release(PackedRelease),
+    Artifact(PackedArtifact),
+}
+
+impl Packed {
+    pub(super) fn new(text: &[u8]) -> Result<Self, String> {
+        let (record, credentials_dropped) = match Record::check(text)
+            .map_err(|problem| problem.to_string())?
+        {
+            Record::Release(release) => {
+                let unstorable = |unstorable| format!("release {:?}: {unstorable}", release.release_id);
+                let packed = PackedRelease::new(&release).map_err(unstorable)?;
+                (PackedRecord::Release(packed), release.credentials_dropped)
+            }
+            Record::Artifact(artifact) => {
+                let unstorable = |unstorable| format!("artifact {:?}: {unstorable}", artifact.artifact_id);
+                let packed = PackedArtifact::new(&artifact).map_err(unstorable)?;
+                (PackedRecord::Artifact(packed), artifact.credentials_dropped)
+            }
+        };
+        Ok(Self { record, credentials_dropped: credentials_dropped as u64 })
+    }
+
+    /// Where it is counted unless it comes from Zadig's database.
+    pub(super) fn row(&self) -> &'static str {
+        match self.record {
+            PackedRecord::Release(_) => RELEASES_ROW,
+            PackedRecord::Artifact(_) => ARTIFACTS_ROW,
+        }
+    }
+}
+
+/// What is counted of a record once it is packed.
+struct Counted {
+    row: &'static str,
+    id: String,
+    children: Vec<(Collection, u64)>,
+}
+
+impl Counted {
+    /// Where it and what it was joined from are counted, and how many records there.
+    fn rows(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let children = self.children.iter().map(|(collection, children)| (collection.name(), *children));
+        std::iter::once((self.row, 1)).chain(children)
+    }
+}
+
+/// What became of a packed record.
+enum Fate {
+    Stored,
+    Unchanged,
+    Deleted,
+    Differs(String),
+}
+
+#[derive(Default)]
+struct PackedBatch {
+    releases: Distinct<PackedRelease>,
+    artifacts: Distinct<PackedArtifact>,
+    bytes: u64,
+}
+
+impl PackedBatch {
+    fn add(
+        &mut self,
+        packed: Packed,
+        row: Option<&'static str>,
+        children: Vec<(Collection, u64)>,
+        journal: &Journal,
+    ) {
+        let row = row.unwrap_or_else(|| packed.row());
+        journal.count(row, |counts| counts.credentials_dropped += packed.credentials_dropped);
+        match packed.record {
+            PackedRecord::Release(release) => {
+                let id = release.release_id().to_owned();
+                self.releases.add(release, Counted { row, id, children }, journal);
+            }
+            PackedRecord::Artifact(artifact) => {
+                let id = artifact.artifact_id().to_owned();
+                self.artifacts.add(artifact, Counted { row, id, children }, journal);
+            }
+        }
+    }
+
+    /// What became of the releases, then of the artifacts.
+    async fn write_or_compare(&self, store: &Store, task: Task) -> Result<Vec<Fate>, StoreError> {
+        let (releases, artifacts) = (&self.releases.records, &self.artifacts.records);
+        match task {
+            Task::Import(mode) => {
+                let mut outcomes = store.put_releases(releases, mode).await?;
+                outcomes.extend(store.put_artifacts(artifacts, mode).await?);
+                Ok(outcomes.into_iter().map(Fate::from).collect())
+            }
+            Task::Verify => {
+                let mut comparisons = store.compare_releases(releases).await?;
+                comparisons.extend(store.compare_artifacts(artifacts).await?);
+                Ok(comparisons.into_iter().map(Fate::from).collect())
+            }
+        }
+    }
+}
+
+/// Packed records of distinct ids, whatever the reader gave: `DynamoDB` refuses a request that names one key twice.
+struct Distinct<T> {
+    records: Vec<T>,
+    counted: Vec<Counted>,
+}
+
+impl<T> Distinct<T> {
+    /// Adds a record, in the place of an earlier one of its id.
+    fn add(&mut self, record: T, counted: Counted, journal: &Journal) {
+        let Some(place) = self.counted.iter().position(|earlier| earlier.id == counted.id) else {
+            self.records.push(record);
+            self.counted.push(counted);
+            return;
+        };
+        self.records[place] = record;
+        let earlier = std::mem::replace(&mut self.counted[place], counted);
+        for (row, repeated) in earlier.rows() {
+            journal.count(row, |counts| {
+                counts.read += repeated;
+                counts.repeated += repeated;
+            });
+        }
+    }
+}
+
+impl<T> Default for Distinct<T> {
+    fn default() -> Self {
+        Self { records: Vec::new(), counted: Vec::new() }
+    }
+}
+
+/// Where a refused record is counted, for which a look at its beginning is good enough.
+pub(super) fn row_of_refused(text: &[u8]) -> &'static str {
+    let head = &text[..text.len().min(64)];
+    let is_release = head.windows(13).any(|word| word == b"\"versionInfo\"");
+    if is_release { RELEASES_ROW } else { RECORDS_ROW }
+}
+
+impl From<Outcome> for Fate {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Stored => Self::Stored,
+            Outcome::Unchanged => Self::Unchanged,
+            Outcome::Deleted => Self::Deleted,
+        }
+    }
+}
+
+impl From<Comparison> for Fate {
+    fn from(comparison: Comparison) -> Self {
+        match comparison {
+            Comparison::Same => Self::Unchanged,
+            Comparison::Gone => Self::Deleted,
+            Comparison::Differs(reason) => Self::Differs(reason),
+        }
+    }
+}
+
+/// Counts a record, and what it was joined from, which shares its fate.
+fn count(journal: &Journal, counted: &Counted, fate: &Fate) {
+    if let Fate::Differs(reason) = fate {
+        journal.differing(counted.row, &counted.id, reason);
+    }
+    for (row, records) in counted.rows() {
+        journal.count(row, |counts| {
+            counts.read += records;
+            match fate {
+                Fate::Stored => counts.stored += records,
+                Fate::Unchanged => counts.unchanged += records,
+                Fate::Deleted => counts.deleted += records,
+                Fate::Differs(_) => counts.differing += records,
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::Progress;
+
+    struct Silent;
+
+    impl Progress for Silent {
+        fn refused(&self, _place: &str, _reason: &str) {}
+        fn done(&self, _records: u64) {}
+    }
+
+    #[test]
+    fn a_batch_that_is_given_an_id_twice_keeps_the_last_one() {
+        let journal = Journal::new(Arc::new(Silent));
+        let texts = [
+            r#"{"versionInfo":{"id":"r"}}"#,
+            r#"{"id":"r","image":"first"}"#,
+            r#"{"versionInfo":{"id":"s"}}"#,
+            r#"{"versionInfo":{"id":"r","deleted_at":1}}"#,
+            r#"{"id":"r","image":"last"}"#,
+        ];
+        let mut batch = Batch::default();
+        for text in texts {
+            assert!(batch.push(Found::of_text("here".to_owned(), text.into())).is_none());
+        }
+        let batch = batch.pack(&journal);
+        let ids = |counted: &[Counted]| counted.iter().map(|counted| counted.id.clone()).collect::<Vec<_>>();
+        assert_eq!(ids(&batch.releases.counted), ["r", "s"]);
+        assert_eq!(ids(&batch.artifacts.counted), ["r"]);
+        let last = Packed::new(texts[3].as_bytes()).expect("it is good");
+        let PackedRecord::Release(last) = last.record else { panic!("it is a release") };
+        assert_eq!(format!("{:?}", batch.releases.records[0]), format!("{last:?}"));
+        assert_eq!((batch.releases.records.len(), batch.artifacts.records.len()), (2, 1));
+        let summary = journal.finish().summary();
+        assert_eq!((summary.read, summary.repeated), (2, 2));
+    }
+}

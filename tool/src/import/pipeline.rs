@@ -1,0 +1,138 @@
+//! Takes records from whoever reads them, and runs several batches side by side.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use delivery_center::store::{Store, StoreError};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::batch::{Batch, Found, Task};
+use super::report::Journal;
+use crate::input::server::ServerError;
+
+/// How many batches are packed and written side by side.
+const BATCHES_AT_ONCE: usize = 4;
+
+/// Why an import could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The tables could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file could not be opened.
+    #[error("{name} cannot be opened")]
+    Open {
+        /// The file.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The temporary database, in which records are joined, failed.
+    #[error("the temporary database failed; TMPDIR names a directory with room for twice the input")]
+    Temporary(#[from] rusqlite::Error),
+    /// The server could not be read.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+}
+
+impl ImportError {
+    /// Whether DynamoDB or Zadig might answer another time.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_unavailable(),
+            Self::Server(error) => error.is_unreachable(),
+            Self::Open { .. } | Self::Temporary(_) => false,
+        }
+    }
+}
+
+/// What a reader gives its records to.
+pub(super) struct Sink {
+    sender: mpsc::Sender<Batch>,
+    pub(super) journal: Arc<Journal>,
+    batch: Batch,
+}
+
+impl Sink {
+    /// Breaks where nobody takes records any more, since writing failed.
+    pub(super) fn push(&mut self, found: Found) -> ControlFlow<()> {
+        let full = self.batch.push(found);
+        self.send(full)
+    }
+
+    fn send(&self, batch: Option<Batch>) -> ControlFlow<()> {
+        match batch.map(|batch| self.sender.blocking_send(batch)) {
+            Some(Err(_)) => ControlFlow::Break(()),
+            Some(Ok(())) | None => ControlFlow::Continue(()),
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+}
+
+/// Packs and writes batches side by side.
+pub(super) struct Pipeline {
+    store: Store,
+    task: Task,
+    pub(super) journal: Arc<Journal>,
+    running: JoinSet<Result<bool, StoreError>>,
+    /// Whether anything was new since it was last drained.
+    is_new: bool,
+}
+
+impl Pipeline {
+    pub(super) fn new(store: Store, task: Task, journal: Arc<Journal>) -> Self {
+        Self { store, task, journal, running: JoinSet::new(), is_new: false }
+    }
+
+    /// Takes all that a reader finds, on a thread of its own.
+    pub(super) async fn fill<R>(mut self, read: R) -> Result<(), ImportError>
+    where
+        R: FnOnce(&mut Sink) -> Result<(), ImportError> + Send + 'static,
+    {
+        let (sender, mut receiver) = mpsc::channel(2);
+        let journal = Arc::clone(&self.journal);
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut sink = Sink { sender, journal, batch: Batch::default() };
+            read(&mut sink)?;
+            let rest = sink.batch.rest();
+            // Whoever closed the channel has the reason.
+            let _ = sink.send(rest);
+            Ok::<_, ImportError>(())
+        });
+        while let Some(batch) = receiver.recv().await {
+            self.take(batch).await?;
+        }
+        reading.await.expect("reading does not panic")?;
+        self.drain().await?;
+        Ok(())
+    }
+
+    pub(super) async fn take(&mut self, batch: Batch) -> Result<(), StoreError> {
+        while self.running.len() >= BATCHES_AT_ONCE {
+            self.wait_for_one().await?;
+        }
+        let (store, task, journal) = (self.store.clone(), self.task, Arc::clone(&self.journal));
+        self.running.spawn(async move { batch.run(&store, task, &journal).await });
+        Ok(())
+    }
+
+    /// Waits until all that was taken is dealt with, and tells whether any of it was new.
+    pub(super) async fn drain(&mut self) -> Result<bool, StoreError> {
+        while !self.running.is_empty() {
+            self.wait_for_one().await?;
+        }
+        Ok(std::mem::take(&mut self.is_new))
+    }
+
+    async fn wait_for_one(&mut self) -> Result<(), StoreError> {
+        let Some(finished) = self.running.join_next().await else { return Ok(()) };
+        self.is_new |= finished.expect("writing a batch does not panic")?;
+        Ok(())
+    }
+}
