@@ -1,4 +1,4 @@
-//! Zadig's collections: their fields' stored names, and the reference page's names for them, in Zadig's order.
+//! Zadig's collections: what their fields are called in the database and on the reference page, in Zadig's order.
 
 use std::fmt::Write as _;
 
@@ -12,17 +12,17 @@ use super::stored::Stored;
 pub enum Collection {
     /// Releases.
     Version,
-    /// Their builds.
+    /// The builds of releases.
     Build,
-    /// Their deploys.
+    /// The deploys of releases.
     Deploy,
-    /// Their tests.
+    /// The tests of releases.
     Test,
-    /// What of them was distributed where.
+    /// Where releases were distributed to.
     Distribute,
     /// Artifacts.
     Artifact,
-    /// What happened to them.
+    /// What happened to artifacts.
     Activity,
 }
 
@@ -58,7 +58,7 @@ impl Collection {
         Self::ALL.into_iter().find(|collection| collection.name() == name)
     }
 
-    /// Where its records stand in the reference page's JSON; none where they are the record itself.
+    /// The section of a record that its documents stand in; none where they are the record itself.
     #[must_use]
     pub fn section(self) -> Option<&'static str> {
         match self {
@@ -80,7 +80,7 @@ impl Collection {
         }
     }
 
-    /// The field that says whose a record is.
+    /// The field that names the owner.
     fn owner_field(self) -> &'static str {
         match self {
             Self::Version | Self::Artifact => "_id",
@@ -104,7 +104,7 @@ impl Collection {
     /// Brings a document to the reference page's JSON.
     ///
     /// # Errors
-    /// Why it cannot be told which record it is.
+    /// Why it is no document that can be told from others.
     pub fn record(self, document: &Stored) -> Result<CollectionRecord, String> {
         if !matches!(document, Stored::Object(_)) {
             return Err("expected a document".to_owned());
@@ -129,12 +129,12 @@ impl Collection {
     }
 }
 
-/// A document as part of a record in the reference page's JSON.
+/// A document in the reference page's JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CollectionRecord {
     /// Its own id.
     pub id: String,
-    /// The id of the release or artifact that it is, or belongs to.
+    /// The id of the release or artifact that it belongs to, or is.
     pub owner: Option<String>,
     /// Whether it is soft-deleted.
     pub is_deleted: bool,
@@ -173,7 +173,7 @@ enum Presence {
     Always,
     /// Unless it is empty, 0 or false.
     UnlessEmpty,
-    /// Where the document has it: later versions alone know it.
+    /// Where the document has it: older versions of Zadig do not know the field.
     AsItCame,
     Never,
 }
@@ -478,7 +478,7 @@ impl Writer {
             (FieldKind::List(element), Stored::List(elements)) => self.list(element, elements),
             (FieldKind::Commits(table), Stored::List(_) | Stored::Object(_)) => self.commits(table, value),
             (FieldKind::Time, Stored::Date(milliseconds)) => {
-                self.integer(milliseconds.div_euclid(1000).into())
+                self.integer(milliseconds.div_euclid(1000).into());
             }
             (_, Stored::Null) => self.out.push_str(kind.empty()),
             (_, Stored::Boolean(boolean)) => self.out.push_str(if *boolean { "true" } else { "false" }),

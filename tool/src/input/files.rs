@@ -41,7 +41,7 @@ enum Format {
 pub enum Given {
     /// A collection of Zadig's.
     Collection(CollectionFile),
-    /// Records in the reference page's JSON, for all that can be told.
+    /// Presumably records in the reference page's JSON.
     Records,
     /// A collection that has nothing of a release or an artifact.
     OtherCollection,
@@ -131,7 +131,7 @@ pub fn look_at(path: &Path) -> Result<Given, FilesError> {
     }
 }
 
-/// Expects records in the reference page's JSON in a file that has no name to tell more; `shown` is what an error calls it.
+/// Expects records in the reference page's JSON in a file without a name; errors call it `shown`.
 ///
 /// # Errors
 /// [`FilesError`].
@@ -200,7 +200,7 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>, FilesError> {
 impl Directory {
     fn add(&mut self, path: &Path, others: &mut BTreeSet<PathBuf>) -> Result<(), FilesError> {
         let (name, format) = named(path);
-        // An archive has any name; what else a directory may hold (metadata, a README) is none of ours.
+        // An archive may have any name, so that every file is looked at; but other JSON files, such as metadata, are not ours.
         let is_ours = Collection::named(&name).is_some();
         if !path.is_file() || (!is_ours && format == Some(Format::Json)) {
             return Ok(());
@@ -210,7 +210,7 @@ impl Directory {
             Ok(Given::OtherCollection) => {
                 others.insert(path.to_owned());
             }
-            // A file of MongoDB's documents under another name is no collection of ours.
+            // MongoDB's documents under another name are not one of our collections.
             Ok(Given::Records) | Err(FilesError::Unnamed { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -246,7 +246,7 @@ fn head(file: impl Read) -> io::Result<(Vec<u8>, bool)> {
     Ok((head, is_gzip))
 }
 
-/// Whether the first record is a document of MongoDB's; none where there is no first record.
+/// Whether the first record is one of MongoDB's documents; none where there is no record.
 fn is_exported(file: impl Read, is_gzip: bool) -> Option<bool> {
     let input = inflated(BufReader::new(file), is_gzip);
     let Some(Ok(first)) = RecordReader::new(input).next() else { return None };
@@ -261,9 +261,9 @@ fn inflated<'a>(file: impl BufRead + 'a, is_gzip: bool) -> Box<dyn BufRead + 'a>
     Box::new(file)
 }
 
-/// A document of a file, or why there is none, and where in the file.
+/// A document of a file, or why it cannot be read.
 pub struct FileDocument {
-    /// A byte of the file, or a line.
+    /// Where in the file it begins: a byte, or a line.
     pub place: String,
     /// The document.
     pub document: Result<Stored, String>,
@@ -286,7 +286,7 @@ impl CollectionFile {
         &self,
         count: impl FnMut(u64) + 'a,
     ) -> io::Result<Box<dyn Iterator<Item = FileDocument> + 'a>> {
-        let file = Counted { file: File::open(&self.path)?, count };
+        let file = CountingFile { file: File::open(&self.path)?, count };
         let input = inflated(BufReader::with_capacity(READ_BUFFER_BYTES, file), self.is_gzip);
         Ok(match self.format {
             Format::Bson => Box::new(BsonDocuments { input, offset: 0, ended: false }),
@@ -303,12 +303,12 @@ impl CollectionFile {
     }
 }
 
-struct Counted<F> {
+struct CountingFile<F> {
     file: File,
     count: F,
 }
 
-impl<F: FnMut(u64)> Read for Counted<F> {
+impl<F: FnMut(u64)> Read for CountingFile<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
         (self.count)(read as u64);

@@ -1,6 +1,7 @@
-//! Zadig's own records, as its database and its server hold them. In reading order:
+//! Records as they come in: files of records, and Zadig's own, as its database and its server hold them. In reading order:
 //!
-//! - [`stored`]: one document, out of BSON or Extended JSON;
+//! - [`splitting`]: one record after another out of JSON text;
+//! - [`stored`]: one document of the database, out of BSON or Extended JSON;
 //! - [`collection`]: which collections there are, and what their fields are called in the reference page's JSON;
 //! - [`files`]: the collections' files in a dump or an export;
 //! - [`join`]: children to their release, activities to their artifact, however many there are;

@@ -45,7 +45,7 @@ impl List {
     }
 }
 
-/// What the server asks of a caller; never shown.
+/// The API token that the server asks for; never shown.
 #[derive(Clone)]
 pub struct Token(String);
 
@@ -53,7 +53,7 @@ impl Token {
     /// Takes a token as it stands in a file or a variable.
     ///
     /// # Errors
-    /// Why it cannot be one; the token itself is not in it.
+    /// Why the text cannot be a token; the text itself is not in the reason.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let text = text.trim();
         let text = text.strip_prefix("Bearer ").unwrap_or(text).trim();
@@ -82,7 +82,7 @@ pub struct Options {
     pub requests_at_once: usize,
     /// How long one request may take.
     pub timeout: Duration,
-    /// Where it is kept how far the reading has come.
+    /// The file that keeps how far the reading has come.
     pub resume: Option<PathBuf>,
 }
 

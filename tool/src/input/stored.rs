@@ -8,7 +8,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 /// MongoDB itself nests no deeper.
 const MAX_DEPTH: usize = 100;
 
-/// A stored value; what JSON has no word for has already become what the API answers in its place.
+/// A stored value. What JSON cannot hold has already become what the API answers instead.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stored {
     /// `null`, and the values that mean nothing outside MongoDB.
@@ -32,10 +32,10 @@ pub enum Stored {
 /// Why a document cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// The bytes are no BSON document.
+    /// The bytes are not a BSON document.
     #[error("it is no BSON document: {0}")]
     Bson(String),
-    /// The text is no JSON, or no Extended JSON.
+    /// The text is not JSON, or not Extended JSON.
     #[error("it is no Extended JSON: {0}")]
     Json(String),
     /// It is nested too deeply.
@@ -67,7 +67,7 @@ impl Stored {
         members.iter().find(|(found, _)| found == name).map(|(_, value)| value)
     }
 
-    /// The text, where it is one that says something.
+    /// The text, where it is one and not empty.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
