@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-use delivery_center::serve::LambdaResponse;
 use serde_json::json;
 
+use crate::answer::Answer;
 use crate::cold::ROUND_TRIP;
 use crate::dynamodb::{Counts, Endpoint};
 use crate::function::Function;
@@ -161,9 +161,9 @@ fn walk(
         counts.read_units += taken.read_units;
         answers += 1;
         bytes += answer.len();
-        let response: LambdaResponse = serde_json::from_slice(&answer)?;
-        let link = response.headers.get("Link").and_then(|link| link.as_str()).map(str::to_owned);
-        found += releases_in(response)?;
+        let answer = Answer::parse(&answer)?;
+        let link = answer.header("link").map(str::to_owned);
+        found += serde_json::from_str::<Vec<serde::de::IgnoredAny>>(&answer.text()?)?.len();
         let Some(link) = link else { break };
         let next = link.split_once("<?").and_then(|(_, rest)| rest.split_once('>'));
         next.context("a link")?.0.clone_into(&mut query);
@@ -186,13 +186,6 @@ fn walk(
         format!("{cpu:.2}"),
         format!("{:.1}", resident as f64 / 1e6),
     ])
-}
-
-fn releases_in(response: LambdaResponse) -> anyhow::Result<usize> {
-    let body = response.into_body().context("base64")?;
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut flate2::bufread::GzDecoder::new(body.as_slice()), &mut text)?;
-    Ok(serde_json::from_str::<Vec<serde::de::IgnoredAny>>(&text)?.len())
 }
 
 /// Two panels over the history's length: latency and read units, a line for each filter.

@@ -2,6 +2,7 @@
 //!
 //! Everything is on loopback: a Lambda Runtime API for each function, and the embedded DynamoDB behind a counting endpoint.
 
+mod answer;
 mod check;
 mod cold;
 mod dynamodb;

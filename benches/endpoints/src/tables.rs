@@ -8,9 +8,10 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, PutRequest,
     ScalarAttributeType, WriteRequest,
 };
-use delivery_center::embedded::EmbeddedDynamoDb;
 use delivery_center::record::Record;
 use delivery_center::store::{Mode, PackedArtifact, PackedRelease, TableNames};
+use delivery_center_tool::embedded::EmbeddedDynamoDb;
+use delivery_center_tool::table_definitions::definitions;
 use serde_json::Value;
 
 use crate::records;
@@ -52,7 +53,7 @@ impl Tables {
     /// Stores so many releases of so many bytes, and the artifact.
     pub(crate) async fn fill(&self, set: &str, releases: u32, bytes: usize) -> anyhow::Result<()> {
         let (client, names) = (self.database.client(), names(set));
-        for definition in delivery_center::tables::definitions(&names)? {
+        for definition in definitions(&names)? {
             definition.create(&client).await?;
         }
         let store = self.database.store(names);
