@@ -9,6 +9,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
 
+use crate::bounds::{Figure, Measured};
 use crate::dynamodb::Endpoint;
 use crate::function::{Function, Start, zipped_bytes};
 use crate::programs::{ARTIFACT_PATH, Programs, event, start};
@@ -52,6 +53,9 @@ pub(crate) fn measure(programs: &Programs, rounds: usize, report: &mut Report) -
             }
         }
         print_rows(transport, &candidates, report)?;
+        if transport == "TLS" {
+            add_figures(programs, &candidates, report)?;
+        }
     }
     Ok(())
 }
@@ -66,6 +70,7 @@ fn candidates(programs: &Programs, endpoint: &Endpoint, directory: &Path) -> any
         ("nothing", &programs.nothing),
         ("floor", &programs.floor),
         ("get-artifact", &programs.get_artifact),
+        ("plain", &programs.plain),
         ("usual", &programs.usual),
     ];
     Ok(programs
@@ -133,6 +138,29 @@ fn print_rows(transport: &str, candidates: &[Candidate], report: &mut Report) ->
         "resident MB",
     ];
     print(&format!("Cold, {transport}"), &head, &rows);
+    Ok(())
+}
+
+fn add_figures(programs: &Programs, candidates: &[Candidate], report: &mut Report) -> anyhow::Result<()> {
+    let first_answer = |name| {
+        let candidate = candidates.iter().find(|candidate| candidate.name == name);
+        &candidate.expect("each takes part").first_answer
+    };
+    let over_usual = |name| first_answer(name).median_ratio(first_answer("usual"));
+    report.add_figure(Measured {
+        figure: Figure::FirstAnswer,
+        service: over_usual("get-artifact"),
+        plain: Some(over_usual("plain")),
+        floor: Some(over_usual("floor")),
+    });
+    #[expect(clippy::cast_precision_loss, reason = "megabytes")]
+    let megabytes = |program: &Path| anyhow::Ok(zipped_bytes(program)? as f64 / 1e6);
+    report.add_figure(Measured {
+        figure: Figure::Zipped,
+        service: megabytes(&programs.list_releases)?.max(megabytes(&programs.get_artifact)?),
+        plain: Some(megabytes(&programs.plain)?),
+        floor: Some(megabytes(&programs.floor)?),
+    });
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::json;
 
 use crate::answer::Answer;
+use crate::bounds::{Figure, Measured};
 use crate::cold::ROUND_TRIP;
 use crate::dynamodb::{Counts, Endpoint};
 use crate::function::Function;
@@ -18,7 +19,7 @@ use crate::tables::{Tables, environment};
 const RELEASE_BYTES: usize = 1500;
 
 /// What of a point is drawn.
-type Figure = fn(&Point) -> f64;
+type Drawn = fn(&Point) -> f64;
 
 /// One filter over one history.
 struct Point {
@@ -121,6 +122,13 @@ fn print_points(points: &[Point], lengths: &[u32], report: &mut Report) {
         row.push(format!("{:.2}", of_filter[of_filter.len() - 1].latency / of_filter[0].latency));
         rows.push(row);
     }
+    let calls_ratio = |points: Vec<&Point>| points[points.len() - 1].calls / points[0].calls;
+    report.add_figure(Measured {
+        figure: Figure::CallsOverHistory,
+        service: by_filter(points, lengths).into_iter().map(calls_ratio).fold(0.0, f64::max),
+        plain: None,
+        floor: None,
+    });
     for point in points {
         report.add(json!({
             "part": "growth", "filter": point.filter, "releases": point.releases, "latency_ms": point.latency,
@@ -197,7 +205,7 @@ fn plot(points: &[Point], lengths: &[u32]) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 820 320\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"820\" height=\"320\" fill=\"white\"/>\n",
     );
-    let panels: [(&str, f64, Figure); 2] = [
+    let panels: [(&str, f64, Drawn); 2] = [
         ("milliseconds, 3 of them for each DynamoDB call", 60.0, |point| point.latency),
         ("read units", 470.0, |point| point.read_units),
     ];

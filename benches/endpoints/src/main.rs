@@ -3,6 +3,7 @@
 //! Everything is on loopback: a Lambda Runtime API for each function, and the embedded DynamoDB behind a counting endpoint.
 
 mod answer;
+mod bounds;
 mod check;
 mod cold;
 mod dynamodb;
@@ -84,6 +85,7 @@ fn main() -> anyhow::Result<()> {
             std::fs::write(file, plot)?;
         }
     }
+    bounds::print_bounds(&mut report);
     if let Some(file) = &arguments.json {
         std::fs::write(file, report.to_json()?)?;
     }

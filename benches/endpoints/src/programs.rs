@@ -12,6 +12,7 @@ pub(crate) struct Programs {
     pub(crate) list_releases: PathBuf,
     pub(crate) get_artifact: PathBuf,
     pub(crate) floor: PathBuf,
+    pub(crate) plain: PathBuf,
     pub(crate) usual: PathBuf,
     pub(crate) nothing: PathBuf,
 }
@@ -33,6 +34,8 @@ impl Programs {
                 benches,
                 &["build", "--profile", "lean", "--locked", "--package", "floor", "--package", "nothing"],
             )?;
+            // By itself: what others need of the same packages would be built into it.
+            cargo(benches, &["build", "--profile", "lean", "--locked", "--package", "plain"])?;
         }
         let shipped = service.join("target/release");
         let shipped = binaries.unwrap_or(&shipped);
@@ -41,6 +44,7 @@ impl Programs {
             list_releases: shipped.join("list-releases"),
             get_artifact: shipped.join("get-artifact"),
             floor: built.join("lean/floor"),
+            plain: built.join("lean/plain"),
             usual: built.join("release/usual"),
             nothing: built.join("lean/nothing"),
         })

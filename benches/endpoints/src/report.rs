@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::bounds::{Figure, Measured};
+
 /// Figures of one measurement, in milliseconds.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Milliseconds(Vec<f64>);
@@ -14,8 +16,19 @@ impl Milliseconds {
         self.0.push(duration.as_secs_f64() * 1000.0);
     }
 
+    /// Adds the median of others, such as those of one round.
+    pub(crate) fn push_median_of(&mut self, others: &Self) {
+        self.0.push(others.median());
+    }
+
     pub(crate) fn median(&self) -> f64 {
         self.at(0.5)
+    }
+
+    /// The median of how one function's figures compare with another's of the same rounds: a machine that is slower for a
+    /// while is so for both.
+    pub(crate) fn median_ratio(&self, others: &Self) -> f64 {
+        Self(self.0.iter().zip(&others.0).map(|(figure, other)| figure / other).collect()).median()
     }
 
     pub(crate) fn p90(&self) -> f64 {
@@ -41,6 +54,8 @@ impl Milliseconds {
 pub(crate) struct Report {
     machine: Value,
     rows: Vec<Value>,
+    #[serde(skip)]
+    measured: Vec<Measured>,
 }
 
 impl Report {
@@ -56,11 +71,20 @@ impl Report {
             "kernel": read("/proc/sys/kernel/osrelease").trim(),
         });
         println!("{} cores of {}", machine["cores"], machine["processor"]);
-        Self { machine, rows: Vec::new() }
+        Self { machine, rows: Vec::new(), measured: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, row: Value) {
         self.rows.push(row);
+    }
+
+    /// Takes a figure that a bound may be about.
+    pub(crate) fn add_figure(&mut self, measured: Measured) {
+        self.measured.push(measured);
+    }
+
+    pub(crate) fn measured(&self, figure: Figure) -> Option<Measured> {
+        self.measured.iter().copied().find(|measured| measured.figure == figure)
     }
 
     pub(crate) fn to_json(&self) -> serde_json::Result<String> {

@@ -1,10 +1,13 @@
 //! What one request after another costs a warm function.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::answer::Answer;
+use crate::bounds::{self, Figure, Measured, Reading};
 use crate::cold::{ROUND_TRIP, floor_requests};
 use crate::dynamodb::{Counts, Endpoint};
 use crate::function::Function;
@@ -14,8 +17,11 @@ use crate::report::{Milliseconds, Report, print};
 use crate::tables::{Tables, environment};
 
 const INVOCATIONS_A_ROUND: usize = 10;
+const FLOOR: &str = "floor";
 /// What nothing that answers from memory can be below: the index Query, and the same bytes sent.
 const KEEPING_FLOOR: &str = "floor, answer kept";
+const PLAIN: &str = "plain";
+const USUAL: &str = "usual";
 const LARGE: &str = "50kB";
 const SMALL: &str = "8kB";
 /// A page of 20, with more behind it.
@@ -38,10 +44,10 @@ struct Candidate {
     latency: Milliseconds,
     cpu: Milliseconds,
     /// The median of each round, to be compared with another function's of the same round.
-    cpu_of_rounds: Vec<f64>,
-    latency_of_rounds: Vec<f64>,
+    cpu_of_rounds: Milliseconds,
+    latency_of_rounds: Milliseconds,
     counts: Counts,
-    answered_bytes: usize,
+    first_answer: Vec<u8>,
     invocations: u32,
 }
 
@@ -75,12 +81,12 @@ pub(crate) fn measure(
         accepts_gzip,
     };
     let scenarios = [
-        artifact("artifact by tag, gzip", true),
+        artifact(bounds::ARTIFACT, true),
         artifact("artifact by tag, identity", false),
-        list("20 releases of 50 kB, gzip", LARGE, true),
+        list(bounds::LARGE_GZIP, LARGE, true),
         list("20 releases of 50 kB, identity", LARGE, false),
-        list("20 releases of 8 kB, gzip", SMALL, true),
-        list("20 releases of 8 kB, identity", SMALL, false),
+        list(bounds::SMALL_GZIP, SMALL, true),
+        list(bounds::SMALL_IDENTITY, SMALL, false),
     ];
     for scenario in scenarios.iter().filter(|scenario| scenario.title.contains(request)) {
         for delay in [Duration::ZERO, ROUND_TRIP] {
@@ -90,59 +96,87 @@ pub(crate) fn measure(
             }
             compete(&mut candidates, scenario, rounds)?;
             print_rows(scenario, delay, &candidates, report);
+            add_figures(scenario, delay, &candidates, report);
         }
     }
     if request.is_empty() { memory(programs, &tables, report) } else { Ok(()) }
 }
 
+/// Every function that answers a request; that all of them answer the same is part of the measurement.
 fn candidates(programs: &Programs, tables: &Tables, scenario: &Scenario) -> anyhow::Result<Vec<Candidate>> {
+    let begin = |name, program, more| begin(name, program, more, tables, scenario);
     let is_list = scenario.path == RELEASES_PATH;
-    let (name, program) = if is_list {
-        ("list-releases", &programs.list_releases)
-    } else {
-        ("get-artifact", &programs.get_artifact)
-    };
-    let begin = |name: &'static str, program, more: Vec<(&str, String)>| {
-        let endpoint = Endpoint::start(tables.address(), None)?;
-        let more = more.into_iter().map(|(name, value)| (name.to_owned(), value));
-        let environment = environment(scenario.set).into_iter().chain(more);
-        let mut function = Function::start(&start(program, &endpoint.url, environment)).context(name)?;
-        endpoint.take_counts();
-        let answer =
-            function.invoke(&event(scenario.path, &scenario.query, scenario.accepts_gzip)).context(name)?;
-        let is_answered = if name.starts_with("floor") {
-            [&b"{\"Items\":"[..], b"\"Responses\":"].iter().any(|opening| contains(&answer.answer, opening))
-        } else {
-            contains(&answer.answer, b"\"statusCode\":200,")
-        };
-        ensure!(is_answered, "{name}: {}", String::from_utf8_lossy(&answer.answer));
-        anyhow::Ok(Candidate {
-            name,
-            function,
-            latency: Milliseconds::default(),
-            cpu: Milliseconds::default(),
-            cpu_of_rounds: Vec::new(),
-            latency_of_rounds: Vec::new(),
-            counts: endpoint.take_counts(),
-            endpoint,
-            answered_bytes: answer.answer.len(),
-            invocations: 0,
-        })
-    };
-    let service = begin(name, program, vec![("DOCUMENT_CACHE_BYTES", "0".to_owned())])?;
+    let program = if is_list { &programs.list_releases } else { &programs.get_artifact };
+    let service =
+        begin(scenario.service(Reading::FirstTime), program, vec![("DOCUMENT_CACHE_BYTES", "0".to_owned())])?;
     let requests = tempfile::NamedTempFile::new()?;
     std::fs::write(requests.path(), floor_requests(&service.counts.requests))?;
     let requests = requests.path().display().to_string();
-    let floor = begin("floor", &programs.floor, vec![("FLOOR_REQUESTS", requests.clone())])?;
-    let usual = begin("usual", &programs.usual, Vec::new())?;
+    let floor = begin(FLOOR, &programs.floor, vec![("FLOOR_REQUESTS", requests.clone())])?;
     let mut candidates = vec![floor, service];
     if is_list {
-        candidates.push(begin("list-releases, seen before", program, Vec::new())?);
+        candidates.push(begin(scenario.service(Reading::SeenBefore), program, Vec::new())?);
         let environment = vec![("FLOOR_REQUESTS", requests), ("FLOOR_KEEPS", "1".to_owned())];
         candidates.push(begin(KEEPING_FLOOR, &programs.floor, environment)?);
     }
-    candidates.push(usual);
+    candidates.push(begin(PLAIN, &programs.plain, Vec::new())?);
+    candidates.push(begin(USUAL, &programs.usual, Vec::new())?);
+    ensure_same_answers(scenario, &candidates)?;
     Ok(candidates)
+}
+
+fn begin(
+    name: &'static str,
+    program: &Path,
+    more: Vec<(&str, String)>,
+    tables: &Tables,
+    scenario: &Scenario,
+) -> anyhow::Result<Candidate> {
+    let endpoint = Endpoint::start(tables.address(), None)?;
+    let more = more.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let environment = environment(scenario.set).into_iter().chain(more);
+    let mut function = Function::start(&start(program, &endpoint.url, environment)).context(name)?;
+    endpoint.take_counts();
+    let event = event(scenario.path, &scenario.query, scenario.accepts_gzip);
+    let first_answer = function.invoke(&event).context(name)?.answer;
+    Ok(Candidate {
+        name,
+        function,
+        latency: Milliseconds::default(),
+        cpu: Milliseconds::default(),
+        cpu_of_rounds: Milliseconds::default(),
+        latency_of_rounds: Milliseconds::default(),
+        counts: endpoint.take_counts(),
+        endpoint,
+        first_answer,
+        invocations: 0,
+    })
+}
+
+/// The floor passes DynamoDB's answer on. The plain way answers the service's text, the usual way the same JSON in an order of
+/// its own.
+fn ensure_same_answers(scenario: &Scenario, candidates: &[Candidate]) -> anyhow::Result<()> {
+    let text = |candidate: &Candidate| {
+        Answer::parse(&candidate.first_answer).and_then(Answer::text).context(candidate.name)
+    };
+    let expected = text(of(candidates, scenario.service(Reading::FirstTime)))?;
+    for candidate in candidates {
+        let is_same = match candidate.name {
+            FLOOR | KEEPING_FLOOR => [&b"{\"Items\":"[..], b"\"Responses\":"]
+                .iter()
+                .any(|opening| contains(&candidate.first_answer, opening)),
+            USUAL => {
+                serde_json::from_str::<Value>(&text(candidate)?)? == serde_json::from_str::<Value>(&expected)?
+            }
+            _ => text(candidate)? == expected,
+        };
+        ensure!(is_same, "{} answers something else to {}", candidate.name, scenario.title);
+    }
+    Ok(())
+}
+
+fn of<'a>(candidates: &'a [Candidate], name: &str) -> &'a Candidate {
+    candidates.iter().find(|candidate| candidate.name == name).expect("each takes part")
 }
 
 /// Whether some bytes stand anywhere in an answer.
@@ -170,14 +204,14 @@ fn compete(candidates: &mut [Candidate], scenario: &Scenario, rounds: usize) -> 
                     of_round.push(time);
                 }
                 ensure!(
-                    invocation.answer.len() == candidate.answered_bytes,
+                    invocation.answer.len() == candidate.first_answer.len(),
                     "{} changes its answer",
                     candidate.name
                 );
                 candidate.invocations += 1;
             }
-            candidate.cpu_of_rounds.push(cpu.median());
-            candidate.latency_of_rounds.push(latency.median());
+            candidate.cpu_of_rounds.push_median_of(&cpu);
+            candidate.latency_of_rounds.push_median_of(&latency);
             let counts = candidate.endpoint.take_counts();
             candidate.counts.calls += counts.calls;
             candidate.counts.read_units += counts.read_units;
@@ -188,43 +222,44 @@ fn compete(candidates: &mut [Candidate], scenario: &Scenario, rounds: usize) -> 
 }
 
 fn print_rows(scenario: &Scenario, delay: Duration, candidates: &[Candidate], report: &mut Report) {
-    let floor = &candidates[0];
-    let usual = &candidates[candidates.len() - 1];
+    let [usual, plain, floor] = [USUAL, PLAIN, FLOOR].map(|name| of(candidates, name));
     let mut rows = Vec::new();
     for candidate in candidates {
-        let Candidate { name, latency, cpu, counts, invocations, answered_bytes, .. } = candidate;
-        let calls = f64::from(counts.calls) / f64::from(*invocations);
-        let read_units = counts.read_units / f64::from(*invocations);
-        let over_floor = median_ratio(&candidate.cpu_of_rounds, &floor.cpu_of_rounds);
-        let over_usual = median_ratio(&candidate.cpu_of_rounds, &usual.cpu_of_rounds);
-        let latency_over_floor = median_ratio(&candidate.latency_of_rounds, &floor.latency_of_rounds);
+        let Candidate { name, latency, cpu, invocations, first_answer, .. } = candidate;
+        let calls = f64::from(candidate.counts.calls) / f64::from(*invocations);
+        let read_units = candidate.read_units();
+        let [over_usual, over_plain, over_floor] =
+            [usual, plain, floor].map(|other| candidate.cpu_over(other));
+        let latency_over_usual = candidate.latency_over(usual);
         #[expect(clippy::cast_precision_loss, reason = "kilobytes")]
         rows.push(vec![
             (*name).to_owned(),
             format!("{:.2} ({:.2})", latency.median(), latency.p90()),
             format!("{:.3} ({:.3})", cpu.median(), cpu.p90()),
-            format!("{over_floor:.2}"),
             format!("{over_usual:.3}"),
-            format!("{latency_over_floor:.2}"),
+            format!("{over_plain:.2}"),
+            format!("{over_floor:.2}"),
+            format!("{latency_over_usual:.2}"),
             format!("{calls:.1}"),
             format!("{read_units:.1}"),
-            format!("{:.0}", *answered_bytes as f64 / 1000.0),
+            format!("{:.0}", first_answer.len() as f64 / 1000.0),
         ]);
         report.add(json!({
             "part": "warm", "request": scenario.title, "delay_ms": delay.as_secs_f64() * 1000.0, "function": name,
             "latency_ms": latency.median(), "latency_p90_ms": latency.p90(), "cpu_ms": cpu.median(), "cpu_p90_ms": cpu.p90(),
-            "cpu_over_floor": over_floor, "cpu_over_usual": over_usual,
-            "latency_over_floor": latency_over_floor, "calls": calls, "read_units": read_units,
-            "answer_bytes": answered_bytes,
+            "cpu_over_usual": over_usual, "cpu_over_plain": over_plain, "cpu_over_floor": over_floor,
+            "latency_over_usual": latency_over_usual, "calls": calls, "read_units": read_units,
+            "answer_bytes": first_answer.len(),
         }));
     }
     let head = [
         "function",
         "latency ms (p90)",
         "CPU ms (p90)",
-        "CPU / floor",
         "CPU / usual",
-        "latency / floor",
+        "CPU / plain",
+        "CPU / floor",
+        "latency / usual",
         "calls",
         "read units",
         "kB answered",
@@ -232,16 +267,61 @@ fn print_rows(scenario: &Scenario, delay: Duration, candidates: &[Candidate], re
     print(&format!("Warm, {}, {} ms a DynamoDB call", scenario.title, delay.as_millis()), &head, &rows);
 }
 
-/// The median of how one function's rounds compare with another's: a machine that is slower for a while is so for both.
-fn median_ratio(rounds: &[f64], others: &[f64]) -> f64 {
-    let mut ratios: Vec<_> = rounds.iter().zip(others).map(|(round, other)| round / other).collect();
-    ratios.sort_by(f64::total_cmp);
-    ratios[ratios.len() / 2]
+impl Scenario {
+    /// What the service's own rows are called.
+    fn service(&self, reading: Reading) -> &'static str {
+        match (self.path, reading) {
+            (RELEASES_PATH, Reading::FirstTime) => "list-releases",
+            (RELEASES_PATH, Reading::SeenBefore) => "list-releases, seen before",
+            _ => "get-artifact",
+        }
+    }
+}
+
+impl Candidate {
+    fn cpu_over(&self, other: &Self) -> f64 {
+        self.cpu_of_rounds.median_ratio(&other.cpu_of_rounds)
+    }
+
+    fn latency_over(&self, other: &Self) -> f64 {
+        self.latency_of_rounds.median_ratio(&other.latency_of_rounds)
+    }
+
+    /// Of one invocation.
+    fn read_units(&self) -> f64 {
+        self.counts.read_units / f64::from(self.invocations)
+    }
+}
+
+fn add_figures(scenario: &Scenario, delay: Duration, candidates: &[Candidate], report: &mut Report) {
+    let usual = of(candidates, USUAL);
+    let readings = [(Reading::FirstTime, FLOOR), (Reading::SeenBefore, KEEPING_FLOOR)];
+    for (reading, floor) in readings {
+        let [service, plain] = [scenario.service(reading), PLAIN].map(|name| of(candidates, name));
+        let floor = candidates.iter().find(|candidate| candidate.name == floor);
+        let mut add = |figure, over_usual: fn(&Candidate, &Candidate) -> f64| {
+            report.add_figure(Measured {
+                figure,
+                service: over_usual(service, usual),
+                plain: Some(over_usual(plain, usual)),
+                floor: floor.map(|floor| over_usual(floor, usual)),
+            });
+        };
+        if delay.is_zero() {
+            add(Figure::Cpu(scenario.title, reading), Candidate::cpu_over);
+        } else {
+            add(Figure::Latency(scenario.title, reading), Candidate::latency_over);
+        }
+        if delay.is_zero() && reading == Reading::FirstTime {
+            add(Figure::ReadUnits(scenario.title), |one, other| one.read_units() / other.read_units());
+        }
+    }
 }
 
 /// What stays in memory after a thousand large lists, and after a thousand more.
 fn memory(programs: &Programs, tables: &Tables, report: &mut Report) -> anyhow::Result<()> {
     let mut rows = Vec::new();
+    let (mut most, mut growth) = (0.0_f64, 0.0_f64);
     for (name, cache) in [("without a document cache", "0"), ("with the default one", "")] {
         for accepts_gzip in [true, false] {
             let endpoint = Endpoint::start(tables.address(), None)?;
@@ -259,12 +339,19 @@ fn memory(programs: &Programs, tables: &Tables, report: &mut Report) -> anyhow::
             }
             let encoding = if accepts_gzip { "gzip" } else { "identity" };
             #[expect(clippy::cast_precision_loss, reason = "megabytes")]
-            let megabytes = resident.iter().map(|bytes| format!("{:.1}", *bytes as f64 / 1e6));
+            let megabytes: Vec<_> = resident.iter().map(|bytes| *bytes as f64 / 1e6).collect();
+            most = most.max(megabytes[0]);
+            growth = growth.max(megabytes[1] - megabytes[0]);
+            let megabytes = megabytes.iter().map(|megabytes| format!("{megabytes:.1}"));
             rows.push([name.to_owned(), encoding.to_owned()].into_iter().chain(megabytes).collect());
             report.add(json!({ "part": "memory", "document_cache": name, "encoding": encoding, "resident_bytes": resident }));
         }
     }
     let head = ["20 releases of 50 kB", "encoding", "resident MB after 1,000 lists", "after 2,000"];
     print("Memory", &head, &rows);
+    // The documents that the cache holds are these twenty, 0.2 MB: what is beside it is nearly all.
+    for (figure, service) in [(Figure::Resident, most), (Figure::ResidentGrowth, growth)] {
+        report.add_figure(Measured { figure, service, plain: None, floor: None });
+    }
     Ok(())
 }

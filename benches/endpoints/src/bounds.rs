@@ -1,0 +1,126 @@
+//! What the service promises of its figures, and whether a run kept to it.
+
+use serde_json::json;
+
+use crate::report::{Report, print};
+
+/// The requests that bounds are about, by their titles.
+pub(crate) const ARTIFACT: &str = "artifact by tag, gzip";
+pub(crate) const LARGE_GZIP: &str = "20 releases of 50 kB, gzip";
+pub(crate) const SMALL_GZIP: &str = "20 releases of 8 kB, gzip";
+pub(crate) const SMALL_IDENTITY: &str = "20 releases of 8 kB, identity";
+
+/// What a figure says, of the service or of a yardstick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Figure {
+    /// CPU of a warm invocation against the usual way's, at 0 ms a DynamoDB call.
+    Cpu(&'static str, Reading),
+    /// Latency against the usual way's, at 3 ms a DynamoDB call.
+    Latency(&'static str, Reading),
+    /// Read units against the usual way's, where nothing was seen before.
+    ReadUnits(&'static str),
+    /// DynamoDB calls over the longest history against those over the shortest, of the filter that grows most.
+    CallsOverHistory,
+    /// From exec to the first answer over TLS, against the usual way's.
+    FirstAnswer,
+    /// The larger binary, zipped, in MB.
+    Zipped,
+    /// What is in memory after 1,000 lists, in MB.
+    Resident,
+    /// What is more in memory after 1,000 lists more, in MB.
+    ResidentGrowth,
+}
+
+/// Whether a warm function keeps documents from one request to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    FirstTime,
+    SeenBefore,
+}
+
+/// A figure as it came out, and beside it those of the yardsticks that have one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measured {
+    pub(crate) figure: Figure,
+    pub(crate) service: f64,
+    pub(crate) plain: Option<f64>,
+    pub(crate) floor: Option<f64>,
+}
+
+const BOUNDS: [(Figure, f64); 15] = [
+    (Figure::Cpu(ARTIFACT, Reading::FirstTime), 0.55),
+    (Figure::Cpu(LARGE_GZIP, Reading::FirstTime), 0.06),
+    (Figure::Cpu(LARGE_GZIP, Reading::SeenBefore), 0.04),
+    (Figure::Cpu(SMALL_GZIP, Reading::FirstTime), 0.30),
+    (Figure::Cpu(SMALL_GZIP, Reading::SeenBefore), 0.20),
+    (Figure::Cpu(SMALL_IDENTITY, Reading::FirstTime), 0.80),
+    (Figure::Cpu(SMALL_IDENTITY, Reading::SeenBefore), 0.65),
+    (Figure::ReadUnits(LARGE_GZIP), 0.25),
+    (Figure::CallsOverHistory, 1.0),
+    (Figure::Latency(LARGE_GZIP, Reading::FirstTime), 0.45),
+    (Figure::Latency(LARGE_GZIP, Reading::SeenBefore), 0.25),
+    (Figure::FirstAnswer, 0.45),
+    (Figure::Zipped, 3.7),
+    (Figure::Resident, 25.0),
+    // What the allocator and the kernel round to.
+    (Figure::ResidentGrowth, 0.5),
+];
+
+/// Prints each bound that something was measured for.
+pub(crate) fn print_bounds(report: &mut Report) {
+    let mut rows = Vec::new();
+    for (figure, bound) in BOUNDS {
+        let Some(measured) = report.measured(figure) else { continue };
+        let verdict = if measured.service <= bound { "reached" } else { "missed" };
+        let cell = |value: Option<f64>| value.map_or_else(String::new, |value| figure.write(value));
+        rows.push(vec![
+            figure.title(),
+            figure.write(bound),
+            figure.write(measured.service),
+            verdict.to_owned(),
+            cell(measured.plain),
+            cell(measured.floor),
+        ]);
+        report.add(json!({
+            "part": "bounds", "what": figure.title(), "at_most": bound, "measured": measured.service,
+            "plain": measured.plain, "floor": measured.floor,
+        }));
+    }
+    if !rows.is_empty() {
+        print("Bounds", &["what", "at most", "measured", "", "plain", "floor"], &rows);
+    }
+}
+
+impl Figure {
+    fn title(self) -> String {
+        match self {
+            Self::Cpu(request, reading) => format!("{}: CPU / usual", reading.title(request)),
+            Self::Latency(request, reading) => {
+                format!("{}: latency / usual, 3 ms a call", reading.title(request))
+            }
+            Self::ReadUnits(request) => format!("{request}: read units / usual"),
+            Self::CallsOverHistory => "any filter: calls, longest history / shortest".to_owned(),
+            Self::FirstAnswer => "exec to first answer over TLS / usual".to_owned(),
+            Self::Zipped => "binary, zipped".to_owned(),
+            Self::Resident => "resident after 1,000 lists of 20 × 50 kB".to_owned(),
+            Self::ResidentGrowth => "resident, what 1,000 lists more add".to_owned(),
+        }
+    }
+
+    fn write(self, value: f64) -> String {
+        match self {
+            Self::Zipped | Self::Resident | Self::ResidentGrowth => format!("{value:.2} MB"),
+            Self::Cpu(..) | Self::Latency(..) | Self::ReadUnits(_) => format!("{value:.3}"),
+            Self::CallsOverHistory | Self::FirstAnswer => format!("{value:.2}"),
+        }
+    }
+}
+
+impl Reading {
+    fn title(self, request: &str) -> String {
+        match self {
+            Self::FirstTime => request.to_owned(),
+            Self::SeenBefore => format!("{request}, seen before"),
+        }
+    }
+}
