@@ -13,9 +13,13 @@ use crate::programs::{ARTIFACT_PATH, Programs, RELEASES_PATH, event, start};
 use crate::records;
 use crate::tables::{Tables, environment};
 
-const SET: &str = "check";
-const MAX_PROGRAM_BYTES: u64 = 4_000_000;
-const MAX_ZIPPED_BYTES: usize = 2_000_000;
+const LARGE: &str = "50kB";
+const SMALL: &str = "8kB";
+/// A page of 20, with more behind it.
+const RELEASES: u32 = 60;
+/// What [`MAX_ZIPPED_BYTES`] are unpacked.
+const MAX_PROGRAM_BYTES: u64 = 8_400_000;
+const MAX_ZIPPED_BYTES: usize = 3_700_000;
 /// What instructions may grow by: the number of wake-ups varies a little.
 const INSTRUCTIONS_TOLERANCE: f64 = 1.05;
 /// Two runs that differ by so many invocations tell what one costs.
@@ -89,27 +93,18 @@ pub(crate) fn check(programs: &Programs, accept: bool, profiles: Option<&Path>) 
 
 fn count(programs: &Programs, valgrind: Option<&Path>, profiles: Option<&Path>) -> anyhow::Result<Counted> {
     let tables = Tables::start()?;
-    tokio::runtime::Runtime::new()?.block_on(tables.fill(SET, 60, 50_000))?;
+    tokio::runtime::Runtime::new()?.block_on(async {
+        tables.fill(LARGE, RELEASES, 50_000).await?;
+        tables.fill(SMALL, RELEASES, 8_000).await
+    })?;
     let endpoint = Endpoint::start(tables.address(), None)?;
-    let list = |gzip| event(RELEASES_PATH, "per_page=20", gzip);
-    let requests = [
-        (
-            "artifact",
-            &programs.get_artifact,
-            "0",
-            event(ARTIFACT_PATH, &format!("image={}", records::IMAGE), true),
-        ),
-        ("list, gzip", &programs.list_releases, "0", list(true)),
-        ("list, identity", &programs.list_releases, "0", list(false)),
-        ("list seen before, gzip", &programs.list_releases, "", list(true)),
-    ];
     if valgrind.is_none() {
         println!("valgrind is not here: instructions are not counted");
     }
     let mut counted = Counted::new();
-    for (name, program, cache, event) in requests {
+    for Request { name, program, set, cache, event } in requests(programs) {
         let environment =
-            environment(SET).into_iter().chain([("DOCUMENT_CACHE_BYTES".to_owned(), cache.to_owned())]);
+            environment(set).into_iter().chain([("DOCUMENT_CACHE_BYTES".to_owned(), cache.to_owned())]);
         let start = start(program, &endpoint.url, environment);
         let mut function = Function::start(&start)?;
         function.invoke(&event)?;
@@ -119,23 +114,59 @@ fn count(programs: &Programs, valgrind: Option<&Path>, profiles: Option<&Path>) 
         counted.insert(format!("{name}: DynamoDB calls"), f64::from(counts.calls));
         counted.insert(format!("{name}: read units"), counts.read_units);
         if let Some(valgrind) = valgrind {
-            let profile = profiles.map(|directory| {
-                directory.join(format!("callgrind.{}", name.replace(", ", "-").replace(' ', "-")))
-            });
+            let profile = |name: &str| {
+                profiles.map(|directory| {
+                    directory.join(format!("callgrind.{}", name.replace(", ", "-").replace(' ', "-")))
+                })
+            };
             let few = instructions(valgrind, &start, &event, FEW, None)?;
-            let many = instructions(valgrind, &start, &event, MANY, profile.as_deref())?;
+            let many = instructions(valgrind, &start, &event, MANY, profile(name).as_deref())?;
             #[expect(clippy::cast_precision_loss, reason = "millions")]
             counted.insert(format!("{name}: instructions"), ((many - few) / (MANY - FEW)) as f64);
             if name == "artifact" {
                 #[expect(clippy::cast_precision_loss, reason = "millions")]
                 counted.insert(
                     "a start and the first answer: instructions".to_owned(),
-                    instructions(valgrind, &start, &event, 1, None)? as f64,
+                    instructions(valgrind, &start, &event, 1, profile("start").as_deref())? as f64,
                 );
             }
         }
     }
     Ok(counted)
+}
+
+/// What is counted.
+struct Request<'a> {
+    name: &'static str,
+    program: &'a Path,
+    set: &'static str,
+    /// `DOCUMENT_CACHE_BYTES`, empty for the default.
+    cache: &'static str,
+    event: String,
+}
+
+fn requests(programs: &Programs) -> [Request<'_>; 5] {
+    let list = |name, set, cache, accepts_gzip| Request {
+        name,
+        program: &programs.list_releases,
+        set,
+        cache,
+        event: event(RELEASES_PATH, "per_page=20", accepts_gzip),
+    };
+    let artifact = Request {
+        name: "artifact",
+        program: &programs.get_artifact,
+        set: SMALL,
+        cache: "0",
+        event: event(ARTIFACT_PATH, &format!("image={}", records::IMAGE), true),
+    };
+    [
+        artifact,
+        list("20 of 50 kB, gzip", LARGE, "0", true),
+        list("20 of 50 kB, gzip, seen before", LARGE, "", true),
+        list("20 of 8 kB, gzip", SMALL, "0", true),
+        list("20 of 8 kB, identity", SMALL, "0", false),
+    ]
 }
 
 /// The instructions of a process that answers so many invocations; callgrind's profile is kept where that is wanted.
