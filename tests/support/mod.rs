@@ -123,6 +123,11 @@ impl Tables {
         items
     }
 
+    /// Every item of both tables, as [`Tables::dump`] gives them.
+    pub async fn dump_both(&self) -> [Vec<String>; 2] {
+        [self.dump(&self.names.releases).await, self.dump(&self.names.artifacts).await]
+    }
+
     /// The environment in which a binary asks these tables.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![

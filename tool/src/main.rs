@@ -16,7 +16,7 @@ use delivery_center_tool::table_definitions::TableError;
 ///
 /// Without a subcommand it serves sample records, as `serve` does.
 #[derive(Parser)]
-#[command(version, after_help = EXIT_STATUS)]
+#[command(name = "delivery-center", version, after_help = EXIT_STATUS)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,

@@ -1,10 +1,8 @@
 //! How fast and in how much memory the tool imports; run with
-//! `cargo test --profile fast --features cli --test import_speed -- --ignored --nocapture --test-threads 1`.
+//! `cargo test --profile fast -p delivery-center-tool import_speed -- --ignored --nocapture --test-threads 1`.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 #![expect(clippy::cast_precision_loss, reason = "rates are for people")]
 
-#[expect(dead_code, reason = "each test file uses its own part of it")]
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufWriter, Read as _, Write as _};
@@ -16,7 +14,9 @@ use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use bson::doc;
 use futures_util::stream::{self, StreamExt as _};
 
-use crate::zadig_support::{Tables, made_id};
+use crate::running::tool;
+use crate::support::Tables;
+use crate::zadig_collections::made_id;
 
 /// What one run of the tool cost.
 struct Cost {
@@ -121,14 +121,13 @@ async fn releases_import_as_fast_as_the_store_takes_them() {
     let path = directory.path().join("releases.jsonl");
     write_releases(&path, releases);
     println!("{} bytes a release", path.metadata().unwrap().len() / releases);
-    let tables = Tables::new().await;
+    let tables = Tables::empty().await;
     for (what, dry) in [("import", false), ("again", false), ("dry run", true)] {
-        let mut tool = tables.tool();
-        tool.arg("import").arg(&path);
+        let mut import = tool(&tables.environment(), &["import", path.to_str().unwrap()]);
         if dry {
-            tool.arg("--dry-run");
+            import.arg("--dry-run");
         }
-        let cost = cost(tool, 0).await;
+        let cost = cost(import, 0).await;
         let each = |duration: Duration| duration.as_secs_f64() * 1e6 / releases as f64;
         println!(
             "{what}: {:.1} s, {:.0} releases a second, {:.0} us of our CPU a release, peak {} MB",
@@ -139,7 +138,7 @@ async fn releases_import_as_fast_as_the_store_takes_them() {
         );
     }
     let mut items = Vec::new();
-    let mut pages = tables.client().scan().table_name("releases").into_paginator().send();
+    let mut pages = tables.client.scan().table_name(&tables.names.releases).into_paginator().send();
     while let Some(page) = pages.next().await {
         items.extend(page.unwrap().items.unwrap_or_default());
         if items.len() > 400_000 {
@@ -147,8 +146,8 @@ async fn releases_import_as_fast_as_the_store_takes_them() {
         }
     }
     drop(tables);
-    let empty = Tables::new().await;
-    let (client, count) = (empty.client(), items.len());
+    let empty = Tables::empty().await;
+    let count = items.len();
     let started = Instant::now();
     stream::iter(items.chunks(25).map(<[_]>::to_vec))
         .map(|items| {
@@ -156,7 +155,8 @@ async fn releases_import_as_fast_as_the_store_takes_them() {
                 let put = PutRequest::builder().set_item(Some(item)).build().unwrap();
                 WriteRequest::builder().put_request(put).build()
             });
-            let sent = client.batch_write_item().request_items("releases", writes.collect()).send();
+            let write = empty.client.batch_write_item();
+            let sent = write.request_items(&empty.names.releases, writes.collect()).send();
             async move { assert!(sent.await.unwrap().unprocessed_items.is_none_or(|left| left.is_empty())) }
         })
         .buffer_unordered(8)
@@ -194,13 +194,12 @@ async fn releases_that_come_twice_take_no_more_memory_than_once() {
     let releases = number_from_environment("REPEATED", 3_000);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("releases.jsonl");
-    let tables = Tables::new().await;
+    let tables = Tables::empty().await;
     let mut peaks = Vec::new();
     for (times, ends_badly) in [(1, false), (2, false), (2, true)] {
         write_repeated_releases(&path, releases, times, ends_badly);
-        let mut tool = tables.tool();
-        tool.arg("import").arg(&path).arg("--dry-run");
-        let cost = cost(tool, i32::from(ends_badly)).await;
+        let import = tool(&tables.environment(), &["import", "--dry-run", path.to_str().unwrap()]);
+        let cost = cost(import, i32::from(ends_badly)).await;
         println!("{releases} releases, {times} times: peak {} MB", cost.peak_kilobytes / 1024);
         peaks.push(cost.peak_kilobytes);
     }
@@ -238,14 +237,13 @@ async fn a_million_activities_are_joined_in_512_megabytes() {
         out.write_all(&artifact.to_vec().unwrap()).unwrap();
     }
     out.flush().unwrap();
-    let tables = Tables::new().await;
+    let tables = Tables::empty().await;
     for dry in [true, false] {
-        let mut tool = tables.tool();
-        tool.arg("import").arg(directory.path());
+        let mut import = tool(&tables.environment(), &["import", directory.path().to_str().unwrap()]);
         if dry {
-            tool.arg("--dry-run");
+            import.arg("--dry-run");
         }
-        let cost = cost(tool, 0).await;
+        let cost = cost(import, 0).await;
         println!(
             "{activities} activities, {} MB of BSON: {:.0} s, {:.0} s of our CPU, peak {} MB",
             directory.path().join("activity.bson").metadata().unwrap().len() >> 20,

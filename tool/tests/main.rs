@@ -5,10 +5,12 @@ mod command_line;
 mod export;
 mod import;
 mod import_speed;
-mod recording;
+mod record;
+mod running;
+mod serve;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod verify;
 mod zadig;
+mod zadig_collections;
 mod zadig_server;
-mod zadig_support;

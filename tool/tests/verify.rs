@@ -1,25 +1,29 @@
 //! What `verify` finds out.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
-#[expect(dead_code, reason = "each test file uses its own part of it")]
 use aws_sdk_dynamodb::types::AttributeValue;
 use bson::doc;
 
-use crate::zadig_support::{Tables, made_id, shop, write_bson};
+use crate::running::{Ran, run, run_on, tool};
+use crate::support::Tables;
+use crate::zadig_collections::{made_id, shop, write_bson};
 
 /// A shop that was imported, and the dump that it was imported from.
 async fn imported() -> (Tables, tempfile::TempDir) {
-    let (tables, directory) = (Tables::new().await, tempfile::tempdir().unwrap());
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
     write_bson(directory.path(), &shop(5));
-    assert_eq!(tables.run(&["import", directory.path().to_str().unwrap()]).await.status, Some(0));
+    let import = tool(&tables.environment(), &["import", directory.path().to_str().unwrap()]);
+    assert_eq!(run(import).await.status, Some(0));
     (tables, directory)
+}
+
+async fn verify(tables: &Tables, directory: &tempfile::TempDir) -> Ran {
+    run_on(tables, &["verify", directory.path().to_str().unwrap()]).await
 }
 
 #[tokio::test]
 async fn what_was_imported_is_all_there() {
     let (tables, directory) = imported().await;
-    let ran = tables.run(&["verify", directory.path().to_str().unwrap()]).await;
+    let ran = verify(&tables, &directory).await;
     assert_eq!(ran.status, Some(0), "{ran:?}");
     assert!(ran.out.contains("nothing was lost"), "{}", ran.out);
 }
@@ -27,8 +31,8 @@ async fn what_was_imported_is_all_there() {
 #[tokio::test]
 async fn every_single_item_that_is_lost_or_spoiled_is_found() {
     let (tables, directory) = imported().await;
-    let client = tables.client();
-    for (table, hash) in [("releases", "release_id"), ("artifacts", "image_digest")] {
+    let client = &tables.client;
+    for (table, hash) in [(&tables.names.releases, "release_id"), (&tables.names.artifacts, "image_digest")] {
         let items = client.scan().table_name(table).send().await.unwrap().items.unwrap();
         // One of every kind of item is enough.
         let mut kinds = std::collections::BTreeSet::new();
@@ -40,7 +44,7 @@ async fn every_single_item_that_is_lost_or_spoiled_is_found() {
             let put = |item| client.put_item().table_name(table).set_item(Some(item)).send();
             let delete = client.delete_item().table_name(table);
             delete.key(hash, item[hash].clone()).key("entry", item["entry"].clone()).send().await.unwrap();
-            let ran = tables.run(&["verify", directory.path().to_str().unwrap()]).await;
+            let ran = verify(&tables, &directory).await;
             assert_eq!(ran.status, Some(1), "{item:?} is lost: {ran:?}");
             assert!(ran.err.contains("is missing"), "{}", ran.err);
             let name =
@@ -48,13 +52,13 @@ async fn every_single_item_that_is_lost_or_spoiled_is_found() {
             let mut spoiled = item.clone();
             spoiled.insert(name.unwrap().to_owned(), AttributeValue::S("x".to_owned()));
             put(spoiled).await.unwrap();
-            let ran = tables.run(&["verify", directory.path().to_str().unwrap()]).await;
+            let ran = verify(&tables, &directory).await;
             assert!(ran.status == Some(1) && ran.err.contains("another"), "{item:?} is spoiled: {ran:?}");
             put(item).await.unwrap();
         }
         assert!(kinds.len() >= 2, "{kinds:?}");
     }
-    assert_eq!(tables.run(&["verify", directory.path().to_str().unwrap()]).await.status, Some(0));
+    assert_eq!(verify(&tables, &directory).await.status, Some(0));
 }
 
 #[tokio::test]
@@ -69,8 +73,8 @@ async fn changed_deleted_and_refused_records_are_told_with_their_ids() {
     write_bson(directory.path(), &dump);
     let path = directory.path().join("report.out");
     let arguments = ["verify", directory.path().to_str().unwrap(), "--report", path.to_str().unwrap()];
-    let before = tables.scan().await;
-    let ran = tables.run(&arguments).await;
+    let before = tables.dump_both().await;
+    let ran = run_on(&tables, &arguments).await;
     assert_eq!(ran.status, Some(1), "{ran:?}");
     for (collection, id, reason) in [
         ("delivery_version", made_id(1, 0), "it is stored with another content"),
@@ -87,15 +91,13 @@ async fn changed_deleted_and_refused_records_are_told_with_their_ids() {
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert_eq!(report["differing"].as_array().unwrap().len(), 7);
     assert_eq!(report["collections"]["delivery_version"]["deleted"], 1);
-    assert_eq!(tables.scan().await, before, "verify writes nothing");
+    assert_eq!(tables.dump_both().await, before, "verify writes nothing");
 }
 
 #[tokio::test]
 async fn a_dynamodb_that_cannot_be_reached_is_told_by_the_exit_status() {
     let (tables, directory) = imported().await;
-    let mut tool = tables.tool();
-    tool.args(["verify", directory.path().to_str().unwrap()])
-        .env("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
-        .env("AWS_MAX_ATTEMPTS", "1");
-    assert_eq!(zadig_support::run(tool).await.status, Some(2));
+    let mut verify = tool(&tables.environment(), &["verify", directory.path().to_str().unwrap()]);
+    verify.env("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9").env("AWS_MAX_ATTEMPTS", "1");
+    assert_eq!(run(verify).await.status, Some(2));
 }

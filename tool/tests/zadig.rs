@@ -1,19 +1,18 @@
 //! Zadig's collections, dumped and exported, imported by the real tool.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bson::doc;
-use delivery_center::event::Event;
-use delivery_center::invocation::{Endpoint, Invocation, answer};
+use delivery_center::endpoint::Endpoint;
 use serde_json::Value;
 
-use crate::zadig_support::{
-    REFERENCE_ARTIFACT, REFERENCE_RELEASE, Tables, made_id, reference, shop, write_bson, write_bson_gz,
+use crate::running::{run_on, tool};
+use crate::support::Tables;
+use crate::zadig_collections::{
+    Dump, REFERENCE_ARTIFACT, REFERENCE_RELEASE, made_id, reference, shop, write_bson, write_bson_gz,
     write_json,
 };
 
@@ -41,17 +40,15 @@ fn expected(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
     counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
 }
 
-async fn answered(tables: &Tables, endpoint: Endpoint, event: &str) -> Value {
-    let event = Event::from_json(event.as_bytes());
-    let response = answer(endpoint, &tables.store(), event, &Invocation::default()).await;
-    let response: Value = serde_json::from_slice(&response).unwrap();
-    assert_eq!(response["statusCode"], 200, "{response}");
-    response["body"].clone()
+async fn answered(tables: &Tables, endpoint: Endpoint, event: &str) -> String {
+    let answer = tables.invoke(endpoint, &serde_json::from_str(event).unwrap()).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.body
 }
 
-async fn answers(tables: &Tables) -> [Value; 2] {
-    let releases = include_str!("../events/list-releases/all.json");
-    let artifact = include_str!("../events/get-artifact/by-tag.json");
+async fn answers(tables: &Tables) -> [String; 2] {
+    let releases = include_str!("../../events/list-releases/all.json");
+    let artifact = include_str!("../../events/get-artifact/by-tag.json");
     [
         answered(tables, Endpoint::ListReleases, releases).await,
         answered(tables, Endpoint::GetArtifact, artifact).await,
@@ -84,29 +81,29 @@ async fn the_pages_records_arrive_alike_through_every_file() {
     ];
     let mut first = None;
     for source in sources {
-        let tables = Tables::new().await;
+        let tables = Tables::empty().await;
         let mut arguments = vec!["import"];
         arguments.extend(source.iter().map(String::as_str));
-        let ran = tables.run(&arguments).await;
+        let ran = run_on(&tables, &arguments).await;
         assert_eq!(ran.status, Some(0), "{source:?}: {ran:?}");
-        let found = (tables.scan().await, answers(&tables).await);
+        let found = (tables.dump_both().await, answers(&tables).await);
         let compact = |text: &str| -> String {
             text.lines().map(|line| line.trim_start().replacen("\": ", "\":", 1)).collect()
         };
         assert_eq!(found.1[0], compact(REFERENCE_RELEASE), "{source:?}");
         assert_eq!(found.1[1], compact(REFERENCE_ARTIFACT), "{source:?}");
         assert_eq!(first.get_or_insert_with(|| found.clone()), &found, "{source:?}");
-        let again = tables.run(&arguments).await;
+        let again = run_on(&tables, &arguments).await;
         assert!(again.status == Some(0) && !again.out.contains("stored  "), "{again:?}");
     }
 }
 
 #[tokio::test]
 async fn both_shapes_load_and_what_is_secret_does_not() {
-    let (tables, directory) = (Tables::new().await, tempfile::tempdir().unwrap());
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
     write_bson(directory.path(), &shop(4));
     let (dump, path) = (directory.path().to_str().unwrap(), directory.path().join("report"));
-    let ran = tables.run(&["import", dump, "--report", path.to_str().unwrap()]).await;
+    let ran = run_on(&tables, &["import", dump, "--report", path.to_str().unwrap()]).await;
     assert_eq!(ran.status, Some(0), "{ran:?}");
     let report = report(&path);
     assert_adds_up(&report);
@@ -119,13 +116,9 @@ async fn both_shapes_load_and_what_is_secret_does_not() {
         counts(&report, "activity"),
         expected(&[("read", 8), ("stored", 8), ("credentials_dropped", 8)])
     );
-    let [body, _] = [
-        answered(&tables, Endpoint::ListReleases, include_str!("../events/list-releases/all.json")).await,
-        Value::Null,
-    ];
-    let body = body.as_str().unwrap();
+    let body = tables.get(Endpoint::ListReleases, "").await.body;
     assert!(!body.contains("SECRET") && !body.contains("never shown"), "{body}");
-    let releases: Value = serde_json::from_str(body).unwrap();
+    let releases: Value = serde_json::from_str(&body).unwrap();
     let newest = &releases[0];
     assert_eq!(newest["versionInfo"]["workflowDisplayName"], "Release");
     assert!(releases[1]["versionInfo"].get("workflowDisplayName").is_none());
@@ -135,15 +128,15 @@ async fn both_shapes_load_and_what_is_secret_does_not() {
     assert_eq!(distributed.len(), 1);
     assert_eq!(distributed[0]["distributeType"], "chart");
     assert_eq!(distributed[0]["subDistributes"][0]["distributeType"], "image");
-    let items = format!("{:?}", tables.scan().await);
+    let items = format!("{:?}", tables.dump_both().await);
     assert!(!items.contains("SECRET") && !ran.out.contains("SECRET") && !ran.err.contains("SECRET"));
 }
 
 #[tokio::test]
 async fn broken_orphaned_repeated_and_deleted_records_are_each_told_apart() {
-    let (tables, directory) = (Tables::new().await, tempfile::tempdir().unwrap());
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
     let mut dump = shop(6);
-    let change = |dump: &mut zadig_support::Dump, name: &str, index: usize, fields| {
+    let change = |dump: &mut Dump, name: &str, index: usize, fields| {
         dump.get_mut(name).unwrap()[index].extend(fields);
     };
     // A deleted release takes its live records with it; a deleted deploy goes alone.
@@ -168,7 +161,7 @@ async fn broken_orphaned_repeated_and_deleted_records_are_each_told_apart() {
 
     let (dump, path) = (directory.path().to_str().unwrap(), directory.path().join("report"));
     let arguments = ["import", dump, "--report", path.to_str().unwrap()];
-    let ran = tables.run(&arguments).await;
+    let ran = run_on(&tables, &arguments).await;
     assert_eq!(ran.status, Some(1), "{ran:?}");
     let report_of = |name: &str| counts(&report(&path), name);
     assert_adds_up(&report(&path));
@@ -194,36 +187,36 @@ async fn broken_orphaned_repeated_and_deleted_records_are_each_told_apart() {
     assert_eq!(report["orphaned"].as_array().unwrap().len(), 2);
     assert!(ran.err.contains("orphaned delivery_test"), "{}", ran.err);
 
-    let before = tables.scan().await;
-    let ran = tables.run(&arguments).await;
-    assert_eq!((ran.status, tables.scan().await == before), (Some(1), true));
+    let before = tables.dump_both().await;
+    let ran = run_on(&tables, &arguments).await;
+    assert_eq!((ran.status, tables.dump_both().await == before), (Some(1), true));
     assert_eq!(self::report(&path)["collections"]["delivery_version"]["unchanged"], 4);
 }
 
 #[tokio::test]
 async fn a_dry_run_says_the_same_and_writes_nothing() {
-    let (tables, directory) = (Tables::new().await, tempfile::tempdir().unwrap());
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
     write_json(directory.path(), &shop(3), false, true);
     let dump = directory.path().to_str().unwrap();
-    let dry = tables.run(&["import", "--dry-run", dump]).await;
-    assert!(tables.scan().await.is_empty());
-    let wet = tables.run(&["import", dump]).await;
+    let dry = run_on(&tables, &["import", "--dry-run", dump]).await;
+    assert_eq!(tables.dump_both().await, [Vec::<String>::new(), Vec::new()]);
+    let wet = run_on(&tables, &["import", dump]).await;
     assert_eq!(dry.out, format!("dry run, nothing was written; an import would say:\n{}", wet.out));
 }
 
 #[tokio::test]
 async fn a_collection_that_is_missing_is_told() {
-    let (tables, directory) = (Tables::new().await, tempfile::tempdir().unwrap());
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
     let mut dump = shop(1);
     dump.remove("delivery_deploy");
     write_bson(directory.path(), &dump);
-    let ran = tables.run(&["import", directory.path().to_str().unwrap()]).await;
+    let ran = run_on(&tables, &["import", directory.path().to_str().unwrap()]).await;
     assert!(ran.err.contains("no delivery_deploy is given: what is stored has no deployInfo"), "{}", ran.err);
 }
 
 #[tokio::test]
 async fn what_cannot_be_taken_is_refused_with_what_to_do() {
-    let (tables, directory) = (Tables::new().await, tempfile::tempdir().unwrap());
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     fs::write(path("archive"), [0x6d, 0xe2, 0x99, 0x81, 0, 0, 0, 0]).unwrap();
     fs::write(path("versions.json"), r#"{"_id":{"$oid":"619dbaa8c528c2182225e8d9"}}"#).unwrap();
@@ -242,7 +235,7 @@ async fn what_cannot_be_taken_is_refused_with_what_to_do() {
         let sources: Vec<_> = sources.into_iter().map(path).collect();
         let mut arguments = vec!["import"];
         arguments.extend(sources.iter().map(String::as_str));
-        let ran = tables.run(&arguments).await;
+        let ran = run_on(&tables, &arguments).await;
         assert_eq!(ran.status, Some(1), "{ran:?}");
         assert!(ran.err.contains(expected), "{}", ran.err);
     }
@@ -253,33 +246,33 @@ async fn an_import_that_was_killed_anywhere_is_completed_by_running_it_again() {
     let directory = tempfile::tempdir().unwrap();
     write_bson(directory.path(), &shop(80));
     let dump = directory.path().to_str().unwrap();
-    let whole = Tables::new().await;
+    let whole = Tables::empty().await;
     let started = Instant::now();
-    assert_eq!(whole.run(&["import", dump]).await.status, Some(0));
-    let (takes, expected) = (started.elapsed(), whole.scan().await);
-    let killed = Tables::new().await;
+    assert_eq!(run_on(&whole, &["import", dump]).await.status, Some(0));
+    let (takes, expected) = (started.elapsed(), whole.dump_both().await);
+    let killed = Tables::empty().await;
     let mut sizes = std::collections::BTreeSet::new();
     for twelfth in 1..12_u32 {
         // The others go on where the one before was killed.
         if twelfth == 6 {
-            let partial = Tables::new().await;
+            let partial = Tables::empty().await;
             interrupt(&partial, dump, takes * twelfth / 12).await;
-            assert_eq!(partial.run(&["import", dump]).await.status, Some(0));
-            assert_eq!(partial.scan().await, expected);
+            assert_eq!(run_on(&partial, &["import", dump]).await.status, Some(0));
+            assert_eq!(partial.dump_both().await, expected);
         }
         interrupt(&killed, dump, takes * twelfth / 12).await;
-        sizes.insert(killed.scan().await.len());
+        sizes.insert(killed.dump_both().await.map(|items| items.len()).iter().sum::<usize>());
     }
     assert!(sizes.len() > 2, "no run was killed while it wrote: {sizes:?}");
-    assert_eq!(killed.run(&["import", dump]).await.status, Some(0));
-    assert_eq!(killed.scan().await, expected);
-    assert_eq!(killed.run(&["verify", dump]).await.status, Some(0));
+    assert_eq!(run_on(&killed, &["import", dump]).await.status, Some(0));
+    assert_eq!(killed.dump_both().await, expected);
+    assert_eq!(run_on(&killed, &["verify", dump]).await.status, Some(0));
 }
 
 /// Runs an import for a while, and ends it with SIGKILL.
 async fn interrupt(tables: &Tables, dump: &str, after: Duration) {
-    let mut tool = tables.tool();
-    let mut child = tool.args(["import", dump]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut import = tool(&tables.environment(), &["import", dump]);
+    let mut child = import.stdout(std::process::Stdio::null()).spawn().unwrap();
     tokio::time::sleep(after).await;
     child.kill().unwrap();
     child.wait().unwrap();

@@ -1,8 +1,5 @@
 //! A running Zadig, imported by the real tool: a fake one that pages, fails, stalls, and asks for a token.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
-#[expect(dead_code, reason = "each test file uses its own part of it")]
 use std::collections::HashMap;
 use std::fs;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,9 +13,9 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 
-use crate::zadig_support::{
-    REFERENCE_ARTIFACT, REFERENCE_RELEASE, Ran, Tables, made_id, reference, run, write_bson,
-};
+use crate::running::{Ran, run, run_on, tool};
+use crate::support::Tables;
+use crate::zadig_collections::{REFERENCE_ARTIFACT, REFERENCE_RELEASE, made_id, reference, write_bson};
 
 const TOKEN: &str = "eyJ-the-token";
 
@@ -118,22 +115,23 @@ fn artifact(number: u64) -> Value {
 }
 
 async fn import(tables: &Tables, url: &str, more: &[&str]) -> Ran {
-    let mut tool = tables.tool();
-    tool.args(["import", "--zadig", url, "--per-page", "10"]).args(more).env("ZADIG_TOKEN", TOKEN);
-    let ran = run(tool).await;
+    let mut import = tool(&tables.environment(), &["import", "--zadig", url, "--per-page", "10"]);
+    import.args(more).env("ZADIG_TOKEN", TOKEN);
+    let ran = run(import).await;
     assert!(!ran.out.contains(TOKEN) && !ran.err.contains(TOKEN), "{ran:?}");
     ran
 }
 
 /// How many releases and artifacts the tables hold.
 async fn held(tables: &Tables) -> [usize; 2] {
-    let items = tables.scan().await;
-    ["S(\"release\")", "S(\"artifact#"].map(|mark| items.keys().filter(|key| key.contains(mark)).count())
+    let [releases, artifacts] = tables.dump_both().await;
+    [(releases, r#"("entry", S("release"))"#), (artifacts, r#"("entry", S("artifact#"#)]
+        .map(|(items, mark)| items.iter().filter(|item| item.contains(mark)).count())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_zadig_that_fails_and_stalls_is_drained_completely() {
-    let tables = Tables::new().await;
+    let tables = Tables::empty().await;
     let zadig = Zadig::new((0..253).rev().map(release).collect(), (0..131).rev().map(artifact).collect());
     let (zadig, url) = serve(Zadig { fails_each: 6, ..zadig }).await;
     let ran = import(&tables, &url, &["--timeout", "1", "--requests", "3"]).await;
@@ -141,13 +139,14 @@ async fn a_zadig_that_fails_and_stalls_is_drained_completely() {
     assert_eq!(held(&tables).await, [253, 131]);
     // A request that the tool gave up may still be running here.
     assert!((2..=3 + 6).contains(&zadig.most_running.load(Ordering::SeqCst)));
-    let mut verify = tables.tool();
-    verify.args(["verify", "--zadig", &url, "--timeout", "1"]).env("ZADIG_TOKEN", TOKEN);
-    assert_eq!(run(verify).await.status, Some(0));
+    let verify = async || {
+        let mut verify = tool(&tables.environment(), &["verify", "--zadig", &url, "--timeout", "1"]);
+        verify.env("ZADIG_TOKEN", TOKEN);
+        run(verify).await
+    };
+    assert_eq!(verify().await.status, Some(0));
     zadig.releases.lock().unwrap().push(release(900));
-    let mut verify = tables.tool();
-    verify.args(["verify", "--zadig", &url, "--timeout", "1"]).env("ZADIG_TOKEN", TOKEN);
-    let ran = run(verify).await;
+    let ran = verify().await;
     assert_eq!(ran.status, Some(1));
     assert!(ran.err.contains(&made_id(1, 900).to_hex()), "{}", ran.err);
 }
@@ -155,7 +154,7 @@ async fn a_zadig_that_fails_and_stalls_is_drained_completely() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_zadig_that_gives_fewer_than_it_was_asked_for_is_drained_completely() {
     for most in [1, 7, 10] {
-        let tables = Tables::new().await;
+        let tables = Tables::empty().await;
         let zadig = Zadig::new((0..30).map(release).collect(), (0..20).map(artifact).collect());
         let (_, url) = serve(Zadig { most, ..zadig }).await;
         assert_eq!(import(&tables, &url, &[]).await.status, Some(0));
@@ -165,7 +164,7 @@ async fn a_zadig_that_gives_fewer_than_it_was_asked_for_is_drained_completely() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_interrupted_reading_goes_on_where_it_stopped() {
-    let (tables, directory) = (Tables::new().await, tempfile::tempdir().unwrap());
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
     let resume = directory.path().join("resume");
     let zadig = Zadig::new((0..200).rev().map(release).collect(), (0..40).map(artifact).collect());
     let (zadig, url) = serve(zadig).await;
@@ -189,39 +188,41 @@ async fn an_interrupted_reading_goes_on_where_it_stopped() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_pages_records_arrive_as_they_do_from_a_dump() {
-    let (from_dump, from_server) = (Tables::new().await, Tables::new().await);
+    let (from_dump, from_server) = (Tables::empty().await, Tables::empty().await);
     let directory = tempfile::tempdir().unwrap();
     write_bson(directory.path(), &reference());
-    let ran = from_dump.run(&["import", directory.path().to_str().unwrap()]).await;
+    let dump = directory.path().to_str().unwrap();
+    let ran = run_on(&from_dump, &["import", dump]).await;
     assert_eq!(ran.status, Some(0), "{ran:?}");
     let releases: Vec<Value> = serde_json::from_str(REFERENCE_RELEASE).unwrap();
     let artifact: Value = serde_json::from_str(REFERENCE_ARTIFACT).unwrap();
     let (_, url) = serve(Zadig::new(releases, vec![artifact])).await;
     assert_eq!(import(&from_server, &url, &[]).await.status, Some(0));
-    assert_eq!(from_server.scan().await, from_dump.scan().await);
+    assert_eq!(from_server.dump_both().await, from_dump.dump_both().await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_is_needed_and_never_shown() {
-    let (tables, directory) = (Tables::new().await, tempfile::tempdir().unwrap());
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
     let (_, url) = serve(Zadig::new(vec![release(1)], Vec::new())).await;
-    let without = tables.run(&["import", "--zadig", &url]).await;
+    let without = run_on(&tables, &["import", "--zadig", &url]).await;
     assert!(without.status == Some(1) && without.err.contains("ZADIG_TOKEN"), "{without:?}");
     let file = directory.path().join("token");
     fs::write(&file, "another-secret\n").unwrap();
-    let wrong = tables.run(&["import", "--zadig", &url, "--token-file", file.to_str().unwrap()]).await;
+    let with_file = ["import", "--zadig", &url, "--token-file", file.to_str().unwrap()];
+    let wrong = run_on(&tables, &with_file).await;
     assert_eq!(wrong.status, Some(1));
     assert!(wrong.err.contains("401") && !wrong.err.contains("another-secret"), "{}", wrong.err);
-    let mut tool = tables.tool();
     fs::write(&file, format!("{TOKEN}\n")).unwrap();
-    tool.args(["import", "--zadig", &url, "--token-file"]).arg(&file).env("RUST_LOG", "trace");
-    let ran = run(tool).await;
+    let mut right = tool(&tables.environment(), &with_file);
+    right.env("RUST_LOG", "trace");
+    let ran = run(right).await;
     assert!(ran.status == Some(0) && !ran.err.contains(TOKEN), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_zadig_that_cannot_be_reached_is_told_by_the_exit_status() {
-    let tables = Tables::new().await;
+    let tables = Tables::empty().await;
     let (_, url) = serve(Zadig { fails_each: 1, ..Zadig::new(Vec::new(), Vec::new()) }).await;
     let ran = import(&tables, &url, &["--timeout", "1"]).await;
     assert_eq!(ran.status, Some(2), "{ran:?}");

@@ -1,108 +1,70 @@
 //! `record`: what pipelines send is kept, once, whoever sends at the same moment.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-use std::collections::{BTreeSet, HashMap};
-use std::process::{Command, Output};
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use delivery_center::event::Event;
-use delivery_center::invocation::{self, Endpoint, Invocation};
+use delivery_center::endpoint::Endpoint::{GetArtifact, ListReleases};
 use delivery_center::record::Record;
-use delivery_center::store::{Mode, PackedArtifact, Patience, Store, TableNames};
-use delivery_center_tool::embedded::EmbeddedDynamoDb;
+use delivery_center::store::{Mode, PackedArtifact, Store, TableNames};
+use delivery_center_tool::embedded::client;
 use delivery_center_tool::facts::{Activity, Kind, Outcome, RecordedImage, record_activity};
-use delivery_center_tool::table_definitions::definitions;
+use delivery_center_tool::patience::Patience;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::running::{Ran, run, run_on, tool};
+use crate::support::{Tables, incompressible};
 
 const IMAGE: &str = "registry.example.com:5000/shop/cart:1.0";
 const DIGEST: &str = "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e";
 const OTHER_DIGEST: &str = "sha256:954352110aef2cbb2bc7ac11877fb07ecb78f505afb30497bbe03cc09990151a";
 const COMMIT: [&str; 6] = ["--repo", "acme/shop", "--branch", "main", "--commit", "4b15c43b"];
 
-/// An embedded DynamoDB with both tables.
-struct Tables {
-    dynamodb: EmbeddedDynamoDb,
-    names: TableNames,
+/// A store with more time than a function's, for hundreds of calls at once.
+fn patient_store(tables: &Tables) -> Store {
+    Store::new(client(&tables.endpoint_url), tables.names.clone())
 }
 
-impl Tables {
-    async fn new() -> Self {
-        let dynamodb = EmbeddedDynamoDb::start("127.0.0.1:0".parse().unwrap(), None).unwrap();
-        let names = TableNames { releases: "releases".to_owned(), artifacts: "artifacts".to_owned() };
-        for table in definitions(&names).unwrap() {
-            table.create(&dynamodb.client()).await.unwrap();
-        }
-        Self { dynamodb, names }
-    }
-
-    fn store(&self) -> Store {
-        self.dynamodb.store(self.names.clone())
-    }
-
-    /// The tool, in no pipeline's environment.
-    fn tool(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_delivery-center"));
-        command
-            .env_clear()
-            .env("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.endpoint_url())
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ACCESS_KEY_ID", "local")
-            .env("AWS_SECRET_ACCESS_KEY", "local")
-            .env("RELEASES_TABLE", &self.names.releases)
-            .env("ARTIFACTS_TABLE", &self.names.artifacts)
-            .args(arguments);
-        command
-    }
-
-    /// Runs the tool, which must succeed; what it stored.
-    fn record(&self, arguments: &[&str]) -> Value {
-        let output = self.tool(&[&["record"], arguments, &["--json"]].concat()).output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-
-    fn build(&self, arguments: &[&str]) -> Value {
-        self.record(&[&["build", "--image", IMAGE], arguments, &COMMIT].concat())
-    }
-
-    /// Runs the tool, which must refuse; what it says.
-    fn refused(&self, arguments: &[&str]) -> String {
-        let output = self.tool(&[&["record"], arguments].concat()).output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
-        stderr(&output)
-    }
-
-    async fn items(&self, table: &str) -> Vec<HashMap<String, AttributeValue>> {
-        self.dynamodb.client().scan().table_name(table).send().await.unwrap().items.unwrap()
-    }
-
-    async fn artifact(&self, image: &str) -> Value {
-        get(&self.store(), Endpoint::GetArtifact, &format!("image={image}")).await
-    }
-
-    async fn releases(&self, query: &str) -> Value {
-        get(&self.store(), Endpoint::ListReleases, query).await
-    }
+fn record_command(tables: &Tables, arguments: &[&str]) -> Command {
+    tool(&tables.environment(), &[&["record"], arguments].concat())
 }
 
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+/// Records a fact, which must succeed; what is stored then.
+async fn record(tables: &Tables, arguments: &[&str]) -> Value {
+    recorded(&run(record_command(tables, &[arguments, &["--json"]].concat())).await)
 }
 
-async fn get(store: &Store, endpoint: Endpoint, query: &str) -> Value {
-    let event = json!({
-        "version": "2.0", "rawPath": endpoint.path(), "rawQueryString": query, "headers": {},
-        "requestContext": { "stage": "$default", "http": { "method": "GET", "path": endpoint.path() } },
-    });
-    let event = Event::from_json(event.to_string().as_bytes());
-    let response = invocation::answer(endpoint, store, event, &Invocation::default()).await;
-    let response: Value = serde_json::from_slice(&response).unwrap();
-    serde_json::from_str(response["body"].as_str().unwrap()).unwrap()
+fn recorded(ran: &Ran) -> Value {
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    serde_json::from_str(&ran.out).unwrap()
+}
+
+async fn build(tables: &Tables, arguments: &[&str]) -> Value {
+    record(tables, &[&["build", "--image", IMAGE], arguments, &COMMIT].concat()).await
+}
+
+/// Records a fact, which must be refused; what the tool says.
+async fn refused(tables: &Tables, arguments: &[&str]) -> String {
+    let ran = run(record_command(tables, arguments)).await;
+    assert_eq!(ran.status, Some(1), "{arguments:?}: {ran:?}");
+    ran.err
+}
+
+async fn stored_artifact(tables: &Tables, image: &str) -> Value {
+    tables.get(GetArtifact, &format!("image={image}")).await.json()
+}
+
+async fn stored_releases(tables: &Tables, query: &str) -> Value {
+    tables.get(ListReleases, query).await.json()
+}
+
+/// The entries of a table's items.
+async fn entries(tables: &Tables, table: &str) -> Vec<String> {
+    let items = tables.client.scan().table_name(table).send().await.unwrap().items.unwrap();
+    items.into_iter().map(|item| item["entry"].as_s().unwrap().clone()).collect()
 }
 
 fn deploy(number: usize) -> Activity {
@@ -138,12 +100,12 @@ async fn send_at_once(store: &Store, count: usize) -> Vec<Outcome> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_pipelines_at_the_same_moment_lose_nothing_and_double_nothing() {
-    let tables = Tables::new().await;
-    let store = tables.store();
+    let tables = Tables::empty().await;
+    let store = patient_store(&tables);
     let outcomes = send_at_once(&store, 200).await;
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Made).count(), 1);
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Added).count(), 199);
-    let artifact = tables.artifact(IMAGE).await;
+    let artifact = stored_artifact(&tables, IMAGE).await;
     let environments: BTreeSet<_> = artifact["activities"]
         .as_array()
         .unwrap()
@@ -155,13 +117,13 @@ async fn two_hundred_pipelines_at_the_same_moment_lose_nothing_and_double_nothin
 
     let again = send_at_once(&store, 200).await;
     assert!(again.iter().all(|outcome| *outcome == Outcome::Already), "{again:?}");
-    assert_eq!(tables.artifact(IMAGE).await, artifact);
+    assert_eq!(stored_artifact(&tables, IMAGE).await, artifact);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_fact_sent_by_many_at_the_same_moment_is_recorded_once() {
-    let tables = Tables::new().await;
-    let store = tables.store();
+    let tables = Tables::empty().await;
+    let store = patient_store(&tables);
     let sending: Vec<_> = (0..20)
         .map(|_| {
             let store = store.clone();
@@ -176,34 +138,38 @@ async fn one_fact_sent_by_many_at_the_same_moment_is_recorded_once() {
         made += usize::from(sent.await.unwrap() == Outcome::Made);
     }
     assert_eq!(made, 1);
-    assert_eq!(tables.artifact(IMAGE).await["activities"].as_array().unwrap().len(), 1);
+    assert_eq!(stored_artifact(&tables, IMAGE).await["activities"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_is_answered_in_the_reference_pages_shape() {
-    let tables = Tables::new().await;
-    let stored = tables.build(&[
-        "--digest",
-        DIGEST,
-        "--size",
-        "22578466",
-        "--os",
-        "linux",
-        "--arch",
-        "amd64",
-        "--pr",
-        "736",
-        "--message",
-        "test",
-        "--author",
-        "user1",
-        "--url",
-        "https://ci.example.com/70",
-        "--started",
-        "1639467890",
-        "--ended",
-        "2021-12-14T07:45:44Z",
-    ]);
+    let tables = Tables::empty().await;
+    let stored = build(
+        &tables,
+        &[
+            "--digest",
+            DIGEST,
+            "--size",
+            "22578466",
+            "--os",
+            "linux",
+            "--arch",
+            "amd64",
+            "--pr",
+            "736",
+            "--message",
+            "test",
+            "--author",
+            "user1",
+            "--url",
+            "https://ci.example.com/70",
+            "--started",
+            "1639467890",
+            "--ended",
+            "2021-12-14T07:45:44Z",
+        ],
+    )
+    .await;
     let id = stored["id"].as_str().unwrap();
     assert!(id.len() == 24 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
     let activity = json!({
@@ -222,85 +188,80 @@ async fn a_build_is_answered_in_the_reference_pages_shape() {
     });
     assert_eq!(stored, expected);
     assert_eq!(
-        tables.artifact(IMAGE).await.to_string(),
+        stored_artifact(&tables, IMAGE).await.to_string(),
         expected.to_string(),
         "the order of fields is the page's"
     );
-    assert_eq!(tables.artifact(DIGEST).await, expected);
+    assert_eq!(stored_artifact(&tables, DIGEST).await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_given_by_tag_alone_finds_the_newest_record_of_that_tag() {
-    let tables = Tables::new().await;
-    tables.build(&["--digest", OTHER_DIGEST, "--ended", "1700000000"]);
-    let newest = tables.build(&["--digest", DIGEST, "--ended", "1700000100"]);
-    let deployed = tables.record(&["deploy", "--image", IMAGE, "--env", "prod", "--namespace", "shop-prod"]);
+    let tables = Tables::empty().await;
+    build(&tables, &["--digest", OTHER_DIGEST, "--ended", "1700000000"]).await;
+    let newest = build(&tables, &["--digest", DIGEST, "--ended", "1700000100"]).await;
+    let deployed =
+        record(&tables, &["deploy", "--image", IMAGE, "--env", "prod", "--namespace", "shop-prod"]).await;
     assert_eq!(deployed["id"], newest["id"]);
     assert_eq!(deployed["activities"][0]["env_name"], "prod");
     assert_eq!(deployed["activities"][0]["namespace"], "shop-prod");
     let repository = "registry.example.com:5000/shop/cart";
     let by_digest = format!("{repository}@{OTHER_DIGEST}");
-    let tested = tables.record(&["test", "--image", &by_digest, "--content", "42 passed"]);
+    let tested = record(&tables, &["test", "--image", &by_digest, "--content", "42 passed"]).await;
     assert_eq!(tested["image_digest"], OTHER_DIGEST);
     assert_eq!(tested["activities"][0]["content"], "42 passed");
-    let published =
-        tables.record(&["publish", "--image", DIGEST, "--host", "a.example.com", "--host", "b.example.com"]);
+    let published = record(
+        &tables,
+        &["publish", "--image", DIGEST, "--host", "a.example.com", "--host", "b.example.com"],
+    )
+    .await;
     assert_eq!(published["activities"][0]["publish_hosts"], json!(["a.example.com", "b.example.com"]));
-    assert_eq!(tables.artifact(IMAGE).await, published);
+    assert_eq!(stored_artifact(&tables, IMAGE).await, published);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_fact_is_recorded_once_and_another_run_is_another_fact() {
-    let tables = Tables::new().await;
-    let first = tables.build(&["--digest", DIGEST]);
+    let tables = Tables::empty().await;
+    let first = build(&tables, &["--digest", DIGEST]).await;
     std::thread::sleep(Duration::from_millis(1100));
-    assert_eq!(tables.build(&["--digest", DIGEST]), first);
-    let again = tables.build(&["--digest", DIGEST, "--url", "https://ci.example.com/2"]);
+    assert_eq!(build(&tables, &["--digest", DIGEST]).await, first);
+    let again = build(&tables, &["--digest", DIGEST, "--url", "https://ci.example.com/2"]).await;
     assert_eq!(again["activities"].as_array().unwrap().len(), 2);
-    let deploy = |key: &str, env: &str| {
-        tables.record(&["deploy", "--image", IMAGE, "--env", env, "--idempotency-key", key])
+    let deploy = async |key: &str, env: &str| {
+        record(&tables, &["deploy", "--image", IMAGE, "--env", env, "--idempotency-key", key]).await
     };
-    deploy("run 1", "staging");
-    let kept = deploy("run 1", "prod");
+    deploy("run 1", "staging").await;
+    let kept = deploy("run 1", "prod").await;
     assert_eq!(kept["activities"].as_array().unwrap().len(), 3);
-    assert_eq!(deploy("run 2", "prod")["activities"].as_array().unwrap().len(), 4);
+    assert_eq!(deploy("run 2", "prod").await["activities"].as_array().unwrap().len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_fills_in_what_a_deployment_recorded_before_it() {
-    let tables = Tables::new().await;
-    let output = tables.tool(&["record", "deploy", "--image", IMAGE, "--env", "prod"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
-    assert!(stderr(&output).contains("made without its build"), "{}", stderr(&output));
-    let deployed = tables.artifact(IMAGE).await;
-    let built = tables.build(&["--digest", DIGEST, "--size", "7"]);
+    let tables = Tables::empty().await;
+    let ran = run_on(&tables, &["record", "deploy", "--image", IMAGE, "--env", "prod"]).await;
+    assert_eq!(ran.status, Some(0));
+    assert!(ran.err.contains("made without its build"), "{ran:?}");
+    let deployed = stored_artifact(&tables, IMAGE).await;
+    let built = build(&tables, &["--digest", DIGEST, "--size", "7"]).await;
     assert_eq!(built["id"], deployed["id"]);
     assert_eq!(built["image_size"], 7);
-    assert_eq!(tables.artifact(IMAGE).await, built);
-    assert_eq!(tables.artifact(DIGEST).await, built);
-    let entries = tables.items("artifacts").await;
-    let artifacts = entries.iter().filter(|item| item["entry"].as_s().unwrap().starts_with("artifact#"));
+    assert_eq!(stored_artifact(&tables, IMAGE).await, built);
+    assert_eq!(stored_artifact(&tables, DIGEST).await, built);
+    let entries = entries(&tables, &tables.names.artifacts).await;
+    let artifacts = entries.iter().filter(|entry| entry.starts_with("artifact#"));
     assert_eq!(artifacts.count(), 1, "it was moved, not copied");
-    let other = tables.build(&["--digest", OTHER_DIGEST]);
+    let other = build(&tables, &["--digest", OTHER_DIGEST]).await;
     assert_ne!(other["id"], built["id"], "a tag that is pushed again has another artifact");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_artifact_that_needs_parts_is_extended_and_imported_over() {
-    let tables = Tables::new().await;
-    let store = tables.store();
-    let noise = |seed: u64| {
-        let mut state = seed;
-        std::iter::repeat_with(|| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            format!("{:016x}", state ^ (state >> 29))
-        })
-        .take(60_000)
-        .collect::<String>()
-    };
+    let tables = Tables::empty().await;
+    let store = patient_store(&tables);
     let text = json!({
         "id": "61b84bbcc19ba8cdb184cc53", "name": "cart", "type": "image", "image": IMAGE, "image_digest": DIGEST,
-        "created_time": 1, "docker_file": noise(1), "zz": 1.50,
+        "created_time": 1, "docker_file": incompressible(900_000, 1), "zz": 1.50,
     });
     let text = text.to_string();
     let Ok(Record::Artifact(artifact)) = Record::check(text.as_bytes()) else { panic!("an artifact") };
@@ -310,14 +271,10 @@ async fn an_artifact_that_needs_parts_is_extended_and_imported_over() {
     let recorded = record_activity(&store, &deploy(1), &mut patience).await.unwrap();
     assert_eq!((recorded.outcome, recorded.id.as_str()), (Outcome::Added, "61b84bbcc19ba8cdb184cc53"));
     assert!(recorded.json.contains(r#""zz":1.5"#));
-    assert_eq!(tables.artifact(IMAGE).await.to_string(), recorded.json);
-    let items = tables.items("artifacts").await;
-    let parts: BTreeSet<_> = items
-        .iter()
-        .filter_map(|item| {
-            item["entry"].as_s().unwrap().strip_prefix("part#")?.split('#').nth(1).map(str::to_owned)
-        })
-        .collect();
+    assert_eq!(stored_artifact(&tables, IMAGE).await.to_string(), recorded.json);
+    let entries = entries(&tables, &tables.names.artifacts).await;
+    let revision = |entry: &String| Some(entry.strip_prefix("part#")?.split('#').nth(1)?.to_owned());
+    let parts: BTreeSet<_> = entries.iter().filter_map(revision).collect();
     assert_eq!(parts.len(), 1, "the parts of the revision before are gone");
 
     let Ok(Record::Artifact(extended)) = Record::check(recorded.json.as_bytes()) else {
@@ -327,12 +284,12 @@ async fn an_artifact_that_needs_parts_is_extended_and_imported_over() {
     let outcomes = store.put_artifacts(std::slice::from_ref(&extended), Mode::Write).await.unwrap();
     assert_eq!(outcomes, [delivery_center::store::Outcome::Unchanged]);
     store.put_artifacts(std::slice::from_ref(&packed), Mode::Write).await.unwrap();
-    assert_eq!(tables.artifact(IMAGE).await.to_string(), artifact.json);
+    assert_eq!(stored_artifact(&tables, IMAGE).await.to_string(), artifact.json);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_digest_is_read_from_what_buildx_writes() {
-    let tables = Tables::new().await;
+    let tables = Tables::empty().await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("metadata.json");
     let platform = json!({ "architecture": "arm64", "os": "linux" });
@@ -342,27 +299,27 @@ async fn the_digest_is_read_from_what_buildx_writes() {
     });
     std::fs::write(&file, metadata.to_string()).unwrap();
     let file = file.to_str().unwrap();
-    let stored = tables.record(&[&["build", "--metadata-file", file], COMMIT.as_slice()].concat());
+    let stored = record(&tables, &[&["build", "--metadata-file", file], COMMIT.as_slice()].concat()).await;
     assert_eq!(stored["image"], IMAGE);
     assert_eq!(stored["image_digest"], DIGEST);
     assert_eq!(stored["architecture"], "arm64");
     assert!(
-        tables
-            .refused(&["test", "--metadata-file", file, "--digest", OTHER_DIGEST])
+        refused(&tables, &["test", "--metadata-file", file, "--digest", OTHER_DIGEST])
+            .await
             .contains("metadata file says")
     );
     std::fs::write(file, "{\"default\":{}}").unwrap();
-    assert!(tables.refused(&["test", "--metadata-file", file]).contains("containerimage.digest"));
+    assert!(refused(&tables, &["test", "--metadata-file", file]).await.contains("containerimage.digest"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commits_come_from_the_pipelines_environment() {
-    let tables = Tables::new().await;
-    let build = |digest: &str, variables: &[(&str, &str)]| {
-        let mut tool = tables.tool(&["record", "build", "--image", IMAGE, "--digest", digest, "--json"]);
-        let output = tool.envs(variables.iter().copied()).output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-        let stored: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let tables = Tables::empty().await;
+    let build = async |digest: &str, variables: &[(&str, &str)]| {
+        let build = ["build", "--image", IMAGE, "--digest", digest, "--json"];
+        let mut build = record_command(&tables, &build);
+        build.envs(variables.iter().copied());
+        let stored = recorded(&run(build).await);
         let mut activity = stored["activities"][0].clone();
         activity.as_object_mut().unwrap().retain(|name, _| name != "artifact_id" && name != "created_time");
         activity
@@ -388,7 +345,7 @@ async fn commits_come_from_the_pipelines_environment() {
         }],
         "created_by": "octocat",
     });
-    assert_eq!(build(DIGEST, &github), expected);
+    assert_eq!(build(DIGEST, &github).await, expected);
     let gitlab = [
         ("GITLAB_CI", "true"),
         ("CI_SERVER_URL", "https://gitlab.example.com"),
@@ -409,7 +366,7 @@ async fn commits_come_from_the_pipelines_environment() {
         }],
         "created_by": "bob",
     });
-    assert_eq!(build(OTHER_DIGEST, &gitlab), expected);
+    assert_eq!(build(OTHER_DIGEST, &gitlab).await, expected);
     let jenkins = [
         ("JENKINS_URL", "https://jenkins.example.com/"),
         ("GIT_URL", "https://bot:secret@git.example.com/acme/shop.git"),
@@ -425,12 +382,12 @@ async fn commits_come_from_the_pipelines_environment() {
         }],
         "created_by": "",
     });
-    assert_eq!(build(&DIGEST.replace('1', "2"), &jenkins), expected);
+    assert_eq!(build(&DIGEST.replace('1', "2"), &jenkins).await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_recorded_is_refused_with_what_to_fix() {
-    let tables = Tables::new().await;
+    let tables = Tables::empty().await;
     for (arguments, expected) in [
         (&["build", "--image", IMAGE][..], "give --repo"),
         (&["deploy", "--image", IMAGE], "--env"),
@@ -443,30 +400,32 @@ async fn what_cannot_be_recorded_is_refused_with_what_to_fix() {
         (&["release", "--project", "p", "--version", "v"], "--service"),
         (&["nothing"], "nothing"),
     ] {
-        let said = tables.refused(arguments);
+        let said = refused(&tables, arguments).await;
         assert!(said.contains(expected), "{arguments:?}: {said}");
     }
     let no_digest = [&["build", "--image", IMAGE], COMMIT.as_slice()].concat();
-    assert!(tables.refused(&no_digest).contains("--metadata-file"));
-    assert_eq!(tables.artifact(IMAGE).await["code"], 404);
+    assert!(refused(&tables, &no_digest).await.contains("--metadata-file"));
+    assert_eq!(stored_artifact(&tables, IMAGE).await["code"], 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_cannot_be_reached_is_told_from_a_refusal() {
-    let tables = Tables::new().await;
+    let tables = Tables::empty().await;
     let deploy = ["record", "deploy", "--image", IMAGE, "--env", "prod", "--timeout", "1"];
-    let mut tool = tables.tool(&deploy);
-    let output = tool.env("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1").output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
-    let mut tool = tables.tool(&deploy);
-    let output = tool.env("ARTIFACTS_TABLE", "missing").output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert!(stderr(&output).contains("does not exist"), "{}", stderr(&output));
+    let mut unreachable = tool(&tables.environment(), &deploy);
+    unreachable.env("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1");
+    let ran = run(unreachable).await;
+    assert_eq!(ran.status, Some(2), "{ran:?}");
+    let mut without_table = tool(&tables.environment(), &deploy);
+    without_table.env("ARTIFACTS_TABLE", "missing");
+    let ran = run(without_table).await;
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    assert!(ran.err.contains("does not exist"), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_is_answered_in_the_reference_pages_shape() {
-    let tables = Tables::new().await;
+    let tables = Tables::empty().await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("web.yaml");
     std::fs::write(&file, "kind: Service\n").unwrap();
@@ -498,7 +457,7 @@ async fn a_release_is_answered_in_the_reference_pages_shape() {
         "--by",
         "ann",
     ];
-    let stored = tables.record(&arguments);
+    let stored = record(&tables, &arguments).await;
     let (id, created_at) = (stored["versionInfo"]["id"].clone(), stored["versionInfo"]["created_at"].clone());
     assert_eq!(id.as_str().unwrap().len(), 24);
     let version_info = &stored["versionInfo"];
@@ -518,16 +477,16 @@ async fn a_release_is_answered_in_the_reference_pages_shape() {
     assert_eq!(stored["deployInfo"][1]["yamlContents"], json!([]));
     for query in ["", "projectName=shop&serviceName=web", "workflowName=release&taskId=9", "serviceName=cart"]
     {
-        assert_eq!(tables.releases(query).await, json!([stored]), "{query}");
+        assert_eq!(stored_releases(&tables, query).await, json!([stored]), "{query}");
     }
     std::thread::sleep(Duration::from_millis(1100));
-    assert_eq!(tables.record(&arguments), stored);
-    assert_eq!(tables.releases("").await.as_array().unwrap().len(), 1);
+    assert_eq!(record(&tables, &arguments).await, stored);
+    assert_eq!(stored_releases(&tables, "").await.as_array().unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_of_many_services_is_made_once_by_all_who_make_it_at_the_same_moment() {
-    let tables = Tables::new().await;
+    let tables = Tables::empty().await;
     let services: Vec<String> = (0..20).map(|number| format!("service-{number}=shop/s{number}:1")).collect();
     let mut arguments =
         vec!["record", "release", "--project", "shop", "--version", "2", "--workflow", "w", "--task", "3"];
@@ -535,41 +494,34 @@ async fn a_release_of_many_services_is_made_once_by_all_who_make_it_at_the_same_
         arguments.extend(["--service", service]);
     }
     let running: Vec<_> = (0..8)
-        .map(|_| tables.tool(&arguments).stdout(std::process::Stdio::null()).spawn().unwrap())
+        .map(|_| tool(&tables.environment(), &arguments).stdout(Stdio::null()).spawn().unwrap())
         .collect();
     for mut tool in running {
         assert!(tool.wait().unwrap().success());
     }
-    let all = tables.releases("").await;
+    let all = stored_releases(&tables, "").await;
     assert_eq!(all.as_array().unwrap().len(), 1);
     for number in 0..20 {
         let query = format!("projectName=shop&workflowName=w&taskId=3&serviceName=service-{number}");
-        assert_eq!(tables.releases(&query).await, all, "{query}");
+        assert_eq!(stored_releases(&tables, &query).await, all, "{query}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_whose_recording_was_interrupted_is_completed_by_sending_it_again() {
-    let tables = Tables::new().await;
+    let tables = Tables::empty().await;
     let arguments = ["release", "--project", "shop", "--version", "1", "--service", "web=shop/web:1"];
-    let stored = tables.record(&arguments);
-    for item in tables.items("releases").await {
+    let stored = record(&tables, &arguments).await;
+    let table = &tables.names.releases;
+    for item in tables.client.scan().table_name(table).send().await.unwrap().items.unwrap() {
         if item["entry"].as_s().unwrap().starts_with("facet#") {
             let key = item.into_iter().filter(|(name, _)| name == "release_id" || name == "entry").collect();
-            tables
-                .dynamodb
-                .client()
-                .delete_item()
-                .table_name("releases")
-                .set_key(Some(key))
-                .send()
-                .await
-                .unwrap();
+            tables.client.delete_item().table_name(table).set_key(Some(key)).send().await.unwrap();
         }
     }
-    assert_eq!(tables.releases("").await, json!([]));
-    assert_eq!(tables.record(&arguments), stored);
-    assert_eq!(tables.releases("projectName=shop&serviceName=web").await, json!([stored]));
+    assert_eq!(stored_releases(&tables, "").await, json!([]));
+    assert_eq!(record(&tables, &arguments).await, stored);
+    assert_eq!(stored_releases(&tables, "projectName=shop&serviceName=web").await, json!([stored]));
 }
 
 /// Passes everything on to a DynamoDB, and keeps what was sent.
@@ -635,8 +587,8 @@ fn actions(sent: &str) -> BTreeSet<String> {
 }
 
 /// What the template's policy allows, in the same words.
-fn allowed() -> BTreeSet<String> {
-    let template = include_str!("../template.yaml");
+fn allowed(tables: &TableNames) -> BTreeSet<String> {
+    let template = include_str!("../../template.yaml");
     let policy = template.split("  RecordingPolicy:\n").nth(1).unwrap().split("\nOutputs:").next().unwrap();
     let mut allowed = BTreeSet::new();
     for statement in policy.split("- Sid:").skip(1) {
@@ -645,9 +597,9 @@ fn allowed() -> BTreeSet<String> {
             let action =
                 action.split(|letter: char| !letter.is_ascii_alphabetic()).next().unwrap().to_lowercase();
             for (resource, name) in [
-                ("!GetAtt ArtifactsTable.Arn", "artifacts"),
-                ("!GetAtt ReleasesTable.Arn", "releases"),
-                ("${ArtifactsTable.Arn}/index/by_image", "artifacts/by_image"),
+                ("!GetAtt ArtifactsTable.Arn", tables.artifacts.clone()),
+                ("!GetAtt ReleasesTable.Arn", tables.releases.clone()),
+                ("${ArtifactsTable.Arn}/index/by_image", format!("{}/by_image", tables.artifacts)),
             ] {
                 if resources.contains(resource) {
                     allowed.insert(format!("{action} {name}"));
@@ -660,16 +612,11 @@ fn allowed() -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_templates_policy_allows_what_record_does_and_nothing_more() {
-    let tables = Tables::new().await;
-    let (endpoint_url, sent) = listening_proxy(tables.dynamodb.endpoint_url()).await;
+    let tables = Tables::empty().await;
+    let (endpoint_url, sent) = listening_proxy(tables.endpoint_url.clone()).await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("large.yaml");
-    let mut state = 1_u64;
-    let noise = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        format!("{:016x}", state ^ (state >> 29))
-    });
-    std::fs::write(&file, noise.take(60_000).collect::<String>()).unwrap();
+    std::fs::write(&file, incompressible(900_000, 1)).unwrap();
     let release = ["release", "--project", "shop", "--version", "1", "--service", "web=shop/web:1", "--yaml"];
     let build = [&["build", "--image", IMAGE, "--digest", DIGEST], COMMIT.as_slice()].concat();
     let by_digest = format!("registry.example.com:5000/shop/cart@{DIGEST}");
@@ -682,13 +629,14 @@ async fn the_templates_policy_allows_what_record_does_and_nothing_more() {
         &[&release[..], &[file.to_str().unwrap()]].concat(),
         &[&release[..], &[file.to_str().unwrap()]].concat(),
     ] {
-        let mut tool = tables.tool(&[&["record"], arguments].concat());
-        let output = tool.env("AWS_ENDPOINT_URL_DYNAMODB", &endpoint_url).output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let mut record = record_command(&tables, arguments);
+        record.env("AWS_ENDPOINT_URL_DYNAMODB", &endpoint_url);
+        let ran = run(record).await;
+        assert_eq!(ran.status, Some(0), "{ran:?}");
     }
     let done = actions(&String::from_utf8_lossy(&sent.lock().unwrap()));
-    let only_where_facets_are_wrong = "deleteitem releases".to_owned();
-    let allowed = allowed();
+    let only_where_facets_are_wrong = format!("deleteitem {}", tables.names.releases);
+    let allowed = allowed(&tables.names);
     assert!(allowed.contains(&only_where_facets_are_wrong));
     assert_eq!(done, allowed.into_iter().filter(|action| *action != only_where_facets_are_wrong).collect());
 }

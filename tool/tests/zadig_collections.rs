@@ -1,91 +1,10 @@
-//! An embedded DynamoDB with both tables, the tool run against it, and Zadig's collections in every form.
+//! Zadig's collections, as `mongodump` and `mongoexport` write them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Output};
 
-use aws_sdk_dynamodb::Client;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
-use delivery_center::store::{Store, TableNames};
-use delivery_center_tool::embedded::EmbeddedDynamoDb;
-use delivery_center_tool::table_definitions::definitions;
-
-/// Tables of one test's own.
-pub(crate) struct Tables {
-    pub(crate) dynamodb: EmbeddedDynamoDb,
-    names: TableNames,
-}
-
-impl Tables {
-    pub(crate) async fn new() -> Self {
-        let listen = "127.0.0.1:0".parse().unwrap();
-        let dynamodb = EmbeddedDynamoDb::start(listen, None).unwrap();
-        let names = TableNames { releases: "releases".to_owned(), artifacts: "artifacts".to_owned() };
-        for table in definitions(&names).unwrap() {
-            table.create(&dynamodb.client()).await.unwrap();
-        }
-        Self { dynamodb, names }
-    }
-
-    pub(crate) fn client(&self) -> Client {
-        self.dynamodb.client()
-    }
-
-    pub(crate) fn store(&self) -> Store {
-        self.dynamodb.store(self.names.clone())
-    }
-
-    /// The tool, to be run against these tables.
-    pub(crate) fn tool(&self) -> Command {
-        let mut tool = Command::new(env!("CARGO_BIN_EXE_delivery-center"));
-        tool.env("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.endpoint_url())
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ACCESS_KEY_ID", "local")
-            .env("AWS_SECRET_ACCESS_KEY", "local")
-            .env("RELEASES_TABLE", &self.names.releases)
-            .env("ARTIFACTS_TABLE", &self.names.artifacts);
-        tool
-    }
-
-    pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
-        let mut tool = self.tool();
-        tool.args(arguments);
-        run(tool).await
-    }
-
-    /// Every item of both tables.
-    pub(crate) async fn scan(&self) -> BTreeMap<String, String> {
-        let mut items = BTreeMap::new();
-        for table in [&self.names.releases, &self.names.artifacts] {
-            let mut pages = self.client().scan().table_name(table).into_paginator().send();
-            while let Some(page) = pages.next().await {
-                for item in page.unwrap().items.unwrap_or_default() {
-                    let item: BTreeMap<_, _> = item.into_iter().collect();
-                    let key = ["release_id", "image_digest", "entry"].map(|name| item.get(name).cloned());
-                    items.insert(format!("{table} {key:?}"), format!("{item:?}"));
-                }
-            }
-        }
-        items
-    }
-}
-
-/// What the tool did.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    pub(crate) status: Option<i32>,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
-/// Runs the tool without keeping the test's runtime from serving what it asks for.
-pub(crate) async fn run(mut tool: Command) -> Ran {
-    let Output { status, stdout, stderr } =
-        tokio::task::spawn_blocking(move || tool.output().unwrap()).await.unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran { status: status.code(), out: text(stdout), err: text(stderr) }
-}
 
 /// Collections by name.
 pub(crate) type Dump = BTreeMap<&'static str, Vec<Document>>;

@@ -1,0 +1,48 @@
+//! Runs the tool as its users do: a process in an environment that holds nothing but what a test gives.
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+use crate::support::Tables;
+
+/// What the tool did.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) status: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// The tool with arguments, not yet started.
+pub(crate) fn tool(environment: &[(&'static str, String)], arguments: &[&str]) -> Command {
+    let mut tool = Command::new(env!("CARGO_BIN_EXE_delivery-center"));
+    tool.env_clear().envs(environment.iter().map(|(name, value)| (*name, value.as_str()))).args(arguments);
+    tool
+}
+
+/// Runs the tool on some tables, to its end.
+pub(crate) async fn run_on(tables: &Tables, arguments: &[&str]) -> Ran {
+    run(tool(&tables.environment(), arguments)).await
+}
+
+/// Runs the tool to its end.
+pub(crate) async fn run(tool: Command) -> Ran {
+    run_with_input(tool, "").await
+}
+
+/// Runs the tool to its end, with a text as its standard input.
+pub(crate) async fn run_with_input(mut tool: Command, input: &str) -> Ran {
+    let input = input.to_owned();
+    // On a thread of its own, since the tool may wait for a server on this test's thread.
+    let Output { status, stdout, stderr } = tokio::task::spawn_blocking(move || {
+        let mut process =
+            tool.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // A tool that refuses its arguments ends without reading.
+        let _ = process.stdin.take().unwrap().write_all(input.as_bytes());
+        process.wait_with_output().unwrap()
+    })
+    .await
+    .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran { status: status.code(), out: text(stdout), err: text(stderr) }
+}

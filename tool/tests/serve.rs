@@ -1,0 +1,143 @@
+//! `serve`: both endpoints and DynamoDB on ports of a laptop.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::running::{run, run_with_input, tool};
+use crate::support::{Tables, release};
+
+/// A running `serve`.
+struct Serving {
+    process: Child,
+    /// Kept open: what it prints is read by nobody after the first line.
+    _stdout: BufReader<ChildStdout>,
+    address: String,
+    dynamodb: String,
+}
+
+impl Serving {
+    fn start(arguments: &[&str], listen: &str) -> Self {
+        let serve = ["serve", "--listen", listen, "--dynamodb-listen", "127.0.0.1:0"];
+        let mut serve = tool(&[], &[&serve, arguments].concat());
+        let mut process = serve.stdout(Stdio::piped()).spawn().unwrap();
+        let mut first = String::new();
+        let mut stdout = BufReader::new(process.stdout.take().unwrap());
+        stdout.read_line(&mut first).unwrap();
+        let mut urls = first
+            .split("http://")
+            .skip(1)
+            .map(|rest| rest.split([',', ' ']).next().unwrap().trim_end_matches('.').to_owned());
+        let (address, dynamodb) = (urls.next().unwrap(), urls.next().unwrap());
+        Self { process, _stdout: stdout, address, dynamodb }
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        use hyper_util::client::legacy::Client;
+        let client: Client<_, axum::body::Body> =
+            Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
+        let answer = client.get(format!("http://{}{path}", self.address).parse().unwrap()).await.unwrap();
+        let status = answer.status().as_u16();
+        let body = axum::body::to_bytes(axum::body::Body::new(answer.into_body()), usize::MAX).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    fn interrupt(mut self) {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        assert!(self.process.wait().unwrap().success(), "Ctrl-C ends it cleanly");
+    }
+}
+
+/// The environment in which the tool asks the DynamoDB of `serve`.
+fn environment(dynamodb: &str) -> [(&'static str, String); 4] {
+    [
+        ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{dynamodb}")),
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_ACCESS_KEY_ID", "local".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+    ]
+}
+
+/// The reference page's JSON, compact.
+fn compact(pretty: &str) -> String {
+    serde_json::from_str::<Value>(pretty).unwrap().to_string()
+}
+
+#[tokio::test]
+async fn serve_answers_the_reference_pages_requests_with_its_answers() {
+    let serving = Serving::start(&[], "127.0.0.1:0");
+    let (status, body) = serving.get("/api/aslan/delivery/releases?projectName=nginx2").await;
+    assert_eq!((status, body), (200, compact(include_str!("../../samples/reference-release.json"))));
+    let image = "koderover.tencentcloudcr.com/koderover-demo/picket:20211214154446-70-main-pr-736";
+    let (status, body) = serving.get(&format!("/api/directory/dc/artifact?image={image}")).await;
+    assert_eq!((status, body), (200, compact(include_str!("../../samples/reference-artifact.json"))));
+    let (status, body) = serving.get("/api/aslan/delivery/releases?taskId=invalidTaskId").await;
+    let expected = compact(
+        r#"{"code":400,"description":"strconv.Atoi: parsing \"invalidTaskId\": invalid syntax","extra":{},"message":"Bad Request","type":"error"}"#,
+    );
+    assert_eq!((status, body), (400, expected));
+    assert_eq!(serving.get("/elsewhere").await.0, 404);
+    let through = Tables::missing().through(&format!("http://{}", serving.dynamodb));
+    let listed = through.client.list_tables().send().await.unwrap();
+    assert_eq!(
+        listed.table_names(),
+        ["delivery-artifacts", "delivery-releases"],
+        "it is a DynamoDB for other tools"
+    );
+    serving.interrupt();
+}
+
+#[tokio::test]
+async fn serve_keeps_its_data_in_a_file_and_loads_no_samples_over_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("data.sqlite");
+    let file = file.to_str().unwrap();
+    let serving = Serving::start(&["--data", file, "--empty"], "127.0.0.1:0");
+    assert_eq!(serving.get("/api/aslan/delivery/releases").await, (200, "[]".to_owned()));
+    let import = tool(&environment(&serving.dynamodb), &["import", "-"]);
+    assert_eq!(run_with_input(import, &release("kept", 1).to_string()).await.status, Some(0));
+    serving.interrupt();
+    let serving = Serving::start(&["--data", file], "127.0.0.1:0");
+    let (_, body) = serving.get("/api/aslan/delivery/releases?verbosity=brief").await;
+    assert!(body.contains("\"kept\"") && !body.contains("nginx2"), "{body}");
+    serving.interrupt();
+}
+
+#[tokio::test]
+async fn a_taken_port_is_an_error_that_says_which() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for option in ["--listen", "--dynamodb-listen"] {
+        let other = if option == "--listen" { "--dynamodb-listen" } else { "--listen" };
+        let ran = run(tool(&[], &["serve", option, &address, other, "127.0.0.1:0"])).await;
+        assert_eq!(ran.status, Some(1));
+        let stderr = ran.err;
+        assert!(stderr.contains(&address) && stderr.contains(option), "{stderr}");
+        assert!(!stderr.contains(other) && !stderr.contains("--data"), "{stderr}");
+        assert_eq!(stderr.matches("os error").count(), 1, "the cause is said once: {stderr}");
+        assert!(stderr.find("cannot listen") < stderr.find("choose"), "{stderr}");
+    }
+}
+
+#[tokio::test]
+async fn a_data_file_of_another_kind_is_an_error_that_says_so() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all("what somebody wrote\n".repeat(500).as_bytes()).unwrap();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--dynamodb-listen", "127.0.0.1:0", "--data"];
+    let ran = run(tool(&[], &[&serve, &[file.path().to_str().unwrap()][..]].concat())).await;
+    assert_eq!(ran.status, Some(1));
+    let stderr = ran.err;
+    assert!(stderr.contains("is not a SQLite database of this tool"), "{stderr}");
+    assert!(stderr.contains("--data") && !stderr.contains("listen"), "{stderr}");
+}
+
+#[tokio::test]
+async fn serve_listens_on_a_named_host() {
+    let serving = Serving::start(&["--empty"], "localhost:0");
+    assert!(serving.address.starts_with("127.0.0.1:"), "{}", serving.address);
+    assert_eq!(serving.get("/api/aslan/delivery/releases").await, (200, "[]".to_owned()));
+    serving.interrupt();
+    assert_eq!(run(tool(&[], &["serve", "--listen", "3000"])).await.status, Some(2));
+}
