@@ -6,8 +6,6 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use hex_simd::AsciiCase;
-use ring::digest::{Context, SHA256};
 
 use super::Store;
 use super::error::{StoreError, Unavailability};
@@ -72,16 +70,6 @@ pub(super) fn put(item: Item) -> WriteRequest {
 pub(super) fn delete(key: Item) -> WriteRequest {
     let request = DeleteRequest::builder().set_key(Some(key)).build().expect("a key is given");
     WriteRequest::builder().delete_request(request).build()
-}
-
-/// A digest of texts: what is stored never changes under its revision.
-pub(super) fn revision(texts: &[&str]) -> String {
-    let mut digest = Context::new(&SHA256);
-    for text in texts {
-        digest.update(&text.len().to_le_bytes());
-        digest.update(text.as_bytes());
-    }
-    hex_simd::encode_to_string(&digest.finish().as_ref()[..12], AsciiCase::Lower)
 }
 
 /// Checks that the parts of a record can be numbered.

@@ -10,9 +10,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
 use super::packing::PackedArtifact;
 use super::reading::narrowed;
 use super::{KeptPointer, Place};
+use crate::digest;
 use crate::image_reference::ImageDigest;
 use crate::position::UnixSeconds;
-use crate::store::batch_write::revision;
 use crate::store::error::{StoreError, Unavailability};
 use crate::store::items::{Attributes, Item, Subject, text};
 use crate::store::keys::{
@@ -70,7 +70,7 @@ impl FactKey {
     /// The key of what some texts say together.
     #[must_use]
     pub fn new(texts: &[&str]) -> Self {
-        Self(revision(texts))
+        Self(digest::of_texts(texts))
     }
 
     fn key(&self) -> Item {

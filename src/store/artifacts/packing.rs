@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{POINTER_VERSION, Place, Pointer};
+use crate::digest;
 use crate::document::Document;
 use crate::image_reference::repository;
 use crate::position::Position;
 use crate::record::Artifact;
-use crate::store::batch_write::{MAX_DOCUMENT_BYTES_AN_ITEM, Unstorable, check_parts, revision};
+use crate::store::batch_write::{MAX_DOCUMENT_BYTES_AN_ITEM, Unstorable, check_parts};
 use crate::store::items::{Item, bytes, entry_of, note, text};
 use crate::store::keys::{
     MAX_ARTIFACT_ID_BYTES, MAX_IMAGE_BYTES, artifact_entry, artifact_hash_key, artifact_key,
@@ -42,7 +43,7 @@ impl PackedArtifact {
         let place = Place {
             image_digest: artifact_hash_key(artifact),
             entry: artifact_entry(&position),
-            revision: revision(&[&artifact.json]),
+            revision: digest::of_texts(&[&artifact.json]),
             parts: parts.len(),
         };
         let item = item(artifact, &position, &place, kept);

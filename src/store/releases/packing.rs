@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use super::{Lengths, ReleaseEntry};
+use crate::digest;
 use crate::document::Document;
 use crate::position::Position;
 use crate::record::Release;
 use crate::response_limit::escaped_length;
-use crate::store::batch_write::{MAX_DOCUMENT_BYTES_AN_ITEM, Unstorable, check_parts, revision};
+use crate::store::batch_write::{MAX_DOCUMENT_BYTES_AN_ITEM, Unstorable, check_parts};
 use crate::store::facet::Facet;
 use crate::store::items::{Item, bytes, note, text};
 use crate::store::keys::{
@@ -79,7 +80,7 @@ fn items(release: &Release) -> Result<(HashMap<String, Item>, String), Unstorabl
     let layout = Layout::new(brief_document.stored(), rest_document.stored(), room)?;
     let entry = ReleaseEntry {
         position: Position::new(release.created_at, &release.release_id),
-        revision: revision(&[&brief, &rest]),
+        revision: digest::of_texts(&[&brief, &rest]),
         lengths: Lengths {
             brief_packed: brief_document.packed_length(),
             brief_escaped: escaped_length(brief.as_bytes()),
