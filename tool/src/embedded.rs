@@ -3,16 +3,15 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
-use dynoxide::Database;
-use tokio::sync::oneshot;
-
 use delivery_center::store::{Store, TableNames};
+use dynoxide::{Database, DynoxideError};
+use tokio::sync::oneshot;
 
 /// How every SQLite database begins.
 const SQLITE_MAGIC: [u8; 16] = *b"SQLite format 3\0";
@@ -28,13 +27,19 @@ pub struct EmbeddedDynamoDb {
 /// Why it did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
-    /// The database file cannot be used.
-    #[error("the data file {file} cannot be opened: {reason}")]
-    DataFile {
+    /// The data file is something else.
+    #[error("the data file {} cannot be opened: it is not a SQLite database of this tool", file.display())]
+    NotADatabase {
         /// The file.
+        file: PathBuf,
+    },
+    /// The database, in a file or in memory, cannot be opened.
+    #[error("the data file {file} cannot be opened")]
+    Database {
+        /// The file, or that there is none.
         file: String,
         /// Why.
-        reason: String,
+        source: DynoxideError,
     },
     /// The address is taken, or is not this machine's.
     #[error("cannot listen on {address} for DynamoDB")]
@@ -55,18 +60,14 @@ impl EmbeddedDynamoDb {
     /// # Errors
     /// [`EmbeddedError`].
     pub fn start(listen: SocketAddr, data: Option<&Path>) -> Result<Self, EmbeddedError> {
-        let database = match data {
+        let opened = match data {
             None => Database::memory(),
             Some(file) => Database::new(&file.to_string_lossy()),
         };
-        let database = database.map_err(|error| EmbeddedError::DataFile {
-            file: data.map_or_else(|| "in memory".to_owned(), |file| file.display().to_string()),
-            reason: match data {
-                Some(file) if is_of_another_kind(file) => {
-                    "it is not a SQLite database of this tool".to_owned()
-                }
-                _ => error.to_string(),
-            },
+        let database = opened.map_err(|source| match data {
+            Some(file) if is_of_another_kind(file) => EmbeddedError::NotADatabase { file: file.to_owned() },
+            Some(file) => EmbeddedError::Database { file: file.display().to_string(), source },
+            None => EmbeddedError::Database { file: "in memory".to_owned(), source },
         })?;
         let listener =
             TcpListener::bind(listen).map_err(|source| EmbeddedError::Listen { address: listen, source })?;

@@ -3,20 +3,22 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::client::Waiters as _;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, TableDescription, TableStatus,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, IndexStatus, KeySchemaElement, KeyType,
+    Projection, ProjectionType, ScalarAttributeType, TableDescription,
 };
+use aws_sdk_dynamodb::waiters::table_exists::WaitUntilTableExistsError;
+use delivery_center::store::{StoreError, TableNames};
 use serde::Deserialize;
 
-use delivery_center::store::{StoreError, TableNames};
+use crate::patience::Patience;
 
 const TEMPLATE: &str = include_str!("../../template.yaml");
-/// How long a new table may take to become active.
+/// How long a new table may take to become active, and its index after it.
 const MAX_WAIT: Duration = Duration::from_mins(3);
-const WAIT_BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
 /// One table, as `template.yaml` defines it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,9 @@ pub enum Created {
 /// Why a table is not as it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
+    /// The template is not YAML, or has no such tables.
+    #[error("template.yaml cannot be read")]
+    UnreadableTemplate(#[from] serde_yaml_ng::Error),
     /// The template does not define the tables as this module reads them.
     #[error("template.yaml: {0}")]
     Template(String),
@@ -68,8 +73,16 @@ pub enum TableError {
     #[error(transparent)]
     DynamoDb(#[from] StoreError),
     /// The table did not become active.
-    #[error("table {table:?} is not active after {} seconds; look at it again later", MAX_WAIT.as_secs())]
+    #[error("table {table:?} is not active yet; look at it again later")]
     NotActive {
+        /// The table's name.
+        table: String,
+        /// What the wait ended with.
+        source: Box<WaitUntilTableExistsError>,
+    },
+    /// The table is active, and an index of it is still being made.
+    #[error("the index of table {table:?} is not active after {} seconds; look at it again later", MAX_WAIT.as_secs())]
+    IndexNotActive {
         /// The table's name.
         table: String,
     },
@@ -81,8 +94,8 @@ impl TableError {
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::DynamoDb(error) => error.is_unavailable(),
-            Self::NotActive { .. } => true,
-            Self::Template(_) | Self::OtherSchema { .. } => false,
+            Self::NotActive { .. } | Self::IndexNotActive { .. } => true,
+            Self::UnreadableTemplate(_) | Self::Template(_) | Self::OtherSchema { .. } => false,
         }
     }
 }
@@ -145,10 +158,9 @@ struct ProjectionProperties {
 /// Both tables under the given names.
 ///
 /// # Errors
-/// [`TableError::Template`].
+/// [`TableError`]; not for the template that this is built with.
 pub fn definitions(names: &TableNames) -> Result<[TableDefinition; 2], TableError> {
-    let template: Template =
-        serde_yaml_ng::from_str(TEMPLATE).map_err(|error| TableError::Template(error.to_string()))?;
+    let template: Template = serde_yaml_ng::from_str(TEMPLATE)?;
     let Resources { releases_table, artifacts_table } = template.resources;
     Ok([
         TableDefinition::new(names.releases.clone(), releases_table.properties)?,
@@ -205,7 +217,7 @@ impl TableDefinition {
     pub async fn create(&self, client: &Client) -> Result<Created, TableError> {
         if let Some(table) = self.describe(client).await? {
             self.check(&table)?;
-            self.wait(client, table).await?;
+            self.wait(client).await?;
             return Ok(Created::Already);
         }
         let attributes = self.key_attributes().into_iter().map(|name| {
@@ -215,7 +227,7 @@ impl TableDefinition {
                 .build()
                 .expect("all is given")
         });
-        let created = client
+        client
             .create_table()
             .table_name(&self.name)
             .set_attribute_definitions(Some(attributes.collect()))
@@ -225,8 +237,7 @@ impl TableDefinition {
             .send()
             .await
             .map_err(|error| self.failed(error))?;
-        self.wait(client, created.table_description.unwrap_or_else(|| TableDescription::builder().build()))
-            .await?;
+        self.wait(client).await?;
         Ok(Created::New)
     }
 
@@ -244,15 +255,16 @@ impl TableDefinition {
         }
     }
 
-    async fn wait(&self, client: &Client, table: TableDescription) -> Result<(), TableError> {
-        let started = std::time::Instant::now();
-        let mut table = Some(table);
-        while !table.as_ref().is_some_and(is_active) {
-            if started.elapsed() > MAX_WAIT {
-                return Err(TableError::NotActive { table: self.name.clone() });
+    /// Waits until the table is active, and then until its indexes are: one that is added to a table leaves it active.
+    async fn wait(&self, client: &Client) -> Result<(), TableError> {
+        let waited = client.wait_until_table_exists().table_name(&self.name).wait(MAX_WAIT).await;
+        waited
+            .map_err(|error| TableError::NotActive { table: self.name.clone(), source: Box::new(error) })?;
+        let mut patience = Patience::new(MAX_WAIT);
+        while !self.describe(client).await?.is_some_and(|table| has_active_indexes(&table)) {
+            if !patience.wait().await {
+                return Err(TableError::IndexNotActive { table: self.name.clone() });
             }
-            tokio::time::sleep(WAIT_BETWEEN_LOOKS).await;
-            table = self.describe(client).await?;
         }
         Ok(())
     }
@@ -300,12 +312,12 @@ impl TableDefinition {
     }
 }
 
-fn is_active(table: &TableDescription) -> bool {
-    let is_index_active = |status: Option<&aws_sdk_dynamodb::types::IndexStatus>| {
-        status.is_none_or(|status| *status == aws_sdk_dynamodb::types::IndexStatus::Active)
-    };
-    table.table_status() == Some(&TableStatus::Active)
-        && table.global_secondary_indexes().iter().all(|index| is_index_active(index.index_status()))
+/// An index without a status is one of an implementation that makes indexes at once.
+fn has_active_indexes(table: &TableDescription) -> bool {
+    table
+        .global_secondary_indexes()
+        .iter()
+        .all(|index| index.index_status().is_none_or(|status| *status == IndexStatus::Active))
 }
 
 fn projects_all(projection: Option<&Projection>) -> bool {

@@ -9,7 +9,7 @@ use delivery_center::endpoint::Endpoint::{GetArtifact, ListReleases};
 use delivery_center::record::Record;
 use delivery_center::store::{Mode, PackedArtifact, Store, TableNames};
 use delivery_center_tool::embedded::client;
-use delivery_center_tool::facts::{Activity, Kind, Outcome, RecordedImage, record_activity};
+use delivery_center_tool::facts::{Activity, ActivityKind, FactOutcome, NamedImage, record_activity};
 use delivery_center_tool::patience::Patience;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -71,8 +71,8 @@ fn deploy(number: usize) -> Activity {
     let fields =
         json!({ "env_name": format!("env-{number}"), "url": format!("https://ci.example.com/{number}") });
     Activity {
-        kind: Kind::Deploy,
-        image: RecordedImage::parse(IMAGE, Some(DIGEST)).unwrap(),
+        kind: ActivityKind::Deploy,
+        image: NamedImage::parse(IMAGE, Some(DIGEST)).unwrap(),
         fields: fields.as_object().unwrap().clone(),
         artifact_fields: Map::new(),
         created_by: "ci".to_owned(),
@@ -82,7 +82,7 @@ fn deploy(number: usize) -> Activity {
 }
 
 /// How all of them ended, sent at the same moment.
-async fn send_at_once(store: &Store, count: usize) -> Vec<Outcome> {
+async fn send_at_once(store: &Store, count: usize) -> Vec<FactOutcome> {
     let sending = (0..count).map(|number| {
         let store = store.clone();
         tokio::spawn(async move {
@@ -103,8 +103,8 @@ async fn two_hundred_pipelines_at_the_same_moment_lose_nothing_and_double_nothin
     let tables = Tables::empty().await;
     let store = patient_store(&tables);
     let outcomes = send_at_once(&store, 200).await;
-    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Made).count(), 1);
-    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Added).count(), 199);
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == FactOutcome::Made).count(), 1);
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == FactOutcome::Added).count(), 199);
     let artifact = stored_artifact(&tables, IMAGE).await;
     let environments: BTreeSet<_> = artifact["activities"]
         .as_array()
@@ -116,7 +116,7 @@ async fn two_hundred_pipelines_at_the_same_moment_lose_nothing_and_double_nothin
     assert_eq!(artifact["activities"].as_array().unwrap().len(), 200);
 
     let again = send_at_once(&store, 200).await;
-    assert!(again.iter().all(|outcome| *outcome == Outcome::Already), "{again:?}");
+    assert!(again.iter().all(|outcome| *outcome == FactOutcome::Already), "{again:?}");
     assert_eq!(stored_artifact(&tables, IMAGE).await, artifact);
 }
 
@@ -135,7 +135,7 @@ async fn one_fact_sent_by_many_at_the_same_moment_is_recorded_once() {
         .collect();
     let mut made = 0;
     for sent in sending {
-        made += usize::from(sent.await.unwrap() == Outcome::Made);
+        made += usize::from(sent.await.unwrap() == FactOutcome::Made);
     }
     assert_eq!(made, 1);
     assert_eq!(stored_artifact(&tables, IMAGE).await["activities"].as_array().unwrap().len(), 1);
@@ -269,7 +269,7 @@ async fn an_artifact_that_needs_parts_is_extended_and_imported_over() {
     store.put_artifacts(std::slice::from_ref(&packed), Mode::Write).await.unwrap();
     let mut patience = Patience::new(Duration::from_secs(30));
     let recorded = record_activity(&store, &deploy(1), &mut patience).await.unwrap();
-    assert_eq!((recorded.outcome, recorded.id.as_str()), (Outcome::Added, "61b84bbcc19ba8cdb184cc53"));
+    assert_eq!((recorded.outcome, recorded.id.as_str()), (FactOutcome::Added, "61b84bbcc19ba8cdb184cc53"));
     assert!(recorded.json.contains(r#""zz":1.5"#));
     assert_eq!(stored_artifact(&tables, IMAGE).await.to_string(), recorded.json);
     let entries = entries(&tables, &tables.names.artifacts).await;

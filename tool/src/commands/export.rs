@@ -1,15 +1,25 @@
-//! `export`: the tables as JSON Lines.
+//! `export`: the tables as JSON Lines in the API's own shape, as `import` takes them.
 
-use std::io::{self, BufWriter, IsTerminal as _};
-use std::time::Duration;
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 
 use anyhow::{Context as _, bail};
+use delivery_center::document::Inflater;
 use delivery_center::image_reference::ImageReference;
 use delivery_center::request::{ParameterError, ReleaseFilter};
-use delivery_center_tool::export::{ExportError, Wanted, WantedArtifacts, export};
-use indicatif::{ProgressBar, ProgressStyle};
+use delivery_center::store::{
+    Facet, ReleaseEntry, SCAN_SEGMENTS, Store, StoreError, StoredArtifact, StoredRelease, Usage, Verbosity,
+};
+use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
+use indicatif::ProgressBar;
 
-use crate::Ended;
+use super::exit_status::Ended;
+use super::{aws, terminal};
+
+/// How much is fetched at once, packed; unpacked it is some five times as much.
+const MAX_PACKED_BYTES_A_FETCH: usize = 2 << 20;
+const MAX_RELEASES_A_FETCH: usize = 100;
+/// How many fetches run ahead of the writing.
+const FETCHES_AT_ONCE: usize = 4;
 
 /// Write the tables to standard output, one record a line, in the API's own JSON: `import -` reads it.
 ///
@@ -19,7 +29,7 @@ use crate::Ended;
   delivery-center export | gzip > delivery-center.jsonl.gz
   delivery-center export --project shop --service cart
   delivery-center export | RELEASES_TABLE=other-releases ARTIFACTS_TABLE=other-artifacts delivery-center import -")]
-pub(crate) struct Arguments {
+pub(super) struct ExportArguments {
     /// Write releases, newest first.
     #[arg(long)]
     releases: bool,
@@ -43,8 +53,57 @@ pub(crate) struct Arguments {
     image: Option<String>,
 }
 
-impl Arguments {
-    fn wanted(self) -> anyhow::Result<Wanted> {
+/// What is exported.
+struct Selection {
+    /// The releases that a filter keeps.
+    releases: Option<ReleaseFilter>,
+    artifacts: Option<SelectedArtifacts>,
+}
+
+enum SelectedArtifacts {
+    All,
+    OfImage(ImageReference),
+}
+
+/// Why an export ended early.
+#[derive(Debug, thiserror::Error)]
+enum ExportError {
+    /// The tables could not be read.
+    #[error("the tables could not be read to their end")]
+    Store(#[from] StoreError),
+    /// What was read could not be written.
+    #[error("the records could not be written")]
+    Output(#[from] io::Error),
+}
+
+/// How many records were exported.
+#[derive(Default)]
+struct Exported {
+    releases: u64,
+    artifacts: u64,
+}
+
+pub(super) async fn run(arguments: ExportArguments) -> anyhow::Result<Ended> {
+    let selection = arguments.selection()?;
+    let store = aws::store().await?;
+    // Records on a terminal are progress enough.
+    let bar = if io::stdout().is_terminal() { ProgressBar::hidden() } else { terminal::counter("records") };
+    let mut output = BufWriter::with_capacity(1 << 20, io::stdout().lock());
+    let exported = export(&store, &selection, &mut output, &bar).await;
+    bar.finish_and_clear();
+    match exported {
+        Ok(Exported { releases, artifacts }) => {
+            eprintln!("exported {releases} releases, {artifacts} artifacts");
+            Ok(Ended::Well)
+        }
+        // Whoever reads has read enough, as `head` does.
+        Err(ExportError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ended::Well),
+        Err(error) => Err(error).context("the export is not whole"),
+    }
+}
+
+impl ExportArguments {
+    fn selection(self) -> anyhow::Result<Selection> {
         let filter = ReleaseFilter::new(self.project, self.workflow, self.task, self.service);
         let (has_filters, has_image) = (filter != ReleaseFilter::default(), self.image.is_some());
         let says_nothing = !self.releases && !self.artifacts;
@@ -55,37 +114,120 @@ impl Arguments {
                 "--image filters artifacts, and the other filters releases: one is given for what is not exported"
             );
         }
-        let of_image = match self.image {
-            None => WantedArtifacts::All,
+        let selected = match self.image {
+            None => SelectedArtifacts::All,
             Some(image) => {
-                WantedArtifacts::OfImage(ImageReference::parse(&image).map_err(ParameterError::Digest)?)
+                SelectedArtifacts::OfImage(ImageReference::parse(&image).map_err(ParameterError::Digest)?)
             }
         };
-        Ok(Wanted { releases: releases.then_some(filter), artifacts: artifacts.then_some(of_image) })
+        Ok(Selection { releases: releases.then_some(filter), artifacts: artifacts.then_some(selected) })
     }
 }
 
-pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
-    let wanted = arguments.wanted()?;
-    let store = crate::store().await?;
-    let bar = if io::stderr().is_terminal() && !io::stdout().is_terminal() {
-        ProgressBar::no_length()
-    } else {
-        ProgressBar::hidden()
-    };
-    let style = ProgressStyle::with_template("{spinner} {human_pos} records, {per_sec}, {elapsed}");
-    bar.set_style(style.expect("the template is valid"));
-    bar.enable_steady_tick(Duration::from_millis(120));
-    let mut output = BufWriter::with_capacity(1 << 20, io::stdout().lock());
-    let exported = export(&store, &wanted, &mut output, || bar.inc(1)).await;
-    bar.finish_and_clear();
-    match exported {
-        Ok(exported) => {
-            eprintln!("exported {} releases, {} artifacts", exported.releases, exported.artifacts);
-            Ok(Ended::Well)
+/// Writes the selected records, one a line: releases newest first, then artifacts.
+async fn export(
+    store: &Store,
+    selection: &Selection,
+    output: &mut impl Write,
+    bar: &ProgressBar,
+) -> Result<Exported, ExportError> {
+    let mut exported = Exported::default();
+    let mut inflater = Inflater::default();
+    let mut line = Vec::new();
+    // A filter that nothing can match has no facet.
+    if let Some(facet) = selection.releases.as_ref().and_then(ReleaseFilter::facet) {
+        let mut releases = Box::pin(releases(store, &facet));
+        while let Some((release_id, release)) = releases.try_next().await? {
+            let unreadable = |spoiled| store.unreadable_release(&release_id, spoiled);
+            line.clear();
+            inflater.append(&release.brief, &mut line).map_err(unreadable)?;
+            if let Some(rest) = &release.rest {
+                inflater.append(rest, &mut line).map_err(unreadable)?;
+            }
+            line.push(b'\n');
+            output.write_all(&line)?;
+            exported.releases += 1;
+            bar.inc(1);
         }
-        // Whoever reads has read enough, as `head` does.
-        Err(ExportError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ended::Well),
-        Err(error) => Err(error).context("the export is not whole"),
+    }
+    if let Some(selected) = &selection.artifacts {
+        let mut artifacts = artifacts(store, selected);
+        while let Some(artifact) = artifacts.try_next().await? {
+            let unreadable = |spoiled| store.unreadable_artifact(artifact.position.id(), spoiled);
+            line.clear();
+            inflater.append(&artifact.document, &mut line).map_err(unreadable)?;
+            line.push(b'\n');
+            output.write_all(&line)?;
+            exported.artifacts += 1;
+            bar.inc(1);
+        }
+    }
+    output.flush()?;
+    Ok(exported)
+}
+
+type Releases = Vec<(String, StoredRelease)>;
+
+/// The releases of a facet with their ids, newest first.
+fn releases<'a>(
+    store: &'a Store,
+    facet: &'a Facet,
+) -> impl Stream<Item = Result<(String, StoredRelease), StoreError>> + 'a {
+    let pages = stream::try_unfold((None, false), move |(older_than, is_last)| async move {
+        if is_last {
+            return Ok(None);
+        }
+        let page = store.release_entries(facet, Option::as_ref(&older_than), None, &Usage::default()).await?;
+        let entries: Vec<_> = page.entries.into();
+        let oldest = entries.last().map(|entry| entry.position.clone()).or(older_than);
+        Ok::<_, StoreError>(Some((
+            stream::iter(fetches(entries).into_iter().map(Ok)),
+            (oldest, !page.may_have_more),
+        )))
+    });
+    pages
+        .try_flatten()
+        .map_ok(move |entries| fetch(store, facet, entries))
+        .try_buffered(FETCHES_AT_ONCE)
+        .map_ok(|releases| stream::iter(releases.into_iter().map(Ok)))
+        .try_flatten()
+}
+
+fn fetches(entries: Vec<ReleaseEntry>) -> Vec<Vec<ReleaseEntry>> {
+    let mut fetches: Vec<Vec<ReleaseEntry>> = Vec::new();
+    let mut bytes = 0;
+    for entry in entries {
+        let packed = entry.lengths.packed(Verbosity::Detailed);
+        bytes += packed;
+        match fetches.last_mut() {
+            Some(fetch) if bytes <= MAX_PACKED_BYTES_A_FETCH && fetch.len() < MAX_RELEASES_A_FETCH => {
+                fetch.push(entry);
+            }
+            _ => {
+                bytes = packed;
+                fetches.push(vec![entry]);
+            }
+        }
+    }
+    fetches
+}
+
+async fn fetch(store: &Store, facet: &Facet, entries: Vec<ReleaseEntry>) -> Result<Releases, StoreError> {
+    let found = store.releases(facet, &entries, Verbosity::Detailed, &Usage::default()).await?;
+    let ids = entries.iter().map(|entry| entry.position.id().to_owned());
+    Ok(ids.zip(found).filter_map(|(id, release)| Some((id, release?))).collect())
+}
+
+fn artifacts<'a>(
+    store: &'a Store,
+    selected: &SelectedArtifacts,
+) -> stream::LocalBoxStream<'a, Result<StoredArtifact, StoreError>> {
+    match selected {
+        SelectedArtifacts::OfImage(image) => store.artifacts_of_image(image).boxed_local(),
+        SelectedArtifacts::All => {
+            let segments =
+                (0..SCAN_SEGMENTS).map(|segment| store.artifacts_of_segment(segment).boxed_local());
+            stream::select_all(segments).boxed_local()
+        }
     }
 }

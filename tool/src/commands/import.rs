@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use delivery_center::store::Mode;
-use delivery_center_tool::import::Task;
 
+use super::aws;
+use super::exit_status::Ended;
 use super::sources::Sources;
-use crate::Ended;
+use crate::import::Task;
 
 /// Store releases and artifacts: the API's own JSON, a dump or an export of Zadig's database, or a running Zadig.
 ///
@@ -25,7 +26,7 @@ use crate::Ended;
     delivery-center import export/delivery_*.json export/artifact.json export/activity.json
   A running Zadig:
     ZADIG_TOKEN=$(cat token) delivery-center import --zadig https://zadig.example.com --resume zadig.resume")]
-pub(crate) struct Arguments {
+pub(super) struct ImportArguments {
     /// Check everything and tell what would be stored, but write nothing.
     #[arg(long)]
     dry_run: bool,
@@ -39,13 +40,13 @@ pub(crate) struct Arguments {
     sources: Sources,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+pub(super) async fn run(arguments: ImportArguments) -> anyhow::Result<Ended> {
     let opened = arguments.sources.open(arguments.resume)?;
-    let (mode, action) = match (arguments.dry_run, arguments.rewrite) {
-        (true, _) => (Mode::DryRun, "dry run"),
-        (false, true) => (Mode::Rewrite, "import"),
-        (false, false) => (Mode::Write, "import"),
+    let mode = match (arguments.dry_run, arguments.rewrite) {
+        (true, _) => Mode::DryRun,
+        (false, true) => Mode::Rewrite,
+        (false, false) => Mode::Write,
     };
-    let totals = opened.run(&crate::store().await?, Task::Import(mode), action).await?;
+    let totals = opened.run(&aws::store().await?, Task::Import(mode)).await?;
     Ok(if totals.refused == 0 { Ended::Well } else { Ended::WithRefusals })
 }

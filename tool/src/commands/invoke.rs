@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Builder;
 use delivery_center::endpoint::Endpoint;
@@ -12,14 +12,15 @@ use delivery_center::lambda_edge;
 use delivery_center::service::EndpointService;
 use delivery_center::store::{Store, TableNames};
 
-use crate::Ended;
+use super::exit_status::Ended;
+use super::{aws, terminal};
 
 /// Answer one Lambda event as the function would, and print the Lambda response.
 ///
 /// It reads the tables that the environment names: try it beside `serve`, with
 /// `AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:8000` and any region and credentials.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub(super) struct InvokeArguments {
     /// The function.
     function: Function,
     /// The event's file, or - for standard input; events/ has one for every case.
@@ -42,14 +43,14 @@ impl From<Function> for Endpoint {
     }
 }
 
-pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+pub(super) async fn run(arguments: InvokeArguments) -> anyhow::Result<Ended> {
     let event =
         read(&arguments.event).with_context(|| format!("cannot read {}", arguments.event.display()))?;
-    let client = Client::from_conf(with_patience(Builder::from(&crate::config().await?)).build());
+    let client = Client::from_conf(with_patience(Builder::from(&aws::config().await?)).build());
     let store = Store::new(client, TableNames::from_environment());
     let service = EndpointService::new(arguments.function.into(), store);
-    let response = lambda_edge::answer_json(&service, &event).await.map_err(|error| anyhow!(error))?;
-    crate::print(response)?;
+    let response = lambda_edge::answer_json(&service, &event).await?;
+    terminal::print(response)?;
     Ok(Ended::Well)
 }
 

@@ -1,12 +1,83 @@
-//! The subcommands, a file each.
+//! The command line: the subcommands, a file each, and what several of them stand on.
+//!
+//! - `aws`: the client that the environment names;
+//! - `exit_status`: how a command ends;
+//! - `terminal`: what is printed, and the progress bars;
+//! - `sources`, `import_progress`: what `import` and `verify` read, and how they show what they do.
 
-mod ci_environment;
-pub(crate) mod export;
-pub(crate) mod import;
-pub(crate) mod invoke;
-pub(crate) mod record;
-pub(crate) mod reindex;
-pub(crate) mod serve;
+mod aws;
+mod exit_status;
+mod export;
+mod import;
+mod import_progress;
+mod invoke;
+mod record;
+mod reindex;
+mod serve;
 mod sources;
-pub(crate) mod tables;
-pub(crate) mod verify;
+mod tables;
+mod terminal;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Zadig's delivery-centre endpoints over DynamoDB: fill the tables, and serve them on a laptop.
+///
+/// Without a subcommand it serves sample records, as `serve` does.
+#[derive(Parser)]
+#[command(name = "delivery-center", version, after_help = ENVIRONMENT_AND_EXIT_STATUS)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const ENVIRONMENT_AND_EXIT_STATUS: &str = "\
+Environment:
+  RELEASES_TABLE, ARTIFACTS_TABLE  the tables' names [delivery-releases, delivery-artifacts]
+  AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as every AWS tool reads them
+  AWS_ENDPOINT_URL_DYNAMODB  another DynamoDB, such as that of `serve`: http://127.0.0.1:8000
+  RUST_LOG  what is logged to stderr
+
+Exit status: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be read (of `record`: 1), or DynamoDB or Zadig could not be reached.";
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::ServeArguments),
+    /// The tables that the service reads.
+    #[command(subcommand)]
+    Tables(tables::TablesCommand),
+    Import(import::ImportArguments),
+    #[command(subcommand)]
+    Record(Box<record::RecordCommand>),
+    Export(export::ExportArguments),
+    Reindex(reindex::ReindexArguments),
+    Verify(verify::VerifyArguments),
+    Invoke(invoke::InvokeArguments),
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self::Serve(serve::ServeArguments::default())
+    }
+}
+
+/// Runs the command that the process's arguments name, and tells its exit status.
+pub async fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(unreadable) => return exit_status::of_arguments(&unreadable),
+    };
+    let ended = match arguments.command.unwrap_or_default() {
+        Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Tables(command) => tables::run(command).await,
+        Command::Import(arguments) => import::run(arguments).await,
+        Command::Record(command) => record::run(*command).await,
+        Command::Export(arguments) => export::run(arguments).await,
+        Command::Reindex(arguments) => reindex::run(arguments).await,
+        Command::Verify(arguments) => verify::run(arguments).await,
+        Command::Invoke(arguments) => invoke::run(arguments).await,
+    };
+    exit_status::of_command(ended)
+}

@@ -7,15 +7,22 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use aws_sdk_dynamodb::Client;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use axum::routing::any;
+use delivery_center::endpoint::Endpoint;
 use delivery_center::function::with_patience;
+use delivery_center::service::EndpointService;
 use delivery_center::store::{Mode, Store, TableNames};
-use delivery_center_tool::embedded::{self, EmbeddedDynamoDb, EmbeddedError};
-use delivery_center_tool::http::router;
-use delivery_center_tool::import::{Progress, Source, import};
-use delivery_center_tool::table_definitions::definitions;
 use tokio::net::TcpListener;
 
-use crate::Ended;
+use super::exit_status::Ended;
+use super::terminal;
+use crate::embedded::{self, EmbeddedDynamoDb, EmbeddedError};
+use crate::import::{Progress, Source, import};
+use crate::table_definitions::definitions;
 
 const SAMPLES: [&str; 4] = [
     include_str!("../../../samples/reference-release.json"),
@@ -28,7 +35,7 @@ const SAMPLES: [&str; 4] = [
 ///
 /// The DynamoDB is a real endpoint too: point other tools at it with `AWS_ENDPOINT_URL_DYNAMODB`. Ctrl-C ends both.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub(super) struct ServeArguments {
     /// Where the endpoints listen.
     #[arg(long, value_name = "ADDRESS", default_value = LISTEN, value_parser = resolve)]
     listen: SocketAddr,
@@ -46,36 +53,54 @@ pub(crate) struct Arguments {
 const LISTEN: &str = "127.0.0.1:3000";
 const DYNAMODB_LISTEN: &str = "127.0.0.1:8000";
 
-impl Default for Arguments {
+impl Default for ServeArguments {
     fn default() -> Self {
         let address = |text: &str| text.parse().expect("the default is an address");
         Self { listen: address(LISTEN), dynamodb_listen: address(DYNAMODB_LISTEN), data: None, empty: false }
     }
 }
 
-pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
-    let listener = TcpListener::bind(arguments.listen).await.map_err(|error| {
+pub(super) async fn run(arguments: ServeArguments) -> anyhow::Result<Ended> {
+    let http = TcpListener::bind(arguments.listen).await.map_err(|error| {
         anyhow!("cannot listen on {}: {error}; choose another address with --listen", arguments.listen)
     })?;
-    let dynamodb =
+    let embedded =
         EmbeddedDynamoDb::start(arguments.dynamodb_listen, arguments.data.as_deref()).map_err(advise)?;
     let tables = TableNames::from_environment();
-    let store = dynamodb.store(tables.clone());
-    let mut has_data = false;
-    for table in definitions(&tables)? {
-        table.create(&dynamodb.client()).await?;
-        let found = dynamodb.client().scan().table_name(&table.name).limit(1).send().await?;
-        has_data |= found.count() > 0;
-    }
+    let has_data = create_tables(&embedded, &tables).await?;
     if !has_data && !arguments.empty {
-        load_samples(&store).await?;
+        load_samples(&embedded.store(tables.clone())).await?;
     }
-    print_what_to_try(listener.local_addr()?, &dynamodb)?;
-    let config = with_patience(embedded::config(&dynamodb.endpoint_url())).build();
-    let answering = Store::new(Client::from_conf(config), tables);
-    axum::serve(listener, router(&answering)).with_graceful_shutdown(end()).await?;
+    let config = with_patience(embedded::config(&embedded.endpoint_url())).build();
+    let endpoints = router(&Store::new(Client::from_conf(config), tables));
+    print_what_to_try(http.local_addr()?, embedded.address())?;
+    axum::serve(http, endpoints).with_graceful_shutdown(end()).await?;
     eprintln!("ended");
     Ok(Ended::Well)
+}
+
+/// Creates the tables where they are missing, and tells whether anything is in them.
+async fn create_tables(embedded: &EmbeddedDynamoDb, tables: &TableNames) -> anyhow::Result<bool> {
+    let client = embedded.client();
+    let mut has_data = false;
+    for table in definitions(tables)? {
+        table.create(&client).await?;
+        let found = client.scan().table_name(&table.name).limit(1).send().await?;
+        has_data |= found.count() > 0;
+    }
+    Ok(has_data)
+}
+
+/// Both endpoints. A path that is neither's is answered by either with the same 404.
+fn router(store: &Store) -> Router {
+    let answered_by = |endpoint: Endpoint| {
+        let service = EndpointService::new(endpoint, store.clone());
+        any(async move |request: Request| -> Response { service.answer(request).await.map(Body::from) })
+    };
+    Router::new()
+        .route(Endpoint::ListReleases.path(), answered_by(Endpoint::ListReleases))
+        .route(Endpoint::GetArtifact.path(), answered_by(Endpoint::GetArtifact))
+        .fallback(answered_by(Endpoint::ListReleases))
 }
 
 /// An address as it is given, or a host's; the older IPv4 where a host has both, as `localhost` has.
@@ -90,11 +115,14 @@ fn resolve(address: &str) -> Result<SocketAddr, String> {
 
 /// What happened, and what can be done about it.
 fn advise(error: EmbeddedError) -> anyhow::Error {
-    match &error {
-        EmbeddedError::Listen { source, .. } => {
+    match error {
+        EmbeddedError::NotADatabase { .. } => anyhow!("{error}; choose another file with --data"),
+        EmbeddedError::Database { ref source, .. } => {
+            anyhow!("{error}: {source}; choose another file with --data")
+        }
+        EmbeddedError::Listen { ref source, .. } => {
             anyhow!("{error}: {source}; choose another address with --dynamodb-listen")
         }
-        EmbeddedError::DataFile { .. } => anyhow!("{error}; choose another file with --data"),
         EmbeddedError::Start(_) => error.into(),
     }
 }
@@ -106,14 +134,16 @@ async fn load_samples(store: &Store) -> anyhow::Result<()> {
         file.write_all(samples.as_bytes()).context("cannot write a temporary file")?;
         sources.push(Source::copied("samples".to_owned(), file));
     }
-    import(store, sources, Mode::Write, Arc::new(Silent)).await.context("the samples could not be loaded")?;
+    import(store, sources, Mode::Write, Arc::new(SampleProgress))
+        .await
+        .context("the samples could not be loaded")?;
     Ok(())
 }
 
 /// The samples are known to be good.
-struct Silent;
+struct SampleProgress;
 
-impl Progress for Silent {
+impl Progress for SampleProgress {
     fn refused(&self, place: &str, reason: &str) {
         tracing::error!(place, reason, "a sample was refused");
     }
@@ -121,23 +151,21 @@ impl Progress for Silent {
     fn done(&self, _records: u64) {}
 }
 
-fn print_what_to_try(address: SocketAddr, dynamodb: &EmbeddedDynamoDb) -> anyhow::Result<()> {
-    crate::print(format_args!(
-        "Delivery Center on http://{address}, DynamoDB on {}. Ctrl-C ends both. Try:
+fn print_what_to_try(http: SocketAddr, dynamodb: SocketAddr) -> anyhow::Result<()> {
+    terminal::print(format_args!(
+        "Delivery Center on http://{http}, DynamoDB on http://{dynamodb}. Ctrl-C ends both. Try:
 
-  curl 'http://{address}/api/aslan/delivery/releases?projectName=nginx2'
-  curl 'http://{address}/api/aslan/delivery/releases?serviceName=checkout&verbosity=brief'
-  curl --compressed -i 'http://{address}/api/aslan/delivery/releases?page=1&per_page=5'
-  curl 'http://{address}/api/directory/dc/artifact?image=koderover.tencentcloudcr.com/koderover-demo/picket:20211214154446-70-main-pr-736'
-  curl 'http://{address}/api/directory/dc/artifact?image=sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e'
+  curl 'http://{http}/api/aslan/delivery/releases?projectName=nginx2'
+  curl 'http://{http}/api/aslan/delivery/releases?serviceName=checkout&verbosity=brief'
+  curl --compressed -i 'http://{http}/api/aslan/delivery/releases?page=1&per_page=5'
+  curl 'http://{http}/api/directory/dc/artifact?image=koderover.tencentcloudcr.com/koderover-demo/picket:20211214154446-70-main-pr-736'
+  curl 'http://{http}/api/directory/dc/artifact?image=sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e'
 
 Import into it from another shell:
 
-  export AWS_ENDPOINT_URL_DYNAMODB={} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
+  export AWS_ENDPOINT_URL_DYNAMODB=http://{dynamodb} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
   cargo dev import --help
-",
-        dynamodb.endpoint_url(),
-        dynamodb.endpoint_url(),
+"
     ))
 }
 

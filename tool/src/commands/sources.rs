@@ -1,24 +1,22 @@
-//! What `import` and `verify` read, how they show their progress, and how they report.
+//! What `import` and `verify` read, and the report of what was done with it.
 
 use std::fs::File;
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use delivery_center::store::Store;
-use delivery_center_tool::import::{Counts, Input, Progress, Report, Source, Task, run};
-use delivery_center_tool::input::files::{Given, look_at, look_at_unnamed, look_into};
-use delivery_center_tool::input::server::{Options, Server, Token};
-use indicatif::{ProgressBar, ProgressStyle};
+use anyhow::{Context as _, anyhow, bail};
+use delivery_center::store::{Mode, Store};
 
-/// How many records of one kind are named on stderr; the report names all.
-const MAX_SHOWN: usize = 100;
+use super::exit_status::is_unreachable;
+use super::import_progress::ImportProgress;
+use super::terminal;
+use crate::import::{self, Counts, Input, Progress, Source, Task};
+use crate::input::files::{Given, look_at, look_at_unnamed, look_into};
+use crate::input::server::{Options, Server, Token};
 
 #[derive(clap::Args)]
-pub(crate) struct Sources {
+pub(super) struct Sources {
     /// Files of records, directories or files of Zadig's collections, or - for standard input.
     #[arg(required_unless_present = "zadig", value_name = "SOURCE")]
     given: Vec<PathBuf>,
@@ -43,14 +41,15 @@ pub(crate) struct Sources {
 }
 
 /// What was found to read.
-pub(crate) struct Opened {
+pub(super) struct OpenedSources {
     input: Input,
     report: Option<PathBuf>,
     is_of_zadig: bool,
 }
 
 impl Sources {
-    pub(crate) fn open(self, resume: Option<PathBuf>) -> anyhow::Result<Opened> {
+    /// Looks at what is given, and finds out what it is.
+    pub(super) fn open(self, resume: Option<PathBuf>) -> anyhow::Result<OpenedSources> {
         if let Some(url) = &self.zadig {
             let options = Options {
                 page_size: self.per_page,
@@ -63,7 +62,7 @@ impl Sources {
                 eprintln!("note: the token goes over the network in the clear; https:// would hide it");
             }
             let input = Input::Server(server);
-            return Ok(Opened { input, report: self.report, is_of_zadig: true });
+            return Ok(OpenedSources { input, report: self.report, is_of_zadig: true });
         }
         if resume.is_some() {
             bail!("--resume is for --zadig; from files, an import is completed by running it again");
@@ -105,7 +104,7 @@ impl Sources {
             }
             (false, _) => Input::Records(records),
         };
-        Ok(Opened { input, report: self.report, is_of_zadig })
+        Ok(OpenedSources { input, report: self.report, is_of_zadig })
     }
 }
 
@@ -119,7 +118,7 @@ fn token(file: Option<&Path>) -> anyhow::Result<Token> {
         let text = std::env::var("ZADIG_TOKEN").context("set ZADIG_TOKEN, or give --token-file")?;
         (text, "ZADIG_TOKEN".to_owned())
     };
-    Token::parse(&text).map_err(|reason| anyhow::anyhow!("{origin}: {reason}"))
+    Token::parse(&text).map_err(|reason| anyhow!("{origin}: {reason}"))
 }
 
 /// Whether it can be read more than once.
@@ -146,118 +145,33 @@ fn copied(path: &Path) -> anyhow::Result<Source> {
     Ok(Source::copied(name, copy))
 }
 
-impl Opened {
+impl OpenedSources {
     /// Does a task with all of it, prints what was done, and tells the totals.
-    pub(crate) async fn run(self, store: &Store, task: Task, action: &str) -> anyhow::Result<Counts> {
-        let shown = Arc::new(Shown::new());
-        let done = run(store, self.input, task, Arc::clone(&shown) as Arc<dyn Progress>).await;
-        shown.finish();
+    pub(super) async fn run(self, store: &Store, task: Task) -> anyhow::Result<Counts> {
+        let action = match task {
+            Task::Import(Mode::DryRun) => "dry run",
+            Task::Import(Mode::Write | Mode::Rewrite) => "import",
+            Task::Verify => "verification",
+        };
+        let progress = Arc::new(ImportProgress::new());
+        let done = import::run(store, self.input, task, Arc::clone(&progress) as Arc<dyn Progress>).await;
+        progress.finish();
         let mut report = done.map_err(|error| {
             let error = anyhow::Error::from(error);
-            let advice = if crate::is_unreachable(&error) { "; run it again to complete it" } else { "" };
+            let advice = if is_unreachable(&error) { "; run it again to complete it" } else { "" };
             error.context(format!("the {action} stopped{advice}"))
         })?;
         if let Some(path) = &self.report {
             report.write(path, action).with_context(|| format!("cannot write {}", path.display()))?;
         }
-        if action == "dry run" {
-            crate::print(format_args!("dry run, nothing was written; an import would say:"))?;
+        if task == Task::Import(Mode::DryRun) {
+            terminal::print("dry run, nothing was written; an import would say:")?;
         }
-        print(&report, self.is_of_zadig || task == Task::Verify)?;
+        if self.is_of_zadig || task == Task::Verify {
+            terminal::print(&report)?;
+        } else {
+            terminal::print(report.summary())?;
+        }
         Ok(report.totals())
-    }
-}
-
-fn print(report: &Report, by_collection: bool) -> anyhow::Result<()> {
-    if by_collection { crate::print(report) } else { crate::print(report.summary()) }
-}
-
-/// Single records on stderr, and a bar where that is a terminal.
-struct Shown {
-    bar: ProgressBar,
-    started: Instant,
-    done: AtomicU64,
-    refused: AtomicUsize,
-    orphaned: AtomicUsize,
-    differing: AtomicUsize,
-}
-
-impl Shown {
-    fn new() -> Self {
-        let bar =
-            if std::io::stderr().is_terminal() { ProgressBar::no_length() } else { ProgressBar::hidden() };
-        bar.enable_steady_tick(Duration::from_millis(120));
-        Self {
-            bar,
-            started: Instant::now(),
-            done: AtomicU64::default(),
-            refused: AtomicUsize::default(),
-            orphaned: AtomicUsize::default(),
-            differing: AtomicUsize::default(),
-        }
-    }
-
-    fn line(&self, shown: &AtomicUsize, line: impl FnOnce() -> String) {
-        if shown.fetch_add(1, Ordering::Relaxed) < MAX_SHOWN {
-            self.bar.suspend(|| eprintln!("{}", line()));
-        }
-    }
-
-    fn finish(&self) {
-        self.bar.finish_and_clear();
-        let kinds =
-            [("refused", &self.refused), ("orphaned", &self.orphaned), ("differing", &self.differing)];
-        for (kind, shown) in kinds {
-            let more = shown.load(Ordering::Relaxed).saturating_sub(MAX_SHOWN);
-            if more > 0 {
-                eprintln!("{kind}: {more} more; --report FILE lists them all");
-            }
-        }
-    }
-}
-
-impl Progress for Shown {
-    fn refused(&self, place: &str, reason: &str) {
-        self.line(&self.refused, || format!("refused {place}: {reason}"));
-    }
-
-    fn orphaned(&self, collection: &str, id: &str, belongs_to: Option<&str>) {
-        self.line(&self.orphaned, || match belongs_to {
-            Some(owner) => format!("orphaned {collection} {id}: {owner}, to which it belongs, is not there"),
-            None => format!("orphaned {collection} {id}: it does not say what it belongs to"),
-        });
-    }
-
-    fn differing(&self, collection: &str, id: &str, reason: &str) {
-        self.line(&self.differing, || format!("differs {collection} {id}: {reason}"));
-    }
-
-    fn note(&self, note: &str) {
-        self.bar.suspend(|| eprintln!("note: {note}"));
-    }
-
-    fn begins(&self, what: &'static str, bytes: Option<u64>) {
-        let template = match bytes {
-            Some(_) => "{msg} [{bar:30}] {percent}% {binary_bytes_per_sec}, {eta} left; {prefix}",
-            None => "{spinner} {msg}: {prefix}, {elapsed}",
-        };
-        let style = ProgressStyle::with_template(template).expect("the template is valid");
-        self.bar.set_style(style.progress_chars("=> "));
-        self.bar.set_length(bytes.unwrap_or_default());
-        self.bar.reset();
-        self.bar.set_message(what);
-    }
-
-    fn bytes(&self, bytes: u64) {
-        self.bar.inc(bytes);
-    }
-
-    fn done(&self, records: u64) {
-        let done = self.done.fetch_add(records, Ordering::Relaxed) + records;
-        let seconds = self.started.elapsed().as_secs_f64().max(0.001);
-        #[expect(clippy::cast_precision_loss, reason = "it is a rate for people")]
-        let rate = done as f64 / seconds;
-        self.bar.set_prefix(format!("{done} records, {rate:.0} a second"));
-        tracing::debug!(records = done, "dealt with");
     }
 }

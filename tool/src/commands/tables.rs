@@ -1,12 +1,13 @@
 //! `tables`: the tables that the service reads.
 
 use delivery_center::store::TableNames;
-use delivery_center_tool::table_definitions::{Created, definitions};
 
-use crate::Ended;
+use super::exit_status::Ended;
+use super::{aws, terminal};
+use crate::table_definitions::{Created, definitions};
 
 #[derive(clap::Subcommand)]
-pub(crate) enum Command {
+pub(super) enum TablesCommand {
     /// Create both tables where they are missing, as template.yaml defines them.
     ///
     /// A table that is there with the same keys and index is left as it is; one with others is an error. Recovery,
@@ -14,18 +15,18 @@ pub(crate) enum Command {
     Create,
 }
 
-pub(crate) async fn run(command: Command) -> anyhow::Result<Ended> {
+pub(super) async fn run(command: TablesCommand) -> anyhow::Result<Ended> {
     match command {
-        Command::Create => create().await,
+        TablesCommand::Create => create().await,
     }
 }
 
 async fn create() -> anyhow::Result<Ended> {
-    let client = crate::client().await?;
+    let client = aws::client().await?;
     for table in definitions(&TableNames::from_environment())? {
         match table.create(&client).await? {
-            Created::New => crate::print(format_args!("created {}", table.name))?,
-            Created::Already => crate::print(format_args!("{} is already there", table.name))?,
+            Created::New => terminal::print(format_args!("created {}", table.name))?,
+            Created::Already => terminal::print(format_args!("{} is already there", table.name))?,
         }
     }
     Ok(Ended::Well)

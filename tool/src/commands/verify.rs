@@ -1,9 +1,9 @@
 //! `verify`: whether the tables hold what a source has.
 
-use delivery_center_tool::import::Task;
-
+use super::exit_status::Ended;
 use super::sources::Sources;
-use crate::Ended;
+use super::{aws, terminal};
+use crate::import::Task;
 
 /// Compare the tables with what was imported, and list what differs.
 ///
@@ -16,18 +16,18 @@ use crate::Ended;
   delivery-center verify dump
   delivery-center verify --report differences.json export/*.json
   ZADIG_TOKEN=$(cat token) delivery-center verify --zadig https://zadig.example.com")]
-pub(crate) struct Arguments {
+pub(super) struct VerifyArguments {
     #[command(flatten)]
     sources: Sources,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+pub(super) async fn run(arguments: VerifyArguments) -> anyhow::Result<Ended> {
     let opened = arguments.sources.open(None)?;
-    let totals = opened.run(&crate::store().await?, Task::Verify, "verification").await?;
+    let totals = opened.run(&aws::store().await?, Task::Verify).await?;
     if totals.differing + totals.refused == 0 {
-        crate::print(format_args!("nothing was lost"))?;
+        terminal::print("nothing was lost")?;
         return Ok(Ended::Well);
     }
-    crate::print(format_args!("{} differ, {} were refused", totals.differing, totals.refused))?;
+    terminal::print(format_args!("{} differ, {} were refused", totals.differing, totals.refused))?;
     Ok(Ended::WithRefusals)
 }

@@ -3,18 +3,20 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
-
-use super::{Outcome, RecordError, Recorded, RecordedImage, id_of, refused};
-use crate::patience::Patience;
+use delivery_center::digest;
 use delivery_center::image_reference::ImageDigest;
 use delivery_center::position::UnixSeconds;
 use delivery_center::record::{Artifact, Record};
 use delivery_center::store::{
     ArtifactState, FactKey, FoundArtifact, PackedArtifact, Store, StoreError, WantedArtifact, Written,
 };
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::image::NamedImage;
+use super::outcome::{FactError, FactOutcome, Recorded, refused};
+use crate::patience::Patience;
 
 /// How often an image given by its tag alone is looked for: the index lags behind the table by a moment.
 const LOOKS: usize = 3;
@@ -22,7 +24,7 @@ const WAIT_BETWEEN_LOOKS: Duration = Duration::from_millis(400);
 
 /// What happened to an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ActivityKind {
     /// It was built.
     Build,
     /// It was deployed.
@@ -37,9 +39,9 @@ pub enum Kind {
 #[derive(Debug, Clone)]
 pub struct Activity {
     /// What happened.
-    pub kind: Kind,
+    pub kind: ActivityKind,
     /// To which image.
-    pub image: RecordedImage,
+    pub image: NamedImage,
     /// The activity's further fields, named as on the reference page.
     pub fields: Map<String, Value>,
     /// What is known of the artifact; it fills in what the stored one lacks.
@@ -52,7 +54,7 @@ pub struct Activity {
     pub idempotency_key: Option<String>,
 }
 
-impl Kind {
+impl ActivityKind {
     /// The activity's `type`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -68,29 +70,19 @@ impl Kind {
 /// Adds an activity to the artifact of its image, which is made where there is none.
 ///
 /// # Errors
-/// [`RecordError`], where patience ended too.
+/// [`FactError`], where patience ended too.
 pub async fn record_activity(
     store: &Store,
     activity: &Activity,
     patience: &mut Patience,
-) -> Result<Recorded, RecordError> {
+) -> Result<Recorded, FactError> {
     let mut target = None;
     loop {
-        let error = match attempt(store, activity, &mut target).await {
-            Ok(Some(recorded)) => return Ok(recorded),
-            Ok(None) => changed_meanwhile(activity),
-            Err(RecordError::Store(error)) if error.is_unavailable() => RecordError::Store(error),
-            Err(error) => return Err(error),
-        };
-        if !patience.wait().await {
-            return Err(error);
+        match attempt(store, activity, &mut target).await {
+            Err(error) if error.is_unreachable() && patience.wait().await => {}
+            ended => return ended,
         }
     }
-}
-
-fn changed_meanwhile(activity: &Activity) -> RecordError {
-    tracing::debug!(image = %activity.image, "the artifact changed meanwhile; it is read again");
-    RecordError::Contended
 }
 
 /// The artifact that an activity goes to.
@@ -102,12 +94,12 @@ enum Target {
     New,
 }
 
-/// One attempt; none where others wrote at the same time.
+/// One attempt.
 async fn attempt(
     store: &Store,
     activity: &Activity,
     known: &mut Option<Target>,
-) -> Result<Option<Recorded>, RecordError> {
+) -> Result<Recorded, FactError> {
     let is_first = known.is_none();
     let target = match known {
         Some(target) => target.clone(),
@@ -116,17 +108,20 @@ async fn attempt(
     let (artifact_id, state) = activity.state(store, target).await?;
     let fact = activity.fact_key(&artifact_id);
     if is_first && let Some(recorded) = already_recorded(store, &fact).await? {
-        return Ok(Some(recorded));
+        return Ok(recorded);
     }
     let artifact = activity.applied_to(&artifact_id, state.json())?;
-    let packed = PackedArtifact::new(&artifact).map_err(|unstorable| refused(unstorable.to_string()))?;
+    let packed = PackedArtifact::new(&artifact)?;
     match store.extend_artifact(&state, &packed, &fact, activity.created_time).await? {
         Written::Done => {
-            let outcome = if state.json().is_some() { Outcome::Added } else { Outcome::Made };
-            Ok(Some(Recorded { outcome, id: artifact_id, json: artifact.json }))
+            let outcome = if state.json().is_some() { FactOutcome::Added } else { FactOutcome::Made };
+            Ok(Recorded { outcome, id: artifact_id, json: artifact.json })
         }
-        Written::AlreadyThere => already_recorded(store, &fact).await.map_err(RecordError::Store),
-        Written::Changed => Ok(None),
+        Written::AlreadyThere => already_recorded(store, &fact).await?.ok_or(FactError::Contended),
+        Written::Changed => {
+            tracing::debug!(image = %activity.image, "the artifact changed meanwhile; it is read again");
+            Err(FactError::Contended)
+        }
         Written::TooLarge => Err(refused(format!(
             "artifact {artifact_id:?} holds too many activities already to be written in one transaction (4 MB)"
         ))),
@@ -138,11 +133,11 @@ async fn already_recorded(store: &Store, fact: &FactKey) -> Result<Option<Record
     let state = store.artifact_state(&FoundArtifact::by_id(fact.artifact_id.clone())).await?;
     // An artifact that was removed since: the fact was recorded none the less.
     let json = state.json().unwrap_or("null").to_owned();
-    Ok(Some(Recorded { outcome: Outcome::Already, id: fact.artifact_id, json }))
+    Ok(Some(Recorded { outcome: FactOutcome::Already, id: fact.artifact_id, json }))
 }
 
 impl Activity {
-    async fn target(&self, store: &Store) -> Result<Target, RecordError> {
+    async fn target(&self, store: &Store) -> Result<Target, FactError> {
         let found = match &self.image.digest {
             Some(digest) => self.target_of_digest(store, digest).await?,
             None => self.target_of_tag(store).await?,
@@ -154,7 +149,7 @@ impl Activity {
         &self,
         store: &Store,
         digest: &ImageDigest,
-    ) -> Result<Option<Target>, RecordError> {
+    ) -> Result<Option<Target>, FactError> {
         if self.image.repository.is_empty() {
             let found = store.find_artifact(WantedArtifact::Digest(digest)).await?;
             return found.map(|found| Some(Target::Known(found))).ok_or_else(|| {
@@ -168,7 +163,7 @@ impl Activity {
             return Ok(Some(Target::Known(found)));
         }
         // A build under a new tag is to be found by that tag, and so is an artifact of its own.
-        if self.kind != Kind::Build || self.image.tag.is_none() {
+        if self.kind != ActivityKind::Build || self.image.tag.is_none() {
             let wanted = WantedArtifact::DigestAndRepository(digest, &self.image.repository);
             return Ok(store.find_artifact(wanted).await?.map(Target::Known));
         }
@@ -176,7 +171,7 @@ impl Activity {
         Ok(found.map(Target::WithoutBuild))
     }
 
-    async fn target_of_tag(&self, store: &Store) -> Result<Option<Target>, RecordError> {
+    async fn target_of_tag(&self, store: &Store) -> Result<Option<Target>, FactError> {
         let image = self.image.as_pushed();
         for look in 1..=LOOKS {
             if let Some(found) = store.find_artifact(WantedArtifact::Image(&image)).await? {
@@ -189,7 +184,7 @@ impl Activity {
         if let Some(found) = store.find_artifact(WantedArtifact::WithoutDigest(&image)).await? {
             return Ok(Some(Target::Known(found)));
         }
-        if self.kind == Kind::Build {
+        if self.kind == ActivityKind::Build {
             return Err(refused(format!(
                 "the build of {image} has no digest, and no earlier record of that tag has one: give --digest sha256:..., \
                  or --metadata-file FILE as docker buildx build writes it, or --image NAME:TAG@sha256:..."
@@ -198,7 +193,7 @@ impl Activity {
         Ok(None)
     }
 
-    async fn state(&self, store: &Store, target: Target) -> Result<(String, ArtifactState), RecordError> {
+    async fn state(&self, store: &Store, target: Target) -> Result<(String, ArtifactState), FactError> {
         let found = match target {
             Target::Known(found) => found,
             Target::WithoutBuild(found) => {
@@ -217,7 +212,7 @@ impl Activity {
 
     /// Made of the image and its digest, so that all who find no artifact of it make the same one.
     fn new_artifact_id(&self) -> String {
-        id_of(&["artifact", &self.image.as_pushed(), &self.digest_text()])
+        digest::of_texts(&["artifact", &self.image.as_pushed(), &self.digest_text()])
     }
 
     fn digest_text(&self) -> String {
@@ -233,7 +228,7 @@ impl Activity {
     }
 
     /// The artifact with this activity, in the contract's form.
-    fn applied_to(&self, artifact_id: &str, stored: Option<&str>) -> Result<Box<Artifact>, RecordError> {
+    fn applied_to(&self, artifact_id: &str, stored: Option<&str>) -> Result<Box<Artifact>, FactError> {
         let json = match stored {
             Some(json) => self.added_to(json)?,
             None => self.new_artifact(artifact_id),
@@ -243,7 +238,7 @@ impl Activity {
             Ok(Record::Release(_)) => {
                 Err(refused(format!("artifact {artifact_id:?} is stored as a release")))
             }
-            Err(problem) => Err(refused(format!("artifact {artifact_id:?} cannot be extended: {problem}"))),
+            Err(source) => Err(FactError::Invalid { record: format!("artifact {artifact_id:?}"), source }),
         }
     }
 
@@ -256,12 +251,9 @@ impl Activity {
     }
 
     /// The new activity comes first: of equal times, the later recorded counts as the newer.
-    fn added_to(&self, artifact: &str) -> Result<String, RecordError> {
-        let unreadable =
-            |error: serde_json::Error| refused(format!("the stored artifact cannot be read: {error}"));
-        let mut fields: Fields = serde_json::from_str(artifact).map_err(unreadable)?;
-        let stored: Vec<Box<RawValue>> =
-            serde_json::from_str(fields.get("activities").unwrap_or("[]")).map_err(unreadable)?;
+    fn added_to(&self, artifact: &str) -> Result<String, FactError> {
+        let mut fields: Fields = serde_json::from_str(artifact)?;
+        let stored: Vec<Box<RawValue>> = serde_json::from_str(fields.get("activities").unwrap_or("[]"))?;
         let mut activities = vec![self.json().to_string()];
         activities.extend(stored.iter().map(|activity| activity.get().to_owned()));
         fields.set("activities", format!("[{}]", activities.join(",")));

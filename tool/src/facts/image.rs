@@ -2,24 +2,25 @@
 
 use std::fmt;
 
-use super::{RecordError, refused};
 use delivery_center::image_reference::{ImageDigest, repository};
+
+use super::outcome::{FactError, refused};
 
 /// An image as a pipeline names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordedImage {
+pub struct NamedImage {
     /// Registry, port and name; empty where a digest stands alone.
     pub(super) repository: String,
     pub(super) tag: Option<String>,
     pub(super) digest: Option<ImageDigest>,
 }
 
-impl RecordedImage {
+impl NamedImage {
     /// Reads an image reference, and a digest that was given beside it.
     ///
     /// # Errors
-    /// [`RecordError::Refused`]: what is no image, no digest, or names two digests.
-    pub fn parse(image: &str, digest: Option<&str>) -> Result<Self, RecordError> {
+    /// [`FactError::Refused`]: what is no image, no digest, or names two digests.
+    pub fn parse(image: &str, digest: Option<&str>) -> Result<Self, FactError> {
         let is_digest_alone = image.starts_with("sha256:") || image.starts_with("sha512:");
         let (name, own_digest) = match image.split_once('@') {
             Some((name, digest)) => (name, Some(digest)),
@@ -62,7 +63,7 @@ impl RecordedImage {
     }
 }
 
-impl fmt::Display for RecordedImage {
+impl fmt::Display for NamedImage {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         match (&self.tag, &self.digest) {
             (_, Some(digest)) if self.repository.is_empty() => write!(formatter, "{digest}"),
@@ -80,15 +81,15 @@ mod tests {
 
     #[test]
     fn an_image_is_read_with_its_tag_and_its_digest() {
-        let image = RecordedImage::parse(&format!("host:5000/a/b:1.0@{DIGEST}"), Some(DIGEST)).unwrap();
+        let image = NamedImage::parse(&format!("host:5000/a/b:1.0@{DIGEST}"), Some(DIGEST)).unwrap();
         assert_eq!(image.as_pushed(), "host:5000/a/b:1.0");
         assert_eq!(image.name(), "b");
         assert_eq!(image.to_string(), format!("host:5000/a/b:1.0@{DIGEST}"));
-        assert_eq!(RecordedImage::parse("a/b", Some(DIGEST)).unwrap().as_pushed(), format!("a/b@{DIGEST}"));
-        assert_eq!(RecordedImage::parse(DIGEST, None).unwrap().to_string(), DIGEST);
+        assert_eq!(NamedImage::parse("a/b", Some(DIGEST)).unwrap().as_pushed(), format!("a/b@{DIGEST}"));
+        assert_eq!(NamedImage::parse(DIGEST, None).unwrap().to_string(), DIGEST);
         for image in ["", "a b", "@sha256:00", &format!("@{DIGEST}"), "a@md5:1"] {
-            assert!(RecordedImage::parse(image, None).is_err(), "{image}");
+            assert!(NamedImage::parse(image, None).is_err(), "{image}");
         }
-        assert!(RecordedImage::parse(&format!("a@{DIGEST}"), Some("sha256:00")).is_err());
+        assert!(NamedImage::parse(&format!("a@{DIGEST}"), Some("sha256:00")).is_err());
     }
 }

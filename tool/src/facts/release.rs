@@ -1,13 +1,15 @@
 //! Releases: which services of a project were released, with which images.
 
-use serde_json::{Value, json};
-
-use super::{Outcome, RecordError, Recorded, RecordedImage, id_of, refused};
-use crate::patience::Patience;
+use delivery_center::digest;
 use delivery_center::image_reference::repository;
 use delivery_center::position::UnixSeconds;
 use delivery_center::record::{Record, Release};
 use delivery_center::store::{Mode, PackedRelease, Settled, Store, Written};
+use serde_json::{Value, json};
+
+use super::image::NamedImage;
+use super::outcome::{FactError, FactOutcome, Recorded, refused};
+use crate::patience::Patience;
 
 /// A release to be made.
 #[derive(Debug, Clone)]
@@ -65,75 +67,66 @@ pub struct ReleasedService {
 /// Makes a release; of those that say the same, all but one find it made.
 ///
 /// # Errors
-/// [`RecordError`], where patience ended too.
+/// [`FactError`], where patience ended too.
 pub async fn record_release(
     store: &Store,
     release: &NewRelease,
     patience: &mut Patience,
-) -> Result<Recorded, RecordError> {
+) -> Result<Recorded, FactError> {
     let release = release.checked()?;
-    let packed = PackedRelease::new(&release).map_err(|unstorable| refused(unstorable.to_string()))?;
+    let packed = PackedRelease::new(&release)?;
     let mut is_new = false;
-    loop {
-        let error = match attempt_release(store, &packed, &mut is_new).await {
-            Ok(Some(json)) => {
-                let outcome = if is_new { Outcome::Made } else { Outcome::Already };
-                return Ok(Recorded { outcome, id: release.release_id.clone(), json });
-            }
-            Ok(None) => RecordError::Contended,
-            Err(RecordError::Store(error)) if error.is_unavailable() => RecordError::Store(error),
-            Err(error) => return Err(error),
-        };
-        if !patience.wait().await {
-            return Err(error);
+    let json = loop {
+        match attempt(store, &packed, &mut is_new).await {
+            Err(error) if error.is_unreachable() && patience.wait().await => {}
+            ended => break ended?,
         }
-    }
+    };
+    let outcome = if is_new { FactOutcome::Made } else { FactOutcome::Already };
+    Ok(Recorded { outcome, id: release.release_id.clone(), json })
 }
 
-/// One attempt: the stored release; none where others wrote at the same time.
-async fn attempt_release(
-    store: &Store,
-    release: &PackedRelease,
-    is_new: &mut bool,
-) -> Result<Option<String>, RecordError> {
-    // Settling what is there completes what was interrupted.
-    let mut current = store.current_release(release.release_id()).await?;
+/// One attempt: the stored release.
+async fn attempt(store: &Store, release: &PackedRelease, is_new: &mut bool) -> Result<String, FactError> {
+    let release_id = release.release_id();
+    let mut current = store.current_release(release_id).await?;
     if current.is_none() {
         match store.put_new_release(release).await? {
             Written::Done => *is_new = true,
-            Written::AlreadyThere | Written::Changed | Written::TooLarge => return Ok(None),
+            Written::AlreadyThere | Written::Changed | Written::TooLarge => return Err(FactError::Contended),
         }
-        current = store.current_release(release.release_id()).await?;
+        current = store.current_release(release_id).await?;
     }
-    Ok(match store.settle_release(release.release_id(), Mode::Write).await? {
-        Settled::Entries(_) | Settled::EntriesOfAnOlderForm(..) | Settled::Dangling(_) => {
-            current.map(|current| current.json)
+    // Settling what is there completes what was interrupted.
+    match (store.settle_release(release_id, Mode::Write).await?, current) {
+        (Settled::Changed, _) | (_, None) => Err(FactError::Contended),
+        (Settled::Entries(_) | Settled::EntriesOfAnOlderForm(..) | Settled::Dangling(_), Some(current)) => {
+            Ok(current.json)
         }
-        Settled::Changed => None,
-    })
+    }
 }
 
 impl NewRelease {
-    fn checked(&self) -> Result<Box<Release>, RecordError> {
+    fn checked(&self) -> Result<Box<Release>, FactError> {
         let json = self.json(&self.release_id()).to_string();
         match Record::check(json.as_bytes()) {
             Ok(Record::Release(release)) => Ok(release),
             Ok(Record::Artifact(_)) => Err(refused("the release has no versionInfo")),
-            Err(problem) => Err(refused(format!("the release cannot be stored: {problem}"))),
+            Err(source) => Err(FactError::Invalid { record: "release".to_owned(), source }),
         }
     }
 
     /// Made of the key, or of everything but the times that were not given, so that a repeat is the same release.
     fn release_id(&self) -> String {
         if let Some(key) = &self.idempotency_key {
-            return id_of(&["release", &self.project, key]);
+            return digest::of_texts(&["release", &self.project, key]);
         }
         let unstamped = Self {
             created_by: String::new(),
             created_at: self.started.or(self.ended).unwrap_or_default(),
             ..self.clone()
         };
-        id_of(&["release", &unstamped.json("").to_string()])
+        digest::of_texts(&["release", &unstamped.json("").to_string()])
     }
 
     fn json(&self, release_id: &str) -> Value {
@@ -161,7 +154,7 @@ impl NewRelease {
 
     fn deploy(&self, release_id: &str, service: &ReleasedService) -> Value {
         let mut deploy = json!({
-            "id": id_of(&["deploy", release_id, &service.name, &service.container]),
+            "id": digest::of_texts(&["deploy", release_id, &service.name, &service.container]),
             "releaseId": release_id,
             "serviceName": service.name,
             "containerName": service.container,
@@ -243,8 +236,8 @@ impl ReleasedService {
     /// container of an image without a tag.
     ///
     /// # Errors
-    /// [`RecordError::Refused`], where it can be read in no way.
-    pub fn parse(service: &str) -> Result<Self, RecordError> {
+    /// [`FactError::Refused`], where it can be read in no way.
+    pub fn parse(service: &str) -> Result<Self, FactError> {
         let unreadable = |reason: &str| {
             refused(format!(
                 "--service {service:?}: {reason}; it is NAME=IMAGE, or NAME=IMAGE:TAG:CONTAINER, or NAME=IMAGE@DIGEST:CONTAINER"
@@ -255,7 +248,7 @@ impl ReleasedService {
             return Err(unreadable("the service has no name"));
         }
         let (image, container) = split_container(rest).map_err(unreadable)?;
-        if RecordedImage::parse(&image, None).is_err()
+        if NamedImage::parse(&image, None).is_err()
             || repository(&image).is_empty()
             || image.starts_with("sha256:")
         {

@@ -4,29 +4,29 @@ use std::env;
 
 /// What is known of the run, as far as the pipeline says it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Run {
-    pub(crate) repository: Option<Repository>,
-    pub(crate) branch: Option<String>,
-    pub(crate) tag: Option<String>,
-    pub(crate) commit: Option<String>,
-    pub(crate) pull_request: Option<u64>,
-    pub(crate) message: Option<String>,
-    pub(crate) author: Option<String>,
-    pub(crate) url: Option<String>,
-    pub(crate) started_by: Option<String>,
+pub(super) struct PipelineRun {
+    pub(super) repository: Option<Repository>,
+    pub(super) branch: Option<String>,
+    pub(super) tag: Option<String>,
+    pub(super) commit: Option<String>,
+    pub(super) pull_request: Option<u64>,
+    pub(super) message: Option<String>,
+    pub(super) author: Option<String>,
+    pub(super) url: Option<String>,
+    pub(super) started_by: Option<String>,
 }
 
 /// A repository, and the server that hosts it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Repository {
+pub(super) struct Repository {
     /// Such as `https://github.com`; empty where only the name is known.
-    pub(crate) address: String,
-    pub(crate) owner: String,
-    pub(crate) name: String,
+    pub(super) address: String,
+    pub(super) owner: String,
+    pub(super) name: String,
 }
 
 /// The variables, for `--help`.
-pub(crate) const VARIABLES: &str = "\
+pub(super) const VARIABLES: &str = "\
 What is not given is read from the pipeline's environment:
              GitHub Actions                         GitLab CI                                Jenkins
   (told by)  GITHUB_ACTIONS                         GITLAB_CI                                JENKINS_URL
@@ -42,8 +42,8 @@ What is not given is read from the pipeline's environment:
   --url      GITHUB_SERVER_URL, GITHUB_REPOSITORY,  CI_JOB_URL                               BUILD_URL
              GITHUB_RUN_ID, GITHUB_RUN_ATTEMPT";
 
-impl Run {
-    pub(crate) fn from_environment() -> Self {
+impl PipelineRun {
+    pub(super) fn from_environment() -> Self {
         if variable("GITHUB_ACTIONS").is_some() {
             Self::of_github()
         } else if variable("GITLAB_CI").is_some() {
@@ -123,7 +123,7 @@ fn variable(name: &str) -> Option<String> {
 
 impl Repository {
     /// Reads `OWNER/NAME`, or a URL to clone from; what a URL holds of credentials is left out.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         if let Some((scheme, rest)) = text.split_once("://") {
             let (host, path) = rest.split_once('/')?;
             let host = host.rsplit('@').next()?;
@@ -149,7 +149,7 @@ impl Repository {
     }
 
     /// Zadig's name for the kind of server, where its address tells.
-    pub(crate) fn source(&self) -> &'static str {
+    pub(super) fn source(&self) -> &'static str {
         ["github", "gitlab", "gitee", "gerrit"]
             .into_iter()
             .find(|source| self.address.contains(source))

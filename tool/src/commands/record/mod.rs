@@ -1,24 +1,31 @@
 //! `record`: one fact from a pipeline's step.
 
-use std::path::{Path, PathBuf};
+mod build_metadata;
+mod ci_environment;
+
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use clap::{Args, Subcommand};
 use delivery_center::position::{MAX_UNIX_SECONDS, UnixSeconds};
 use delivery_center::store::{Store, TableNames};
-use delivery_center_tool::facts::{
-    Activity, Environment, Kind, NewRelease, Outcome, Recorded, RecordedImage, ReleasedService,
-    record_activity, record_release,
-};
-use delivery_center_tool::patience::Patience;
 use serde_json::{Map, Value, json};
 
-use super::ci_environment::{Repository, Run, VARIABLES};
-use crate::Ended;
+use self::build_metadata::BuildMetadata;
+use self::ci_environment::{PipelineRun, Repository, VARIABLES};
+use super::exit_status::Ended;
+use super::{aws, terminal};
+use crate::facts::{
+    Activity, ActivityKind, Environment, FactOutcome, NamedImage, NewRelease, Recorded, ReleasedService,
+    record_activity, record_release,
+};
+use crate::patience::Patience;
 
 /// Record one fact from a pipeline's step.
 ///
@@ -27,31 +34,31 @@ use crate::Ended;
 /// --timeout: trying again is safe.
 #[derive(Subcommand)]
 #[command(after_help = VARIABLES)]
-pub(crate) enum Command {
+pub(super) enum RecordCommand {
     /// An image was built: makes its artifact, or extends it where it is there.
     ///
     /// A digest is needed: --digest, --metadata-file, or NAME:TAG@DIGEST. Without one, the build is added to the newest
     /// artifact of the tag, and refused where there is none.
     #[command(after_help = VARIABLES)]
-    Build(Build),
+    Build(BuildArguments),
     /// An image was deployed into an environment.
     ///
     /// The artifact is found by its digest, or else as the newest record of the tag. Where there is none, one is made
     /// without a build: nothing that happened is lost, and `record build` with that tag fills it in later.
     #[command(after_help = VARIABLES)]
-    Deploy(Deploy),
+    Deploy(DeployArguments),
     /// An image was tested. Its artifact is found or made as `deploy` does it.
     #[command(after_help = VARIABLES)]
-    Test(Test),
+    Test(TestArguments),
     /// An image or what it was made from was published elsewhere. Its artifact is found or made as `deploy` does it.
     #[command(after_help = VARIABLES)]
-    Publish(Publish),
+    Publish(PublishArguments),
     /// A version was released: makes a release of the services and images given.
     ///
     /// Its id is made of everything that is said of it (but for --by, and times that are not given), or of the project
     /// and --idempotency-key: said again, it is the same release.
     #[command(after_help = VARIABLES)]
-    Release(Release),
+    Release(ReleaseArguments),
 }
 
 /// What every fact has.
@@ -104,7 +111,7 @@ struct About {
 }
 
 #[derive(Args)]
-pub(crate) struct Build {
+pub(super) struct BuildArguments {
     #[command(flatten)]
     about: About,
     /// The image's size in bytes.
@@ -140,7 +147,7 @@ pub(crate) struct Build {
 }
 
 #[derive(Args)]
-pub(crate) struct Deploy {
+pub(super) struct DeployArguments {
     #[command(flatten)]
     about: About,
     /// The environment.
@@ -152,13 +159,13 @@ pub(crate) struct Deploy {
 }
 
 #[derive(Args)]
-pub(crate) struct Test {
+pub(super) struct TestArguments {
     #[command(flatten)]
     about: About,
 }
 
 #[derive(Args)]
-pub(crate) struct Publish {
+pub(super) struct PublishArguments {
     #[command(flatten)]
     about: About,
     /// A host that it was published to; may be given again.
@@ -179,7 +186,7 @@ pub(crate) struct Publish {
 }
 
 #[derive(Args)]
-pub(crate) struct Release {
+pub(super) struct ReleaseArguments {
     /// The project.
     #[arg(long)]
     project: String,
@@ -215,55 +222,64 @@ pub(crate) struct Release {
     sending: Sending,
 }
 
-pub(crate) async fn run(command: Command) -> anyhow::Result<Ended> {
-    let run = Run::from_environment();
+pub(super) async fn run(command: RecordCommand) -> anyhow::Result<Ended> {
+    let run = PipelineRun::from_environment();
     match command {
-        Command::Build(build) => {
+        RecordCommand::Build(build) => {
             let commit = commit(&build, &run)?;
-            let mut fields = Map::new();
-            fields.insert("commits".to_owned(), json!([commit]));
-            let mut artifact_fields = Map::new();
-            insert(&mut artifact_fields, "image_size", build.size);
-            insert(&mut artifact_fields, "os", build.os);
-            insert(&mut artifact_fields, "architecture", build.arch);
-            let author = build.author.or_else(|| run.author.clone());
-            record_about(Kind::Build, build.about, fields, artifact_fields, author, run).await
+            let mut fact = ImageFact::new(ActivityKind::Build, build.about);
+            insert(&mut fact.fields, "commits", Some(json!([commit])));
+            insert(&mut fact.artifact_fields, "image_size", build.size);
+            insert(&mut fact.artifact_fields, "os", build.os);
+            insert(&mut fact.artifact_fields, "architecture", build.arch);
+            fact.author = build.author.or_else(|| run.author.clone());
+            record_about_image(fact, run).await
         }
-        Command::Deploy(deploy) => {
-            let mut fields = Map::new();
+        RecordCommand::Deploy(deploy) => {
             if deploy.env.is_empty() {
                 bail!("--env is empty: name the environment");
             }
-            insert(&mut fields, "env_name", Some(deploy.env));
-            insert(&mut fields, "namespace", deploy.namespace);
-            record_about(Kind::Deploy, deploy.about, fields, Map::new(), None, run).await
+            let mut fact = ImageFact::new(ActivityKind::Deploy, deploy.about);
+            insert(&mut fact.fields, "env_name", Some(deploy.env));
+            insert(&mut fact.fields, "namespace", deploy.namespace);
+            record_about_image(fact, run).await
         }
-        Command::Test(test) => record_about(Kind::Test, test.about, Map::new(), Map::new(), None, run).await,
-        Command::Publish(publish) => {
-            let mut fields = Map::new();
-            insert(&mut fields, "publish_hosts", Some(publish.host).filter(|hosts| !hosts.is_empty()));
-            insert(
-                &mut fields,
-                "publish_namespaces",
-                Some(publish.namespace).filter(|names| !names.is_empty()),
-            );
-            insert(&mut fields, "remote_file_key", publish.remote_file_key);
-            insert(&mut fields, "dist_storage_url", publish.dist_storage_url);
-            insert(&mut fields, "src_storage_url", publish.src_storage_url);
-            record_about(Kind::Publish, publish.about, fields, Map::new(), None, run).await
+        RecordCommand::Test(test) => {
+            record_about_image(ImageFact::new(ActivityKind::Test, test.about), run).await
         }
-        Command::Release(release) => record_new_release(release, run).await,
+        RecordCommand::Publish(publish) => {
+            let given = |values: Vec<String>| Some(values).filter(|values| !values.is_empty());
+            let mut fact = ImageFact::new(ActivityKind::Publish, publish.about);
+            insert(&mut fact.fields, "publish_hosts", given(publish.host));
+            insert(&mut fact.fields, "publish_namespaces", given(publish.namespace));
+            insert(&mut fact.fields, "remote_file_key", publish.remote_file_key);
+            insert(&mut fact.fields, "dist_storage_url", publish.dist_storage_url);
+            insert(&mut fact.fields, "src_storage_url", publish.src_storage_url);
+            record_about_image(fact, run).await
+        }
+        RecordCommand::Release(release) => record_new_release(release, run).await,
     }
 }
 
-async fn record_about(
-    kind: Kind,
+/// A fact about an image, as far as the arguments tell it.
+struct ImageFact {
+    kind: ActivityKind,
     about: About,
-    mut fields: Map<String, Value>,
-    mut artifact_fields: Map<String, Value>,
+    /// The activity's own fields.
+    fields: Map<String, Value>,
+    /// What is told of the artifact.
+    artifact_fields: Map<String, Value>,
     author: Option<String>,
-    run: Run,
-) -> anyhow::Result<Ended> {
+}
+
+impl ImageFact {
+    fn new(kind: ActivityKind, about: About) -> Self {
+        Self { kind, about, fields: Map::new(), artifact_fields: Map::new(), author: None }
+    }
+}
+
+async fn record_about_image(fact: ImageFact, run: PipelineRun) -> anyhow::Result<Ended> {
+    let ImageFact { kind, about, mut fields, mut artifact_fields, author } = fact;
     let metadata = about.metadata_file.as_deref().map(BuildMetadata::read).transpose()?.unwrap_or_default();
     let Some(image) = about.image.or(metadata.image) else {
         bail!("no image is named: give --image REGISTRY/NAME:TAG");
@@ -274,7 +290,7 @@ async fn record_about(
         bail!("--digest is {given}, but the metadata file says {read}");
     }
     let digest = about.digest.or(metadata.digest).filter(|digest| !digest.is_empty());
-    let image = RecordedImage::parse(&image, digest.as_deref())?;
+    let image = NamedImage::parse(&image, digest.as_deref())?;
     let Sending { by, started, ended, idempotency_key, json, timeout } = about.sending;
     check_order(started, ended)?;
     insert(&mut fields, "url", about.url.or(run.url));
@@ -283,7 +299,7 @@ async fn record_about(
     insert(&mut fields, "start_time", started);
     insert(&mut fields, "end_time", ended);
     for (name, value) in [("os", metadata.os), ("architecture", metadata.architecture)] {
-        if kind == Kind::Build && !artifact_fields.contains_key(name) {
+        if kind == ActivityKind::Build && !artifact_fields.contains_key(name) {
             insert(&mut artifact_fields, name, value);
         }
     }
@@ -298,10 +314,11 @@ async fn record_about(
     };
     let mut patience = Patience::new(Duration::from_secs(timeout));
     let recorded = record_activity(&store().await?, &activity, &mut patience).await?;
-    if recorded.outcome == Outcome::Made && kind != Kind::Build {
+    if recorded.outcome == FactOutcome::Made && kind != ActivityKind::Build {
         eprintln!("note: no record of {} was found, so that one was made without its build", activity.image);
     }
-    report(&format!("{} of {}", kind.as_str(), activity.image), "artifact", &recorded, json)?;
+    let what = format!("{} of {}", kind.as_str(), activity.image);
+    print(&what, "artifact", &recorded, json)?;
     Ok(Ended::Well)
 }
 
@@ -312,25 +329,26 @@ fn insert(fields: &mut Map<String, Value>, name: &str, value: Option<impl Into<V
     }
 }
 
-fn report(what: &str, record: &str, recorded: &Recorded, as_json: bool) -> anyhow::Result<()> {
+/// Prints what became of a fact, or the record that holds it now.
+fn print(what: &str, record: &str, recorded: &Recorded, as_json: bool) -> anyhow::Result<()> {
     let Recorded { outcome, id, json } = recorded;
     let said = match outcome {
-        Outcome::Added => format!("recorded: {what}, added to {record} {id}"),
-        Outcome::Made => format!("recorded: {what}, as new {record} {id}"),
-        Outcome::Already => format!(
+        FactOutcome::Added => format!("recorded: {what}, added to {record} {id}"),
+        FactOutcome::Made => format!("recorded: {what}, as new {record} {id}"),
+        FactOutcome::Already => format!(
             "recorded before: {what}, in {record} {id}; nothing was written (what tells another one from it is \
              --url, --started, --ended or --idempotency-key)"
         ),
     };
     if as_json {
         eprintln!("{said}");
-        crate::print(json)
+        terminal::print(json)
     } else {
-        crate::print(said)
+        terminal::print(said)
     }
 }
 
-fn commit(build: &Build, run: &Run) -> anyhow::Result<Value> {
+fn commit(build: &BuildArguments, run: &PipelineRun) -> anyhow::Result<Value> {
     let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     let repository = match given(&build.repo) {
         None => run.repository.clone(),
@@ -362,7 +380,7 @@ fn commit(build: &Build, run: &Run) -> anyhow::Result<Value> {
     }))
 }
 
-fn read_repository(text: &str, run: &Run) -> anyhow::Result<Repository> {
+fn read_repository(text: &str, run: &PipelineRun) -> anyhow::Result<Repository> {
     let mut repository = Repository::parse(text)
         .with_context(|| format!("--repo {text:?} is neither OWNER/NAME nor a URL to clone"))?;
     if repository.address.is_empty() {
@@ -371,41 +389,7 @@ fn read_repository(text: &str, run: &Run) -> anyhow::Result<Repository> {
     Ok(repository)
 }
 
-/// What `docker buildx build --metadata-file` writes.
-#[derive(Default)]
-struct BuildMetadata {
-    image: Option<String>,
-    digest: Option<String>,
-    os: Option<String>,
-    architecture: Option<String>,
-}
-
-impl BuildMetadata {
-    fn read(file: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let metadata: Value = serde_json::from_slice(&text).with_context(|| {
-            format!("{} is no JSON; it is what `docker buildx build --metadata-file` writes", file.display())
-        })?;
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let Some(digest) = text(&metadata["containerimage.digest"]) else {
-            bail!(
-                "{} has no \"containerimage.digest\": a build that neither pushes nor loads makes none, and of what \
-                 `docker buildx bake` writes one target is to be cut out (jq .TARGET)",
-                file.display()
-            );
-        };
-        let platform = &metadata["containerimage.descriptor"]["platform"];
-        Ok(Self {
-            // Of several tags none is the one to record.
-            image: text(&metadata["image.name"]).filter(|name| !name.is_empty() && !name.contains(',')),
-            digest: Some(digest),
-            os: text(&platform["os"]),
-            architecture: text(&platform["architecture"]),
-        })
-    }
-}
-
-async fn record_new_release(release: Release, run: Run) -> anyhow::Result<Ended> {
+async fn record_new_release(release: ReleaseArguments, run: PipelineRun) -> anyhow::Result<Ended> {
     let Sending { by, started, ended, idempotency_key, json, timeout } = release.sending;
     check_order(started, ended)?;
     for (flag, value) in [("project", &release.project), ("version", &release.version)] {
@@ -447,7 +431,7 @@ async fn record_new_release(release: Release, run: Run) -> anyhow::Result<Ended>
     };
     let mut patience = Patience::new(Duration::from_secs(timeout));
     let recorded = record_release(&store().await?, &release, &mut patience).await?;
-    report(&what, "release", &recorded, json)?;
+    print(&what, "release", &recorded, json)?;
     Ok(Ended::Well)
 }
 
@@ -497,10 +481,10 @@ async fn store() -> anyhow::Result<Store> {
         .operation_attempt_timeout(Duration::from_secs(10))
         .operation_timeout(Duration::from_secs(20))
         .build();
-    let config = aws_sdk_dynamodb::config::Builder::from(&crate::config().await?)
+    let config = Builder::from(&aws::config().await?)
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(2));
-    Ok(Store::new(aws_sdk_dynamodb::Client::from_conf(config.build()), TableNames::from_environment()))
+    Ok(Store::new(Client::from_conf(config.build()), TableNames::from_environment()))
 }
 
 #[cfg(test)]

@@ -1,0 +1,54 @@
+//! How a command ends: what it says, and its exit status.
+
+use std::process::ExitCode;
+
+use delivery_center::store::StoreError;
+
+use crate::facts::FactError;
+use crate::import::ImportError;
+use crate::table_definitions::TableError;
+
+/// How a command that ran to its end went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// All is done.
+    Well,
+    /// Something was refused, and has been reported.
+    WithRefusals,
+}
+
+/// The exit status of a command; the reason that one failed for is printed.
+pub(super) fn of_command(ended: anyhow::Result<Ended>) -> ExitCode {
+    match ended {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::WithRefusals) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(if is_unreachable(&error) { 2 } else { 1 })
+        }
+    }
+}
+
+/// The exit status where the arguments cannot be read or ask for help; what clap says of them is printed.
+///
+/// To a pipeline 2 means to try again, which does not help an argument of `record`: there it is 1.
+pub(super) fn of_arguments(unreadable: &clap::Error) -> ExitCode {
+    // Where even this cannot be written, there is nobody to tell.
+    let _ = unreadable.print();
+    let is_of_record = std::env::args().nth(1).as_deref() == Some("record");
+    match unreadable.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ if is_of_record => ExitCode::from(1),
+        _ => ExitCode::from(2),
+    }
+}
+
+/// Whether DynamoDB or Zadig could not be reached, so that the same command may pass another time.
+pub(super) fn is_unreachable(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<ImportError>().is_some_and(ImportError::is_unreachable)
+            || cause.downcast_ref::<TableError>().is_some_and(TableError::is_unreachable)
+            || cause.downcast_ref::<FactError>().is_some_and(FactError::is_unreachable)
+            || cause.downcast_ref::<StoreError>().is_some_and(StoreError::is_unavailable)
+    })
+}

@@ -1,0 +1,40 @@
+//! The file that `docker buildx build --metadata-file` writes.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+/// What is read of it.
+#[derive(Default)]
+pub(super) struct BuildMetadata {
+    pub(super) image: Option<String>,
+    pub(super) digest: Option<String>,
+    pub(super) os: Option<String>,
+    pub(super) architecture: Option<String>,
+}
+
+impl BuildMetadata {
+    pub(super) fn read(file: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let metadata: Value = serde_json::from_slice(&text).with_context(|| {
+            format!("{} is no JSON; it is what `docker buildx build --metadata-file` writes", file.display())
+        })?;
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let Some(digest) = text(&metadata["containerimage.digest"]) else {
+            bail!(
+                "{} has no \"containerimage.digest\": a build that neither pushes nor loads makes none, and of what \
+                 `docker buildx bake` writes one target is to be cut out (jq .TARGET)",
+                file.display()
+            );
+        };
+        let platform = &metadata["containerimage.descriptor"]["platform"];
+        Ok(Self {
+            // Of several tags none is the one to record.
+            image: text(&metadata["image.name"]).filter(|name| !name.is_empty() && !name.contains(',')),
+            digest: Some(digest),
+            os: text(&platform["os"]),
+            architecture: text(&platform["architecture"]),
+        })
+    }
+}

@@ -1,0 +1,37 @@
+//! What people see of a command: text on standard output, and a progress bar on standard error.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Prints to standard output; that nobody reads it to the end (`| head`) is no error.
+pub(super) fn print(text: impl Display) -> anyhow::Result<()> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A progress bar, which shows only where standard error is a terminal.
+pub(super) fn progress_bar() -> ProgressBar {
+    let bar = if io::stderr().is_terminal() { ProgressBar::no_length() } else { ProgressBar::hidden() };
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
+/// A progress bar that counts what is done, such as `releases`.
+pub(super) fn counter(things: &str) -> ProgressBar {
+    let bar = progress_bar();
+    bar.set_style(style(&format!("{{spinner}} {{human_pos}} {things}, {{per_sec}}, {{elapsed}}")));
+    bar
+}
+
+/// The look of a progress bar, from a template of our own.
+pub(super) fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is valid").progress_chars("=> ")
+}
