@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 const SQLITE_MAGIC: [u8; 16] = *b"SQLite format 3\0";
 
 /// A running embedded DynamoDB; dropping it ends it and frees its port.
-#[derive(Debug)]
 pub struct EmbeddedDynamoDb {
+    database: Database,
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -80,16 +80,17 @@ impl EmbeddedDynamoDb {
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
+        let served = database.clone();
         let thread = std::thread::Builder::new().name("embedded-dynamodb".to_owned()).spawn(move || {
             runtime.block_on(async move {
                 let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
                 tokio::select! {
-                    () = dynoxide::server::serve_on(listener, database) => {}
+                    () = dynoxide::server::serve_on(listener, served) => {}
                     _ = stopped => {}
                 }
             });
         })?;
-        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { database, address, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where it listens.
@@ -102,6 +103,11 @@ impl EmbeddedDynamoDb {
     #[must_use]
     pub fn endpoint_url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Serves the same database to whoever connects to another listener, for as long as it is polled.
+    pub fn serve_too(&self, listener: tokio::net::TcpListener) -> impl Future<Output = ()> + Send + use<> {
+        dynoxide::server::serve_on(listener, self.database.clone())
     }
 
     /// A client of it.

@@ -2,11 +2,15 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
+use axum::body::Body;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use crate::running::{run, run_with_input, tool};
-use crate::support::{Tables, release};
+use crate::support::{SAMPLES, Tables, release};
 
 /// A running `serve`.
 struct Serving {
@@ -34,13 +38,7 @@ impl Serving {
     }
 
     async fn get(&self, path: &str) -> (u16, String) {
-        use hyper_util::client::legacy::Client;
-        let client: Client<_, axum::body::Body> =
-            Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
-        let answer = client.get(format!("http://{}{path}", self.address).parse().unwrap()).await.unwrap();
-        let status = answer.status().as_u16();
-        let body = axum::body::to_bytes(axum::body::Body::new(answer.into_body()), usize::MAX).await.unwrap();
-        (status, String::from_utf8(body.to_vec()).unwrap())
+        get(&self.address, path).await
     }
 
     fn interrupt(mut self) {
@@ -48,6 +46,14 @@ impl Serving {
         assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
         assert!(self.process.wait().unwrap().success(), "Ctrl-C ends it cleanly");
     }
+}
+
+async fn get(address: &str, path: &str) -> (u16, String) {
+    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
+    let answer = client.get(format!("http://{address}{path}").parse().unwrap()).await.unwrap();
+    let status = answer.status().as_u16();
+    let body = axum::body::to_bytes(Body::new(answer.into_body()), usize::MAX).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
 /// The environment in which the tool asks the DynamoDB of `serve`.
@@ -87,6 +93,39 @@ async fn serve_answers_the_reference_pages_requests_with_its_answers() {
         "it is a DynamoDB for other tools"
     );
     serving.interrupt();
+}
+
+/// Waits until somebody listens on a port, as a script would.
+async fn wait_for(address: &str) {
+    for _ in 0..3000 {
+        if tokio::net::TcpStream::connect(address).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("nobody listens on {address}");
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_port_of_serve_finds_everything_behind_it() {
+    let free = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    let (http, dynamodb) = (free(), free());
+    let serve = tool(&[], &["serve", "--listen", &http, "--dynamodb-listen", &dynamodb]);
+    let _serving =
+        tokio::process::Command::from(serve).stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    wait_for(&dynamodb).await;
+    let tables = Tables::missing().through(&format!("http://{dynamodb}"));
+    let listed = tables.client.list_tables().send().await.unwrap();
+    assert_eq!(listed.table_names(), ["delivery-artifacts", "delivery-releases"]);
+    let import = tool(&environment(&dynamodb), &["import", "-"]);
+    let imported = run_with_input(import, &format!("{SAMPLES}{}", release("new", 1))).await;
+    assert!(imported.out.starts_with("read 39, stored 1, unchanged 37, deleted 1"), "{imported:?}");
+    wait_for(&http).await;
+    let (status, body) = get(&http, "/api/aslan/delivery/releases?projectName=nginx2").await;
+    assert_eq!((status, body), (200, compact(include_str!("../../samples/reference-release.json"))));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! `serve`: both endpoints over plain HTTP, on an embedded DynamoDB.
 
-use std::io::Write as _;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use delivery_center::endpoint::Endpoint;
 use delivery_center::function::with_patience;
 use delivery_center::service::EndpointService;
 use delivery_center::store::{Mode, Store, TableNames};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::exit_status::Ended;
 use super::terminal;
@@ -30,6 +30,11 @@ const SAMPLES: [&str; 4] = [
     include_str!("../../../samples/releases.jsonl"),
     include_str!("../../../samples/artifacts.jsonl"),
 ];
+
+/// Where this process itself asks DynamoDB, before anybody else may.
+const PRIVATE_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// How many connections wait to be accepted; what tokio's own listeners take.
+const BACKLOG: u32 = 1024;
 
 /// Serve both endpoints over plain HTTP, on an embedded DynamoDB filled with samples.
 ///
@@ -60,12 +65,14 @@ impl Default for ServeArguments {
     }
 }
 
+/// Serves until it is interrupted.
+///
+/// Both addresses are taken first, so that one in use is told before anything is done, and listened on last: whoever
+/// waits for a port finds tables, samples and endpoints behind it.
 pub(super) async fn run(arguments: ServeArguments) -> anyhow::Result<Ended> {
-    let http = TcpListener::bind(arguments.listen).await.map_err(|error| {
-        anyhow!("cannot listen on {}: {error}; choose another address with --listen", arguments.listen)
-    })?;
-    let embedded =
-        EmbeddedDynamoDb::start(arguments.dynamodb_listen, arguments.data.as_deref()).map_err(advise)?;
+    let http = TakenAddress::new(arguments.listen, "--listen")?;
+    let dynamodb = TakenAddress::new(arguments.dynamodb_listen, "--dynamodb-listen")?;
+    let embedded = EmbeddedDynamoDb::start(PRIVATE_LISTEN, arguments.data.as_deref()).map_err(advise)?;
     let tables = TableNames::from_environment();
     let has_data = create_tables(&embedded, &tables).await?;
     if !has_data && !arguments.empty {
@@ -73,7 +80,9 @@ pub(super) async fn run(arguments: ServeArguments) -> anyhow::Result<Ended> {
     }
     let config = with_patience(embedded::config(&embedded.endpoint_url())).build();
     let endpoints = router(&Store::new(Client::from_conf(config), tables));
-    print_what_to_try(http.local_addr()?, embedded.address())?;
+    let (dynamodb, http) = (dynamodb.listen()?, http.listen()?);
+    print_what_to_try(http.local_addr()?, dynamodb.local_addr()?)?;
+    tokio::spawn(embedded.serve_too(dynamodb));
     axum::serve(http, endpoints).with_graceful_shutdown(end()).await?;
     eprintln!("ended");
     Ok(Ended::Well)
@@ -103,6 +112,37 @@ fn router(store: &Store) -> Router {
         .fallback(answered_by(Endpoint::ListReleases))
 }
 
+/// An address that is ours, and on which nobody listens yet.
+struct TakenAddress {
+    socket: TcpSocket,
+    address: SocketAddr,
+    option: &'static str,
+}
+
+impl TakenAddress {
+    /// Takes the address that an option of the command names.
+    fn new(address: SocketAddr, option: &'static str) -> anyhow::Result<Self> {
+        let bind = || {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            // As tokio's own listeners do: connections of a process that has just ended do not keep the address.
+            socket.set_reuseaddr(!cfg!(windows))?;
+            socket.bind(address)?;
+            Ok(socket)
+        };
+        let socket = bind().map_err(|error| cannot_listen(address, option, &error))?;
+        Ok(Self { socket, address, option })
+    }
+
+    fn listen(self) -> anyhow::Result<TcpListener> {
+        let Self { socket, address, option } = self;
+        socket.listen(BACKLOG).map_err(|error| cannot_listen(address, option, &error))
+    }
+}
+
+fn cannot_listen(address: SocketAddr, option: &str, error: &io::Error) -> anyhow::Error {
+    anyhow!("cannot listen on {address}: {error}; choose another address with {option}")
+}
+
 /// An address as it is given, or a host's; the older IPv4 where a host has both, as `localhost` has.
 fn resolve(address: &str) -> Result<SocketAddr, String> {
     let resolved: Vec<_> = address
@@ -120,10 +160,7 @@ fn advise(error: EmbeddedError) -> anyhow::Error {
         EmbeddedError::Database { ref source, .. } => {
             anyhow!("{error}: {source}; choose another file with --data")
         }
-        EmbeddedError::Listen { ref source, .. } => {
-            anyhow!("{error}: {source}; choose another address with --dynamodb-listen")
-        }
-        EmbeddedError::Start(_) => error.into(),
+        EmbeddedError::Listen { .. } | EmbeddedError::Start(_) => error.into(),
     }
 }
 
