@@ -39,7 +39,9 @@ impl Table {
             other => panic!("no release: {other:?}"),
         };
         let packed: Vec<_> = releases.into_iter().map(pack).collect();
-        self.writer.put_releases(&packed, Mode::Write).await.expect("releases are stored");
+        for outcome in self.writer.put_releases(&packed, Mode::Write).await {
+            outcome.expect("a release is stored");
+        }
     }
 
     /// What the warm function answers, and whether that is what a cold one answers.

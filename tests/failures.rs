@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::endpoint::Endpoint::{self, GetArtifact, ListReleases};
-use delivery_center::store::Mode;
+use delivery_center::store::{Mended, Mode, Reindexed};
 use serde_json::{Value, json};
 
 use crate::function::{Function, FunctionAnswer};
@@ -413,5 +413,90 @@ async fn the_log_line_names_what_was_asked_for_whatever_the_answer() {
         let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let request = lines.into_iter().find(|line| line["message"] == "request").unwrap();
         assert_eq!(request["subject"], subject, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_its_members_is_unavailable_and_not_an_empty_table() {
+    let tables = Tables::with_samples().await;
+    for (endpoint, broken) in
+        [(ListReleases, "Query"), (ListReleases, "BatchGetItem"), (GetArtifact, "Query")]
+    {
+        let proxy = FaultyProxy::start(&tables.endpoint_url, move |operation, _| {
+            if operation == broken { Fault::Nothing } else { Fault::None }
+        })
+        .await;
+        let description =
+            check(&tables.through(&proxy.endpoint_url).get(endpoint, query(endpoint)).await, 503);
+        assert!(description.contains("cannot be read"), "{description}");
+    }
+}
+
+#[tokio::test]
+async fn a_release_whose_documents_are_gone_is_an_error_that_names_it_and_reindexing_removes_its_entries() {
+    let tables = Tables::empty().await;
+    tables.import(&format!("{}\n{}", release("r1", 1), release("r2", 2))).await;
+    let key = |name: &str| AttributeValue::S(name.to_owned());
+    let delete = tables.client.delete_item().table_name(&tables.names.releases);
+    delete.key("release_id", key("r1")).key("entry", key("release")).send().await.unwrap();
+    let description = check(&tables.get(ListReleases, "").await, 500);
+    assert!(description.contains("release \"r1\"") && description.contains("reindex"), "{description}");
+    let Reindexed::Dangling(removed) = tables.store.reindex_release("r1", Mode::Write).await.unwrap() else {
+        panic!("there is no such release")
+    };
+    assert_eq!(removed, 16, "an entry for each of its facets");
+    assert_eq!(tables.get(ListReleases, "").await.release_ids(), ["r2"]);
+}
+
+#[tokio::test]
+async fn a_cancelled_transaction_is_tried_again_and_one_that_is_always_cancelled_ends_the_import_alone() {
+    for reason in ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"] {
+        let tables = Tables::empty().await;
+        let proxy = FaultyProxy::start(&tables.endpoint_url, move |_, number| {
+            if number <= 3 { Fault::Cancel(reason) } else { Fault::None }
+        })
+        .await;
+        let records = format!("{}\n{}", release("r1", 1), artifact("a1", "i:1", "", 1));
+        let summary = tables.through(&proxy.endpoint_url).import(&records).await;
+        assert_eq!((summary.stored, summary.refused), (2, 0), "{reason}");
+        assert_eq!(tables.get(ListReleases, "").await.release_ids(), ["r1"]);
+        assert_eq!(tables.get(GetArtifact, "image=i:1").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_spoiled_pointer_costs_its_artifact_alone_until_it_is_mended() {
+    for mending in ["rewrite", "reindex"] {
+        let tables = Tables::empty().await;
+        let records = format!("{}\n{}", artifact("a1", "i:1", "", 1), artifact("a2", "i:2", "", 1));
+        tables.import(&records).await;
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let put = tables.client.put_item().table_name(&tables.names.artifacts);
+        let put = put.item("image_digest", text("id:a1")).item("entry", text("pointer"));
+        put.item("kept", text("spoiled")).send().await.unwrap();
+        let changed = records.replace("\"name\":\"n\"", "\"name\":\"changed\"");
+        let (summary, refusals) = tables.try_import(&changed, Mode::Write).await;
+        let summary = summary.unwrap();
+        assert_eq!((summary.stored, summary.refused), (1, 1), "the other one goes in");
+        assert!(refusals[0].contains("artifact \"a1\""), "{refusals:?}");
+        if mending == "rewrite" {
+            assert_eq!(tables.try_import(&changed, Mode::Rewrite).await.0.unwrap().refused, 0);
+        } else {
+            let (entries, _) = tables.store.scan_artifact_entries(0, None).await.unwrap();
+            let mut all = entries;
+            for segment in 1..delivery_center::store::SCAN_SEGMENTS {
+                all.extend(tables.store.scan_artifact_entries(segment, None).await.unwrap().0);
+            }
+            let mut mended = 0;
+            for entry in &all {
+                let found = tables.store.mend_artifact_entry(entry, Mode::Write).await.unwrap();
+                mended += u32::from(found == Mended::Artifact);
+            }
+            assert_eq!(mended, 1);
+            assert_eq!(tables.import(&changed).await.stored, 1);
+        }
+        for image in ["image=i:1", "image=i:2"] {
+            assert_eq!(tables.get(GetArtifact, image).await.json()["name"], "changed");
+        }
     }
 }

@@ -11,3 +11,4 @@ mod replay;
 mod scale;
 mod structure;
 mod support;
+mod writers;

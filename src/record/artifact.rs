@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::json_text::{Members, elements, members, push_separator};
 use super::problem::{Path, Problem};
 use super::shape::{Field, Shape, Writer, integer_of, required_text, text_of, unix_seconds_of};
+use crate::digest;
 
 /// An artifact that fits the documented types, in the contract's JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Artifact {
     pub created_time: u64,
     /// The whole artifact as compact JSON.
     pub json: String,
+    /// Whether one of its activities is a build.
+    pub is_built: bool,
     /// How many credentials its commits held; they are not in the JSON.
     pub credentials_dropped: usize,
 }
@@ -82,7 +85,67 @@ const COMMIT: &[Field] = &[
     Field::unless_empty("author_name", Shape::Text),
 ];
 
+/// What a pipeline recorded of an artifact: an activity, and what it knew of the artifact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedActivity {
+    /// The activity, as JSON.
+    pub activity: String,
+    /// The artifact's fields, as a JSON object: they fill in what the artifact lacks.
+    pub artifact_fields: String,
+}
+
 impl Artifact {
+    /// The id of the artifact that stands for an image of which nothing is known but its name, until it gives way to the
+    /// image's own record.
+    #[must_use]
+    pub fn placeholder_id(image: &str) -> String {
+        digest::of_texts(&["artifact", image, ""])
+    }
+
+    /// Whether an artifact only stands for its image: nobody built it, and it has no digest.
+    #[must_use]
+    pub fn is_placeholder(&self) -> bool {
+        self.image_digest.is_empty()
+            && !self.image.contains('@')
+            && self.artifact_id == Self::placeholder_id(&self.image)
+            && !self.is_built
+    }
+
+    /// The artifact with what pipelines recorded of it, behind the activities that it has of the same time. One that it has
+    /// already, equal in every field, is not added.
+    ///
+    /// # Errors
+    /// Recorded activities that do not fit the documented types.
+    pub fn with_recorded(&self, recorded: &[RecordedActivity]) -> Result<Self, Problem> {
+        let root = members(&self.json, &Path::ROOT)?;
+        let artifact_id = root.value("id").unwrap_or_default();
+        let path = Path::ROOT.field("activities");
+        let mut activities: Vec<_> = elements(root.value("activities").unwrap_or("[]"), &path)?
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        let mut root = root;
+        for RecordedActivity { activity, artifact_fields } in recorded {
+            let mut activity = members(activity, &path)?;
+            // It may have been recorded of an artifact that gave way to this one.
+            activity.set("artifact_id", artifact_id);
+            let mut writer = Writer::default();
+            writer.object(ACTIVITY, &activity, &path)?;
+            if !activities.contains(&writer.out) {
+                activities.push(writer.out);
+            }
+            for field in members(artifact_fields, &Path::ROOT)?.iter() {
+                if matches!(root.value(&field.name), None | Some("0" | "\"\"" | "null")) {
+                    root.put(field.key.as_ref(), &field.name, field.value);
+                }
+            }
+        }
+        let activities = format!("[{}]", activities.join(","));
+        root.set("activities", &activities);
+        let artifact = Self::from_members(root)?;
+        Ok(Self { credentials_dropped: self.credentials_dropped, ..artifact })
+    }
+
     pub(super) fn from_members(root: Members<'_>) -> Result<Self, Problem> {
         let artifact_id = required_text(&root, "id", &Path::ROOT)?;
         let mut root = root;
@@ -99,6 +162,7 @@ impl Artifact {
             image_digest: text_of(&root, "image_digest", &Path::ROOT)?,
             created_time: unix_seconds_of(&root, "created_time", &Path::ROOT)?,
             json: with_activities(writer.out, &activities),
+            is_built: activities.iter().any(|activity| activity.kind == "build"),
             credentials_dropped: activities.iter().map(|activity| activity.credentials_dropped).sum(),
         })
     }

@@ -49,6 +49,18 @@ impl<'a> Members<'a> {
         Some(self.0.remove(place).value)
     }
 
+    /// Gives a member another value, or adds it under a key, which is a name as JSON.
+    pub(super) fn put(&mut self, key: &str, name: &str, value: &'a str) {
+        match self.0.iter_mut().find(|member| member.name == name) {
+            Some(member) => member.value = value,
+            None => self.0.push(Member {
+                name: Cow::Owned(name.to_owned()),
+                key: Cow::Owned(key.to_owned()),
+                value,
+            }),
+        }
+    }
+
     /// Gives a member another value, or adds it; `name` must need no escaping in JSON.
     pub(super) fn set(&mut self, name: &'static str, value: &'a str) {
         match self.0.iter_mut().find(|member| member.name == name) {

@@ -7,7 +7,7 @@ mod problem;
 mod release;
 mod shape;
 
-pub use artifact::Artifact;
+pub use artifact::{Artifact, RecordedActivity};
 pub use credentials::without_credentials;
 pub use problem::Problem;
 pub use release::Release;

@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, WriteRequest};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::Store;
 use super::error::{StoreError, Unavailability};
-use super::items::Item;
+use super::items::{Item, weight};
 
 /// What BatchWriteItem takes in one call.
 const MAX_WRITES_A_CALL: usize = 25;
-/// What one call may weigh: DynamoDB takes 16 MB, base64 and names included.
+/// What the items of one call may weigh: DynamoDB takes 16 MB, in which bytes are base64 and attributes have names.
 const MAX_BYTES_A_CALL: usize = 8 << 20;
 /// How many calls run side by side.
 const MAX_CALLS_AT_ONCE: usize = 8;
@@ -114,7 +114,7 @@ fn calls(writes: Vec<WriteRequest>) -> Vec<Vec<WriteRequest>> {
     let mut calls = Vec::new();
     let (mut call, mut bytes) = (Vec::new(), 0);
     for write in writes {
-        let weight = weight(&write);
+        let weight = write.put_request().map_or(0, |put| weight(put.item()));
         if call.len() == MAX_WRITES_A_CALL || (bytes + weight > MAX_BYTES_A_CALL && !call.is_empty()) {
             calls.push(std::mem::take(&mut call));
             bytes = 0;
@@ -126,16 +126,4 @@ fn calls(writes: Vec<WriteRequest>) -> Vec<Vec<WriteRequest>> {
         calls.push(call);
     }
     calls
-}
-
-/// About what a write weighs on the wire, where bytes are base64.
-fn weight(write: &WriteRequest) -> usize {
-    let item = write.put_request().map(PutRequest::item);
-    let values = item.into_iter().flat_map(HashMap::values);
-    let value = |value: &AttributeValue| match value {
-        AttributeValue::S(text) => text.len(),
-        AttributeValue::B(bytes) => bytes.as_ref().len() * 4 / 3,
-        _ => 64,
-    };
-    values.map(|attribute| 32 + value(attribute)).sum()
 }

@@ -1,13 +1,14 @@
 //! Compares what is stored with what an import would store, documents included.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, StreamExt as _};
 
-use super::artifacts::PackedArtifact;
+use super::artifacts::{KeepRecorded, PackedArtifact};
+use super::batch_write::Mode;
 use super::error::StoreError;
 use super::items::{Item, entry_of};
-use super::keys::{ARTIFACT_PREFIX, RELEASE_ENTRY};
+use super::keys::{ARTIFACT_PREFIX, RELEASE_ENTRY, WRITER};
 use super::releases::PackedRelease;
 use super::{MAX_KEYS_A_CALL, Store, Usage, whole};
 
@@ -30,47 +31,48 @@ pub enum Comparison {
 impl Store {
     /// Compares releases with what their partitions hold.
     ///
-    /// # Errors
-    /// The table's.
-    pub async fn compare_releases(&self, releases: &[PackedRelease]) -> Result<Vec<Comparison>, StoreError> {
-        let wanted: Vec<_> = releases.iter().map(PackedRelease::items).collect();
-        let ids: Vec<_> = releases.iter().map(|release| release.release_id().to_owned()).collect();
-        let stored: Vec<_> = stream::iter(ids)
-            .map(|release_id| self.stored_items(release_id))
-            .buffered(MAX_RECORDS_AT_ONCE)
-            .try_collect()
-            .await?;
-        Ok(wanted.into_iter().zip(&stored).map(|(wanted, stored)| compare(wanted, stored)).collect())
+    /// Each has a result of its own, in their order.
+    pub async fn compare_releases(&self, releases: &[PackedRelease]) -> Vec<Result<Comparison, StoreError>> {
+        let mut comparisons = Vec::with_capacity(releases.len());
+        for release in releases {
+            comparisons.push(self.compare_release(release));
+        }
+        stream::iter(comparisons).buffered(MAX_RECORDS_AT_ONCE).collect().await
     }
 
-    /// Everything that a release's partition holds, by entry.
-    async fn stored_items(&self, release_id: String) -> Result<HashMap<String, Item>, StoreError> {
-        let items = self.release_partition(&release_id, None).await?;
-        Ok(items.into_iter().map(|item| (entry_of(&item), item)).collect())
+    async fn compare_release(&self, release: &PackedRelease) -> Result<Comparison, StoreError> {
+        let items = self.release_partition(release.release_id(), None).await?;
+        // Who wrote it last is nothing that the source could say.
+        let without_writer = |mut item: Item| {
+            item.remove(WRITER);
+            (entry_of(&item), item)
+        };
+        Ok(compare(release.items(), &items.into_iter().map(without_writer).collect()))
     }
 
-    /// Compares artifacts with what is stored under their digests, and their pointers.
-    ///
-    /// # Errors
-    /// The table's.
+    /// Compares artifacts with what is stored under their digests, and their pointers; recorded activities are theirs.
     pub async fn compare_artifacts(
         &self,
         artifacts: &[PackedArtifact],
-    ) -> Result<Vec<Comparison>, StoreError> {
-        stream::iter(artifacts.iter().map(PackedArtifact::items))
-            .map(|wanted| self.compare_artifact(wanted))
-            .buffered(MAX_RECORDS_AT_ONCE)
-            .try_collect()
-            .await
+    ) -> Vec<Result<(Comparison, usize), StoreError>> {
+        let mut comparisons = Vec::with_capacity(artifacts.len());
+        for artifact in artifacts {
+            comparisons.push(self.compare_artifact(artifact));
+        }
+        stream::iter(comparisons).buffered(MAX_RECORDS_AT_ONCE).collect().await
     }
 
-    async fn compare_artifact(&self, wanted: HashMap<String, Item>) -> Result<Comparison, StoreError> {
+    /// How an artifact differs, and how many recorded activities it holds.
+    async fn compare_artifact(&self, artifact: &PackedArtifact) -> Result<(Comparison, usize), StoreError> {
+        let plan = self.plan(artifact, Mode::DryRun, KeepRecorded::Yes).await?;
+        let recorded = plan.recorded.len();
+        let wanted = plan.artifact.items(plan.recorded);
         let keys: Vec<_> = wanted.values().map(artifact_key).collect();
-        let mut stored = HashMap::new();
+        let mut stored = BTreeMap::new();
         for keys in keys.chunks(MAX_KEYS_A_CALL) {
             stored.extend(self.items_of_artifacts(keys.to_vec()).await?);
         }
-        Ok(compare(&wanted, &stored))
+        Ok((compare(&wanted, &stored), recorded))
     }
 
     async fn items_of_artifacts(&self, keys: Vec<Item>) -> Result<Vec<(String, Item)>, StoreError> {
@@ -84,7 +86,7 @@ fn artifact_key(item: &Item) -> Item {
     kept.filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))).collect()
 }
 
-fn compare(wanted: &HashMap<String, Item>, stored: &HashMap<String, Item>) -> Comparison {
+fn compare(wanted: &BTreeMap<String, Item>, stored: &BTreeMap<String, Item>) -> Comparison {
     if wanted.is_empty() && stored.is_empty() {
         return Comparison::Gone;
     }

@@ -28,6 +28,16 @@ pub(super) fn bytes(bytes: impl Into<Vec<u8>>) -> AttributeValue {
     AttributeValue::B(Blob::new(bytes))
 }
 
+/// About how many bytes an item has, without the names of its attributes.
+pub(super) fn weight(item: &Item) -> usize {
+    let value = |value: &AttributeValue| match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        _ => 16,
+    };
+    item.values().map(value).sum()
+}
+
 /// The range key of an item; both tables call it the same.
 pub(super) fn entry_of(item: &Item) -> String {
     item.get("entry").and_then(|entry| entry.as_s().ok()).cloned().unwrap_or_default()

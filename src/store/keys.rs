@@ -4,7 +4,7 @@
 //!
 //! | entry | holds |
 //! | --- | --- |
-//! | `release` | the two documents `brief` and `rest`, as far as they fit, what describes them, and digests of what its `facets` are made of |
+//! | `release` | the two documents `brief` and `rest`, as far as they fit, what describes them, digests of what its `facets` are made of, and its `writer` |
 //! | `part#<revision>#<number>` | what did not fit |
 //! | `facet#<digest>` | where the release stands in one list: `facet`, `position`, `revision`, `lengths` |
 //!
@@ -14,8 +14,8 @@
 //! | --- | --- | --- |
 //! | digest | `artifact#<position>` | the document, and its `image`, `repository`, `position`, `revision` |
 //! | digest | `part#<id>#<revision>#<number>` | what does not fit into one item |
-//! | `id:<id>` | `pointer` | under which digest and entry the artifact is kept, so that one whose digest changed is moved |
-//! | `fact#<digest>` | `fact` | that a pipeline's fact was recorded, and in which artifact |
+//! | `id:<id>` | `pointer` | under which digest and entry the artifact is kept, so that one whose digest changed is moved, and the digests of the facts that pipelines recorded of it |
+//! | `fact#<digest>` | `fact` | what a pipeline recorded: the activity, what it knew of the artifact, and which artifact that is |
 //!
 //! An artifact without a digest is kept under `image:<image>`, and one without either under `id:<id>`. Entries of one
 //! digest sort as positions do: the newest is one Query of one item, by digest as by image.
@@ -36,16 +36,23 @@ pub(super) const BY_FACET: &str = "by_facet";
 /// The index that finds artifacts by image.
 pub(super) const BY_IMAGE: &str = "by_image";
 
+/// The hash keys of both tables, which every item has.
+pub(super) const RELEASE_HASH: &str = "release_id";
+pub(super) const ARTIFACT_HASH: &str = "image_digest";
+
+/// The attribute of a release's item that names its last writer.
+pub(super) const WRITER: &str = "writer";
+
 /// The range key of a release's item, which holds its documents.
 pub(super) const RELEASE_ENTRY: &str = "release";
 /// How the range keys of parts begin, in both tables.
 pub(super) const PART_PREFIX: &str = "part#";
-/// How the range keys of a release's facet entries begin.
-pub(super) const FACET_PREFIX: &str = "facet#";
 /// How the range keys of artifacts begin.
 pub(super) const ARTIFACT_PREFIX: &str = "artifact#";
 const POINTER_ENTRY: &str = "pointer";
 const FACT_ENTRY: &str = "fact";
+/// How the hash keys of pipelines' facts begin.
+pub(super) const FACT_PREFIX: &str = "fact#";
 /// What stands before the image in the hash key of an artifact without a digest.
 const IMAGE_PREFIX: &str = "image:";
 
@@ -58,7 +65,7 @@ pub(super) const MAX_IMAGE_BYTES: usize = MAX_HASH_KEY_BYTES - IMAGE_PREFIX.len(
 
 /// The key of an item of the Releases table.
 pub(super) fn release_key(release_id: &str, entry: &str) -> Item {
-    key("release_id", release_id, entry)
+    key(RELEASE_HASH, release_id, entry)
 }
 
 /// The range key of one of the parts of a release.
@@ -68,7 +75,7 @@ pub(super) fn release_part_entry(revision: &str, number: usize) -> String {
 
 /// The key of an item of the Artifacts table.
 pub(super) fn artifact_key(hash_key: &str, entry: &str) -> Item {
-    key("image_digest", hash_key, entry)
+    key(ARTIFACT_HASH, hash_key, entry)
 }
 
 /// The hash key of an artifact: its digest, which the image may name too, or else the image, or else the id.
@@ -113,7 +120,7 @@ pub(super) fn pointer_key(artifact_id: &str) -> Item {
 
 /// The key of a pipeline's fact.
 pub(super) fn fact_key(digest: &str) -> Item {
-    artifact_key(&format!("fact#{digest}"), FACT_ENTRY)
+    artifact_key(&format!("{FACT_PREFIX}{digest}"), FACT_ENTRY)
 }
 
 fn key(hash_name: &str, hash_key: &str, entry: &str) -> Item {

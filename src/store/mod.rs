@@ -23,7 +23,8 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
 pub use self::artifacts::{
-    ArtifactState, FactKey, FoundArtifact, PackedArtifact, RecordedFact, StoredArtifact, WantedArtifact,
+    ArtifactEntry, ArtifactScan, ArtifactState, Fact, FactKey, FoundArtifact, KeepRecorded, Mended,
+    PackedArtifact, StoredArtifact, StoredOutcome, WantedArtifact,
 };
 pub use self::batch_write::{Mode, Outcome, Unstorable};
 pub use self::comparing::Comparison;
@@ -33,10 +34,10 @@ pub use self::facet::Facet;
 use self::items::{Item, reserved_names};
 pub use self::keys::MAX_HASH_KEY_BYTES;
 pub use self::releases::{
-    CurrentRelease, Lengths, PackedRelease, ReleaseEntries, ReleaseEntry, ReleaseScan, Settled,
+    CurrentRelease, Lengths, PackedRelease, Reindexed, ReleaseEntries, ReleaseEntry, ReleaseScan,
     StoredRelease, Verbosity,
 };
-pub use self::transaction::Written;
+use self::transaction::MAX_WRITES_A_TRANSACTION;
 pub use self::usage::Usage;
 
 /// How many readers a scan of a table is split among.
@@ -58,6 +59,7 @@ pub struct Store {
     releases_table: String,
     artifacts_table: String,
     documents: Option<Arc<DocumentCache>>,
+    writes_a_transaction: usize,
 }
 
 /// The tables' names.
@@ -87,13 +89,26 @@ impl Store {
     /// The store in the tables that a client reaches.
     #[must_use]
     pub fn new(client: Client, tables: TableNames) -> Self {
-        Self { client, releases_table: tables.releases, artifacts_table: tables.artifacts, documents: None }
+        Self {
+            client,
+            releases_table: tables.releases,
+            artifacts_table: tables.artifacts,
+            documents: None,
+            writes_a_transaction: MAX_WRITES_A_TRANSACTION,
+        }
     }
 
     /// The same store, which keeps up to so many bytes of the documents that it reads, and does not read those again.
     #[must_use]
     pub fn with_document_cache(self, bytes: usize) -> Self {
         Self { documents: DocumentCache::of_bytes(bytes).map(Arc::new), ..self }
+    }
+
+    /// The same store, which makes so many writes in one transaction at most: two or more, and as many as DynamoDB takes
+    /// where nothing else is said. Older emulators of it take ten.
+    #[must_use]
+    pub fn with_writes_a_transaction(self, writes: usize) -> Self {
+        Self { writes_a_transaction: writes.clamp(2, MAX_WRITES_A_TRANSACTION), ..self }
     }
 
     /// How many bytes of documents are kept.

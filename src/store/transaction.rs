@@ -1,86 +1,205 @@
 //! Writes that belong together: all of them are made, or none.
 
-use aws_sdk_dynamodb::error::SdkError;
+use std::collections::HashMap;
+use std::time::Duration;
+
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::builders::{DeleteBuilder, PutBuilder};
 use aws_sdk_dynamodb::types::{
-    CancellationReason, ConditionCheck, Delete, DeleteRequest, Put, PutRequest, TransactWriteItem,
-    WriteRequest,
+    AttributeValue, CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem, Update,
 };
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use hex_simd::AsciiCase;
+use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::Store;
 use super::error::{StoreError, Unavailability};
+use super::items::{Item, text, weight};
 
-/// What became of a write under conditions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
-    /// It is written.
+/// What DynamoDB takes in one transaction.
+pub(super) const MAX_WRITES_A_TRANSACTION: usize = 100;
+/// DynamoDB takes 4 MB of items in one transaction; this is counted without the names of attributes.
+pub(super) const MAX_BYTES_A_TRANSACTION: usize = 3_800_000;
+
+/// Waits before a transaction that met another one, or throttling, is tried again: about half a minute in all, at most.
+const CONFLICTS: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(20))
+    .with_max_delay(Duration::from_secs(4))
+    .with_max_times(12)
+    .with_jitter();
+
+/// What became of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Transacted {
+    /// Everything is written.
     Done,
-    /// It was there before; nothing was written.
-    AlreadyThere,
-    /// What it started from is no longer so, and nothing was written: read again, and write again.
-    Changed,
-    /// It is more than one transaction can hold.
-    TooLarge,
+    /// Nothing is, since the conditions of these writes, by their places, did not hold.
+    Refused(Vec<usize>),
 }
 
-/// A put in a transaction.
-pub(super) fn put_in_transaction(put: PutBuilder) -> TransactWriteItem {
-    TransactWriteItem::builder().put(put.build().expect("a table and an item are given")).build()
+/// What an item must be like for a write to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// There is no such item.
+    Absent,
+    /// The attribute has that value.
+    Has(&'static str, String),
+    /// The item is there, and has no such attribute: a version of this service that did not write it did write the item.
+    Lacks(&'static str),
 }
 
-/// A delete in a transaction.
-pub(super) fn delete_in_transaction(delete: DeleteBuilder) -> TransactWriteItem {
-    TransactWriteItem::builder().delete(delete.build().expect("a table and a key are given")).build()
-}
-
-/// A condition on an item that the transaction does not write.
-pub(super) fn check_in_transaction(check: ConditionCheck) -> TransactWriteItem {
-    TransactWriteItem::builder().condition_check(check).build()
-}
-
-/// A batch's write as a transaction's; `None` where it is neither a put nor a delete, which no batch holds.
-pub(super) fn in_transaction(table: &str, write: &WriteRequest) -> Option<TransactWriteItem> {
-    if let Some(item) = write.put_request().map(PutRequest::item) {
-        return Some(put_in_transaction(Put::builder().table_name(table).set_item(Some(item.clone()))));
+impl Condition {
+    /// The expression, in which `hash` is the table's hash key, that every item has.
+    fn expression(&self, hash: &str) -> String {
+        match self {
+            Self::Absent => format!("attribute_not_exists({hash})"),
+            Self::Has(name, _) => format!("{name} = :condition"),
+            Self::Lacks(name) => format!("attribute_exists({hash}) AND attribute_not_exists({name})"),
+        }
     }
-    let key = write.delete_request().map(DeleteRequest::key)?;
-    Some(delete_in_transaction(Delete::builder().table_name(table).set_key(Some(key.clone()))))
+
+    /// The values that the expression names; DynamoDB takes no empty map of them.
+    fn values(&self) -> Option<HashMap<String, AttributeValue>> {
+        match self {
+            Self::Has(_, value) => Some(HashMap::from([(":condition".to_owned(), text(value))])),
+            Self::Absent | Self::Lacks(_) => None,
+        }
+    }
+}
+
+/// A write in the making. The table is the caller's to give, once, to [`Store::transact`].
+#[derive(Debug, Clone)]
+pub(super) enum Write {
+    /// Puts an item.
+    Put(Item, Option<Condition>),
+    /// Removes the item of a key.
+    Delete(Item, Option<Condition>),
+    /// Sets one attribute of the item of a key.
+    Set(Item, &'static str, String, Condition),
+    /// Writes nothing, and holds the others back where the item of a key is not as it must be.
+    Check(Item, Condition),
+}
+
+impl Write {
+    /// The key of the item that it removes, sets or checks; the whole item that it puts.
+    pub(super) fn key(&self) -> &Item {
+        match self {
+            Self::Put(item, _) | Self::Delete(item, _) | Self::Set(item, ..) | Self::Check(item, _) => item,
+        }
+    }
+
+    /// About how many bytes it has.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Put(item, _) => weight(item),
+            Self::Delete(..) | Self::Set(..) | Self::Check(..) => 0,
+        }
+    }
+
+    fn into_item(self, table: &str, hash: &str) -> TransactWriteItem {
+        let expression =
+            |condition: Option<&Condition>| condition.map(|condition| condition.expression(hash));
+        let values = |condition: Option<&Condition>| condition.and_then(Condition::values);
+        let item = TransactWriteItem::builder();
+        match self {
+            Self::Put(put, condition) => item.put(
+                Put::builder()
+                    .table_name(table)
+                    .set_item(Some(put))
+                    .set_condition_expression(expression(condition.as_ref()))
+                    .set_expression_attribute_values(values(condition.as_ref()))
+                    .build()
+                    .expect("a table and an item are given"),
+            ),
+            Self::Delete(key, condition) => item.delete(
+                Delete::builder()
+                    .table_name(table)
+                    .set_key(Some(key))
+                    .set_condition_expression(expression(condition.as_ref()))
+                    .set_expression_attribute_values(values(condition.as_ref()))
+                    .build()
+                    .expect("a table and a key are given"),
+            ),
+            Self::Set(key, name, value, condition) => item.update(
+                Update::builder()
+                    .table_name(table)
+                    .set_key(Some(key))
+                    .update_expression(format!("SET {name} = :value"))
+                    .condition_expression(condition.expression(hash))
+                    .set_expression_attribute_values(condition.values())
+                    .expression_attribute_values(":value", text(value))
+                    .build()
+                    .expect("a table, a key and an expression are given"),
+            ),
+            Self::Check(key, condition) => item.condition_check(
+                ConditionCheck::builder()
+                    .table_name(table)
+                    .set_key(Some(key))
+                    .condition_expression(condition.expression(hash))
+                    .set_expression_attribute_values(condition.values())
+                    .build()
+                    .expect("a table, a key and a condition are given"),
+            ),
+        }
+        .build()
+    }
+}
+
+/// A text that no other writer has, by which an item tells who last laid hands on it.
+pub(super) fn nonce() -> String {
+    let mut bytes = [0; 12];
+    SystemRandom::new().fill(&mut bytes).expect("the operating system gives random bytes");
+    hex_simd::encode_to_string(bytes, AsciiCase::Lower)
 }
 
 impl Store {
-    /// Makes writes together.
+    /// Whether writes fit into one transaction.
+    pub(super) fn fit_a_transaction(&self, writes: &[Write]) -> bool {
+        writes.len() <= self.writes_a_transaction
+            && writes.iter().map(Write::weight).sum::<usize>() <= MAX_BYTES_A_TRANSACTION
+    }
+
+    /// Makes writes together. Where the transaction meets another one, or throttling, it is tried again.
     ///
-    /// Where the first write's condition did not hold, that is told from the others.
+    /// # Errors
+    /// The table's; whether the writes are made is not known where DynamoDB did not answer.
     pub(super) async fn transact(
         &self,
         table: &str,
-        writes: Vec<TransactWriteItem>,
-    ) -> Result<Written, StoreError> {
-        let sent = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
-        sent.map_or_else(|error| cancelled(table, error), |_| Ok(Written::Done))
-    }
-}
-
-/// What a failed transaction says: it is an answer where a condition did not hold, or where others wrote at the same time.
-fn cancelled(table: &str, error: SdkError<TransactWriteItemsError>) -> Result<Written, StoreError> {
-    let reasons = match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-            cancelled.cancellation_reasons()
+        hash: &str,
+        writes: Vec<Write>,
+    ) -> Result<Transacted, StoreError> {
+        let items: Vec<_> = writes.into_iter().map(|write| write.into_item(table, hash)).collect();
+        let mut waits = CONFLICTS.build();
+        loop {
+            let sent =
+                self.client.transact_write_items().set_transact_items(Some(items.clone())).send().await;
+            let Err(error) = sent else { return Ok(Transacted::Done) };
+            let reasons = match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                    cancelled.cancellation_reasons()
+                }
+                Some(TransactWriteItemsError::TransactionInProgressException(_)) => &[],
+                _ => return Err(StoreError::from_sdk(table, error)),
+            };
+            let codes = reasons.iter().map(|reason| CancellationReason::code(reason).unwrap_or_default());
+            let refused: Vec<_> =
+                (0..).zip(codes.clone()).filter(|(_, code)| *code == "ConditionalCheckFailed").collect();
+            if !refused.is_empty() {
+                return Ok(Transacted::Refused(refused.into_iter().map(|(place, _)| place).collect()));
+            }
+            let passes =
+                ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "None", ""];
+            if !codes.clone().all(|code| passes.contains(&code)) {
+                return Err(StoreError::from_sdk(table, error));
+            }
+            let Some(wait) = waits.next() else {
+                let is_throttled =
+                    codes.clone().any(|code| code.contains("Throttl") || code.contains("Throughput"));
+                let reason =
+                    if is_throttled { Unavailability::Throttled } else { Unavailability::ChangesTooFast };
+                return Err(StoreError::unavailable(table, reason));
+            };
+            tokio::time::sleep(wait).await;
         }
-        Some(TransactWriteItemsError::TransactionInProgressException(_)) => return Ok(Written::Changed),
-        _ => return Err(StoreError::from_sdk(table, error)),
-    };
-    let codes: Vec<_> = reasons.iter().filter_map(CancellationReason::code).collect();
-    let is_among = |wanted: &[&str]| codes.iter().any(|code| wanted.contains(code));
-    if codes.first() == Some(&"ConditionalCheckFailed") {
-        return Ok(Written::AlreadyThere);
     }
-    if is_among(&["ConditionalCheckFailed", "TransactionConflict"]) {
-        return Ok(Written::Changed);
-    }
-    if is_among(&["ThrottlingError", "ProvisionedThroughputExceeded"]) {
-        return Err(StoreError::unavailable(table, Unavailability::Throttled));
-    }
-    Err(StoreError::from_sdk(table, error))
 }

@@ -15,6 +15,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
 
 /// What the proxy does with a request.
 #[derive(Debug, Clone)]
@@ -29,18 +30,27 @@ pub enum Fault {
     Refuse(&'static str),
     /// Waits, then passes it on.
     Delay(Duration),
-    /// Answers something that is no JSON.
+    /// Answers something that is not JSON.
     Garbage,
+    /// Answers a success without any of its members.
+    Nothing,
+    /// Cancels a transaction for that reason, as DynamoDB does; passes everything else on.
+    Cancel(&'static str),
     /// Answers a success whose body ends in the middle of an item that holds that text.
     CutOff(&'static str),
     /// Answers at most so many of the keys of a BatchGetItem, or writes of a BatchWriteItem; the rest is unprocessed.
     ProcessAtMost(usize),
     /// Shuffles the items of an answer, as the real BatchGetItem does.
     Reverse,
+    /// Answers as the operation's first request was answered, as an index does that lags behind its table.
+    AsAtFirst,
 }
 
 /// Which fault for the nth request of an operation.
 type Plan = Box<dyn Fn(&str, u64) -> Fault + Send + Sync>;
+
+/// Lets one request that waits at a gate pass; dropping it leaves the request there.
+pub type Pass = oneshot::Sender<()>;
 
 /// A running proxy.
 pub struct FaultyProxy {
@@ -51,18 +61,37 @@ pub struct FaultyProxy {
 struct Proxy {
     target: String,
     plan: Plan,
+    gate: Option<mpsc::UnboundedSender<Pass>>,
     counts: Mutex<HashMap<String, u64>>,
     bytes: AtomicU64,
+    /// By operation.
+    first_answers: Mutex<HashMap<String, String>>,
     http: Client<HttpConnector, Body>,
 }
 
 impl FaultyProxy {
     pub async fn start(target: &str, plan: impl Fn(&str, u64) -> Fault + Send + Sync + 'static) -> Self {
+        Self::start_with_gate(target, plan, None).await
+    }
+
+    /// A proxy at which every request waits until it is let pass.
+    pub async fn gated(target: &str) -> (Self, mpsc::UnboundedReceiver<Pass>) {
+        let (gate, waiting) = mpsc::unbounded_channel();
+        (Self::start_with_gate(target, |_, _| Fault::None, Some(gate)).await, waiting)
+    }
+
+    async fn start_with_gate(
+        target: &str,
+        plan: impl Fn(&str, u64) -> Fault + Send + Sync + 'static,
+        gate: Option<mpsc::UnboundedSender<Pass>>,
+    ) -> Self {
         let state = Arc::new(Proxy {
             target: target.to_owned(),
             plan: Box::new(plan),
+            gate,
             counts: Mutex::default(),
             bytes: AtomicU64::new(0),
+            first_answers: Mutex::default(),
             http: Client::builder(TokioExecutor::new()).build_http(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -96,6 +125,13 @@ async fn pass(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, body: Bytes) 
         *count += 1;
         *count
     };
+    if let Some(gate) = &proxy.gate {
+        let (pass, passed) = oneshot::channel();
+        gate.send(pass).unwrap();
+        if passed.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
     match (proxy.plan)(&operation, number) {
         Fault::None => forward(&proxy, &headers, body, |_| ()).await,
         Fault::Throttle => error(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
@@ -106,6 +142,13 @@ async fn pass(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, body: Bytes) 
             forward(&proxy, &headers, body, |_| ()).await
         }
         Fault::Garbage => "<html>502 somewhere in between</html>".into_response(),
+        Fault::AsAtFirst => {
+            let answer = proxy.first_answers.lock().unwrap()[&operation].clone();
+            ([("content-type", "application/x-amz-json-1.0")], answer).into_response()
+        }
+        Fault::Nothing => "{}".into_response(),
+        Fault::Cancel(reason) if operation == "TransactWriteItems" => cancelled(reason),
+        Fault::Cancel(_) => forward(&proxy, &headers, body, |_| ()).await,
         Fault::CutOff(text) => cut_off(&operation, text),
         Fault::ProcessAtMost(count) => process_at_most(&proxy, &headers, &body, count).await,
         Fault::Reverse => {
@@ -137,6 +180,8 @@ async fn forward(
     let mut json: Value = serde_json::from_slice(&answered).unwrap();
     change(&mut json);
     let text = json.to_string();
+    let operation = headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap();
+    proxy.first_answers.lock().unwrap().entry(operation.to_owned()).or_insert_with(|| text.clone());
     proxy.bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
     Response::builder()
         .status(status)
@@ -179,6 +224,20 @@ fn cut_off(operation: &str, text: &str) -> Response {
     let opening = if operation == "BatchGetItem" { r#"{"Responses":{"table":["# } else { r#"{"Items":["# };
     let body = format!(r#"{opening}{{"document":{{"S":"{text}"}},"revision":{{"S":"#);
     Response::builder().header("content-type", "application/x-amz-json-1.0").body(Body::from(body)).unwrap()
+}
+
+/// What DynamoDB says of a transaction of which the second write met another one, or throttling.
+fn cancelled(reason: &str) -> Response {
+    let body = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons",
+        "CancellationReasons": [{ "Code": "None" }, { "Code": reason, "Message": "made up" }],
+    });
+    Response::builder()
+        .status(StatusCode::BAD_REQUEST)
+        .header("content-type", "application/x-amz-json-1.0")
+        .body(Body::from(body.to_string()))
+        .unwrap()
 }
 
 fn error(status: StatusCode, kind: &str) -> Response {

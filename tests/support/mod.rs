@@ -1,6 +1,7 @@
 //! What the tests stand on: tables of their own in a real DynamoDB, and the real binaries under a Lambda Runtime API.
 //!
-//! The DynamoDB is the embedded one, or the one that `AWS_ENDPOINT_URL_DYNAMODB` names.
+//! The DynamoDB is the embedded one, or the one that `AWS_ENDPOINT_URL_DYNAMODB` names. Where that takes fewer than a hundred
+//! writes in a transaction, `DYNAMODB_TRANSACTION_WRITES` says so.
 #![expect(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses a part of it")]
 
 pub mod faulty;
@@ -64,6 +65,10 @@ impl Tables {
     fn at(endpoint_url: String, names: TableNames, embedded: Option<EmbeddedDynamoDb>) -> Self {
         let client = Client::from_conf(with_patience(config(&endpoint_url)).build());
         let store = Store::new(client.clone(), names.clone());
+        let store = match transaction_writes() {
+            Some(writes) => store.with_writes_a_transaction(writes.parse().unwrap()),
+            None => store,
+        };
         Self { embedded, names, endpoint_url, client, store }
     }
 
@@ -130,15 +135,24 @@ impl Tables {
 
     /// The environment in which a binary asks these tables.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let transaction_writes = transaction_writes().map(|writes| (TRANSACTION_WRITES, writes));
+        let mut environment = vec![
             ("RELEASES_TABLE", self.names.releases.clone()),
             ("ARTIFACTS_TABLE", self.names.artifacts.clone()),
             ("AWS_ENDPOINT_URL_DYNAMODB", self.endpoint_url.clone()),
             ("AWS_REGION", "us-east-1".to_owned()),
             ("AWS_ACCESS_KEY_ID", "local".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
-        ]
+        ];
+        environment.extend(transaction_writes);
+        environment
     }
+}
+
+const TRANSACTION_WRITES: &str = "DYNAMODB_TRANSACTION_WRITES";
+
+fn transaction_writes() -> Option<String> {
+    std::env::var(TRANSACTION_WRITES).ok()
 }
 
 /// Everything that `serve` loads, one record a line.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use delivery_center::endpoint::Endpoint::{GetArtifact, ListReleases};
 use delivery_center::record::Record;
-use delivery_center::store::{Mode, PackedArtifact, Store, TableNames};
+use delivery_center::store::{KeepRecorded, Mode, Outcome, PackedArtifact, Store, TableNames};
 use delivery_center_tool::embedded::client;
 use delivery_center_tool::facts::{Activity, ActivityKind, FactOutcome, NamedImage, record_activity};
 use delivery_center_tool::patience::Patience;
@@ -265,8 +265,8 @@ async fn an_artifact_that_needs_parts_is_extended_and_imported_over() {
     });
     let text = text.to_string();
     let Ok(Record::Artifact(artifact)) = Record::check(text.as_bytes()) else { panic!("an artifact") };
-    let packed = PackedArtifact::new(&artifact).unwrap();
-    store.put_artifacts(std::slice::from_ref(&packed), Mode::Write).await.unwrap();
+    let packed = PackedArtifact::new((*artifact).clone()).unwrap();
+    store.put_artifact(&packed, Mode::Write, KeepRecorded::Yes).await.unwrap();
     let mut patience = Patience::new(Duration::from_secs(30));
     let recorded = record_activity(&store, &deploy(1), &mut patience).await.unwrap();
     assert_eq!((recorded.outcome, recorded.id.as_str()), (FactOutcome::Added, "61b84bbcc19ba8cdb184cc53"));
@@ -280,11 +280,17 @@ async fn an_artifact_that_needs_parts_is_extended_and_imported_over() {
     let Ok(Record::Artifact(extended)) = Record::check(recorded.json.as_bytes()) else {
         panic!("an artifact")
     };
-    let extended = PackedArtifact::new(&extended).unwrap();
-    let outcomes = store.put_artifacts(std::slice::from_ref(&extended), Mode::Write).await.unwrap();
-    assert_eq!(outcomes, [delivery_center::store::Outcome::Unchanged]);
-    store.put_artifacts(std::slice::from_ref(&packed), Mode::Write).await.unwrap();
+    let extended = PackedArtifact::new(*extended).unwrap();
+    let again = store.put_artifact(&extended, Mode::Write, KeepRecorded::Yes).await.unwrap();
+    assert_eq!((again.outcome, again.recorded_kept), (Outcome::Unchanged, 1));
+    let over = store.put_artifact(&packed, Mode::Write, KeepRecorded::Yes).await.unwrap();
+    assert_eq!((over.outcome, over.recorded_kept), (Outcome::Unchanged, 1), "the recorded activity stays");
+    assert_eq!(stored_artifact(&tables, IMAGE).await.to_string(), recorded.json);
+    let dropping = store.put_artifact(&packed, Mode::Write, KeepRecorded::No).await.unwrap();
+    assert_eq!((dropping.outcome, dropping.recorded_kept), (Outcome::Stored, 0));
     assert_eq!(stored_artifact(&tables, IMAGE).await.to_string(), artifact.json);
+    let again = record_activity(&store, &deploy(1), &mut patience).await.unwrap();
+    assert_eq!(again.outcome, FactOutcome::Added, "what was dropped may be recorded again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,10 @@
 //! Lays a checked artifact out as the items that are stored of it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{POINTER_VERSION, Place, Pointer};
+use super::pointer::{Place, Pointer};
 use crate::digest;
 use crate::document::Document;
 use crate::image_reference::repository;
@@ -14,13 +14,13 @@ use crate::store::batch_write::{MAX_DOCUMENT_BYTES_AN_ITEM, Unstorable, check_pa
 use crate::store::items::{Item, bytes, entry_of, note, text};
 use crate::store::keys::{
     MAX_ARTIFACT_ID_BYTES, MAX_IMAGE_BYTES, artifact_entry, artifact_hash_key, artifact_key,
-    artifact_part_entry, pointer_key,
+    artifact_part_entry,
 };
 
 /// An artifact packed and laid out as items.
 #[derive(Debug, Clone)]
 pub struct PackedArtifact {
-    pub(super) artifact_id: String,
+    pub(super) artifact: Artifact,
     pub(super) place: Place,
     pub(super) item: Item,
     parts: Vec<Vec<u8>>,
@@ -31,7 +31,7 @@ impl PackedArtifact {
     ///
     /// # Errors
     /// [`Unstorable`], where its id or image is longer than a key can be, or the whole longer than can be stored.
-    pub fn new(artifact: &Artifact) -> Result<Self, Unstorable> {
+    pub fn new(artifact: Artifact) -> Result<Self, Unstorable> {
         check_length("id", &artifact.artifact_id, MAX_ARTIFACT_ID_BYTES)?;
         check_length("image", &artifact.image, MAX_IMAGE_BYTES)?;
         let document = Document::pack(&artifact.json).map_err(|too_long| Unstorable(too_long.to_string()))?;
@@ -41,44 +41,32 @@ impl PackedArtifact {
         check_parts(parts.len())?;
         let position = Position::new(artifact.created_time, &artifact.artifact_id);
         let place = Place {
-            image_digest: artifact_hash_key(artifact),
+            image_digest: artifact_hash_key(&artifact),
             entry: artifact_entry(&position),
             revision: digest::of_texts(&[&artifact.json]),
             parts: parts.len(),
         };
-        let item = item(artifact, &position, &place, kept);
-        Ok(Self { artifact_id: artifact.artifact_id.clone(), item, place, parts })
+        let item = item(&artifact, &position, &place, kept);
+        Ok(Self { artifact, item, place, parts })
     }
 
     /// The artifact's id.
     #[must_use]
     pub fn artifact_id(&self) -> &str {
-        &self.artifact_id
+        &self.artifact.artifact_id
     }
 
-    /// Everything that is stored of it, by entry.
-    pub(in crate::store) fn items(&self) -> HashMap<String, Item> {
-        let items = self.parts().chain([self.item.clone(), self.pointer(Vec::new())]);
+    /// Everything that is stored of it where it holds these recorded facts, by entry.
+    pub(in crate::store) fn items(&self, recorded: Vec<String>) -> BTreeMap<String, Item> {
+        let pointer = Pointer { recorded, ..Pointer::to(Some(self.place.clone())) };
+        let items = self.parts().chain([self.item.clone(), pointer.item(self.artifact_id())]);
         items.map(|item| (entry_of(&item), item)).collect()
-    }
-
-    /// The item of the pointer to it, which goes on naming stale places.
-    pub(super) fn pointer(&self, stale: Vec<Place>) -> Item {
-        let mut item = pointer_key(&self.artifact_id);
-        item.insert("kept".to_owned(), text(self.kept(stale)));
-        item
-    }
-
-    /// The pointer's stored form.
-    pub(super) fn kept(&self, stale: Vec<Place>) -> String {
-        let pointer = Pointer { version: POINTER_VERSION, place: self.place.clone(), stale };
-        serde_json::to_string(&pointer).expect("texts and numbers always serialize")
     }
 
     /// The items of what did not fit into its own.
     pub(super) fn parts(&self) -> impl Iterator<Item = Item> {
         (1..).zip(&self.parts).map(|(number, part)| {
-            let entry = artifact_part_entry(&self.artifact_id, &self.place.revision, number);
+            let entry = artifact_part_entry(self.artifact_id(), &self.place.revision, number);
             let mut item = artifact_key(&self.place.image_digest, &entry);
             item.insert("document".to_owned(), bytes(part.clone()));
             item

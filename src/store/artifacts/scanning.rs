@@ -3,7 +3,8 @@
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use futures_util::stream::{self, Stream, TryStreamExt as _};
 
-use super::{ATTRIBUTES, FoundArtifact, StoredArtifact};
+use super::state::FoundArtifact;
+use super::{ATTRIBUTES, StoredArtifact};
 use crate::document::Document;
 use crate::image_reference::ImageReference;
 use crate::store::error::{StoreError, Unavailability};

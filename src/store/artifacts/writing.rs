@@ -1,192 +1,286 @@
 //! Writes artifacts, and moves those whose digest or time changed.
 //!
-//! The pointer, the item, its parts and what gives way are one transaction, under the condition that the pointer is still
-//! the one that was read. What is more than one transaction holds is written in steps, each under that condition: the
-//! pointer first, which names every place where anything of the artifact may be. So an interrupted write never leaves
-//! an artifact in two places, writing again heals it, and of several writers one has written all of it in the end.
+//! Every write of an artifact changes its pointer, and is made on the condition that the pointer is as it was read; where
+//! it is not, somebody else has written meanwhile, and everything begins anew. What fits into one transaction is written
+//! by one: the pointer, the item, its parts, the removal of what gives way, a fact. There is nothing between before and after.
+//!
+//! What does not fit (parts of more than 4 MB together) is written in steps:
+//!
+//! | step | what a crash after it leaves | who heals that |
+//! | --- | --- | --- |
+//! | 1. claim: the pointer names this writer, and the new place among the stale ones | the artifact as it was | nothing is to be healed |
+//! | 2. parts of the new revision, whose keys no other revision has | the same, and parts that nobody reads and the pointer names | the next writer of the artifact, or `reindex` |
+//! | 3. commit, in one transaction: the item at its new place and none at the old one, the pointer, facts | the new artifact, whole, and parts of the old one, which the pointer names | as above |
+//! | 4. removal of stale parts, in transactions that check the pointer; the last one makes it name none | the new artifact | nothing is to be healed |
 
-use std::collections::{BTreeSet, HashMap};
-
-use aws_sdk_dynamodb::types::{Put, WriteRequest};
+use aws_sdk_dynamodb::types::WriteRequest;
 use backon::BackoffBuilder as _;
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, StreamExt as _};
 
 use super::packing::PackedArtifact;
-use super::{KeptPointer, Place};
+use super::pointer::{KeptPointer, Place, Pointer};
+use super::state::FoundArtifact;
+use crate::record::{Artifact, Record};
+use crate::store::Store;
 use crate::store::batch_write::{CONTENDED_RECORD, Mode, Outcome, delete, put};
 use crate::store::error::{StoreError, Unavailability};
-use crate::store::items::{Attributes, Item, Subject, text};
-use crate::store::keys::{artifact_key, id_hash_key, pointer_key};
-use crate::store::transaction::{Written, in_transaction, put_in_transaction};
-use crate::store::{MAX_KEYS_A_CALL, Store, Usage, projected};
+use crate::store::items::{Attributes, Item, Subject};
+use crate::store::keys::{ARTIFACT_HASH, fact_key, pointer_key};
+use crate::store::transaction::{Transacted, Write, nonce};
 
-/// What a transaction may write beside the pointer and the item: parts, and what gives way. DynamoDB takes 4 MB, and ten
-/// writes are what every implementation of it takes.
-const MAX_WRITES_BESIDE: usize = 8;
 /// How many artifacts are written side by side.
-const MAX_ARTIFACTS_AT_ONCE: usize = 16;
+const ARTIFACTS_AT_ONCE: usize = 16;
+
+/// What becomes of the activities that pipelines recorded of an artifact which is stored anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeepRecorded {
+    /// They stay, beside those of the new record.
+    Yes,
+    /// They are dropped, and may be recorded again.
+    No,
+}
+
+/// What became of an artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredOutcome {
+    /// As of any record.
+    pub outcome: Outcome,
+    /// How many recorded activities stayed.
+    pub recorded_kept: usize,
+}
+
+/// One artifact to be written, and what is written with it.
+pub(super) struct ArtifactWrite<'a> {
+    pub(super) kept: &'a KeptPointer,
+    pub(super) artifact: &'a PackedArtifact,
+    /// The digests of the facts that it holds.
+    pub(super) recorded: Vec<String>,
+    pub(super) beside: Vec<Write>,
+}
+
+/// What an artifact is to be stored as, worked out from what is stored.
+pub(in crate::store) struct Plan {
+    kept: KeptPointer,
+    pub(in crate::store) artifact: PackedArtifact,
+    pub(in crate::store) recorded: Vec<String>,
+    beside: Vec<Write>,
+    /// The digests of facts that nobody holds any more once it is stored.
+    dropped: Vec<String>,
+    is_stored: bool,
+}
 
 impl Store {
     /// Stores artifacts, each wholly, and removes them from where they were kept before.
     ///
-    /// No two of them may have the same id.
-    ///
-    /// # Errors
-    /// The table's; some of the artifacts may then be stored, and storing them again completes them.
+    /// Each has an outcome of its own, in their order. One whose outcome is an error is as it was, or written: storing it
+    /// again completes it.
     pub async fn put_artifacts(
         &self,
         artifacts: &[PackedArtifact],
         mode: Mode,
-    ) -> Result<Vec<Outcome>, StoreError> {
-        let mut outcomes = vec![None; artifacts.len()];
-        let mut pending: Vec<_> = (0..artifacts.len()).collect();
+        keep: KeepRecorded,
+    ) -> Vec<Result<StoredOutcome, StoreError>> {
+        let mut writes = Vec::with_capacity(artifacts.len());
+        for artifact in artifacts {
+            writes.push(self.put_artifact(artifact, mode, keep));
+        }
+        stream::iter(writes).buffered(ARTIFACTS_AT_ONCE).collect().await
+    }
+
+    /// Stores one artifact wholly.
+    ///
+    /// # Errors
+    /// The table's; storing it again completes it.
+    pub async fn put_artifact(
+        &self,
+        artifact: &PackedArtifact,
+        mode: Mode,
+        keep: KeepRecorded,
+    ) -> Result<StoredOutcome, StoreError> {
         let mut waits = CONTENDED_RECORD.build();
-        for round in 0.. {
-            if round > 0 {
-                let Some(wait) = waits.next() else { break };
-                tokio::time::sleep(wait).await;
-            }
-            let artifacts: Vec<_> = pending.iter().map(|index| (*index, &artifacts[*index])).collect();
-            let pointers = self.pointers(artifacts.iter().map(|(_, artifact)| *artifact)).await?;
-            let revisions = self.revisions(artifacts.iter().map(|(_, artifact)| *artifact)).await?;
-            let mut writes = Vec::new();
-            for ((index, artifact), kept) in artifacts.into_iter().zip(pointers) {
-                let is_stored = revisions.get(&artifact.artifact_id) == Some(&artifact.place.revision);
-                let is_settled = kept.as_ref().is_some_and(|KeptPointer { pointer, .. }| {
-                    pointer.place == artifact.place && pointer.stale.is_empty()
-                });
-                if is_stored && is_settled && (mode != Mode::Rewrite || round > 0) {
-                    outcomes[index].get_or_insert(Outcome::Unchanged);
+        let mut outcome = None;
+        loop {
+            let plan = self.plan(artifact, mode, keep).await?;
+            let is_as_wanted = plan.is_stored && mode != Mode::Rewrite;
+            let stored = StoredOutcome {
+                outcome: *outcome.get_or_insert(if is_as_wanted {
+                    Outcome::Unchanged
                 } else {
-                    outcomes[index].get_or_insert(Outcome::Stored);
-                    writes.push((index, artifact, kept));
-                }
+                    Outcome::Stored
+                }),
+                recorded_kept: plan.recorded.len(),
+            };
+            if is_as_wanted || mode == Mode::DryRun {
+                return Ok(stored);
             }
-            pending.clear();
-            if mode != Mode::DryRun {
-                let mut attempts = Vec::with_capacity(writes.len());
-                for (index, artifact, kept) in writes {
-                    attempts.push(async move {
-                        let is_written = self.put_artifact(artifact, kept).await?;
-                        Ok::<_, StoreError>((!is_written).then_some(index))
-                    });
-                }
-                let lost: Vec<_> =
-                    stream::iter(attempts).buffered(MAX_ARTIFACTS_AT_ONCE).try_collect().await?;
-                pending.extend(lost.into_iter().flatten());
+            let write = ArtifactWrite {
+                kept: &plan.kept,
+                artifact: &plan.artifact,
+                recorded: plan.recorded,
+                beside: plan.beside,
+            };
+            if self.write_artifact(write).await? == Transacted::Done {
+                // Where these are left, they count for nothing: no pointer lists them.
+                let dropped = plan.dropped.iter().map(|digest| delete(fact_key(digest)));
+                self.batch_write(&self.artifacts_table, dropped.collect()).await?;
+                return Ok(stored);
             }
-            if pending.is_empty() {
-                return Ok(outcomes.into_iter().flatten().collect());
-            }
+            let Some(wait) = waits.next() else {
+                return Err(StoreError::unavailable(&self.artifacts_table, Unavailability::ChangesTooFast));
+            };
+            tokio::time::sleep(wait).await;
         }
-        Err(StoreError::unavailable(&self.artifacts_table, Unavailability::ChangesTooFast))
     }
 
-    /// Writes an artifact; false where another wrote it meanwhile.
-    async fn put_artifact(
+    /// Works out what an artifact is to be stored as: with what pipelines recorded of it, and of the artifact that stands for
+    /// its image, which gives way.
+    pub(in crate::store) async fn plan(
         &self,
         artifact: &PackedArtifact,
-        before: Option<KeptPointer>,
-    ) -> Result<bool, StoreError> {
-        let known = before.iter().flat_map(KeptPointer::places);
-        let stale: Vec<_> = known.filter(|place| **place != artifact.place).cloned().collect();
-        // A set: two stale places may be the same item at two revisions.
-        let removed: BTreeSet<_> = stale
-            .iter()
-            .flat_map(|place| place.keys_beside(&artifact.artifact_id, &artifact.place))
-            .collect();
-        let removed: Vec<_> =
-            removed.iter().map(|(hash_key, entry)| delete(artifact_key(hash_key, entry))).collect();
-        let before = before.map(|before| before.kept);
-        let item = put(artifact.item.clone());
-        let parts: Vec<_> = artifact.parts().map(put).collect();
-        if parts.len() + removed.len() <= MAX_WRITES_BESIDE {
-            let writes: Vec<_> = std::iter::once(item).chain(parts).chain(removed).collect();
-            return self.write_with_pointer(artifact, before, Vec::new(), &writes).await;
-        }
-        if !self.write_with_pointer(artifact, before, stale.clone(), &[]).await? {
-            return Ok(false);
-        }
-        self.batch_write(&self.artifacts_table, parts).await?;
-        let writes: Vec<_> = std::iter::once(item).chain(removed).collect();
-        for writes in writes.chunks(MAX_WRITES_BESIDE) {
-            let kept = Some(artifact.kept(stale.clone()));
-            if !self.write_with_pointer(artifact, kept, stale.clone(), writes).await? {
-                return Ok(false);
-            }
-        }
-        let kept = Some(artifact.kept(stale));
-        self.write_with_pointer(artifact, kept, Vec::new(), &[]).await
-    }
-
-    /// Writes a pointer in the place of the one that is known, with other items in the same transaction; false where the
-    /// pointer is another one by now.
-    async fn write_with_pointer(
-        &self,
-        artifact: &PackedArtifact,
-        before: Option<String>,
-        stale: Vec<Place>,
-        writes: &[WriteRequest],
-    ) -> Result<bool, StoreError> {
+        mode: Mode,
+        keep: KeepRecorded,
+    ) -> Result<Plan, StoreError> {
         let table = self.artifacts_table.as_str();
-        let pointer = Put::builder().table_name(table).set_item(Some(artifact.pointer(stale)));
-        let pointer = match before {
-            None => pointer.condition_expression("attribute_not_exists(image_digest)"),
-            Some(kept) => {
-                pointer.condition_expression("kept = :kept").expression_attribute_values(":kept", text(kept))
-            }
+        let (id, image) = (artifact.artifact_id(), artifact.artifact.image.as_str());
+        let placeholder_id = Artifact::placeholder_id(image);
+        let placeholder_key = pointer_key(&placeholder_id);
+        let may_replace = !image.is_empty() && id != placeholder_id;
+        let [kept, item, placeholder] = self
+            .items_at([
+                Some(&pointer_key(id)),
+                Some(&artifact.place.key()),
+                Some(&placeholder_key).filter(|_| may_replace),
+            ])
+            .await?;
+        let kept = match KeptPointer::read(kept, table, Subject::Artifact(id)) {
+            Ok(kept) => kept,
+            Err(unreadable) if mode == Mode::Rewrite => unreadable.overwriting,
+            Err(unreadable) => return Err(unreadable.error),
         };
-        let mut items = vec![put_in_transaction(pointer)];
-        items.extend(writes.iter().filter_map(|write| in_transaction(table, write)));
-        Ok(match self.transact(table, items).await? {
-            Written::Done => true,
-            Written::Changed | Written::AlreadyThere | Written::TooLarge => false,
-        })
+        let mut recorded = kept.pointer.recorded.clone();
+        let (mut beside, mut dropped) = (Vec::new(), Vec::new());
+        if placeholder.is_some()
+            && let Some((facts, writes)) = self.give_way(&placeholder_id, id).await?
+        {
+            recorded.extend(facts);
+            beside.extend(writes);
+        }
+        if keep == KeepRecorded::No {
+            dropped.append(&mut recorded);
+        }
+        let facts = self.recorded(id, &recorded).await?;
+        let with_facts = if facts.is_empty() { None } else { Some(artifact.artifact.with_recorded(&facts)) };
+        let unreadable =
+            |reason: String| Attributes::new(Item::new(), table, Subject::Artifact(id)).unreadable(reason);
+        let wanted = match with_facts {
+            None => artifact.clone(),
+            Some(Ok(merged)) => {
+                PackedArtifact::new(merged).map_err(|unstorable| unreadable(unstorable.to_string()))?
+            }
+            Some(Err(problem)) => return Err(unreadable(format!("what was recorded of it: {problem}"))),
+        };
+        let item = if wanted.place.key() == artifact.place.key() {
+            item
+        } else {
+            let [item] = self.items_at([Some(&wanted.place.key())]).await?;
+            item
+        };
+        let revision = item.as_ref().and_then(|item| item.get("revision")?.as_s().ok());
+        let pointer = Pointer { recorded: recorded.clone(), ..Pointer::to(Some(wanted.place.clone())) };
+        let is_stored =
+            revision == Some(&wanted.place.revision) && kept.pointer == pointer && beside.is_empty();
+        Ok(Plan { kept, artifact: wanted, recorded, beside, dropped, is_stored })
     }
 
-    /// The stored pointers of artifacts, in their order.
-    async fn pointers(
+    /// What the artifact that stands for an image hands over, and the writes by which it gives way; `None` where it stands for
+    /// more than the image's name.
+    async fn give_way(
         &self,
-        artifacts: impl Iterator<Item = &PackedArtifact> + Clone,
-    ) -> Result<Vec<Option<KeptPointer>>, StoreError> {
-        let keys = artifacts.clone().map(|artifact| pointer_key(&artifact.artifact_id));
-        let mut found = HashMap::new();
-        for mut attributes in self.artifact_items(keys, "image_digest, kept").await? {
-            let hash_key = attributes.text("image_digest")?;
-            let kept = attributes.text("kept")?;
-            let kept = KeptPointer::parse(kept).map_err(|reason| attributes.unreadable(reason))?;
-            found.insert(hash_key, kept);
+        placeholder_id: &str,
+        to: &str,
+    ) -> Result<Option<(Vec<String>, Vec<Write>)>, StoreError> {
+        let state = self.artifact_state(&FoundArtifact::by_id(placeholder_id.to_owned())).await?;
+        let Some((place, json)) = &state.stored else { return Ok(None) };
+        let stands_for_its_image = match Record::check(json.as_bytes()) {
+            Ok(Record::Artifact(artifact)) => artifact.is_placeholder(),
+            Ok(Record::Release(_)) | Err(_) => false,
+        };
+        if !stands_for_its_image || state.artifact_id != placeholder_id {
+            return Ok(None);
         }
-        Ok(artifacts.map(|artifact| found.remove(&id_hash_key(&artifact.artifact_id))).collect())
+        let KeptPointer { condition, pointer } = state.kept;
+        let gone = Pointer { gave_way_to: Some(to.to_owned()), ..Pointer::to(None) };
+        let parts = place.all_parts(placeholder_id).into_iter().map(|key| Write::Delete(key, None));
+        let writes =
+            [Write::Put(gone.item(placeholder_id), Some(condition)), Write::Delete(place.key(), None)];
+        Ok(Some((pointer.recorded, writes.into_iter().chain(parts).collect())))
     }
 
-    /// The stored revisions by id, of those that are where they are to be.
-    async fn revisions(
-        &self,
-        artifacts: impl Iterator<Item = &PackedArtifact>,
-    ) -> Result<HashMap<String, String>, StoreError> {
-        let keys = artifacts.map(|artifact| artifact.place.key());
-        let mut revisions = HashMap::new();
-        for mut attributes in self.artifact_items(keys, "#position, revision").await? {
-            let position = attributes.position("position")?;
-            attributes.subject = Subject::Artifact(position.id());
-            revisions.insert(position.id().to_owned(), attributes.text("revision")?);
+    /// Writes an artifact while its pointer is as it was read.
+    pub(super) async fn write_artifact(&self, write: ArtifactWrite<'_>) -> Result<Transacted, StoreError> {
+        let ArtifactWrite { kept, artifact, recorded, beside } = write;
+        let (id, place) = (artifact.artifact_id(), &artifact.place);
+        let known = kept.pointer.place.iter().chain(&kept.pointer.stale);
+        let stale: Vec<_> = known.filter(|known| *known != place).cloned().collect();
+        let moved = stale.iter().filter(|stale| stale.key() != place.key());
+        let mut moved: Vec<_> = moved.map(|stale| Write::Delete(stale.key(), None)).collect();
+        // Two stale places may be the same item at two revisions.
+        moved.dedup_by(|one, other| one.key() == other.key());
+        let mut stale_parts: Vec<Item> = Vec::new();
+        for part in stale.iter().flat_map(|stale| stale.parts_beside(id, place)) {
+            if !stale_parts.contains(&part) {
+                stale_parts.push(part);
+            }
         }
-        Ok(revisions)
+        let settled = Pointer { recorded: recorded.clone(), ..Pointer::to(Some(place.clone())) };
+        let pointer = Write::Put(settled.item(id), Some(kept.condition.clone()));
+        let item = Write::Put(artifact.item.clone(), None);
+        let commit: Vec<_> = [item].into_iter().chain(moved).chain(beside).collect();
+        let parts = artifact.parts().map(|part| Write::Put(part, None));
+        let removed = stale_parts.iter().map(|key| Write::Delete(key.clone(), None));
+        let all: Vec<_> =
+            std::iter::once(pointer).chain(commit.iter().cloned()).chain(parts).chain(removed).collect();
+        if self.fit_a_transaction(&all) {
+            return self.transact(&self.artifacts_table, ARTIFACT_HASH, all).await;
+        }
+        self.write_in_steps(kept, artifact, settled, stale, commit, stale_parts).await
     }
 
-    async fn artifact_items(
+    async fn write_in_steps(
         &self,
-        keys: impl Iterator<Item = Item>,
-        projection: &str,
-    ) -> Result<Vec<Attributes<'_>>, StoreError> {
-        let table = self.artifacts_table.as_str();
-        let keys: Vec<_> = keys.collect();
-        let mut items = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(MAX_KEYS_A_CALL) {
-            let request = projected(keys.to_vec(), projection, true);
-            items.extend(self.batch_get(table, request, &Usage::default()).await?);
+        kept: &KeptPointer,
+        artifact: &PackedArtifact,
+        settled: Pointer,
+        stale: Vec<Place>,
+        commit: Vec<Write>,
+        stale_parts: Vec<Item>,
+    ) -> Result<Transacted, StoreError> {
+        let (id, table) = (artifact.artifact_id(), self.artifacts_table.as_str());
+        let transact = |writes| self.transact(table, ARTIFACT_HASH, writes);
+        let mut claimed = kept.pointer.clone();
+        claimed.stale.push(artifact.place.clone());
+        claimed.writer = Some(nonce());
+        let claim = Write::Put(claimed.item(id), Some(kept.condition.clone()));
+        if let refused @ Transacted::Refused(_) = transact(vec![claim]).await? {
+            return Ok(refused);
         }
-        Ok(items.into_iter().map(|item| Attributes::new(item, table, Subject::SomeArtifact)).collect())
+        let parts: Vec<WriteRequest> = artifact.parts().map(put).collect();
+        self.batch_write(table, parts).await?;
+        let committed = Pointer { stale, ..settled.clone() };
+        let pointer = Write::Put(committed.item(id), Some(claimed.condition()));
+        let commit = std::iter::once(pointer).chain(commit).collect();
+        if let refused @ Transacted::Refused(_) = transact(commit).await? {
+            return Ok(refused);
+        }
+        // The artifact is what it should be. Who overtakes this writer removes the stale parts, which the pointer names.
+        for keys in stale_parts.chunks(self.writes_a_transaction - 1) {
+            let check = Write::Check(pointer_key(id), committed.condition());
+            let removed = keys.iter().map(|key| Write::Delete(key.clone(), None));
+            if let Transacted::Refused(_) = transact(std::iter::once(check).chain(removed).collect()).await? {
+                return Ok(Transacted::Done);
+            }
+        }
+        transact(vec![Write::Put(settled.item(id), Some(committed.condition()))]).await?;
+        Ok(Transacted::Done)
     }
 }

@@ -6,7 +6,6 @@
 mod packing;
 mod partition;
 mod reading;
-mod settling;
 mod writing;
 
 use std::collections::VecDeque;
@@ -17,7 +16,7 @@ use std::sync::Arc;
 pub use self::packing::PackedRelease;
 pub use self::partition::ReleaseScan;
 pub use self::reading::CurrentRelease;
-pub use self::settling::Settled;
+pub use self::writing::Reindexed;
 use crate::document::Document;
 use crate::position::Position;
 

@@ -1,6 +1,6 @@
 //! Lays a checked release out as the items that are stored of it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::{Lengths, ReleaseEntry};
 use crate::digest;
@@ -20,7 +20,7 @@ use crate::store::keys::{
 pub struct PackedRelease {
     release_id: String,
     /// By entry.
-    items: HashMap<String, Item>,
+    items: BTreeMap<String, Item>,
     revision: Option<String>,
 }
 
@@ -38,10 +38,15 @@ impl PackedRelease {
             )));
         }
         if release.deleted {
-            return Ok(Self { release_id, items: HashMap::new(), revision: None });
+            return Ok(Self::deleted(&release_id));
         }
         let (items, revision) = items(release)?;
         Ok(Self { release_id, items, revision: Some(revision) })
+    }
+
+    /// A release that is to be gone.
+    pub(super) fn deleted(release_id: &str) -> Self {
+        Self { release_id: release_id.to_owned(), items: BTreeMap::new(), revision: None }
     }
 
     /// The release's id.
@@ -57,7 +62,7 @@ impl PackedRelease {
     }
 
     /// Its items by entry; there are none where it is soft-deleted.
-    pub(in crate::store) fn items(&self) -> &HashMap<String, Item> {
+    pub(in crate::store) fn items(&self) -> &BTreeMap<String, Item> {
         &self.items
     }
 
@@ -67,7 +72,7 @@ impl PackedRelease {
 }
 
 /// The items of a release by entry, and the revision of its documents.
-fn items(release: &Release) -> Result<(HashMap<String, Item>, String), Unstorable> {
+fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorable> {
     let brief = format!("{{\"versionInfo\":{}", release.version_info);
     let rest = format!(",{}}}", release.sections);
     let pack = |text: &str| Document::pack(text).map_err(|too_long| Unstorable(too_long.to_string()));
@@ -130,7 +135,7 @@ pub(super) fn facets(release: &Release) -> Result<Vec<Facet>, Unstorable> {
 }
 
 /// The entries that find a release under its facets, by range key.
-pub(super) fn facet_items(facets: &[Facet], entry: &ReleaseEntry) -> HashMap<String, Item> {
+pub(super) fn facet_items(facets: &[Facet], entry: &ReleaseEntry) -> BTreeMap<String, Item> {
     let item = |facet: &Facet| {
         let range_key = facet.entry();
         let mut item = release_key(entry.position.id(), &range_key);

@@ -1,25 +1,64 @@
 //! What the partition of one release holds, and which partitions there are.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::store::error::{StoreError, Unavailability};
 use crate::store::items::{Attributes, Item, Subject, reserved_names, text};
-use crate::store::keys::{FACET_PREFIX, RELEASE_ENTRY};
+use crate::store::keys::{RELEASE_ENTRY, WRITER};
+use crate::store::transaction::Condition;
 use crate::store::{SCAN_SEGMENTS, Store};
 
-/// What tells one state of an item from another: its facet, position, revision and lengths, as far as it has them.
+/// What tells one state of an item from another: what it says of its release, as far as it says it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Described([Option<String>; 4]);
+pub(super) struct Described {
+    facet: Option<String>,
+    position: Option<String>,
+    revision: Option<String>,
+    lengths: Option<String>,
+    facets: Option<Vec<u8>>,
+}
 
 impl Described {
     pub(super) fn of(item: &Item) -> Self {
-        Self(["facet", "position", "revision", "lengths"].map(|name| item.get(name)?.as_s().ok().cloned()))
+        let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+        Self {
+            facet: text("facet"),
+            position: text("position"),
+            revision: text("revision"),
+            lengths: text("lengths"),
+            facets: item
+                .get("facets")
+                .and_then(|facets| facets.as_b().ok())
+                .map(|facets| facets.as_ref().to_vec()),
+        }
     }
 
     pub(super) fn revision(&self) -> Option<&str> {
-        self.0[2].as_deref()
+        self.revision.as_deref()
+    }
+}
+
+/// What is stored of one release, read consistently.
+#[derive(Debug, Default)]
+pub(super) struct Partition {
+    /// The release's item.
+    pub(super) item: Option<Described>,
+    /// Who wrote that, where it says so.
+    writer: Option<String>,
+    /// Everything else, by range key.
+    pub(super) entries: BTreeMap<String, Described>,
+}
+
+impl Partition {
+    /// The condition that the release's item is the one that was read.
+    pub(super) fn condition(&self) -> Condition {
+        match (&self.item, &self.writer) {
+            (None, _) => Condition::Absent,
+            (Some(_), Some(writer)) => Condition::Has(WRITER, writer.clone()),
+            (Some(_), None) => Condition::Lacks(WRITER),
+        }
     }
 }
 
@@ -60,22 +99,25 @@ impl Store {
         }
     }
 
-    /// What a release's partition holds: by entry, what describes it.
-    pub(super) async fn stored_entries(
-        &self,
-        release_id: &str,
-    ) -> Result<HashMap<String, Described>, StoreError> {
-        let projection = "#entry, facet, #position, revision, lengths";
-        let mut entries = HashMap::new();
+    /// What is stored of a release.
+    pub(super) async fn partition(&self, release_id: &str) -> Result<Partition, StoreError> {
+        let projection = "#entry, facet, #position, revision, lengths, facets, writer";
+        let mut partition = Partition::default();
         for item in self.release_partition(release_id, Some(projection)).await? {
             let described = Described::of(&item);
             let mut attributes = Attributes::new(item, &self.releases_table, Subject::Release(release_id));
-            entries.insert(attributes.text("entry")?, described);
+            let entry = attributes.text("entry")?;
+            if entry == RELEASE_ENTRY {
+                partition.writer = if attributes.has(WRITER) { Some(attributes.text(WRITER)?) } else { None };
+                partition.item = Some(described);
+            } else {
+                partition.entries.insert(entry, described);
+            }
         }
-        Ok(entries)
+        Ok(partition)
     }
 
-    /// The ids of which a segment of the table holds a release or a facet entry, a page of them, and where the next begins.
+    /// The ids of which a segment of the table holds anything, a page of them, and where the next begins.
     ///
     /// # Errors
     /// The table's.
@@ -93,10 +135,6 @@ impl Store {
             .total_segments(SCAN_SEGMENTS)
             .consistent_read(true)
             .projection_expression("release_id")
-            .filter_expression("#entry = :release OR begins_with(#entry, :facet)")
-            .expression_attribute_names("#entry", "entry")
-            .expression_attribute_values(":release", text(RELEASE_ENTRY))
-            .expression_attribute_values(":facet", text(FACET_PREFIX))
             .set_exclusive_start_key(start.map(|ReleaseScan(start)| start))
             .send()
             .await;

@@ -13,8 +13,8 @@ use crate::document::{Document, Spoiled};
 use crate::position::Position;
 use crate::store::error::{StoreError, Unavailability};
 use crate::store::facet::Facet;
-use crate::store::items::{Attributes, Item, Subject, text};
-use crate::store::keys::{BY_FACET, RELEASE_ENTRY, release_key, release_part_entry};
+use crate::store::items::{Attributes, Item, Subject, entry_of, text};
+use crate::store::keys::{BY_FACET, RELEASE_ENTRY, WRITER, release_key, release_part_entry};
 use crate::store::{MAX_KEYS_A_CALL, Store, Usage, projected};
 
 /// How many BatchGetItem calls run side by side: each is a connection, and more only queue on one core.
@@ -166,9 +166,14 @@ impl Store {
     pub async fn current_release(&self, release_id: &str) -> Result<Option<CurrentRelease>, StoreError> {
         let table = self.releases_table.as_str();
         let usage = Usage::default();
-        let request = projected(vec![release_key(release_id, RELEASE_ENTRY)], ENTRY, true);
+        let described = "#position, revision, lengths, writer";
+        let request = projected(vec![release_key(release_id, RELEASE_ENTRY)], described, true);
         let Some(item) = self.batch_get(table, request, &usage).await?.pop() else { return Ok(None) };
-        let entry = entry_in(&mut Attributes::new(item, table, Subject::Release(release_id)))?;
+        let mut release = Attributes::new(item, table, Subject::Release(release_id));
+        if is_without_documents(&release) {
+            return Ok(None);
+        }
+        let entry = entry_in(&mut release)?;
         let release = self.documents_of(&entry, Verbosity::Detailed, &usage).await?;
         let release =
             release.ok_or_else(|| StoreError::unavailable(table, Unavailability::ChangesTooFast))?;
@@ -245,11 +250,22 @@ impl Store {
         let id = entry.position.id();
         let mut revision_before = None;
         for _ in 0..MAX_READS_AGAIN {
-            let described = "#position, revision, lengths, facets";
-            let request = projected(vec![release_key(id, RELEASE_ENTRY)], described, true);
+            let described = "#entry, #position, revision, lengths, facets, writer";
+            let keys = vec![release_key(id, RELEASE_ENTRY), release_key(id, &facet.entry())];
             usage.count_round_trip();
-            let Some(item) = self.batch_get(table, request, usage).await?.pop() else { return Ok(None) };
-            let mut release = Attributes::new(item, table, Subject::Release(id));
+            let mut found = self.batch_get(table, projected(keys, described, true), usage).await?;
+            let item = found.iter().position(|item| entry_of(item) == RELEASE_ENTRY);
+            let item = item.map(|place| found.swap_remove(place));
+            let mut release = Attributes::new(item.unwrap_or_default(), table, Subject::Release(id));
+            if release.item.is_empty() {
+                // The entries of a release are removed before or with its item.
+                let is_named = found.iter().any(|item| is_at_revision(item, &entry.revision));
+                let reason = "its entries in the index are there, and its documents are gone: run reindex";
+                return if is_named { Err(release.unreadable(reason)) } else { Ok(None) };
+            }
+            if is_without_documents(&release) {
+                return Ok(None);
+            }
             // A release that only the list of all releases holds has no digests.
             let digests = if release.has("facets") { release.bytes("facets")? } else { Vec::new() };
             let now = entry_in(&mut release)?;
@@ -281,6 +297,15 @@ impl Store {
     pub fn releases_changed(&self) -> StoreError {
         StoreError::unavailable(&self.releases_table, Unavailability::ChangesTooFast)
     }
+}
+
+/// Whether a release's item is one that is being made, or removed: its writer has claimed it, and there is nothing to read.
+fn is_without_documents(release: &Attributes<'_>) -> bool {
+    release.has(WRITER) && !release.has("revision")
+}
+
+fn is_at_revision(item: &Item, revision: &str) -> bool {
+    item.get("revision").and_then(|found| found.as_s().ok()).is_some_and(|found| found == revision)
 }
 
 /// A release's position, revision and lengths, as its own item and its facet entries have them.
@@ -370,7 +395,8 @@ impl<'a> ItemsByKey<'a> {
     ) -> Result<Option<StoredRelease>, StoreError> {
         let id = entry.position.id();
         let Some(mut release) = self.take(id, RELEASE_ENTRY) else { return Ok(None) };
-        if release.text("revision")? != entry.revision {
+        // An item that is being made, or removed, has no revision.
+        if !release.has("revision") || release.text("revision")? != entry.revision {
             return Ok(None);
         }
         let mut brief = release.bytes("brief")?;

@@ -1,297 +1,316 @@
-//! Writes releases: parts, then the release, then its facet entries, then the removal of what no longer holds.
+//! Writes releases, so that a reader meets each as it was or as it is, whatever else is written and whoever crashes.
 //!
-//! In that order a reader never meets an entry whose document is missing, and writing again heals what was interrupted.
-//! Several may write one release at the same moment: the release's item is written, and parts are removed, only under the
-//! condition that nobody else replaced it meanwhile; where somebody did, the writer begins anew. When it is done it reads
-//! its partition again, and where another has replaced the release since, it settles the entries that both may have
-//! written. So the last one to replace the release has written all of it.
+//! What is stored of a release is its item, parts of its documents, and the facet entries that find it. The item names its
+//! *writer*, a random text that every writer changes. A writer reads the release's partition and writes on the condition
+//! that the item still names the writer that it read there; where it does not, somebody else has written meanwhile, and
+//! everything begins anew.
+//!
+//! What fits into one transaction (a hundred writes, 4 MB: a release of some eleven services) is written by one. There is
+//! nothing between before and after.
+//!
+//! What does not fit is written in steps:
+//!
+//! | step | what a crash after it leaves | who heals that |
+//! | --- | --- | --- |
+//! | 1. claim: the item names this writer as claiming, and is otherwise as it was; where there is none, it is made without documents | the release as it was. An item without documents is not there for readers | nothing is to be healed |
+//! | 2. parts of the new revision, whose keys no other revision has | the same, and parts that nobody reads | the next writer of the release, or `reindex` |
+//! | 3. facet entries of the new revision, in transactions that check the claim | the release as it was: readers read the item again where an entry names another revision. Only where the release moved in time, lists pass over it | as above |
+//! | 4. commit: the new item, which names this writer as having written it, where the old one still bears the claim | the new release, whole | nothing is to be healed |
+//! | 5. removal of what the new item does not need, in transactions that check that the item names this writer | the new release, and entries that readers pass over | as above |
+//!
+//! The claim and the commit name the writer by two different texts: who read the item between them must not take what it read
+//! for what is there now. A writer that another one overtook fails at its next check or at its commit, and begins anew. Nobody removes what such a
+//! writer wrote while it may still commit: who removes checks that the item names him, and from then on the commit of
+//! the other fails. Removing a release is the same: its commit puts an item without documents, and a last step removes that.
 
-use std::collections::{HashMap, HashSet};
-
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, WriteRequest};
 use backon::BackoffBuilder as _;
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, StreamExt as _};
 
 use super::packing::PackedRelease;
-use super::partition::Described;
-use super::settling::Settled;
+use super::partition::{Described, Partition};
+use crate::record::Record;
 use crate::store::Store;
-use crate::store::batch_write::{CONTENDED_RECORD, Mode, Outcome, delete, put};
-use crate::store::error::{StoreError, Unavailability};
-use crate::store::items::{Item, text};
-use crate::store::keys::{PART_PREFIX, RELEASE_ENTRY, release_key};
-use crate::store::transaction::Written;
+use crate::store::batch_write::{CONTENDED_RECORD, Mode, Outcome, put};
+use crate::store::error::StoreError;
+use crate::store::items::{Attributes, Item, Subject, text};
+use crate::store::keys::{PART_PREFIX, RELEASE_ENTRY, RELEASE_HASH, WRITER, release_key};
+use crate::store::transaction::{Condition, Transacted, Write, nonce};
 
-/// How many releases' stored entries are read side by side.
-const MAX_QUERIES_AT_ONCE: usize = 16;
+/// How many releases are written side by side.
+const RELEASES_AT_ONCE: usize = 16;
 
-/// What turns a release's stored entries into the wanted ones, by the step in which it is written.
-#[derive(Default)]
+/// What turns a release's stored entries into the wanted ones.
+#[derive(Debug, Default)]
 struct Changes {
-    /// What becomes of the release's item.
-    release: ItemChange,
-    /// The revision that the release's item had: `None` where there was no item, or no revision in it.
-    replaced: Option<String>,
-    was_there: bool,
-    parts: Vec<WriteRequest>,
-    facets: Vec<WriteRequest>,
-    removed_facets: Vec<WriteRequest>,
-    removed_parts: Vec<WriteRequest>,
+    /// The release's item, where it is to be put.
+    item: Option<Item>,
+    /// Whether an item that is there is to be removed.
+    removes_item: bool,
+    /// Whether nothing of the release is to be left.
+    is_removal: bool,
+    parts: Vec<Item>,
+    facets: Vec<Item>,
+    /// Keys.
+    removed: Vec<Item>,
 }
 
-#[derive(Default)]
-enum ItemChange {
-    #[default]
-    None,
-    Put(Item),
-    Delete,
+/// What became of an attempt to write a release.
+enum Attempt {
+    Written,
+    /// Somebody else wrote it meanwhile.
+    Overtaken,
 }
 
-/// The two moments at which a release's item is changed.
-#[derive(Clone, Copy)]
-enum ItemStep {
-    /// Before the facet entries that name it.
-    Put,
-    /// After those.
-    Delete,
+/// What became of one release that was to be reindexed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reindexed {
+    /// So many items of it were written or removed; 0 where all were as they should be.
+    Release(usize),
+    /// There is no such release; so many items that were left of it were removed.
+    Dangling(usize),
 }
 
 impl Store {
     /// Stores releases, each wholly: what their partitions held before and no longer holds is gone.
     ///
-    /// No two of them may have the same id.
-    ///
-    /// # Errors
-    /// The table's; some of the releases may then be stored, and storing them again completes them.
+    /// Each has an outcome of its own, in their order. One whose outcome is an error is as it was, or written: storing it
+    /// again completes it.
     pub async fn put_releases(
         &self,
         releases: &[PackedRelease],
         mode: Mode,
-    ) -> Result<Vec<Outcome>, StoreError> {
-        let mut outcomes = vec![None; releases.len()];
-        let mut pending: Vec<_> = (0..releases.len()).collect();
-        let mut written = HashSet::new();
-        let mut overtaken = Vec::new();
-        let mut waits = CONTENDED_RECORD.build();
-        for round in 0.. {
-            // Of the second round nearly all is looking again at what the first one wrote.
-            if round > 1 {
-                let Some(wait) = waits.next() else { break };
-                tokio::time::sleep(wait).await;
-            }
-            // An array of futures, and not a closure that makes them: the compiler cannot tell that those may be sent.
-            let mut reads = Vec::with_capacity(pending.len());
-            for index in &pending {
-                reads.push(self.stored_entries(releases[*index].release_id()));
-            }
-            let stored: Vec<_> = stream::iter(reads).buffered(MAX_QUERIES_AT_ONCE).try_collect().await?;
-            let mode = if round > 0 && mode == Mode::Rewrite { Mode::Write } else { mode };
-            let mut changes = Vec::new();
-            for (index, stored) in pending.drain(..).zip(&stored) {
-                let release = &releases[index];
-                let change = Changes::between(release, stored, mode);
-                if written.contains(&index) && !matches!(change.release, ItemChange::None) {
-                    overtaken.push(release.release_id());
-                    continue;
-                }
-                let outcome = match (release.is_deleted(), change.is_empty()) {
-                    (true, _) => Outcome::Deleted,
-                    (false, true) => Outcome::Unchanged,
-                    (false, false) => Outcome::Stored,
-                };
-                outcomes[index].get_or_insert(outcome);
-                if !change.is_empty() {
-                    changes.push((index, change));
-                }
-            }
-            if mode == Mode::DryRun || changes.is_empty() {
-                for release_id in overtaken {
-                    self.settle_until_quiet(release_id).await?;
-                }
-                return Ok(outcomes.into_iter().flatten().collect());
-            }
-            pending.extend(changes.iter().map(|(index, _)| *index));
-            written.extend(self.write_changes(releases, changes).await?);
+    ) -> Vec<Result<Outcome, StoreError>> {
+        let mut writes = Vec::with_capacity(releases.len());
+        for release in releases {
+            writes.push(self.put_release(release, mode));
         }
-        Err(self.releases_changed())
+        stream::iter(writes).buffered(RELEASES_AT_ONCE).collect().await
     }
 
-    /// Settles the facet entries of a release that another has replaced.
-    async fn settle_until_quiet(&self, release_id: &str) -> Result<(), StoreError> {
+    /// Stores one release wholly.
+    ///
+    /// # Errors
+    /// The table's; storing it again completes it.
+    pub async fn put_release(&self, release: &PackedRelease, mode: Mode) -> Result<Outcome, StoreError> {
         let mut waits = CONTENDED_RECORD.build();
+        let mut outcome = None;
         loop {
-            match self.settle_release(release_id, Mode::Write).await {
-                Ok(Settled::Entries(_) | Settled::EntriesOfAnOlderForm(..) | Settled::Dangling(_)) => {
-                    return Ok(());
-                }
-                // It was replaced once more while it was read: there is always one who does not meet that.
-                Ok(Settled::Changed)
-                | Err(StoreError::Unavailable { reason: Unavailability::ChangesTooFast, .. }) => {}
-                Err(error) => return Err(error),
+            let stored = self.partition(release.release_id()).await?;
+            let changes = Changes::between(release, &stored, mode);
+            let outcome = *outcome.get_or_insert(match (release.is_deleted(), changes.is_empty()) {
+                (true, _) => Outcome::Deleted,
+                (false, true) => Outcome::Unchanged,
+                (false, false) => Outcome::Stored,
+            });
+            if mode == Mode::DryRun || changes.is_empty() {
+                return Ok(outcome);
+            }
+            if let Attempt::Written = self.write_release(release.release_id(), &stored, changes).await? {
+                return Ok(outcome);
             }
             let Some(wait) = waits.next() else { return Err(self.releases_changed()) };
             tokio::time::sleep(wait).await;
         }
     }
 
-    /// Writes changes in their steps, and returns of which releases it changed the item.
-    async fn write_changes(
-        &self,
-        releases: &[PackedRelease],
-        mut changes: Vec<(usize, Changes)>,
-    ) -> Result<Vec<usize>, StoreError> {
-        let table = self.releases_table.as_str();
-        let parts = changes.iter_mut().flat_map(|(_, change)| std::mem::take(&mut change.parts));
-        self.batch_write(table, parts.collect()).await?;
-        let mut won = self.change_items(releases, changes, ItemStep::Put).await?;
-        let facets = won.iter_mut().flat_map(|(_, change)| std::mem::take(&mut change.facets));
-        self.batch_write(table, facets.collect()).await?;
-        let removed = won.iter_mut().flat_map(|(_, change)| std::mem::take(&mut change.removed_facets));
-        self.batch_write(table, removed.collect()).await?;
-        let won = self.change_items(releases, won, ItemStep::Delete).await?;
-        let written = won.iter().map(|(index, _)| *index).collect();
-        for (index, change) in won {
-            let release = &releases[index];
-            let condition = self.is_at_revision(release.release_id(), release.revision());
-            // That another replaced the release meanwhile is met when the partition is read again.
-            self.write_entries(change.removed_parts, condition, Mode::Write).await?;
-        }
-        Ok(written)
-    }
-
-    /// Changes the items of releases that nobody else changed meanwhile, and returns those.
-    async fn change_items(
-        &self,
-        releases: &[PackedRelease],
-        changes: Vec<(usize, Changes)>,
-        step: ItemStep,
-    ) -> Result<Vec<(usize, Changes)>, StoreError> {
-        let mut attempts = Vec::with_capacity(changes.len());
-        for (index, change) in changes {
-            let release_id = releases[index].release_id().to_owned();
-            attempts.push(async move {
-                let is_won = self.change_item(&release_id, &change, step).await?;
-                Ok::<_, StoreError>(is_won.then_some((index, change)))
-            });
-        }
-        let won: Vec<_> = stream::iter(attempts).buffered(MAX_QUERIES_AT_ONCE).try_collect().await?;
-        Ok(won.into_iter().flatten().collect())
-    }
-
-    async fn change_item(
-        &self,
-        release_id: &str,
-        change: &Changes,
-        step: ItemStep,
-    ) -> Result<bool, StoreError> {
-        let table = self.releases_table.as_str();
-        let condition = match (&change.replaced, change.was_there) {
-            (Some(_), _) => "revision = :replaced",
-            (None, true) => "attribute_exists(release_id) AND attribute_not_exists(revision)",
-            (None, false) => "attribute_not_exists(release_id)",
-        };
-        let values: Option<HashMap<String, AttributeValue>> = change
-            .replaced
-            .as_ref()
-            .map(|replaced| HashMap::from([(":replaced".to_owned(), text(replaced))]));
-        match (&change.release, step) {
-            (ItemChange::Put(item), ItemStep::Put) => {
-                let put = self.client.put_item().table_name(table).set_item(Some(item.clone()));
-                let put = put.condition_expression(condition).set_expression_attribute_values(values);
-                is_won(table, put.send().await, |error: &PutItemError| {
-                    error.is_conditional_check_failed_exception() || error.is_transaction_conflict_exception()
-                })
-            }
-            (ItemChange::Delete, ItemStep::Delete) => {
-                let key = release_key(release_id, RELEASE_ENTRY);
-                let delete = self.client.delete_item().table_name(table).set_key(Some(key));
-                let delete = delete.condition_expression(condition).set_expression_attribute_values(values);
-                is_won(table, delete.send().await, |error: &DeleteItemError| {
-                    error.is_conditional_check_failed_exception() || error.is_transaction_conflict_exception()
-                })
-            }
-            _ => Ok(true),
-        }
-    }
-
-    /// Stores a release where there is none of its id. Its facets are still to be settled.
+    /// Stores a release where there is none of its id; false where there is one.
     ///
     /// # Errors
-    /// The table's.
-    pub async fn put_new_release(&self, release: &PackedRelease) -> Result<Written, StoreError> {
-        let table = self.releases_table.as_str();
-        let parts = release.items().iter().filter(|(entry, _)| entry.starts_with(PART_PREFIX));
-        self.batch_write(table, parts.map(|(_, part)| put(part.clone())).collect()).await?;
-        let sent = self
-            .client
-            .put_item()
-            .table_name(table)
-            .set_item(release.items().get(RELEASE_ENTRY).cloned())
-            .condition_expression("attribute_not_exists(release_id)")
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(Written::Done),
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(Written::AlreadyThere),
-                Some(refused) if refused.is_transaction_conflict_exception() => Ok(Written::Changed),
-                _ => Err(StoreError::from_sdk(table, error)),
-            },
+    /// The table's; storing it again completes it.
+    pub async fn create_release(&self, release: &PackedRelease) -> Result<bool, StoreError> {
+        let mut waits = CONTENDED_RECORD.build();
+        loop {
+            let stored = self.partition(release.release_id()).await?;
+            if stored.item.as_ref().is_some_and(|item| item.revision().is_some()) {
+                return Ok(false);
+            }
+            let changes = Changes::between(release, &stored, Mode::Write);
+            if let Attempt::Written = self.write_release(release.release_id(), &stored, changes).await? {
+                return Ok(true);
+            }
+            let Some(wait) = waits.next() else { return Err(self.releases_changed()) };
+            tokio::time::sleep(wait).await;
         }
+    }
+
+    /// Brings what is stored of a release to what its documents ask for: the facets that find it, the form of everything.
+    ///
+    /// # Errors
+    /// The table's, and a release that cannot be read; reindexing it again completes it.
+    pub async fn reindex_release(&self, release_id: &str, mode: Mode) -> Result<Reindexed, StoreError> {
+        let mut waits = CONTENDED_RECORD.build();
+        loop {
+            let stored = self.partition(release_id).await?;
+            let wanted = self.packed_again(release_id, &stored).await?;
+            if let Some(wanted) = wanted {
+                let changes = Changes::between(&wanted, &stored, Mode::Write);
+                let (is_there, count) = (!wanted.is_deleted(), changes.len());
+                let is_done = mode == Mode::DryRun || changes.is_empty();
+                if is_done
+                    || matches!(self.write_release(release_id, &stored, changes).await?, Attempt::Written)
+                {
+                    return Ok(if is_there { Reindexed::Release(count) } else { Reindexed::Dangling(count) });
+                }
+            }
+            let Some(wait) = waits.next() else { return Err(self.releases_changed()) };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// A release packed anew from its stored documents, deleted where there are none; `None` where they were replaced since
+    /// the partition was read.
+    async fn packed_again(
+        &self,
+        release_id: &str,
+        stored: &Partition,
+    ) -> Result<Option<PackedRelease>, StoreError> {
+        let Some(revision) = stored.item.as_ref().and_then(Described::revision) else {
+            return Ok(Some(PackedRelease::deleted(release_id)));
+        };
+        let Some(current) = self.current_release(release_id).await? else { return Ok(None) };
+        if current.entry.revision != revision {
+            return Ok(None);
+        }
+        let unreadable = |reason: String| {
+            Attributes::new(Item::new(), &self.releases_table, Subject::Release(release_id))
+                .unreadable(reason)
+        };
+        match Record::check(current.json.as_bytes()) {
+            Ok(Record::Release(release)) => PackedRelease::new(&release)
+                .map(Some)
+                .map_err(|unstorable| unreadable(unstorable.to_string())),
+            Ok(Record::Artifact(_)) => Err(unreadable("it is stored as an artifact".to_owned())),
+            Err(problem) => Err(unreadable(problem.to_string())),
+        }
+    }
+
+    /// Makes changes, while the item is the one in what was read.
+    async fn write_release(
+        &self,
+        release_id: &str,
+        stored: &Partition,
+        changes: Changes,
+    ) -> Result<Attempt, StoreError> {
+        let (claiming, writer) = (nonce(), nonce());
+        let key = || release_key(release_id, RELEASE_ENTRY);
+        let as_read = stored.condition();
+        let writes = changes.in_one_transaction(key(), &as_read, &writer);
+        if self.fit_a_transaction(&writes) {
+            return self.attempt(writes).await;
+        }
+        let claim = match &stored.item {
+            None => Write::Put(without_documents(release_id, &claiming), Some(as_read)),
+            Some(_) => Write::Set(key(), WRITER, claiming.clone(), as_read),
+        };
+        if let Attempt::Overtaken = self.attempt(vec![claim]).await? {
+            return Ok(Attempt::Overtaken);
+        }
+        let claimed = Condition::Has(WRITER, claiming);
+        self.batch_write(&self.releases_table, changes.parts.into_iter().map(put).collect()).await?;
+        let facets = changes.facets.into_iter().map(|facet| Write::Put(facet, None)).collect();
+        if let Attempt::Overtaken = self.attempt_in_steps(key(), &claimed, facets).await? {
+            return Ok(Attempt::Overtaken);
+        }
+        let commit = match changes.item {
+            Some(item) => Write::Put(written_by(item, &writer), Some(claimed)),
+            None if changes.is_removal => Write::Put(without_documents(release_id, &writer), Some(claimed)),
+            None => Write::Set(key(), WRITER, writer.clone(), claimed),
+        };
+        if let Attempt::Overtaken = self.attempt(vec![commit]).await? {
+            return Ok(Attempt::Overtaken);
+        }
+        let mine = Condition::Has(WRITER, writer);
+        // From here on the release is what it should be. Who overtakes this writer removes what it would have.
+        let removed = changes.removed.into_iter().map(|key| Write::Delete(key, None)).collect();
+        let removed = self.attempt_in_steps(key(), &mine, removed).await?;
+        if changes.is_removal && matches!(removed, Attempt::Written) {
+            self.attempt(vec![Write::Delete(key(), Some(mine))]).await?;
+        }
+        Ok(Attempt::Written)
+    }
+
+    async fn attempt(&self, writes: Vec<Write>) -> Result<Attempt, StoreError> {
+        Ok(match self.transact(&self.releases_table, RELEASE_HASH, writes).await? {
+            Transacted::Done => Attempt::Written,
+            Transacted::Refused(_) => Attempt::Overtaken,
+        })
+    }
+
+    /// Makes writes in as many transactions as they need, each while the item of a key is as it must be.
+    async fn attempt_in_steps(
+        &self,
+        key: Item,
+        condition: &Condition,
+        writes: Vec<Write>,
+    ) -> Result<Attempt, StoreError> {
+        for writes in writes.chunks(self.writes_a_transaction - 1) {
+            let check = Write::Check(key.clone(), condition.clone());
+            let checked = std::iter::once(check).chain(writes.iter().cloned()).collect();
+            if let Attempt::Overtaken = self.attempt(checked).await? {
+                return Ok(Attempt::Overtaken);
+            }
+        }
+        Ok(Attempt::Written)
     }
 }
 
-/// Whether a write was made: it was not where its condition did not hold.
-fn is_won<T, E>(
-    table: &str,
-    sent: Result<T, SdkError<E>>,
-    is_lost: impl Fn(&E) -> bool,
-) -> Result<bool, StoreError>
-where
-    E: std::error::Error + aws_sdk_dynamodb::error::ProvideErrorMetadata + Send + Sync + 'static,
-{
-    match sent {
-        Ok(_) => Ok(true),
-        Err(error) if error.as_service_error().is_some_and(is_lost) => Ok(false),
-        Err(error) => Err(StoreError::from_sdk(table, error)),
-    }
+/// The item of a release that is claimed, and of which there is nothing to read.
+fn without_documents(release_id: &str, writer: &str) -> Item {
+    written_by(release_key(release_id, RELEASE_ENTRY), writer)
+}
+
+fn written_by(mut item: Item, writer: &str) -> Item {
+    item.insert(WRITER.to_owned(), text(writer));
+    item
 }
 
 impl Changes {
     /// What turns the stored entries into the wanted ones.
-    fn between(release: &PackedRelease, stored: &HashMap<String, Described>, mode: Mode) -> Self {
-        let mut changes = Self {
-            was_there: stored.contains_key(RELEASE_ENTRY),
-            replaced: stored.get(RELEASE_ENTRY).and_then(|described| described.revision().map(str::to_owned)),
-            ..Self::default()
-        };
+    ///
+    /// Entries are taken as they are only where the item is at the wanted revision. Otherwise an earlier writer may be about to
+    /// remove them, since they are not what it wrote.
+    fn between(release: &PackedRelease, stored: &Partition, mode: Mode) -> Self {
+        let is_at_revision = stored.item.as_ref().and_then(Described::revision) == release.revision();
         let is_stored = |entry: &String, item: &Item| {
-            mode != Mode::Rewrite && stored.get(entry).is_some_and(|stored| *stored == Described::of(item))
+            mode != Mode::Rewrite
+                && is_at_revision
+                && stored.entries.get(entry).is_some_and(|stored| *stored == Described::of(item))
         };
-        for (entry, item) in release.items().iter().filter(|(entry, item)| !is_stored(entry, item)) {
-            match entry.as_str() {
-                RELEASE_ENTRY => changes.release = ItemChange::Put(item.clone()),
-                entry if entry.starts_with(PART_PREFIX) => changes.parts.push(put(item.clone())),
-                _ => changes.facets.push(put(item.clone())),
+        let mut changes = Self::default();
+        for (entry, item) in release.items() {
+            if entry == RELEASE_ENTRY {
+                let is_as_wanted = stored.item.as_ref().is_some_and(|stored| *stored == Described::of(item));
+                changes.item = (mode == Mode::Rewrite || !is_as_wanted).then(|| item.clone());
+            } else if !is_stored(entry, item) {
+                let is_part = entry.starts_with(PART_PREFIX);
+                if is_part { &mut changes.parts } else { &mut changes.facets }.push(item.clone());
             }
         }
-        for entry in stored.keys().filter(|entry| !release.items().contains_key(*entry)) {
-            let key = release_key(release.release_id(), entry);
-            match entry.as_str() {
-                RELEASE_ENTRY => changes.release = ItemChange::Delete,
-                entry if entry.starts_with(PART_PREFIX) => changes.removed_parts.push(delete(key)),
-                _ => changes.removed_facets.push(delete(key)),
-            }
-        }
+        let foreign = stored.entries.keys().filter(|entry| !release.items().contains_key(*entry));
+        changes.removed = foreign.map(|entry| release_key(release.release_id(), entry)).collect();
+        changes.is_removal = release.is_deleted();
+        changes.removes_item = changes.is_removal && stored.item.is_some();
         changes
     }
 
+    fn len(&self) -> usize {
+        let Self { item, removes_item, parts, facets, removed, .. } = self;
+        usize::from(item.is_some() || *removes_item) + parts.len() + facets.len() + removed.len()
+    }
+
     fn is_empty(&self) -> bool {
-        let Self { release, parts, facets, removed_facets, removed_parts, .. } = self;
-        matches!(release, ItemChange::None)
-            && [parts, facets, removed_facets, removed_parts].iter().all(|writes| writes.is_empty())
+        self.len() == 0
+    }
+
+    /// All of it, on the condition that the item of a key is as it was read.
+    fn in_one_transaction(&self, key: Item, as_read: &Condition, writer: &str) -> Vec<Write> {
+        let of_item = match &self.item {
+            Some(item) => Write::Put(written_by(item.clone(), writer), Some(as_read.clone())),
+            None if self.removes_item => Write::Delete(key, Some(as_read.clone())),
+            None => Write::Check(key, as_read.clone()),
+        };
+        let puts = self.parts.iter().chain(&self.facets).map(|item| Write::Put(item.clone(), None));
+        let removed = self.removed.iter().map(|key| Write::Delete(key.clone(), None));
+        std::iter::once(of_item).chain(puts).chain(removed).collect()
     }
 }

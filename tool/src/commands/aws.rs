@@ -8,6 +8,8 @@ use delivery_center::store::{Store, TableNames};
 
 /// Attempts at one call, the first included: who fills the tables has time.
 const MAX_ATTEMPTS: u32 = 8;
+/// How many writes a transaction may hold, where the DynamoDB is an emulator that takes fewer than DynamoDB does.
+const TRANSACTION_WRITES: &str = "DYNAMODB_TRANSACTION_WRITES";
 
 /// Region, credentials and endpoint.
 pub(super) async fn config() -> anyhow::Result<SdkConfig> {
@@ -27,5 +29,13 @@ pub(super) async fn client() -> anyhow::Result<Client> {
 
 /// The tables that the environment names.
 pub(super) async fn store() -> anyhow::Result<Store> {
-    Ok(Store::new(client().await?, TableNames::from_environment()))
+    store_of(client().await?)
+}
+
+/// The tables that the environment names, as a client reaches them.
+pub(super) fn store_of(client: Client) -> anyhow::Result<Store> {
+    let store = Store::new(client, TableNames::from_environment());
+    let Ok(writes) = std::env::var(TRANSACTION_WRITES) else { return Ok(store) };
+    let writes = writes.parse().with_context(|| format!("{TRANSACTION_WRITES} is not a number"))?;
+    Ok(store.with_writes_a_transaction(writes))
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use delivery_center::store::Mode;
+use delivery_center::store::{KeepRecorded, Mode};
 
 use super::aws;
 use super::exit_status::Ended;
@@ -33,6 +33,10 @@ pub(super) struct ImportArguments {
     /// Write every record, also those that are there as they are: mends documents whose stored bytes were spoiled.
     #[arg(long, conflicts_with = "dry_run")]
     rewrite: bool,
+    /// Drop the activities that `record` wrote to the artifacts that are imported. Without this they stay, beside the imported
+    /// ones.
+    #[arg(long)]
+    drop_recorded: bool,
     /// Keep in this file how far a running Zadig was read, and go on from there; it is gone once all is read.
     #[arg(long, value_name = "FILE", requires = "zadig", conflicts_with = "dry_run")]
     resume: Option<PathBuf>,
@@ -47,6 +51,7 @@ pub(super) async fn run(arguments: ImportArguments) -> anyhow::Result<Ended> {
         (false, true) => Mode::Rewrite,
         (false, false) => Mode::Write,
     };
-    let totals = opened.run(&aws::store().await?, Task::Import(mode)).await?;
+    let recorded = if arguments.drop_recorded { KeepRecorded::No } else { KeepRecorded::Yes };
+    let totals = opened.run(&aws::store().await?, Task::Import { mode, recorded }).await?;
     Ok(if totals.refused == 0 { Ended::Well } else { Ended::WithRefusals })
 }

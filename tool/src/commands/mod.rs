@@ -38,6 +38,7 @@ Environment:
   RELEASES_TABLE, ARTIFACTS_TABLE  the tables' names [delivery-releases, delivery-artifacts]
   AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as every AWS tool reads them
   AWS_ENDPOINT_URL_DYNAMODB  another DynamoDB, such as that of `serve`: http://127.0.0.1:8000
+  DYNAMODB_TRANSACTION_WRITES  how many writes a transaction may hold [100, as DynamoDB has it; older emulators take 10]
   RUST_LOG  what is logged to stderr
 
 Exit status: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be read (of `record`: 1), or DynamoDB or Zadig could not be reached.";

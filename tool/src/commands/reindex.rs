@@ -1,8 +1,10 @@
-//! `reindex`: facet entries, worked out anew from the stored documents.
+//! `reindex`: what finds records, worked out anew from the stored documents.
 
 use std::time::Duration;
 
-use delivery_center::store::{Mode, Outcome, ReleaseScan, SCAN_SEGMENTS, Settled, Store, StoreError};
+use delivery_center::store::{
+    ArtifactEntry, ArtifactScan, Mended, Mode, Reindexed, ReleaseScan, SCAN_SEGMENTS, Store, StoreError,
+};
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use indicatif::ProgressBar;
 
@@ -10,15 +12,15 @@ use super::exit_status::Ended;
 use super::{aws, terminal};
 use crate::patience::Patience;
 
-/// How many releases are looked at side by side.
-const RELEASES_AT_ONCE: usize = 16;
-/// How long a release that keeps changing is read anew.
+/// How many records are looked at side by side.
+const RECORDS_AT_ONCE: usize = 16;
+/// How long a record that keeps changing is read anew.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Work out anew under which filters every release is found, and mend what differs.
+/// Work out anew what finds every release and every artifact, mend what differs, and remove what is left of records that are gone.
 ///
-/// For when facets were added by a newer version, or entries were damaged. It may run beside imports and recordings,
-/// and writes nothing where all is as it should be.
+/// For when a newer version finds records in more ways, or items were damaged. It may run beside imports and recordings,
+/// writes nothing where all is as it should be, and goes on where it was interrupted when it is run again.
 #[derive(clap::Args)]
 pub(super) struct ReindexArguments {
     /// Tell what would be changed, but write nothing.
@@ -26,57 +28,115 @@ pub(super) struct ReindexArguments {
     dry_run: bool,
 }
 
-/// What became of the releases.
+/// What became of the records.
 #[derive(Debug, Clone, Copy, Default)]
 struct ReindexCounts {
     /// Releases looked at.
     releases: u64,
-    /// Those of them whose entries were not as they should be.
-    changed: u64,
-    /// Entries written or removed.
-    entries: u64,
-    /// Ids of which there were entries and no release.
-    dangling: u64,
-    /// Releases that could not be read.
+    /// Those of them that were not as they should be.
+    releases_changed: u64,
+    /// Artifacts looked at.
+    artifacts: u64,
+    /// Those of them that were not as they should be.
+    artifacts_changed: u64,
+    /// Items of releases that were written or removed.
+    items: u64,
+    /// Items that were left of records that are gone, and are removed.
+    removed: u64,
+    /// Records that could not be read.
     unreadable: u64,
 }
 
 pub(super) async fn run(arguments: ReindexArguments) -> anyhow::Result<Ended> {
     let store = aws::store().await?;
-    let bar = terminal::counter("releases");
+    let bar = terminal::counter("records");
     let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Write };
-    let reindexed = reindex(&store, mode, &bar).await;
+    let mut counts = ReindexCounts::default();
+    let reindexed = match reindex_releases(&store, mode, &bar, &mut counts).await {
+        Ok(()) => reindex_artifacts(&store, mode, &bar, &mut counts).await,
+        Err(error) => Err(error),
+    };
     bar.finish_and_clear();
-    let ReindexCounts { releases, changed, entries, dangling, unreadable } = reindexed?;
+    reindexed?;
     if arguments.dry_run {
         terminal::print("dry run, nothing was written; a reindex would say:")?;
     }
-    terminal::print(format_args!(
-        "releases {releases}, changed {changed}, entries changed {entries}, unreadable {unreadable}"
-    ))?;
-    if dangling > 0 {
-        terminal::print(format_args!(
-            "releases that are gone, and whose entries were left behind and are removed: {dangling}"
-        ))?;
+    let ReindexCounts { releases, releases_changed, items, .. } = counts;
+    terminal::print(format_args!("releases {releases}, changed {releases_changed}, items changed {items}"))?;
+    let ReindexCounts { artifacts, artifacts_changed, removed, unreadable, .. } = counts;
+    terminal::print(format_args!("artifacts {artifacts}, changed {artifacts_changed}"))?;
+    if removed > 0 {
+        terminal::print(format_args!("items left of records that are gone, removed: {removed}"))?;
+    }
+    if unreadable > 0 {
+        terminal::print(format_args!("records that cannot be read: {unreadable}"))?;
     }
     Ok(if unreadable == 0 { Ended::Well } else { Ended::WithRefusals })
 }
 
-/// Settles the facet entries of every release.
-async fn reindex(store: &Store, mode: Mode, bar: &ProgressBar) -> Result<ReindexCounts, StoreError> {
+/// Brings every release to what its documents ask for.
+async fn reindex_releases(
+    store: &Store,
+    mode: Mode,
+    bar: &ProgressBar,
+    counts: &mut ReindexCounts,
+) -> Result<(), StoreError> {
     let segments = (0..SCAN_SEGMENTS).map(|segment| release_ids(store, segment).boxed_local());
-    let mut settled = stream::select_all(segments)
-        .map_ok(|release_id| settled_or_unreadable(store, release_id, mode))
-        .try_buffer_unordered(RELEASES_AT_ONCE);
-    let mut counts = ReindexCounts::default();
-    while let Some(settled) = settled.try_next().await? {
-        counts.count(&settled);
-        if let Err(unreadable) = &settled {
-            bar.suspend(|| eprintln!("unreadable {unreadable}"));
+    let mut reindexed = stream::select_all(segments)
+        .map_ok(|release_id| async move {
+            unless_unreadable(async || store.reindex_release(&release_id, mode).await).await
+        })
+        .try_buffer_unordered(RECORDS_AT_ONCE);
+    while let Some(reindexed) = reindexed.try_next().await? {
+        match reindexed {
+            Ok(Reindexed::Release(items)) => {
+                counts.releases += 1;
+                counts.releases_changed += u64::from(items > 0);
+                counts.items += items as u64;
+            }
+            Ok(Reindexed::Dangling(items)) => counts.removed += items as u64,
+            Err(unreadable) => tell_unreadable(&unreadable, bar, counts),
         }
         bar.inc(1);
     }
-    Ok(counts)
+    Ok(())
+}
+
+/// Mends every artifact, and what is left beside them.
+async fn reindex_artifacts(
+    store: &Store,
+    mode: Mode,
+    bar: &ProgressBar,
+    counts: &mut ReindexCounts,
+) -> Result<(), StoreError> {
+    let segments = (0..SCAN_SEGMENTS).map(|segment| artifact_entries(store, segment).boxed_local());
+    let mut mended = stream::select_all(segments)
+        .map_ok(|entry| async move {
+            let mended = unless_unreadable(async || match store.mend_artifact_entry(&entry, mode).await? {
+                Mended::Overtaken => Err(store.releases_changed()),
+                mended => Ok(mended),
+            });
+            Ok((entry.is_artifact(), mended.await?))
+        })
+        .try_buffer_unordered(RECORDS_AT_ONCE);
+    while let Some((is_artifact, mended)) = mended.try_next().await? {
+        counts.artifacts += u64::from(is_artifact);
+        match mended {
+            Ok(Mended::Not | Mended::Overtaken) => {}
+            Ok(Mended::Artifact) => counts.artifacts_changed += 1,
+            Ok(Mended::Removed) => counts.removed += 1,
+            Err(unreadable) => tell_unreadable(&unreadable, bar, counts),
+        }
+        if is_artifact {
+            bar.inc(1);
+        }
+    }
+    Ok(())
+}
+
+fn tell_unreadable(unreadable: &StoreError, bar: &ProgressBar, counts: &mut ReindexCounts) {
+    counts.unreadable += 1;
+    bar.suspend(|| eprintln!("unreadable {unreadable}"));
 }
 
 /// The ids of which a segment of the table holds anything, each once.
@@ -101,58 +161,38 @@ fn release_ids(store: &Store, segment: i32) -> impl Stream<Item = Result<String,
     pages.try_flatten()
 }
 
-impl ReindexCounts {
-    fn count(&mut self, settled: &Result<Reindexed, StoreError>) {
-        match settled {
-            Ok(Reindexed::Release(entries)) => {
-                self.releases += 1;
-                self.changed += u64::from(*entries > 0);
-                self.entries += *entries as u64;
-            }
-            Ok(Reindexed::Dangling(entries)) => {
-                self.dangling += u64::from(*entries > 0);
-                self.entries += *entries as u64;
-            }
-            Err(_) => self.unreadable += 1,
-        }
+/// The keys of what a segment of the table of artifacts holds.
+fn artifact_entries(store: &Store, segment: i32) -> impl Stream<Item = Result<ArtifactEntry, StoreError>> {
+    /// Where the next page begins; the first one where nothing is said, and none behind the last.
+    enum Next {
+        First,
+        Page(ArtifactScan),
+        None,
     }
+    let pages = stream::try_unfold(Next::First, move |next| async move {
+        let start = match next {
+            Next::First => None,
+            Next::Page(start) => Some(start),
+            Next::None => return Ok(None),
+        };
+        let (entries, next) = store.scan_artifact_entries(segment, start).await?;
+        let next = next.map_or(Next::None, Next::Page);
+        Ok::<_, StoreError>(Some((stream::iter(entries.into_iter().map(Ok)), next)))
+    });
+    pages.try_flatten()
 }
 
-/// What became of one release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reindexed {
-    /// So many entries were changed.
-    Release(usize),
-    /// There is no such release; so many entries of it were removed.
-    Dangling(usize),
-}
-
-/// Settles one release, or tells why it alone cannot be read.
-async fn settled_or_unreadable(
-    store: &Store,
-    release_id: String,
-    mode: Mode,
-) -> Result<Result<Reindexed, StoreError>, StoreError> {
+/// What became of one record, or why it alone cannot be read; tried again while others change it, and while the table is
+/// unavailable.
+async fn unless_unreadable<T>(
+    look: impl AsyncFn() -> Result<T, StoreError>,
+) -> Result<Result<T, StoreError>, StoreError> {
     let mut patience = Patience::new(PATIENCE);
     loop {
-        match settle(store, &release_id, mode).await {
+        match look().await {
             Err(error @ StoreError::UnreadableRecord { .. }) => return Ok(Err(error)),
             Err(error) if error.is_unavailable() && patience.wait().await => {}
-            settled => return settled.map(Ok),
+            looked => return looked.map(Ok),
         }
-    }
-}
-
-/// Settles one release, and stores it anew where it would be stored in another form today.
-async fn settle(store: &Store, release_id: &str, mode: Mode) -> Result<Reindexed, StoreError> {
-    match store.settle_release(release_id, mode).await? {
-        Settled::Entries(entries) => Ok(Reindexed::Release(entries)),
-        Settled::EntriesOfAnOlderForm(_, packed) => {
-            let outcomes = store.put_releases(std::slice::from_ref(&*packed), mode).await?;
-            let changed = outcomes.iter().filter(|outcome| **outcome == Outcome::Stored).count();
-            Ok(Reindexed::Release(changed))
-        }
-        Settled::Dangling(entries) => Ok(Reindexed::Dangling(entries)),
-        Settled::Changed => Err(store.releases_changed()),
     }
 }

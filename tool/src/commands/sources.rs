@@ -149,8 +149,8 @@ impl OpenedSources {
     /// Does a task with all of it, prints what was done, and tells the totals.
     pub(super) async fn run(self, store: &Store, task: Task) -> anyhow::Result<Counts> {
         let action = match task {
-            Task::Import(Mode::DryRun) => "dry run",
-            Task::Import(Mode::Write | Mode::Rewrite) => "import",
+            Task::Import { mode: Mode::DryRun, .. } => "dry run",
+            Task::Import { mode: Mode::Write | Mode::Rewrite, .. } => "import",
             Task::Verify => "verification",
         };
         let progress = Arc::new(ImportProgress::new());
@@ -164,7 +164,7 @@ impl OpenedSources {
         if let Some(path) = &self.report {
             report.write(path, action).with_context(|| format!("cannot write {}", path.display()))?;
         }
-        if task == Task::Import(Mode::DryRun) {
+        if matches!(task, Task::Import { mode: Mode::DryRun, .. }) {
             terminal::print("dry run, nothing was written; an import would say:")?;
         }
         if self.is_of_zadig || task == Task::Verify {

@@ -1,17 +1,14 @@
 //! Activities: what happened to an image, added to its artifact.
 
-use std::fmt;
 use std::time::Duration;
 
 use delivery_center::digest;
 use delivery_center::image_reference::ImageDigest;
 use delivery_center::position::UnixSeconds;
-use delivery_center::record::{Artifact, Record};
+use delivery_center::record::{Artifact, Record, RecordedActivity};
 use delivery_center::store::{
-    ArtifactState, FactKey, FoundArtifact, PackedArtifact, Store, StoreError, WantedArtifact, Written,
+    ArtifactState, Fact, FactKey, FoundArtifact, PackedArtifact, Store, WantedArtifact,
 };
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::image::NamedImage;
@@ -100,40 +97,35 @@ async fn attempt(
     activity: &Activity,
     known: &mut Option<Target>,
 ) -> Result<Recorded, FactError> {
-    let is_first = known.is_none();
     let target = match known {
         Some(target) => target.clone(),
         None => known.insert(activity.target(store).await?).clone(),
     };
-    let (artifact_id, state) = activity.state(store, target).await?;
-    let fact = activity.fact_key(&artifact_id);
-    if is_first && let Some(recorded) = already_recorded(store, &fact).await? {
-        return Ok(recorded);
+    let state = activity.state(store, target).await?;
+    let [key, key_of_placeholder] = activity.fact_keys(&state.artifact_id);
+    let before = if state.holds(&key) || state.holds(&key_of_placeholder) {
+        Some(state.clone())
+    } else if activity.idempotency_key.is_some() {
+        store.recorded_before(&key).await?
+    } else {
+        None
+    };
+    if let Some(ArtifactState { artifact_id: id, .. }) = &before {
+        let json = before.as_ref().and_then(ArtifactState::json).unwrap_or("null").to_owned();
+        return Ok(Recorded { outcome: FactOutcome::Already, id: id.clone(), json });
     }
-    let artifact = activity.applied_to(&artifact_id, state.json())?;
-    let packed = PackedArtifact::new(&artifact)?;
-    match store.extend_artifact(&state, &packed, &fact, activity.created_time).await? {
-        Written::Done => {
-            let outcome = if state.json().is_some() { FactOutcome::Added } else { FactOutcome::Made };
-            Ok(Recorded { outcome, id: artifact_id, json: artifact.json })
-        }
-        Written::AlreadyThere => already_recorded(store, &fact).await?.ok_or(FactError::Contended),
-        Written::Changed => {
-            tracing::debug!(image = %activity.image, "the artifact changed meanwhile; it is read again");
-            Err(FactError::Contended)
-        }
-        Written::TooLarge => Err(refused(format!(
-            "artifact {artifact_id:?} holds too many activities already to be written in one transaction (4 MB)"
-        ))),
+    let fact = Fact { key, recorded: activity.recorded(), recorded_at: activity.created_time };
+    let id = state.artifact_id.clone();
+    let invalid = |source| FactError::Invalid { record: format!("artifact {id:?}"), source };
+    let artifact = activity.artifact(&id, state.json())?;
+    let artifact = artifact.with_recorded(std::slice::from_ref(&fact.recorded)).map_err(invalid)?;
+    let json = artifact.json.clone();
+    if !store.record_fact(&state, &PackedArtifact::new(artifact)?, &fact).await? {
+        tracing::debug!(image = %activity.image, "the artifact changed meanwhile; it is read again");
+        return Err(FactError::Contended);
     }
-}
-
-async fn already_recorded(store: &Store, fact: &FactKey) -> Result<Option<Recorded>, StoreError> {
-    let Some(fact) = store.recorded_fact(fact).await? else { return Ok(None) };
-    let state = store.artifact_state(&FoundArtifact::by_id(fact.artifact_id.clone())).await?;
-    // An artifact that was removed since: the fact was recorded none the less.
-    let json = state.json().unwrap_or("null").to_owned();
-    Ok(Some(Recorded { outcome: FactOutcome::Already, id: fact.artifact_id, json }))
+    let outcome = if state.json().is_some() { FactOutcome::Added } else { FactOutcome::Made };
+    Ok(Recorded { outcome, id, json })
 }
 
 impl Activity {
@@ -193,52 +185,67 @@ impl Activity {
         Ok(None)
     }
 
-    async fn state(&self, store: &Store, target: Target) -> Result<(String, ArtifactState), FactError> {
+    async fn state(&self, store: &Store, target: Target) -> Result<ArtifactState, FactError> {
         let found = match target {
             Target::Known(found) => found,
             Target::WithoutBuild(found) => {
                 let state = store.artifact_state(&found).await?;
                 // Another build may have taken it meanwhile.
-                if state.json().is_some_and(|json| !is_built(json)) {
-                    return Ok((found.artifact_id, state));
+                let is_free = match state.json() {
+                    Some(json) => {
+                        let artifact = checked(&state.artifact_id, json)?;
+                        artifact.image_digest.is_empty() && !artifact.is_built
+                    }
+                    None => false,
+                };
+                if is_free {
+                    return Ok(state);
                 }
                 FoundArtifact::by_id(self.new_artifact_id())
             }
             Target::New => FoundArtifact::by_id(self.new_artifact_id()),
         };
-        let state = store.artifact_state(&found).await?;
-        Ok((found.artifact_id, state))
+        Ok(store.artifact_state(&found).await?)
     }
 
     /// Made of the image and its digest, so that all who find no artifact of it make the same one.
     fn new_artifact_id(&self) -> String {
-        digest::of_texts(&["artifact", &self.image.as_pushed(), &self.digest_text()])
+        match &self.image.digest {
+            None => Artifact::placeholder_id(&self.image.as_pushed()),
+            Some(digest) => digest::of_texts(&["artifact", &self.image.as_pushed(), digest.as_str()]),
+        }
     }
 
     fn digest_text(&self) -> String {
         self.image.digest.as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
-    fn fact_key(&self, artifact_id: &str) -> FactKey {
+    /// What the fact is known by where it was recorded of an artifact, and where it was recorded of the one that stood for the
+    /// image and gave way.
+    fn fact_keys(&self, artifact_id: &str) -> [FactKey; 2] {
         if let Some(key) = &self.idempotency_key {
-            return FactKey::new(&["key", self.kind.as_str(), &self.image.to_string(), key]);
+            let key = FactKey::new(&["key", self.kind.as_str(), &self.image.to_string(), key]);
+            return [key.clone(), key];
         }
         let fields = Value::from(self.fields.clone()).to_string();
-        FactKey::new(&["fact", self.kind.as_str(), artifact_id, &fields])
+        let placeholder_id = Artifact::placeholder_id(&self.image.as_pushed());
+        [artifact_id, &placeholder_id].map(|id| FactKey::new(&["fact", self.kind.as_str(), id, &fields]))
     }
 
-    /// The artifact with this activity, in the contract's form.
-    fn applied_to(&self, artifact_id: &str, stored: Option<&str>) -> Result<Box<Artifact>, FactError> {
-        let json = match stored {
-            Some(json) => self.added_to(json)?,
-            None => self.new_artifact(artifact_id),
-        };
-        match Record::check(json.as_bytes()) {
-            Ok(Record::Artifact(artifact)) => Ok(artifact),
-            Ok(Record::Release(_)) => {
-                Err(refused(format!("artifact {artifact_id:?} is stored as a release")))
-            }
-            Err(source) => Err(FactError::Invalid { record: format!("artifact {artifact_id:?}"), source }),
+    fn recorded(&self) -> RecordedActivity {
+        let mut artifact_fields = self.artifact_fields.clone();
+        artifact_fields.insert("image_digest".to_owned(), self.digest_text().into());
+        RecordedActivity {
+            activity: self.json().to_string(),
+            artifact_fields: Value::from(artifact_fields).to_string(),
+        }
+    }
+
+    /// The artifact without this activity, in the contract's form.
+    fn artifact(&self, artifact_id: &str, stored: Option<&str>) -> Result<Artifact, FactError> {
+        match stored {
+            Some(json) => checked(artifact_id, json),
+            None => checked(artifact_id, &self.new_artifact(artifact_id)),
         }
     }
 
@@ -250,108 +257,26 @@ impl Activity {
         activity.into()
     }
 
-    /// The new activity comes first: of equal times, the later recorded counts as the newer.
-    fn added_to(&self, artifact: &str) -> Result<String, FactError> {
-        let mut fields: Fields = serde_json::from_str(artifact)?;
-        let stored: Vec<Box<RawValue>> = serde_json::from_str(fields.get("activities").unwrap_or("[]"))?;
-        let mut activities = vec![self.json().to_string()];
-        activities.extend(stored.iter().map(|activity| activity.get().to_owned()));
-        fields.set("activities", format!("[{}]", activities.join(",")));
-        let digest = Value::from(self.digest_text());
-        for (name, value) in self.artifact_fields.iter().chain([(&"image_digest".to_owned(), &digest)]) {
-            if matches!(fields.get(name), None | Some("0" | "\"\"" | "null")) {
-                fields.set(name, value.to_string());
-            }
-        }
-        Ok(fields.to_string())
-    }
-
     fn new_artifact(&self, artifact_id: &str) -> String {
-        let mut artifact = json!({
+        let artifact = json!({
             "id": artifact_id,
             "name": self.image.name(),
             "type": "image",
             "source": "workflow",
             "image": self.image.as_pushed(),
             "image_tag": self.image.tag.as_deref().unwrap_or_default(),
-            "image_digest": self.digest_text(),
             "created_by": self.created_by,
             "created_time": self.created_time,
-            "activities": [self.json()],
+            "activities": [],
         });
-        if let Some(artifact) = artifact.as_object_mut() {
-            artifact.extend(self.artifact_fields.clone());
-        }
         artifact.to_string()
     }
 }
 
-fn is_built(artifact: &str) -> bool {
-    let artifact: Value = serde_json::from_str(artifact).unwrap_or_default();
-    let has_digest = artifact["image_digest"].as_str().is_some_and(|digest| !digest.is_empty());
-    let activities = artifact["activities"].as_array();
-    has_digest || activities.into_iter().flatten().any(|activity| activity["type"] == "build")
-}
-
-/// An object's members in their order, their values as they came: numbers and escapes are not rewritten.
-struct Fields(Vec<(String, Box<RawValue>)>);
-
-impl Fields {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.get())
-    }
-
-    fn set(&mut self, name: &str, json: String) {
-        let value = RawValue::from_string(json).expect("the text was made of JSON values");
-        match self.0.iter_mut().find(|(other, _)| other == name) {
-            Some((_, other)) => *other = value,
-            None => self.0.push((name.to_owned(), value)),
-        }
-    }
-}
-
-impl fmt::Display for Fields {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        for (index, (name, value)) in self.0.iter().enumerate() {
-            let separator = if index == 0 { '{' } else { ',' };
-            write!(formatter, "{separator}{}:{value}", Value::from(name.as_str()))?;
-        }
-        formatter.write_str(if self.0.is_empty() { "{}" } else { "}" })
-    }
-}
-
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Fields;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(Fields(fields))
-            }
-        }
-
-        deserializer.deserialize_map(InOrder)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_the_activitys_stays_as_it_came() {
-        let fields: Fields =
-            serde_json::from_str(r#"{"b":1e400,"a":"\u0041","n":18446744073709551615}"#).unwrap();
-        assert_eq!(fields.to_string(), r#"{"b":1e400,"a":"\u0041","n":18446744073709551615}"#);
+fn checked(artifact_id: &str, json: &str) -> Result<Artifact, FactError> {
+    match Record::check(json.as_bytes()) {
+        Ok(Record::Artifact(artifact)) => Ok(*artifact),
+        Ok(Record::Release(_)) => Err(refused(format!("artifact {artifact_id:?} is stored as a release"))),
+        Err(source) => Err(FactError::Invalid { record: format!("artifact {artifact_id:?}"), source }),
     }
 }

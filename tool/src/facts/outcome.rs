@@ -42,9 +42,6 @@ pub enum FactError {
     /// The record would not fit into the tables.
     #[error(transparent)]
     Unstorable(#[from] Unstorable),
-    /// The stored artifact, to which the fact is to be added, is not the JSON that it should be.
-    #[error("the stored artifact cannot be read")]
-    Unreadable(#[from] serde_json::Error),
     /// The tables could not be read or written.
     #[error("it may not be recorded, and sending it again is safe")]
     Store(#[from] StoreError),
@@ -60,7 +57,7 @@ impl FactError {
         match self {
             Self::Store(error) => error.is_unavailable(),
             Self::Contended => true,
-            Self::Refused(_) | Self::Invalid { .. } | Self::Unstorable(_) | Self::Unreadable(_) => false,
+            Self::Refused(_) | Self::Invalid { .. } | Self::Unstorable(_) => false,
         }
     }
 }

@@ -4,7 +4,7 @@ use delivery_center::digest;
 use delivery_center::image_reference::repository;
 use delivery_center::position::UnixSeconds;
 use delivery_center::record::{Record, Release};
-use delivery_center::store::{Mode, PackedRelease, Settled, Store, Written};
+use delivery_center::store::{PackedRelease, Store};
 use serde_json::{Value, json};
 
 use super::image::NamedImage;
@@ -75,35 +75,20 @@ pub async fn record_release(
 ) -> Result<Recorded, FactError> {
     let release = release.checked()?;
     let packed = PackedRelease::new(&release)?;
-    let mut is_new = false;
-    let json = loop {
-        match attempt(store, &packed, &mut is_new).await {
+    loop {
+        match attempt(store, &packed).await {
             Err(error) if error.is_unreachable() && patience.wait().await => {}
-            ended => break ended?,
+            ended => return ended,
         }
-    };
-    let outcome = if is_new { FactOutcome::Made } else { FactOutcome::Already };
-    Ok(Recorded { outcome, id: release.release_id.clone(), json })
+    }
 }
 
-/// One attempt: the stored release.
-async fn attempt(store: &Store, release: &PackedRelease, is_new: &mut bool) -> Result<String, FactError> {
-    let release_id = release.release_id();
-    let mut current = store.current_release(release_id).await?;
-    if current.is_none() {
-        match store.put_new_release(release).await? {
-            Written::Done => *is_new = true,
-            Written::AlreadyThere | Written::Changed | Written::TooLarge => return Err(FactError::Contended),
-        }
-        current = store.current_release(release_id).await?;
-    }
-    // Settling what is there completes what was interrupted.
-    match (store.settle_release(release_id, Mode::Write).await?, current) {
-        (Settled::Changed, _) | (_, None) => Err(FactError::Contended),
-        (Settled::Entries(_) | Settled::EntriesOfAnOlderForm(..) | Settled::Dangling(_), Some(current)) => {
-            Ok(current.json)
-        }
-    }
+/// One attempt.
+async fn attempt(store: &Store, release: &PackedRelease) -> Result<Recorded, FactError> {
+    let is_new = store.create_release(release).await?;
+    let outcome = if is_new { FactOutcome::Made } else { FactOutcome::Already };
+    let current = store.current_release(release.release_id()).await?.ok_or(FactError::Contended)?;
+    Ok(Recorded { outcome, id: release.release_id().to_owned(), json: current.json })
 }
 
 impl NewRelease {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use delivery_center::record::Record;
-use delivery_center::store::{Comparison, Mode, Outcome, PackedArtifact, PackedRelease, Store, StoreError};
+use delivery_center::store::{
+    Comparison, KeepRecorded, Mode, Outcome, PackedArtifact, PackedRelease, Store, StoreError, StoredOutcome,
+};
 
 use super::report::{ARTIFACTS_ROW, Journal, RECORDS_ROW, RELEASES_ROW};
 use crate::input::collection::Collection;
@@ -17,7 +19,12 @@ const MAX_BYTES: usize = 16 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
     /// They are stored.
-    Import(Mode),
+    Import {
+        /// Whether the tables are changed.
+        mode: Mode,
+        /// What becomes of the activities that pipelines recorded.
+        recorded: KeepRecorded,
+    },
     /// They are compared with what is stored.
     Verify,
 }
@@ -57,12 +64,12 @@ impl Batch {
         let packed = packing.await.expect("packing does not panic");
         let fates = packed.write_or_compare(store, task).await?;
         let counted = packed.releases.counted.iter().chain(&packed.artifacts.counted);
-        for (counted, fate) in counted.zip(&fates) {
-            count(journal, counted, fate);
+        for (counted, (fate, recorded)) in counted.zip(&fates) {
+            count(journal, counted, fate, *recorded);
         }
         journal.progress.done(fates.len() as u64);
         journal.progress.bytes(packed.bytes);
-        Ok(fates.iter().any(|fate| matches!(fate, Fate::Stored)))
+        Ok(fates.iter().any(|(fate, _)| matches!(fate, Fate::Stored)))
     }
 
     fn pack(self, journal: &Journal) -> PackedBatch {
@@ -123,20 +130,19 @@ enum PackedRecord {
 
 impl Packed {
     pub(super) fn new(text: &[u8]) -> Result<Self, String> {
-        let (record, credentials_dropped) = match Record::check(text)
-            .map_err(|problem| problem.to_string())?
-        {
-            Record::Release(release) => {
-                let unstorable = |unstorable| format!("release {:?}: {unstorable}", release.release_id);
-                let packed = PackedRelease::new(&release).map_err(unstorable)?;
-                (PackedRecord::Release(packed), release.credentials_dropped)
-            }
-            Record::Artifact(artifact) => {
-                let unstorable = |unstorable| format!("artifact {:?}: {unstorable}", artifact.artifact_id);
-                let packed = PackedArtifact::new(&artifact).map_err(unstorable)?;
-                (PackedRecord::Artifact(packed), artifact.credentials_dropped)
-            }
-        };
+        let (record, credentials_dropped) =
+            match Record::check(text).map_err(|problem| problem.to_string())? {
+                Record::Release(release) => {
+                    let unstorable = |unstorable| format!("release {:?}: {unstorable}", release.release_id);
+                    let packed = PackedRelease::new(&release).map_err(unstorable)?;
+                    (PackedRecord::Release(packed), release.credentials_dropped)
+                }
+                Record::Artifact(artifact) => {
+                    let (artifact_id, dropped) = (artifact.artifact_id.clone(), artifact.credentials_dropped);
+                    let unstorable = |unstorable| format!("artifact {artifact_id:?}: {unstorable}");
+                    (PackedRecord::Artifact(PackedArtifact::new(*artifact).map_err(unstorable)?), dropped)
+                }
+            };
         Ok(Self { record, credentials_dropped: credentials_dropped as u64 })
     }
 
@@ -170,6 +176,23 @@ enum Fate {
     Unchanged,
     Deleted,
     Differs(String),
+    /// What is stored of it cannot be read, and so is not replaced.
+    Unreadable(String),
+}
+
+impl Fate {
+    /// What became of a record, and how many recorded activities it holds. What is wrong with one stored record is that
+    /// record's fate; any other error is the whole import's.
+    fn of<T>(
+        result: Result<T, StoreError>,
+        fate: impl FnOnce(T) -> (Self, usize),
+    ) -> Result<(Self, usize), StoreError> {
+        match result {
+            Ok(outcome) => Ok(fate(outcome)),
+            Err(error @ StoreError::UnreadableRecord { .. }) => Ok((Self::Unreadable(error.to_string()), 0)),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -201,19 +224,27 @@ impl PackedBatch {
         }
     }
 
-    /// What became of the releases, then of the artifacts.
-    async fn write_or_compare(&self, store: &Store, task: Task) -> Result<Vec<Fate>, StoreError> {
+    /// What became of the releases, then of the artifacts, and how many recorded activities each holds.
+    async fn write_or_compare(&self, store: &Store, task: Task) -> Result<Vec<(Fate, usize)>, StoreError> {
         let (releases, artifacts) = (&self.releases.records, &self.artifacts.records);
         match task {
-            Task::Import(mode) => {
-                let mut outcomes = store.put_releases(releases, mode).await?;
-                outcomes.extend(store.put_artifacts(artifacts, mode).await?);
-                Ok(outcomes.into_iter().map(Fate::from).collect())
+            Task::Import { mode, recorded } => {
+                let releases = store.put_releases(releases, mode).await;
+                let artifacts = store.put_artifacts(artifacts, mode, recorded).await;
+                let releases =
+                    releases.into_iter().map(|result| Fate::of(result, |outcome| (outcome.into(), 0)));
+                let of_artifact =
+                    |StoredOutcome { outcome, recorded_kept }| (Fate::from(outcome), recorded_kept);
+                let artifacts = artifacts.into_iter().map(|result| Fate::of(result, of_artifact));
+                releases.chain(artifacts).collect()
             }
             Task::Verify => {
-                let mut comparisons = store.compare_releases(releases).await?;
-                comparisons.extend(store.compare_artifacts(artifacts).await?);
-                Ok(comparisons.into_iter().map(Fate::from).collect())
+                let releases = store.compare_releases(releases).await;
+                let artifacts = store.compare_artifacts(artifacts).await;
+                let releases = releases.into_iter().map(|result| Fate::of(result, |found| (found.into(), 0)));
+                let of_artifact = |(found, recorded): (Comparison, usize)| (Fate::from(found), recorded);
+                let artifacts = artifacts.into_iter().map(|result| Fate::of(result, of_artifact));
+                releases.chain(artifacts).collect()
             }
         }
     }
@@ -278,10 +309,13 @@ impl From<Comparison> for Fate {
 }
 
 /// Counts a record, and what it was joined from, which shares its fate.
-fn count(journal: &Journal, counted: &Counted, fate: &Fate) {
-    if let Fate::Differs(reason) = fate {
-        journal.differing(counted.row, &counted.id, reason);
+fn count(journal: &Journal, counted: &Counted, fate: &Fate, recorded: usize) {
+    match fate {
+        Fate::Differs(reason) => journal.differing(counted.row, &counted.id, reason),
+        Fate::Unreadable(reason) => journal.unreadable(counted.row, &counted.id, reason),
+        Fate::Stored | Fate::Unchanged | Fate::Deleted => {}
     }
+    journal.count(counted.row, |counts| counts.recorded_kept += recorded as u64);
     for (row, records) in counted.rows() {
         journal.count(row, |counts| {
             counts.read += records;
@@ -290,6 +324,7 @@ fn count(journal: &Journal, counted: &Counted, fate: &Fate) {
                 Fate::Unchanged => counts.unchanged += records,
                 Fate::Deleted => counts.deleted += records,
                 Fate::Differs(_) => counts.differing += records,
+                Fate::Unreadable(_) => counts.refused += records,
             }
         });
     }

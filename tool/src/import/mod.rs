@@ -15,7 +15,7 @@ mod zadig_server;
 
 use std::sync::Arc;
 
-use delivery_center::store::{Mode, Store};
+use delivery_center::store::{KeepRecorded, Mode, Store};
 
 use crate::input::files::CollectionFile;
 use crate::input::server::Server;
@@ -49,7 +49,9 @@ pub async fn import(
     mode: Mode,
     progress: Arc<dyn Progress>,
 ) -> Result<Summary, ImportError> {
-    Ok(run(store, Input::Records(sources), Task::Import(mode), progress).await?.summary())
+    Ok(run(store, Input::Records(sources), Task::Import { mode, recorded: KeepRecorded::Yes }, progress)
+        .await?
+        .summary())
 }
 
 /// Does a task with every good record of an input; the bad ones are reported and left out.

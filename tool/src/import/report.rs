@@ -55,11 +55,14 @@ pub struct Summary {
     pub repeated: u64,
     /// Credentials that were left out.
     pub credentials_dropped: u64,
+    /// Activities that pipelines recorded, and that stayed.
+    pub recorded_kept: u64,
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let Self { read, stored, unchanged, deleted, refused, repeated, credentials_dropped } = self;
+        let Self { read, stored, unchanged, deleted, refused, repeated, credentials_dropped, recorded_kept } =
+            self;
         write!(
             formatter,
             "read {read}, stored {stored}, unchanged {unchanged}, deleted {deleted}, refused {refused}"
@@ -73,13 +76,16 @@ impl fmt::Display for Summary {
         if *credentials_dropped > 0 {
             write!(formatter, "\ncredentials found in commits and left out: {credentials_dropped}")?;
         }
+        if *recorded_kept > 0 {
+            write!(formatter, "\nactivities that pipelines recorded, kept: {recorded_kept}")?;
+        }
         Ok(())
     }
 }
 
 /// What became of the records of one collection.
 ///
-/// `read` is the sum of the others but `credentials_dropped`.
+/// `read` is the sum of the others but `credentials_dropped` and `recorded_kept`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Records read, good or bad.
@@ -100,6 +106,8 @@ pub struct Counts {
     pub repeated: u64,
     /// Credentials that were left out.
     pub credentials_dropped: u64,
+    /// Activities that pipelines recorded, and that stayed.
+    pub recorded_kept: u64,
 }
 
 /// What was done.
@@ -138,15 +146,25 @@ impl Report {
             orphaned: sum.orphaned + counts.orphaned,
             repeated: sum.repeated + counts.repeated,
             credentials_dropped: sum.credentials_dropped + counts.credentials_dropped,
+            recorded_kept: sum.recorded_kept + counts.recorded_kept,
         })
     }
 
     /// The totals of an import.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let Counts { read, stored, unchanged, deleted, refused, repeated, credentials_dropped, .. } =
-            self.totals();
-        Summary { read, stored, unchanged, deleted, refused, repeated, credentials_dropped }
+        let Counts {
+            read,
+            stored,
+            unchanged,
+            deleted,
+            refused,
+            repeated,
+            credentials_dropped,
+            recorded_kept,
+            ..
+        } = self.totals();
+        Summary { read, stored, unchanged, deleted, refused, repeated, credentials_dropped, recorded_kept }
     }
 
     /// Writes all of it as JSON: `action`, `collections`, and the lists `refused`, `orphaned` and `differing`.
@@ -182,7 +200,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         type Column = (&'static str, fn(&Counts) -> u64);
-        let columns: [Column; 9] = [
+        let columns: [Column; 10] = [
             ("read", |counts| counts.read),
             ("stored", |counts| counts.stored),
             ("unchanged", |counts| counts.unchanged),
@@ -192,6 +210,7 @@ impl fmt::Display for Report {
             ("orphaned", |counts| counts.orphaned),
             ("repeated", |counts| counts.repeated),
             ("credentials dropped", |counts| counts.credentials_dropped),
+            ("recorded kept", |counts| counts.recorded_kept),
         ];
         let totals = self.totals();
         let shown: Vec<_> = columns
@@ -288,6 +307,12 @@ impl Journal {
         });
         self.orphaned.push(&json!({"collection": row, "id": id, "belongs_to": owner}));
         self.progress.orphaned(row, id, owner);
+    }
+
+    /// A record that was not taken since what is stored of it cannot be read; whoever counts it counts it as refused.
+    pub(super) fn unreadable(&self, row: &'static str, id: &str, reason: &str) {
+        self.refused.push(&json!({"collection": row, "place": id, "reason": reason}));
+        self.progress.refused(id, reason);
     }
 
     pub(super) fn differing(&self, row: &'static str, id: &str, reason: &str) {

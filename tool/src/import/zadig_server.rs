@@ -17,7 +17,7 @@ const MAX_PAGES_SEEN: u32 = 2;
 
 /// Reads both lists of a server to their ends, and notes page by page how far it has come.
 pub(super) async fn read(server: Server, task: Task, pipeline: Pipeline) -> Result<(), ImportError> {
-    let may_resume = matches!(task, Task::Import(Mode::Write | Mode::Rewrite));
+    let may_resume = matches!(task, Task::Import { mode: Mode::Write | Mode::Rewrite, .. });
     let server = Arc::new(server);
     let resume_point = ResumePoint::of(&server)?;
     let mut reading =

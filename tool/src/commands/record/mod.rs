@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use clap::{Args, Subcommand};
 use delivery_center::position::{MAX_UNIX_SECONDS, UnixSeconds};
-use delivery_center::store::{Store, TableNames};
+use delivery_center::store::Store;
 use serde_json::{Map, Value, json};
 
 use self::build_metadata::BuildMetadata;
@@ -484,7 +484,7 @@ async fn store() -> anyhow::Result<Store> {
     let config = Builder::from(&aws::config().await?)
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(2));
-    Ok(Store::new(Client::from_conf(config.build()), TableNames::from_environment()))
+    aws::store_of(Client::from_conf(config.build()))
 }
 
 #[cfg(test)]

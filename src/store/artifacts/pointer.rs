@@ -1,0 +1,141 @@
+//! An artifact's pointer: where it is kept, and which recorded facts it holds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::error::StoreError;
+use crate::store::items::{Attributes, Item, Subject, text};
+use crate::store::keys::{artifact_key, artifact_part_entry, pointer_key};
+use crate::store::transaction::Condition;
+
+/// The attribute that holds it. Every write of an artifact is on the condition that it is as it was read.
+const KEPT: &str = "kept";
+/// The form of the stored pointers.
+const POINTER_VERSION: u8 = 1;
+
+/// Where an artifact's items are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Place {
+    pub(super) image_digest: String,
+    pub(super) entry: String,
+    pub(super) revision: String,
+    pub(super) parts: usize,
+}
+
+/// What an artifact's pointer says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Pointer {
+    pub(super) version: u8,
+    /// Where the artifact is; `None` before it is written for the first time, and after it gave way.
+    pub(super) place: Option<Place>,
+    /// Other places where something of it may be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) stale: Vec<Place>,
+    /// The digests of the facts that pipelines recorded of it, in the order in which they did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) recorded: Vec<String>,
+    /// The id of the artifact that has taken its facts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) gave_way_to: Option<String>,
+    /// Who is writing it in steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) writer: Option<String>,
+}
+
+impl Pointer {
+    pub(super) fn to(place: Option<Place>) -> Self {
+        Self {
+            version: POINTER_VERSION,
+            place,
+            stale: Vec::new(),
+            recorded: Vec::new(),
+            gave_way_to: None,
+            writer: None,
+        }
+    }
+
+    /// The pointer's item.
+    pub(super) fn item(&self, artifact_id: &str) -> Item {
+        let mut item = pointer_key(artifact_id);
+        item.insert(KEPT.to_owned(), text(self.stored()));
+        item
+    }
+
+    fn stored(&self) -> String {
+        serde_json::to_string(self).expect("texts and numbers always serialize")
+    }
+
+    /// The condition that this pointer is the one that is stored.
+    pub(super) fn condition(&self) -> Condition {
+        Condition::Has(KEPT, self.stored())
+    }
+}
+
+/// A pointer as it was read, and the condition that it is still the one that is stored.
+#[derive(Debug, Clone)]
+pub(super) struct KeptPointer {
+    pub(super) condition: Condition,
+    pub(super) pointer: Pointer,
+}
+
+impl KeptPointer {
+    /// The pointer of an artifact that has none.
+    pub(super) fn absent() -> Self {
+        Self { condition: Condition::Absent, pointer: Pointer::to(None) }
+    }
+
+    /// Reads a pointer's item; an item that cannot be read is an error, or is to be overwritten.
+    pub(super) fn read(item: Option<Item>, table: &str, subject: Subject<'_>) -> Result<Self, Unreadable> {
+        let Some(item) = item else { return Ok(Self::absent()) };
+        let mut attributes = Attributes::new(item, table, subject);
+        let kept = match attributes.text(KEPT) {
+            Ok(kept) => kept,
+            Err(error) => {
+                // Whatever else the attribute may be: it is overwritten where nobody has mended it meanwhile.
+                return Err(Unreadable {
+                    error,
+                    overwriting: Self { condition: Condition::Lacks(KEPT), ..Self::absent() },
+                });
+            }
+        };
+        let condition = Condition::Has(KEPT, kept.clone());
+        let unreadable = |reason: String| Unreadable {
+            error: attributes.unreadable(reason),
+            overwriting: Self { condition: condition.clone(), ..Self::absent() },
+        };
+        let pointer: Pointer = serde_json::from_str(&kept)
+            .map_err(|error| unreadable(format!("its pointer cannot be read: {error}")))?;
+        if pointer.version != POINTER_VERSION {
+            let version = pointer.version;
+            return Err(unreadable(format!(
+                "its pointer has version {version}, and this service reads version {POINTER_VERSION}"
+            )));
+        }
+        Ok(Self { condition, pointer })
+    }
+}
+
+/// A pointer that cannot be read.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    pub(super) error: StoreError,
+    /// What to start from where it is to be written anew.
+    pub(super) overwriting: KeptPointer,
+}
+
+impl Place {
+    pub(super) fn key(&self) -> Item {
+        artifact_key(&self.image_digest, &self.entry)
+    }
+
+    /// The keys of the parts there that are not also at another place.
+    pub(super) fn parts_beside(&self, artifact_id: &str, other: &Self) -> Vec<Item> {
+        let is_same = self.image_digest == other.image_digest && self.revision == other.revision;
+        if is_same { Vec::new() } else { self.all_parts(artifact_id) }
+    }
+
+    /// The keys of all parts there.
+    pub(super) fn all_parts(&self, artifact_id: &str) -> Vec<Item> {
+        let entry = |number| artifact_part_entry(artifact_id, &self.revision, number);
+        (1..=self.parts).map(|number| artifact_key(&self.image_digest, &entry(number))).collect()
+    }
+}

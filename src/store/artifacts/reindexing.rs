@@ -1,0 +1,267 @@
+//! Mends what is around artifacts: pointers, items that are left at an old place, parts and facts that nobody names.
+//!
+//! Every write is on the condition that the artifact's pointer is as it was read, so that it is safe beside imports and
+//! recordings.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::packing::PackedArtifact;
+use super::pointer::{KeptPointer, Pointer};
+use super::state::{ArtifactState, FoundArtifact};
+use super::writing::ArtifactWrite;
+use crate::record::{Artifact, Record, RecordedActivity};
+use crate::store::batch_write::Mode;
+use crate::store::error::{StoreError, Unavailability};
+use crate::store::items::{Attributes, Item, Subject, text};
+use crate::store::keys::{
+    ARTIFACT_HASH, FACT_PREFIX, PART_PREFIX, artifact_key, artifact_position, fact_key, pointer_key,
+};
+use crate::store::transaction::{Transacted, Write};
+use crate::store::{SCAN_SEGMENTS, Store};
+
+/// An item of the Artifacts table, by its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArtifactEntry {
+    hash_key: String,
+    entry: String,
+}
+
+/// Where a scan of the artifacts goes on.
+#[derive(Debug, Clone)]
+pub struct ArtifactScan(Item);
+
+/// What became of an item that was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mended {
+    /// It is as it should be.
+    Not,
+    /// An artifact was written anew, or its pointer.
+    Artifact,
+    /// It was left behind, and is removed.
+    Removed,
+    /// Somebody wrote the artifact meanwhile: look again.
+    Overtaken,
+}
+
+impl ArtifactEntry {
+    /// Whether it is an artifact's own item.
+    #[must_use]
+    pub fn is_artifact(&self) -> bool {
+        artifact_position(&self.entry).is_some()
+    }
+
+    fn key(&self) -> Item {
+        artifact_key(&self.hash_key, &self.entry)
+    }
+}
+
+impl Store {
+    /// The keys of the items of one segment of the table, a page of them, and where the next begins.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn scan_artifact_entries(
+        &self,
+        segment: i32,
+        start: Option<ArtifactScan>,
+    ) -> Result<(Vec<ArtifactEntry>, Option<ArtifactScan>), StoreError> {
+        let table = self.artifacts_table.as_str();
+        let sent = self
+            .client
+            .scan()
+            .table_name(table)
+            .segment(segment)
+            .total_segments(SCAN_SEGMENTS)
+            .consistent_read(true)
+            .projection_expression("image_digest, #entry")
+            .expression_attribute_names("#entry", "entry")
+            .set_exclusive_start_key(start.map(|ArtifactScan(start)| start))
+            .send()
+            .await;
+        let output = sent.map_err(|error| StoreError::from_sdk(table, error))?;
+        let Some(items) = output.items else {
+            return Err(StoreError::unavailable(table, Unavailability::UnreadableAnswer));
+        };
+        let entry = |item| {
+            let mut attributes = Attributes::new(item, table, Subject::SomeItem);
+            let (hash_key, entry) = (attributes.text(ARTIFACT_HASH)?, attributes.text("entry")?);
+            Ok(ArtifactEntry { hash_key, entry })
+        };
+        let entries = items.into_iter().map(entry).collect::<Result<_, StoreError>>()?;
+        Ok((entries, output.last_evaluated_key.map(ArtifactScan)))
+    }
+
+    /// Looks at one item, and mends what is wrong with it.
+    ///
+    /// # Errors
+    /// The table's, and an artifact that cannot be read.
+    pub async fn mend_artifact_entry(&self, entry: &ArtifactEntry, mode: Mode) -> Result<Mended, StoreError> {
+        if let Some(position) = artifact_position(&entry.entry) {
+            return self.mend_artifact(entry, position.id(), mode).await;
+        }
+        if let Some(artifact_id) = entry.entry.strip_prefix(PART_PREFIX).and_then(id_of_part) {
+            return self.mend_part(entry, artifact_id, mode).await;
+        }
+        if let Some(digest) = entry.hash_key.strip_prefix(FACT_PREFIX) {
+            return self.mend_fact(entry, digest, mode).await;
+        }
+        Ok(Mended::Not)
+    }
+
+    async fn mend_artifact(&self, entry: &ArtifactEntry, id: &str, mode: Mode) -> Result<Mended, StoreError> {
+        let table = self.artifacts_table.as_str();
+        let [kept, item] = self.items_at([Some(&pointer_key(id)), Some(&entry.key())]).await?;
+        let Some(item) = item else { return Ok(Mended::Not) };
+        let (kept, is_readable) = match KeptPointer::read(kept, table, Subject::Artifact(id)) {
+            Ok(kept) => (kept, true),
+            Err(unreadable) => (unreadable.overwriting, false),
+        };
+        if let Some(place) = kept.pointer.place.as_ref().filter(|place| place.key() != entry.key()) {
+            let [elsewhere] = self.items_at([Some(&place.key())]).await?;
+            if elsewhere.is_some() {
+                return self.remove(entry, id, &kept, mode).await;
+            }
+        }
+        let (place, json) = self.stored_at(item).await?;
+        let artifact = self.checked(id, &json)?;
+        let recorded = if is_readable && kept.pointer.place.is_some() {
+            self.present(&kept.pointer.recorded).await?
+        } else {
+            self.facts_in(&artifact).await?
+        };
+        let unstorable =
+            |reason: String| Attributes::new(Item::new(), table, Subject::Artifact(id)).unreadable(reason);
+        let packed =
+            PackedArtifact::new(artifact).map_err(|unstorable_as| unstorable(unstorable_as.to_string()))?;
+        let wanted = Pointer { recorded: recorded.clone(), ..Pointer::to(Some(packed.place.clone())) };
+        if kept.pointer == wanted && packed.place == place {
+            return Ok(Mended::Not);
+        }
+        if mode == Mode::DryRun {
+            return Ok(Mended::Artifact);
+        }
+        // Where it is found is a place that it may have to leave.
+        let mut from = kept;
+        if from.pointer.place.as_ref() != Some(&place) {
+            from.pointer.stale.push(place);
+        }
+        let write = ArtifactWrite { kept: &from, artifact: &packed, recorded, beside: Vec::new() };
+        Ok(match self.write_artifact(write).await? {
+            Transacted::Done => Mended::Artifact,
+            Transacted::Refused(_) => Mended::Overtaken,
+        })
+    }
+
+    async fn mend_part(&self, entry: &ArtifactEntry, id: &str, mode: Mode) -> Result<Mended, StoreError> {
+        let [kept] = self.items_at([Some(&pointer_key(id))]).await?;
+        let kept = KeptPointer::read(kept, &self.artifacts_table, Subject::Artifact(id))
+            .map_err(|unreadable| unreadable.error)?;
+        let places = kept.pointer.place.iter().chain(&kept.pointer.stale);
+        let is_named = places.flat_map(|place| place.all_parts(id)).any(|key| key == entry.key());
+        if is_named { Ok(Mended::Not) } else { self.remove(entry, id, &kept, mode).await }
+    }
+
+    async fn mend_fact(&self, entry: &ArtifactEntry, digest: &str, mode: Mode) -> Result<Mended, StoreError> {
+        let [item] = self.items_at([Some(&entry.key())]).await?;
+        let Some(item) = item else { return Ok(Mended::Not) };
+        let mut fact = Attributes::new(item, &self.artifacts_table, Subject::Fact(digest));
+        let named = fact.text("artifact_id")?;
+        let ArtifactState { artifact_id, kept, .. } =
+            self.artifact_state(&FoundArtifact::by_id(named)).await?;
+        if kept.pointer.recorded.iter().any(|held| held == digest) {
+            return Ok(Mended::Not);
+        }
+        self.remove(entry, &artifact_id, &kept, mode).await
+    }
+
+    /// Removes an item, while an artifact's pointer is as it was read.
+    async fn remove(
+        &self,
+        entry: &ArtifactEntry,
+        id: &str,
+        kept: &KeptPointer,
+        mode: Mode,
+    ) -> Result<Mended, StoreError> {
+        if mode == Mode::DryRun {
+            return Ok(Mended::Removed);
+        }
+        let check = Write::Check(pointer_key(id), kept.condition.clone());
+        let writes = vec![check, Write::Delete(entry.key(), None)];
+        Ok(match self.transact(&self.artifacts_table, ARTIFACT_HASH, writes).await? {
+            Transacted::Done => Mended::Removed,
+            Transacted::Refused(_) => Mended::Overtaken,
+        })
+    }
+
+    fn checked(&self, id: &str, json: &str) -> Result<Artifact, StoreError> {
+        let unreadable = |reason: String| {
+            Attributes::new(Item::new(), &self.artifacts_table, Subject::Artifact(id)).unreadable(reason)
+        };
+        match Record::check(json.as_bytes()) {
+            Ok(Record::Artifact(artifact)) => Ok(*artifact),
+            Ok(Record::Release(_)) => Err(unreadable("it is stored as a release".to_owned())),
+            Err(problem) => Err(unreadable(problem.to_string())),
+        }
+    }
+
+    /// Those of the facts of some digests that are there.
+    async fn present(&self, digests: &[String]) -> Result<Vec<String>, StoreError> {
+        let mut present = Vec::with_capacity(digests.len());
+        for digest in digests {
+            let [item] = self.items_at([Some(&fact_key(digest))]).await?;
+            present.extend(item.map(|_| digest.clone()));
+        }
+        Ok(present)
+    }
+
+    /// The digests of the facts that name an artifact and that its document holds, in the order in which they were recorded.
+    ///
+    /// No index has them: the whole table is read, for an artifact whose pointer was lost.
+    async fn facts_in(&self, artifact: &Artifact) -> Result<Vec<String>, StoreError> {
+        let table = self.artifacts_table.as_str();
+        let (mut facts, mut start) = (Vec::new(), None);
+        loop {
+            let scan = self
+                .client
+                .scan()
+                .table_name(table)
+                .consistent_read(true)
+                .filter_expression("begins_with(image_digest, :fact) AND artifact_id = :id")
+                .expression_attribute_values(":fact", text(FACT_PREFIX))
+                .expression_attribute_values(":id", text(&artifact.artifact_id))
+                .set_exclusive_start_key(start);
+            let output = scan.send().await.map_err(|error| StoreError::from_sdk(table, error))?;
+            let Some(items) = output.items else {
+                return Err(StoreError::unavailable(table, Unavailability::UnreadableAnswer));
+            };
+            for item in items {
+                let recorded_at = match item.get("recorded_at") {
+                    Some(AttributeValue::N(seconds)) => seconds.parse::<u64>().unwrap_or_default(),
+                    _ => 0,
+                };
+                let mut fact = Attributes::new(item, table, Subject::SomeItem);
+                let hash_key = fact.text(ARTIFACT_HASH)?;
+                let recorded = RecordedActivity {
+                    activity: fact.text("activity")?,
+                    artifact_fields: fact.text("artifact_fields")?,
+                };
+                let is_held = artifact
+                    .with_recorded(std::slice::from_ref(&recorded))
+                    .is_ok_and(|with| with.json == artifact.json);
+                if is_held {
+                    facts.push((recorded_at, hash_key.trim_start_matches(FACT_PREFIX).to_owned()));
+                }
+            }
+            start = output.last_evaluated_key;
+            if start.is_none() {
+                facts.sort();
+                return Ok(facts.into_iter().map(|(_, digest)| digest).collect());
+            }
+        }
+    }
+}
+
+/// The artifact's id in a part's range key, behind the prefix: an id may hold what stands between.
+fn id_of_part(rest: &str) -> Option<&str> {
+    rest.rsplitn(3, '#').nth(2)
+}

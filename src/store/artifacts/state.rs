@@ -1,0 +1,215 @@
+//! An artifact as it is stored now, read consistently: what a change of it starts from.
+
+use std::collections::HashMap;
+
+use super::pointer::{KeptPointer, Place};
+use super::reading::narrowed;
+use crate::digest;
+use crate::image_reference::ImageDigest;
+use crate::record::RecordedActivity;
+use crate::store::error::{StoreError, Unavailability};
+use crate::store::items::{Attributes, Item, Subject};
+use crate::store::keys::{
+    FACT_PREFIX, artifact_key, artifact_position, fact_key, image_hash_key, pointer_key,
+};
+use crate::store::{MAX_KEYS_A_CALL, Store, Usage, whole};
+
+/// How often an artifact is looked for that gives way to another one while it is looked for.
+const MAX_STEPS: usize = 8;
+
+/// What a fact is known by; the same fact has the same key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactKey(String);
+
+/// Which artifact is looked for; of several, the newest is found.
+#[derive(Debug, Clone, Copy)]
+pub enum WantedArtifact<'a> {
+    /// One of an image as pushed, as the index has it: that lags behind the table by a moment.
+    Image(&'a str),
+    /// One of an image as pushed that has no digest.
+    WithoutDigest(&'a str),
+    /// One of a digest.
+    Digest(&'a ImageDigest),
+    /// One of a digest and an image as pushed.
+    DigestAndImage(&'a ImageDigest, &'a str),
+    /// One of a digest and a repository.
+    DigestAndRepository(&'a ImageDigest, &'a str),
+}
+
+/// An artifact by its id, and where it was last seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundArtifact {
+    /// The artifact's id.
+    pub artifact_id: String,
+    seen_at: Option<(String, String)>,
+}
+
+/// An artifact as it is stored now: what a change of it starts from, and must still find.
+#[derive(Debug, Clone)]
+pub struct ArtifactState {
+    /// The artifact's id: another one than was looked for where that gave way.
+    pub artifact_id: String,
+    pub(super) kept: KeptPointer,
+    /// Where it is, and its JSON.
+    pub(super) stored: Option<(Place, String)>,
+}
+
+impl FactKey {
+    /// The key of what some texts say together.
+    #[must_use]
+    pub fn new(texts: &[&str]) -> Self {
+        Self(digest::of_texts(texts))
+    }
+
+    /// The digest by which pointers list it.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FoundArtifact {
+    /// An artifact of which nothing but the id is known.
+    #[must_use]
+    pub fn by_id(artifact_id: String) -> Self {
+        Self { artifact_id, seen_at: None }
+    }
+}
+
+impl ArtifactState {
+    /// The artifact's JSON; `None` where it is not there.
+    #[must_use]
+    pub fn json(&self) -> Option<&str> {
+        self.stored.as_ref().map(|(_, json)| json.as_str())
+    }
+
+    /// Whether a fact was recorded of it.
+    #[must_use]
+    pub fn holds(&self, fact: &FactKey) -> bool {
+        self.stored.is_some() && self.kept.pointer.recorded.contains(&fact.0)
+    }
+}
+
+impl Store {
+    /// Finds an artifact.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn find_artifact(
+        &self,
+        wanted: WantedArtifact<'_>,
+    ) -> Result<Option<FoundArtifact>, StoreError> {
+        let under = |hash_key: &str| self.query_by_hash_key(hash_key).consistent_read(true);
+        let query = match wanted {
+            WantedArtifact::Image(image) => self.query_by_image(image),
+            WantedArtifact::WithoutDigest(image) => under(&image_hash_key(image)),
+            WantedArtifact::Digest(digest) => under(digest.as_str()),
+            WantedArtifact::DigestAndImage(digest, image) => {
+                narrowed(under(digest.as_str()), "image = :name", image)
+            }
+            WantedArtifact::DigestAndRepository(digest, repository) => {
+                narrowed(under(digest.as_str()), "repository = :name", repository)
+            }
+        };
+        let query = query.projection_expression("image_digest, #entry");
+        let Some(item) = self.first_artifact(query, &Usage::default()).await? else { return Ok(None) };
+        let mut attributes = Attributes::new(item, &self.artifacts_table, Subject::SomeArtifact);
+        let (image_digest, entry) = (attributes.text("image_digest")?, attributes.text("entry")?);
+        let position = artifact_position(&entry)
+            .ok_or_else(|| attributes.unreadable(format!("its entry {entry:?} has another form")))?;
+        Ok(Some(FoundArtifact {
+            artifact_id: position.id().to_owned(),
+            seen_at: Some((image_digest, entry)),
+        }))
+    }
+
+    /// Reads an artifact consistently, where its pointer or else the finder says that it is. Where it gave way to another one,
+    /// that is read.
+    ///
+    /// # Errors
+    /// The table's, and an artifact that cannot be read.
+    pub async fn artifact_state(&self, found: &FoundArtifact) -> Result<ArtifactState, StoreError> {
+        let mut found = found.clone();
+        for _ in 0..MAX_STEPS {
+            let artifact_id = found.artifact_id;
+            let pointer_key = pointer_key(&artifact_id);
+            let seen_at = found.seen_at.as_ref().map(|(hash_key, entry)| artifact_key(hash_key, entry));
+            let [kept, mut seen] = self.items_at([Some(&pointer_key), seen_at.as_ref()]).await?;
+            let kept = KeptPointer::read(kept, &self.artifacts_table, Subject::Artifact(&artifact_id))
+                .map_err(|unreadable| unreadable.error)?;
+            if let Some(other) = &kept.pointer.gave_way_to {
+                found = FoundArtifact::by_id(other.clone());
+                continue;
+            }
+            if let Some(place) = &kept.pointer.place {
+                let named = place.key();
+                if seen_at.as_ref() != Some(&named) {
+                    let [found] = self.items_at([Some(&named)]).await?;
+                    seen = found.or(seen);
+                }
+            }
+            let stored = match seen {
+                Some(item) => Some(self.stored_at(item).await?),
+                None => None,
+            };
+            return Ok(ArtifactState { artifact_id, kept, stored });
+        }
+        Err(StoreError::unavailable(&self.artifacts_table, Unavailability::ChangesTooFast))
+    }
+
+    pub(super) async fn stored_at(&self, item: Item) -> Result<(Place, String), StoreError> {
+        let table = self.artifacts_table.as_str();
+        let mut attributes = Attributes::new(item.clone(), table, Subject::SomeArtifact);
+        let place = Place {
+            image_digest: attributes.text("image_digest")?,
+            entry: attributes.text("entry")?,
+            revision: attributes.text("revision")?,
+            parts: if attributes.has("parts") { attributes.number("parts")? } else { 0 },
+        };
+        let artifact = self.artifact(item, &Usage::default()).await?;
+        let artifact =
+            artifact.ok_or_else(|| StoreError::unavailable(table, Unavailability::ChangesTooFast))?;
+        let json = artifact.document.unpack();
+        Ok((place, json.map_err(|spoiled| self.unreadable_artifact(artifact.position.id(), spoiled))?))
+    }
+
+    /// Items of the Artifacts table by key, read consistently, in the order of the keys; `None` for what is not there.
+    pub(super) async fn items_at<const N: usize>(
+        &self,
+        keys: [Option<&Item>; N],
+    ) -> Result<[Option<Item>; N], StoreError> {
+        let request = whole(keys.into_iter().flatten().cloned().collect());
+        let found = self.batch_get(&self.artifacts_table, request, &Usage::default()).await?;
+        let is_at = |item: &Item, key: &Item| key.iter().all(|(name, value)| item.get(name) == Some(value));
+        Ok(keys.map(|key| key.and_then(|key| found.iter().find(|item| is_at(item, key)).cloned())))
+    }
+
+    /// What pipelines recorded, by the digests that a pointer lists, in that order.
+    pub(super) async fn recorded(
+        &self,
+        artifact_id: &str,
+        digests: &[String],
+    ) -> Result<Vec<RecordedActivity>, StoreError> {
+        let table = self.artifacts_table.as_str();
+        let mut found = HashMap::new();
+        for digests in digests.chunks(MAX_KEYS_A_CALL) {
+            let keys = digests.iter().map(|digest| fact_key(digest)).collect();
+            for item in self.batch_get(table, whole(keys), &Usage::default()).await? {
+                let mut fact = Attributes::new(item, table, Subject::Artifact(artifact_id));
+                let hash_key = fact.text("image_digest")?;
+                let recorded = RecordedActivity {
+                    activity: fact.text("activity")?,
+                    artifact_fields: fact.text("artifact_fields")?,
+                };
+                found.insert(hash_key, recorded);
+            }
+        }
+        let missing = |digest: &String| {
+            let artifact = Attributes::new(Item::new(), table, Subject::Artifact(artifact_id));
+            artifact.unreadable(format!("fact {digest:?}, which it holds, is missing: run reindex"))
+        };
+        digests
+            .iter()
+            .map(|digest| found.remove(&format!("{FACT_PREFIX}{digest}")).ok_or_else(|| missing(digest)))
+            .collect()
+    }
+}
