@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType, WriteRequest,
 };
 use delivery_center::record::Record;
-use delivery_center::store::{Mode, PackedArtifact, PackedRelease, TableNames};
+use delivery_center::store::{KeepRecorded, Mode, PackedArtifact, PackedRelease, TableNames};
 use delivery_center_tool::embedded::EmbeddedDynamoDb;
 use delivery_center_tool::table_definitions::definitions;
 use serde_json::Value;
@@ -60,12 +60,15 @@ impl Tables {
         for first in (0..releases).step_by(RELEASES_AT_ONCE as usize) {
             let numbers = first..releases.min(first + RELEASES_AT_ONCE);
             let packed = numbers.map(|number| packed_release(&records::release(number, bytes)));
-            store.put_releases(&packed.collect::<anyhow::Result<Vec<_>>>()?, Mode::Write).await?;
+            let stored = store.put_releases(&packed.collect::<anyhow::Result<Vec<_>>>()?, Mode::Write).await;
+            stored.into_iter().collect::<Result<Vec<_>, _>>()?;
         }
         let Record::Artifact(artifact) = checked(&records::artifact())? else {
             return Err(anyhow!("no artifact"));
         };
-        store.put_artifacts(&[PackedArtifact::new(&artifact)?], Mode::Write).await?;
+        let artifact = PackedArtifact::new(*artifact)?;
+        let stored = store.put_artifacts(&[artifact], Mode::Write, KeepRecorded::No).await;
+        stored.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(())
     }
 
