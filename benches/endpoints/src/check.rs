@@ -71,8 +71,8 @@ pub(crate) fn check(programs: &Programs, accept: bool, profiles: Option<&Path>) 
             too_many.push(name.as_str());
         }
     }
-    for name in counted.keys().filter(|name| !baseline.counted.contains_key(*name)) {
-        println!("{name}: not in the baseline");
+    for (name, counted) in counted.iter().filter(|(name, _)| !baseline.counted.contains_key(*name)) {
+        println!("{name}: {counted} (not in the baseline)");
         too_many.push(name);
     }
     for program in [&programs.list_releases, &programs.get_artifact] {

@@ -84,13 +84,13 @@ fn deploy(release_id: &str, service: &str, numbers: &mut Numbers, bytes: usize) 
 /// The image of the one artifact.
 pub(crate) const IMAGE: &str = "registry.example.com/shop/checkout:20211203101907-1-main";
 
-/// An artifact of an image that was built and deployed a few times.
+/// An artifact of an image that was built and deployed a few times, its activities newest first, as they are answered.
 pub(crate) fn artifact() -> Value {
     let numbers = &mut Numbers(1);
     let activity = |number: u64| {
         json!({
             "artifact_id": "61a9816bc528c2182225f001", "type": if number == 0 { "build" } else { "deploy" },
-            "content": "", "url": format!("/v1/projects/detail/shop/pipelines/multi/shop-dev/{number}"),
+            "url": format!("/v1/projects/detail/shop/pipelines/multi/shop-dev/{number}"),
             "created_by": "admin", "created_time": 1_638_500_000 + number, "namespace": "shop-env-dev", "env_name": "dev",
             "start_time": 1_638_500_000, "end_time": 1_638_500_300,
         })
@@ -99,6 +99,6 @@ pub(crate) fn artifact() -> Value {
         "id": "61a9816bc528c2182225f001", "name": "checkout", "type": "image", "source": "zadig", "image": IMAGE,
         "image_tag": "20211203101907-1-main", "image_digest": format!("sha256:{}", numbers.hex(64)), "image_size": 31_415_926,
         "architecture": "amd64", "os": "linux", "created_by": "admin", "created_time": 1_638_500_000,
-        "activities": (0..8).map(activity).collect::<Vec<_>>(),
+        "activities": (0..8).rev().map(activity).collect::<Vec<_>>(),
     })
 }

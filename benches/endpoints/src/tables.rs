@@ -19,6 +19,9 @@ use crate::records;
 /// How many releases are packed before they are written.
 const RELEASES_AT_ONCE: u32 = 200;
 
+/// The keys of the tables in the usual form: hash and range.
+pub(crate) const USUAL_KEYS: [&str; 2] = ["list", "position"];
+
 /// A database that is there as long as this is.
 pub(crate) struct Tables {
     database: EmbeddedDynamoDb,
@@ -103,7 +106,7 @@ fn packed_release(release: &Value) -> anyhow::Result<PackedRelease> {
 
 async fn create_usual_table(client: &Client, name: &str) -> anyhow::Result<()> {
     let mut table = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
-    for (attribute, key_type) in [("list", KeyType::Hash), ("position", KeyType::Range)] {
+    for (attribute, key_type) in USUAL_KEYS.into_iter().zip([KeyType::Hash, KeyType::Range]) {
         let definition = AttributeDefinition::builder().attribute_name(attribute);
         let key = KeySchemaElement::builder().attribute_name(attribute).key_type(key_type);
         table = table
@@ -116,8 +119,9 @@ async fn create_usual_table(client: &Client, name: &str) -> anyhow::Result<()> {
 
 async fn put(client: &Client, table: &str, list: &str, number: u32, record: &Value) -> anyhow::Result<()> {
     let mut item: std::collections::HashMap<String, AttributeValue> = serde_dynamo::to_item(record)?;
-    item.insert("list".to_owned(), AttributeValue::S(list.to_owned()));
-    item.insert("position".to_owned(), AttributeValue::S(format!("{number:012}")));
+    for (key, value) in USUAL_KEYS.into_iter().zip([list.to_owned(), format!("{number:012}")]) {
+        item.insert(key.to_owned(), AttributeValue::S(value));
+    }
     let write =
         WriteRequest::builder().put_request(PutRequest::builder().set_item(Some(item)).build()?).build();
     client
