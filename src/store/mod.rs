@@ -4,6 +4,7 @@
 //! leaves, at the top of `releases/writing.rs` and `artifacts/writing.rs`.
 
 mod artifacts;
+mod batch_get_reader;
 mod batch_write;
 mod comparing;
 mod document_cache;
@@ -26,6 +27,7 @@ pub use self::artifacts::{
     ArtifactEntry, ArtifactScan, ArtifactState, Fact, FactKey, FoundArtifact, KeepRecorded, Mended,
     PackedArtifact, StoredArtifact, StoredOutcome, WantedArtifact,
 };
+use self::batch_get_reader::BatchGetReader;
 pub use self::batch_write::{Mode, Outcome, Unstorable};
 pub use self::comparing::Comparison;
 use self::document_cache::DocumentCache;
@@ -135,6 +137,8 @@ impl Store {
                 .batch_get_item()
                 .request_items(table, request)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .customize()
+                .interceptor(BatchGetReader)
                 .send()
                 .await;
             let output = sent.map_err(|error| StoreError::from_sdk(table, error))?;
