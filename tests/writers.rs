@@ -159,7 +159,7 @@ async fn run(
         // Whoever writes the record next heals what a killed writer left.
         alone(&scenario.writers[0]).await;
     }
-    let stored = dump(tables).await;
+    let stored = tables.dump_both().await;
     let is_serial = outcomes.stored.contains(&stored);
     assert!(is_serial, "{}: {:?} leaves {stored:#?}", scenario.name, order.chosen);
     order
@@ -168,7 +168,7 @@ async fn run(
 /// What one writer after the other leaves, and what a reader may see meanwhile.
 #[derive(Default)]
 struct Outcomes {
-    stored: BTreeSet<Vec<String>>,
+    stored: BTreeSet<[Vec<String>; 2]>,
     seen: BTreeSet<String>,
 }
 
@@ -184,7 +184,7 @@ async fn serial_outcomes(scenario: &Scenario, tables: &Arc<Tables>, may_kill: bo
             writer(tables.store.clone()).await;
             outcomes.seen.insert((scenario.seen)(Arc::clone(tables)).await);
         }
-        outcomes.stored.insert(dump(tables).await);
+        outcomes.stored.insert(tables.dump_both().await);
     }
     outcomes
 }
@@ -201,22 +201,6 @@ async fn clear(tables: &Tables) {
             delete.key("entry", item["entry"].clone()).send().await.unwrap();
         }
     }
-}
-
-/// Everything that both tables hold, without who wrote it.
-async fn dump(tables: &Tables) -> Vec<String> {
-    let mut lines = Vec::new();
-    for table in [&tables.names.releases, &tables.names.artifacts] {
-        for mut item in items(tables, table).await {
-            item.remove("writer");
-            let mut attributes: Vec<_> =
-                item.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-            attributes.sort();
-            lines.push(attributes.join(" "));
-        }
-    }
-    lines.sort();
-    lines
 }
 
 /// Runs every order, and returns how many there are.

@@ -47,7 +47,7 @@ impl PackedArtifact {
             parts: parts.len(),
         };
         let item = item(&artifact, &position, &place, kept);
-        Ok(Self { artifact, item, place, parts })
+        Ok(Self { artifact, place, item, parts })
     }
 
     /// The artifact's id.

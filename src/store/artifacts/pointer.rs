@@ -93,14 +93,14 @@ impl KeptPointer {
                 // Whatever else the attribute may be: it is overwritten where nobody has mended it meanwhile.
                 return Err(Unreadable {
                     error,
-                    overwriting: Self { condition: Condition::Lacks(KEPT), ..Self::absent() },
+                    overwriting: Box::new(Self { condition: Condition::Lacks(KEPT), ..Self::absent() }),
                 });
             }
         };
         let condition = Condition::Has(KEPT, kept.clone());
         let unreadable = |reason: String| Unreadable {
             error: attributes.unreadable(reason),
-            overwriting: Self { condition: condition.clone(), ..Self::absent() },
+            overwriting: Box::new(Self { condition: condition.clone(), ..Self::absent() }),
         };
         let pointer: Pointer = serde_json::from_str(&kept)
             .map_err(|error| unreadable(format!("its pointer cannot be read: {error}")))?;
@@ -119,7 +119,7 @@ impl KeptPointer {
 pub(super) struct Unreadable {
     pub(super) error: StoreError,
     /// What to start from where it is to be written anew.
-    pub(super) overwriting: KeptPointer,
+    pub(super) overwriting: Box<KeptPointer>,
 }
 
 impl Place {

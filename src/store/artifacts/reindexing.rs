@@ -114,7 +114,7 @@ impl Store {
         let Some(item) = item else { return Ok(Mended::Not) };
         let (kept, is_readable) = match KeptPointer::read(kept, table, Subject::Artifact(id)) {
             Ok(kept) => (kept, true),
-            Err(unreadable) => (unreadable.overwriting, false),
+            Err(unreadable) => (*unreadable.overwriting, false),
         };
         if let Some(place) = kept.pointer.place.as_ref().filter(|place| place.key() != entry.key()) {
             let [elsewhere] = self.items_at([Some(&place.key())]).await?;

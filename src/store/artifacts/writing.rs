@@ -154,7 +154,7 @@ impl Store {
             .await?;
         let kept = match KeptPointer::read(kept, table, Subject::Artifact(id)) {
             Ok(kept) => kept,
-            Err(unreadable) if mode == Mode::Rewrite => unreadable.overwriting,
+            Err(unreadable) if mode == Mode::Rewrite => *unreadable.overwriting,
             Err(unreadable) => return Err(unreadable.error),
         };
         let mut recorded = kept.pointer.recorded.clone();

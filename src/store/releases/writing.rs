@@ -194,9 +194,9 @@ impl Store {
         let (claiming, writer) = (nonce(), nonce());
         let key = || release_key(release_id, RELEASE_ENTRY);
         let as_read = stored.condition();
-        let writes = changes.in_one_transaction(key(), &as_read, &writer);
-        if self.fit_a_transaction(&writes) {
-            return self.attempt(writes).await;
+        let transaction = changes.in_one_transaction(key(), &as_read, &writer);
+        if self.fit_a_transaction(&transaction) {
+            return self.attempt(transaction).await;
         }
         let claim = match &stored.item {
             None => Write::Put(without_documents(release_id, &claiming), Some(as_read)),
