@@ -187,6 +187,9 @@ async fn throttled_and_unprocessed_writes_are_sent_again() {
     let proxy = FaultyProxy::start(&tables.endpoint_url, |operation, number| match (operation, number) {
         ("BatchWriteItem", number) if number % 5 == 0 => Fault::Throttle,
         ("BatchWriteItem", number) if number % 3 == 0 => Fault::ProcessAtMost(4),
+        ("TransactWriteItems", 5 | 9) => Fault::Throttle,
+        ("TransactWriteItems", number) if number % 3 == 0 => Fault::Cancel("ThrottlingError"),
+        ("TransactWriteItems", number) if number % 7 == 0 => Fault::Cancel("TransactionConflict"),
         ("Query", 2 | 9) => Fault::InternalError,
         _ => Fault::None,
     })
@@ -271,26 +274,43 @@ async fn imports_of_one_record_at_the_same_moment_leave_one_of_them_whole() {
 }
 
 #[tokio::test]
-async fn a_filter_never_answers_what_it_does_not_match_while_a_release_is_replaced() {
-    let old = release("r", 100);
-    let mut new = release("r", 200);
-    new["versionInfo"]["productName"] = json!("q");
-    new["deployInfo"][0]["serviceName"] = json!("t");
-    let tables = Tables::empty().await;
-    tables.import(&old.to_string()).await;
-    let proxy = FaultyProxy::start(&tables.endpoint_url, |operation, _| {
-        if operation == "BatchWriteItem" { Fault::Refuse("ValidationException") } else { Fault::None }
-    })
-    .await;
-    // The release is replaced, and its entries are not.
-    assert!(tables.through(&proxy.endpoint_url).try_import(&new.to_string(), Mode::Write).await.0.is_err());
-    for query in ["projectName=p", "serviceName=s", "projectName=q", "", "workflowName=w"] {
-        assert_eq!(tables.get(ListReleases, query).await.body, "[]", "{query}");
+async fn an_import_of_a_large_release_that_dies_anywhere_leaves_the_old_release_or_the_new_one() {
+    let of_services = |project: &str, prefix: &str| {
+        let mut release = release("r", 100);
+        release["versionInfo"]["productName"] = json!(project);
+        release["deployInfo"] =
+            (0..60).map(|number| deploy("r", &format!("{prefix}-{number}"))).collect::<Vec<_>>().into();
+        release
+    };
+    let (old, new) = (of_services("p", "s"), of_services("q", "t"));
+    let answers = async |tables: &Tables| {
+        let mut counts = Vec::new();
+        for query in
+            ["projectName=p&serviceName=s-7", "serviceName=s-59", "projectName=q", "serviceName=t-7", ""]
+        {
+            counts.push(tables.get(ListReleases, query).await.release_ids().len());
+        }
+        counts
+    };
+    let mut interruptions = 0;
+    loop {
+        let tables = Tables::empty().await;
+        tables.import(&old.to_string()).await;
+        let proxy = FaultyProxy::start(&tables.endpoint_url, move |operation, number| {
+            let is_dead = operation == "TransactWriteItems" && number > interruptions;
+            if is_dead { Fault::Refuse("ValidationException") } else { Fault::None }
+        })
+        .await;
+        let (imported, _) =
+            tables.through(&proxy.endpoint_url).try_import(&new.to_string(), Mode::Write).await;
+        if imported.is_ok() {
+            break;
+        }
+        let found = answers(&tables).await;
+        assert!(found == [1, 1, 0, 0, 1] || found == [0, 0, 1, 1, 1], "{found:?} after {interruptions}");
+        tables.import(&new.to_string()).await;
+        assert_eq!(answers(&tables).await, [0, 0, 1, 1, 1], "after {interruptions}");
+        interruptions += 1;
     }
-    tables.import(&new.to_string()).await;
-    for (query, count) in
-        [("projectName=p", 0), ("serviceName=s", 0), ("projectName=q&serviceName=t", 1), ("", 1)]
-    {
-        assert_eq!(tables.get(ListReleases, query).await.release_ids().len(), count, "{query}");
-    }
+    assert!(interruptions > 6, "{interruptions}");
 }

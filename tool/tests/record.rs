@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::running::{Ran, run, run_on, tool};
+use crate::support::faulty::{Fault, FaultyProxy};
 use crate::support::{Tables, incompressible};
 
 const IMAGE: &str = "registry.example.com:5000/shop/cart:1.0";
@@ -215,7 +216,8 @@ async fn an_image_given_by_tag_alone_finds_the_newest_record_of_that_tag() {
         &["publish", "--image", DIGEST, "--host", "a.example.com", "--host", "b.example.com"],
     )
     .await;
-    assert_eq!(published["activities"][0]["publish_hosts"], json!(["a.example.com", "b.example.com"]));
+    let hosts = &published["sortedActivities"]["publish"][0]["publish_hosts"];
+    assert_eq!(*hosts, json!(["a.example.com", "b.example.com"]));
     assert_eq!(stored_artifact(&tables, IMAGE).await, published);
 }
 
@@ -515,19 +517,35 @@ async fn a_release_of_many_services_is_made_once_by_all_who_make_it_at_the_same_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_whose_recording_was_interrupted_is_completed_by_sending_it_again() {
-    let tables = Tables::empty().await;
-    let arguments = ["release", "--project", "shop", "--version", "1", "--service", "web=shop/web:1"];
-    let stored = record(&tables, &arguments).await;
-    let table = &tables.names.releases;
-    for item in tables.client.scan().table_name(table).send().await.unwrap().items.unwrap() {
-        if item["entry"].as_s().unwrap().starts_with("facet#") {
-            let key = item.into_iter().filter(|(name, _)| name == "release_id" || name == "entry").collect();
-            tables.client.delete_item().table_name(table).set_key(Some(key)).send().await.unwrap();
-        }
+    let services: Vec<String> = (0..60).map(|number| format!("service-{number}=shop/s{number}:1")).collect();
+    let mut arguments = vec!["release", "--project", "shop", "--version", "1"];
+    for service in &services {
+        arguments.extend(["--service", service]);
     }
-    assert_eq!(stored_releases(&tables, "").await, json!([]));
-    assert_eq!(record(&tables, &arguments).await, stored);
-    assert_eq!(stored_releases(&tables, "projectName=shop&serviceName=web").await, json!([stored]));
+    let mut interruptions = 0;
+    loop {
+        let tables = Tables::empty().await;
+        let proxy = FaultyProxy::start(&tables.endpoint_url, move |operation, number| {
+            let is_dead = operation == "TransactWriteItems" && number > interruptions;
+            if is_dead { Fault::Refuse("ValidationException") } else { Fault::None }
+        })
+        .await;
+        let mut interrupted = record_command(&tables, &arguments);
+        interrupted.env("AWS_ENDPOINT_URL_DYNAMODB", &proxy.endpoint_url);
+        let ran = run(interrupted).await;
+        if ran.status == Some(0) {
+            break;
+        }
+        let in_between = stored_releases(&tables, "").await;
+        let stored = record(&tables, &arguments).await;
+        assert!(in_between == json!([]) || in_between == json!([stored]), "{interruptions}: {in_between}");
+        for service in [0, 7, 59] {
+            let query = format!("projectName=shop&serviceName=service-{service}");
+            assert_eq!(stored_releases(&tables, &query).await, json!([stored]), "{interruptions}: {query}");
+        }
+        interruptions += 1;
+    }
+    assert!(interruptions >= 3, "{interruptions}");
 }
 
 /// Passes everything on to a DynamoDB, and keeps what was sent.
@@ -623,7 +641,11 @@ async fn the_templates_policy_allows_what_record_does_and_nothing_more() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("large.yaml");
     std::fs::write(&file, incompressible(900_000, 1)).unwrap();
-    let release = ["release", "--project", "shop", "--version", "1", "--service", "web=shop/web:1", "--yaml"];
+    // So many that they do not fit into one transaction.
+    let services: Vec<_> = (0..20).map(|number| format!("--service=s{number}=shop/web:1")).collect();
+    let mut release: Vec<_> = ["release", "--project", "shop", "--version", "1"].to_vec();
+    release.extend(services.iter().map(String::as_str));
+    release.extend(["--yaml", file.to_str().unwrap()]);
     let build = [&["build", "--image", IMAGE, "--digest", DIGEST], COMMIT.as_slice()].concat();
     let by_digest = format!("registry.example.com:5000/shop/cart@{DIGEST}");
     for arguments in [
@@ -632,8 +654,8 @@ async fn the_templates_policy_allows_what_record_does_and_nothing_more() {
         &["deploy", "--image", IMAGE, "--env", "staging"],
         &["test", "--image", &by_digest],
         &["publish", "--image", DIGEST],
-        &[&release[..], &[file.to_str().unwrap()]].concat(),
-        &[&release[..], &[file.to_str().unwrap()]].concat(),
+        release.as_slice(),
+        release.as_slice(),
     ] {
         let mut record = record_command(&tables, arguments);
         record.env("AWS_ENDPOINT_URL_DYNAMODB", &endpoint_url);
