@@ -6,6 +6,7 @@ mod export;
 mod import;
 mod import_speed;
 mod record;
+mod record_and_import;
 mod running;
 mod serve;
 #[path = "../../tests/support/mod.rs"]

@@ -77,7 +77,9 @@ impl Store {
             None => Condition::Absent,
             Some(other) => Condition::Has("artifact_id", other),
         };
-        let mut recorded = state.kept.pointer.recorded.clone();
+        // Where the artifact itself was deleted, its facts went with it, whatever the pointer still lists.
+        let mut recorded =
+            if state.stored.is_some() { state.kept.pointer.recorded.clone() } else { Vec::new() };
         recorded.push(fact.key.as_str().to_owned());
         let write = ArtifactWrite {
             kept: &state.kept,

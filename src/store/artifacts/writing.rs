@@ -162,7 +162,8 @@ impl Store {
         if placeholder.is_some()
             && let Some((facts, writes)) = self.give_way(&placeholder_id, id).await?
         {
-            recorded.extend(facts);
+            let new = facts.into_iter().filter(|fact| !kept.pointer.recorded.contains(fact));
+            recorded.extend(new);
             beside.extend(writes);
         }
         if keep == KeepRecorded::No {

@@ -1,0 +1,319 @@
+//! `record` beside `import`, `export` and `verify`: what pipelines recorded stays, and is answered once.
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+
+use delivery_center::endpoint::Endpoint::GetArtifact;
+use serde_json::{Value, json};
+
+use crate::running::{run_on, run_with_input, tool};
+use crate::support::{SAMPLES, Tables, artifact, lines};
+
+const IMAGE: &str = "registry.example.com/shop/cart:1";
+const DIGEST: &str = "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e";
+const ID: &str = "61b84bbcc19ba8cdb184cc53";
+const DEPLOY: [&str; 6] = ["record", "deploy", "--image", IMAGE, "--env", "prod"];
+const DEPLOY_TO_STAGING: [&str; 6] = ["record", "deploy", "--image", IMAGE, "--env", "staging"];
+
+/// The artifact that the tests import: it has an activity of its own, and is older than what they record.
+fn imported() -> Value {
+    let mut imported = artifact(ID, IMAGE, DIGEST, 1_600_000_000);
+    imported["activities"] =
+        json!([{ "artifact_id": ID, "type": "build", "created_by": "zadig", "created_time": 1_600_000_000 }]);
+    imported
+}
+
+/// Runs the tool, which must succeed; what it prints.
+async fn succeed(tables: &Tables, arguments: &[&str]) -> String {
+    succeed_with(tables, arguments, "").await
+}
+
+async fn succeed_with(tables: &Tables, arguments: &[&str], input: &str) -> String {
+    let ran = run_with_input(tool(&tables.environment(), arguments), input).await;
+    assert_eq!(ran.status, Some(0), "{arguments:?}: {ran:?}");
+    ran.out
+}
+
+async fn import(tables: &Tables, record: &Value) -> String {
+    succeed_with(tables, &["import", "-"], &record.to_string()).await
+}
+
+async fn answered(tables: &Tables, image: &str) -> Value {
+    tables.get(GetArtifact, &format!("image={image}")).await.json()
+}
+
+fn activities(artifact: &Value) -> &[Value] {
+    artifact["activities"].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The environments of an artifact's deploys, newest first.
+fn environments(artifact: &Value) -> Vec<&str> {
+    activities(artifact).iter().filter_map(|activity| activity["env_name"].as_str()).collect()
+}
+
+/// Deletes the items of the Artifacts table whose entry begins with one of some texts.
+async fn delete_by_hand(tables: &Tables, prefixes: &[&str]) {
+    let table = tables.names.artifacts.as_str();
+    for item in tables.client.scan().table_name(table).send().await.unwrap().items.unwrap() {
+        if prefixes.iter().any(|prefix| item["entry"].as_s().unwrap().starts_with(prefix)) {
+            let is_key = |name: &String| name == "image_digest" || name == "entry";
+            let key = item.into_iter().filter(|(name, _)| is_key(name)).collect();
+            tables.client.delete_item().table_name(table).set_key(Some(key)).send().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_keeps_what_pipelines_recorded_and_says_how_much() {
+    let tables = Tables::empty().await;
+    import(&tables, &imported()).await;
+    succeed(&tables, &DEPLOY).await;
+    succeed(&tables, &DEPLOY_TO_STAGING).await;
+    let before = tables.dump_both().await;
+    let kept = "activities that pipelines recorded, kept: 2";
+    let dry_run = succeed_with(&tables, &["import", "--dry-run", "-"], &imported().to_string()).await;
+    assert!(dry_run.contains("unchanged 1") && dry_run.contains(kept), "{dry_run}");
+    let again = import(&tables, &imported()).await;
+    assert!(again.contains("unchanged 1") && again.contains(kept), "{again}");
+    assert_eq!(tables.dump_both().await, before);
+    let verified = succeed_with(&tables, &["verify", "-"], &imported().to_string()).await;
+    assert!(verified.contains("recorded kept"), "{verified}");
+
+    let mut changed = imported();
+    changed["image_size"] = 7.into();
+    let stored = import(&tables, &changed).await;
+    assert!(stored.contains("stored 1") && stored.contains(kept), "{stored}");
+    let artifact = answered(&tables, IMAGE).await;
+    assert_eq!((&artifact["image_size"], activities(&artifact).len()), (&json!(7), 3));
+    let again = succeed(&tables, &DEPLOY).await;
+    assert!(again.contains("recorded before"), "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_import_drops_when_told_to_can_be_recorded_again() {
+    let tables = Tables::empty().await;
+    import(&tables, &imported()).await;
+    let before = tables.dump_both().await;
+    succeed(&tables, &DEPLOY).await;
+    let dropping = ["import", "--drop-recorded", "-"];
+    let dropped = succeed_with(&tables, &dropping, &imported().to_string()).await;
+    assert!(dropped.contains("stored 1") && !dropped.contains("kept"), "{dropped}");
+    assert_eq!(tables.dump_both().await, before);
+    let again = succeed(&tables, &DEPLOY).await;
+    assert!(again.contains("added to"), "{again}");
+    assert_eq!(environments(&answered(&tables, IMAGE).await), ["prod"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recorded_activity_that_the_source_brings_too_is_answered_once() {
+    let tables = Tables::empty().await;
+    import(&tables, &imported()).await;
+    succeed(&tables, &DEPLOY).await;
+    succeed(&tables, &DEPLOY_TO_STAGING).await;
+    let recorded = answered(&tables, IMAGE).await;
+    let mut source = imported();
+    let prod = |activity: &&Value| activity["env_name"] == "prod";
+    let brought = activities(&recorded).iter().find(prod).unwrap().clone();
+    source["activities"].as_array_mut().unwrap().push(brought);
+    let stored = import(&tables, &source).await;
+    assert!(stored.contains("kept: 2"), "{stored}");
+    let artifact = answered(&tables, IMAGE).await;
+    assert_eq!(activities(&artifact).len(), 3);
+    assert_eq!(BTreeSet::from_iter(environments(&artifact)), BTreeSet::from(["prod", "staging"]));
+    let mut another = source.clone();
+    another["activities"][1]["content"] = "deployed by hand".into();
+    import(&tables, &another).await;
+    assert_eq!(environments(&answered(&tables, IMAGE).await).len(), 3, "another in one field is another");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pipelines_that_record_beside_imports_lose_nothing() {
+    let tables = Tables::empty().await;
+    import(&tables, &imported()).await;
+    record_and_import_at_once(&tables).await;
+    let artifact = answered(&tables, IMAGE).await;
+    assert_eq!(activities(&artifact).len(), 15 + 1);
+    assert_eq!(BTreeSet::from_iter(environments(&artifact)).len(), 15);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pipelines_that_record_beside_the_first_import_lose_nothing() {
+    let tables = Tables::empty().await;
+    record_and_import_at_once(&tables).await;
+    // A deploy may make an artifact at the moment at which the import stores the image's own: the next import joins them.
+    import(&tables, &imported()).await;
+    let artifact = answered(&tables, IMAGE).await;
+    assert_eq!(artifact["id"], ID);
+    assert_eq!(activities(&artifact).len(), 15 + 1);
+    assert_eq!(BTreeSet::from_iter(environments(&artifact)).len(), 15);
+}
+
+/// Fifteen pipelines record a deploy each, and six imports store the artifact, all at the same moment.
+async fn record_and_import_at_once(tables: &Tables) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut running = Vec::new();
+    for number in 0..15 {
+        let env = format!("env-{number}");
+        let deploy = ["record", "deploy", "--image", IMAGE, "--env", env.as_str()];
+        running.push(tool(&tables.environment(), &deploy));
+        if number % 5 < 2 {
+            let mut record = imported();
+            record["image_size"] = (number + 1).into();
+            let file = directory.path().join(format!("{number}.json"));
+            std::fs::write(&file, record.to_string()).unwrap();
+            running.push(tool(&tables.environment(), &["import", file.to_str().unwrap()]));
+        }
+    }
+    assert_eq!(running.len(), 15 + 6);
+    let running: Vec<_> =
+        running.into_iter().map(|mut tool| tool.stdout(Stdio::null()).spawn().unwrap()).collect();
+    for mut tool in running {
+        assert!(tool.wait().unwrap().success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_with_recorded_activities_imports_unchanged_and_answers_alike_elsewhere() {
+    let (tables, empty) = (Tables::empty().await, Tables::empty().await);
+    let portal = "registry.example.com/shop/checkout:20220208210445-1-hotfix-vat";
+    succeed_with(&tables, &["import", "-"], &format!("{SAMPLES}{}", imported())).await;
+    for image in [IMAGE, portal, "registry.example.com/shop/first:1"] {
+        for environment in ["staging", "prod"] {
+            succeed(&tables, &["record", "deploy", "--image", image, "--env", environment]).await;
+        }
+    }
+    let before = tables.dump_both().await;
+    let exported = succeed(&tables, &["export"]).await;
+    let again = succeed_with(&tables, &["import", "-"], &exported).await;
+    assert!(again.contains("stored 0,") && again.contains("kept: 6"), "{again}");
+    assert_eq!(tables.dump_both().await, before);
+    succeed_with(&tables, &["verify", "-"], &exported).await;
+
+    succeed_with(&empty, &["import", "-"], &exported).await;
+    let images = exported
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).unwrap()["image"].as_str().map(str::to_owned));
+    let images: BTreeSet<_> = images.collect();
+    assert!(images.contains("registry.example.com/shop/first:1"));
+    for image in images {
+        let query = format!("image={image}");
+        assert_eq!(empty.get(GetArtifact, &query).await, tables.get(GetArtifact, &query).await, "{image}");
+    }
+    assert_eq!(
+        succeed(&empty, &["export", "--releases"]).await,
+        succeed(&tables, &["export", "--releases"]).await
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_imported_takes_the_place_of_the_one_that_a_deploy_made() {
+    for digest in [DIGEST, ""] {
+        let tables = Tables::empty().await;
+        succeed(&tables, &DEPLOY).await;
+        succeed(&tables, &DEPLOY_TO_STAGING).await;
+        let told = succeed_with(&tables, &["import", "--dry-run", "-"], &imported().to_string()).await;
+        assert!(told.contains("kept: 2"), "{told}");
+        let mut older = imported();
+        older["image_digest"] = digest.into();
+        let stored = import(&tables, &older).await;
+        assert!(stored.contains("kept: 2"), "{stored}");
+        let artifact = answered(&tables, IMAGE).await;
+        assert_eq!(artifact["id"], ID);
+        assert_eq!(BTreeSet::from_iter(environments(&artifact)), BTreeSet::from(["prod", "staging"]));
+        assert!(activities(&artifact).iter().all(|activity| activity["artifact_id"] == ID), "{artifact}");
+        let exported = succeed(&tables, &["export", "--artifacts"]).await;
+        assert_eq!(exported.lines().count(), 1, "the other one is gone: {exported}");
+        for deploy in [DEPLOY, DEPLOY_TO_STAGING] {
+            let again = succeed(&tables, &deploy).await;
+            assert!(again.contains("recorded before") && again.contains(ID), "{again}");
+        }
+        let again = import(&tables, &older).await;
+        assert!(again.contains("unchanged 1") && again.contains("kept: 2"), "{again}");
+        assert_eq!(answered(&tables, IMAGE).await, artifact);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_fills_in_the_artifact_that_a_deploy_made_and_the_deploy_stays_recorded() {
+    let tables = Tables::empty().await;
+    succeed(&tables, &DEPLOY).await;
+    let made = answered(&tables, IMAGE).await;
+    let build = [
+        "record",
+        "build",
+        "--image",
+        IMAGE,
+        "--digest",
+        DIGEST,
+        "--repo",
+        "acme/shop",
+        "--branch",
+        "main",
+        "--commit",
+        "4b15c43b",
+    ];
+    succeed(&tables, &build).await;
+    let built = answered(&tables, IMAGE).await;
+    assert_eq!((&built["id"], &built["image_digest"]), (&made["id"], &json!(DIGEST)));
+    for fact in [&DEPLOY[..], &build] {
+        let again = succeed(&tables, fact).await;
+        assert!(again.contains("recorded before"), "{again}");
+    }
+    assert_eq!(answered(&tables, IMAGE).await, built);
+    assert_eq!(activities(&built).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fact_whose_artifact_was_deleted_by_hand_can_be_recorded_again() {
+    let with_key = ["record", "test", "--image", IMAGE, "--idempotency-key", "run 1"];
+    let facts = [&DEPLOY[..], &DEPLOY_TO_STAGING, &with_key];
+    let all = BTreeSet::from([("deploy", "prod"), ("deploy", "staging"), ("test", "")]);
+    let recorded = |artifact: &Value| {
+        let all = activities(artifact).iter().map(|activity| {
+            let text = |name: &str| activity[name].as_str().unwrap_or_default().to_owned();
+            (text("type"), text("env_name"))
+        });
+        all.filter(|(kind, _)| kind != "build").collect::<Vec<_>>()
+    };
+    for deleted in [&["artifact#"][..], &["artifact#", "pointer"], &["artifact#", "fact"]] {
+        for is_imported in [false, true] {
+            let tables = Tables::empty().await;
+            if is_imported {
+                import(&tables, &imported()).await;
+            }
+            for fact in facts {
+                succeed(&tables, fact).await;
+            }
+            delete_by_hand(&tables, deleted).await;
+            assert_eq!(answered(&tables, IMAGE).await["code"], 404);
+            for fact in facts {
+                let again = succeed(&tables, fact).await;
+                assert!(again.starts_with("recorded: "), "{deleted:?}, imported: {is_imported}: {again}");
+            }
+            let artifact = answered(&tables, IMAGE).await;
+            let found = recorded(&artifact);
+            let found: Vec<_> = found.iter().map(|(kind, env)| (kind.as_str(), env.as_str())).collect();
+            assert_eq!(found.len(), 3, "{deleted:?}, imported: {is_imported}: {found:?}");
+            assert_eq!(BTreeSet::from_iter(found), all, "{deleted:?}, imported: {is_imported}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_of_many_records_counts_what_was_kept_of_each() {
+    let tables = Tables::empty().await;
+    let records: Vec<_> = (0..3)
+        .map(|number| artifact(&format!("a{number}"), &format!("shop/cart:{number}"), "", 1_600_000_000))
+        .collect();
+    succeed_with(&tables, &["import", "-"], &lines(&records)).await;
+    for number in 0..3 {
+        for environment in ["staging", "prod"] {
+            let image = format!("shop/cart:{number}");
+            succeed(&tables, &["record", "deploy", "--image", &image, "--env", environment]).await;
+        }
+    }
+    let again = succeed_with(&tables, &["import", "-"], &lines(&records)).await;
+    assert!(again.contains("kept: 6"), "{again}");
+    let ran = run_on(&tables, &["export", "--image", "shop/cart:1"]).await;
+    assert_eq!(environments(&serde_json::from_str(&ran.out).unwrap()).len(), 2);
+}
