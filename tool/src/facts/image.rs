@@ -5,6 +5,7 @@ use std::fmt;
 use delivery_center::image_reference::{ImageDigest, repository};
 
 use super::outcome::{FactError, refused};
+use super::reference_grammar::{check_name, check_tag};
 
 /// An image as a pipeline names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,21 +17,33 @@ pub struct NamedImage {
 }
 
 impl NamedImage {
-    /// Reads an image reference, and a digest that was given beside it.
+    /// Reads an image reference, and a digest that was given beside it. It has a tag or a digest, or both.
     ///
     /// # Errors
-    /// [`FactError::Refused`]: what is no image, no digest, or names two digests.
+    /// [`FactError::Refused`], which says what is wrong and does not quote it: a text that is no image may hold a password.
     pub fn parse(image: &str, digest: Option<&str>) -> Result<Self, FactError> {
-        let is_digest_alone = image.starts_with("sha256:") || image.starts_with("sha512:");
+        let wrong =
+            |reason| refused(format!("the image {reason}. It is REGISTRY/NAME:TAG, as it was pushed"));
+        let given_digest = digest.map(parse_digest).transpose()?;
+        let is_digest_alone = ["sha256:", "sha512:"]
+            .iter()
+            .any(|start| image.get(..7).is_some_and(|own| own.eq_ignore_ascii_case(start)));
         let (name, own_digest) = match image.split_once('@') {
             Some((name, digest)) => (name, Some(digest)),
             None if is_digest_alone => ("", Some(image)),
             None => (image, None),
         };
-        if image.is_empty() || image.contains(char::is_whitespace) || (name.is_empty() && !is_digest_alone) {
-            return Err(refused(format!("{image:?} is no image: give REGISTRY/NAME:TAG as it was pushed")));
+        if image.is_empty() {
+            return Err(wrong("is empty"));
         }
-        let digest = match (own_digest, digest) {
+        let repository = repository(name).to_owned();
+        let tag = name.get(repository.len() + 1..).filter(|_| name.len() > repository.len());
+        if !(is_digest_alone && name.is_empty()) {
+            check_name(&repository).map_err(wrong)?;
+        }
+        tag.map(check_tag).transpose().map_err(wrong)?;
+        let own_digest = own_digest.map(parse_digest).transpose()?;
+        let digest = match (own_digest, given_digest) {
             (Some(own), Some(other)) if own != other => {
                 return Err(refused(format!(
                     "the image names the digest {own}, and beside it {other} is given"
@@ -38,14 +51,10 @@ impl NamedImage {
             }
             (own, other) => own.or(other),
         };
-        let parse = |digest| {
-            ImageDigest::parse(digest).ok_or_else(|| {
-                refused(format!("{digest:?} is no digest: it is sha256: and 64 lower-case hex digits, as the registry answers it"))
-            })
-        };
-        let repository = repository(name).to_owned();
-        let tag = name.get(repository.len() + 1..).map(str::to_owned).filter(|tag| !tag.is_empty());
-        Ok(Self { repository, tag, digest: digest.map(parse).transpose()? })
+        if tag.is_none() && digest.is_none() {
+            return Err(wrong("has neither a tag nor a digest"));
+        }
+        Ok(Self { tag: tag.map(str::to_owned), repository, digest })
     }
 
     /// The image as it was pushed: by its tag, or else by its digest.
@@ -61,6 +70,17 @@ impl NamedImage {
     pub(super) fn name(&self) -> &str {
         self.repository.rsplit('/').next().unwrap_or_default()
     }
+}
+
+/// # Errors
+/// [`FactError::Refused`], which does not quote it.
+fn parse_digest(digest: &str) -> Result<ImageDigest, FactError> {
+    ImageDigest::parse(digest).ok_or_else(|| {
+        refused(
+            "what is given as a digest is no digest: it is sha256: and 64 lower-case hex digits, or sha512: and 128, as the \
+             registry answers it",
+        )
+    })
 }
 
 impl fmt::Display for NamedImage {
@@ -87,9 +107,51 @@ mod tests {
         assert_eq!(image.to_string(), format!("host:5000/a/b:1.0@{DIGEST}"));
         assert_eq!(NamedImage::parse("a/b", Some(DIGEST)).unwrap().as_pushed(), format!("a/b@{DIGEST}"));
         assert_eq!(NamedImage::parse(DIGEST, None).unwrap().to_string(), DIGEST);
-        for image in ["", "a b", "@sha256:00", &format!("@{DIGEST}"), "a@md5:1"] {
-            assert!(NamedImage::parse(image, None).is_err(), "{image}");
-        }
         assert!(NamedImage::parse(&format!("a@{DIGEST}"), Some("sha256:00")).is_err());
+        assert!(NamedImage::parse(&format!("a@{DIGEST}"), Some(&DIGEST.replace('1', "2"))).is_err());
+        for image in [
+            "REG.example.com/a:1",
+            "REG/a:1",
+            "[::1]:5000/a:1",
+            "localhost/a_b.c--d/e__f:_.-",
+            "a_b.c/d:1",
+            "a:1",
+        ] {
+            assert_eq!(NamedImage::parse(image, None).unwrap().as_pushed(), image);
+        }
+    }
+
+    #[test]
+    fn what_is_no_image_is_refused_with_what_is_wrong_and_not_quoted() {
+        let upper_case = DIGEST.to_uppercase();
+        for (image, expected) in [
+            ("", "is empty"),
+            (":", "has no name"),
+            (":1", "has no name"),
+            ("reg/app:", "has an empty tag"),
+            ("reg/app", "neither a tag nor a digest"),
+            ("reg/app@", "is no digest"),
+            ("/x:1", "begins with a slash"),
+            ("../x:1", "no registry takes"),
+            ("reg//x:1", "nothing between two slashes"),
+            ("reg/x/:1", "nothing between two slashes, or behind the last one"),
+            ("reg/x:t:t", "two colons"),
+            ("reg:t/x:1", "no HOST:PORT"),
+            ("reg/x:$(id)", "a tag that no registry takes"),
+            ("reg/x:.1", "a tag that no registry takes"),
+            ("reg/UPPER:1", "upper-case"),
+            ("UPPER:1", "upper-case"),
+            ("a b:1", "no registry takes"),
+            ("sha256:00", "is no digest"),
+            (&upper_case, "is no digest"),
+            (&format!("reg/x@{upper_case}"), "is no digest"),
+            (&format!("@{DIGEST}"), "has no name"),
+            ("a@md5:1", "is no digest"),
+            ("https://reg.example.com/x:1", "is a URL"),
+            ("user:secret@reg.example.com/x:1", "is no digest"),
+        ] {
+            let said = NamedImage::parse(image, None).expect_err(image).to_string();
+            assert!(said.contains(expected) && !said.contains("secret"), "{image}: {said}");
+        }
     }
 }

@@ -6,6 +6,7 @@
 mod activity;
 mod image;
 mod outcome;
+mod reference_grammar;
 mod release;
 
 pub use self::activity::{Activity, ActivityKind, record_activity};

@@ -1,7 +1,6 @@
 //! Releases: which services of a project were released, with which images.
 
 use delivery_center::digest;
-use delivery_center::image_reference::repository;
 use delivery_center::position::UnixSeconds;
 use delivery_center::record::{Record, Release};
 use delivery_center::store::{PackedRelease, Store};
@@ -215,29 +214,34 @@ impl NewRelease {
 }
 
 impl ReleasedService {
-    /// Reads `NAME=IMAGE`, or `NAME=IMAGE:CONTAINER` where the image has a tag or a digest.
+    /// Reads `NAME=IMAGE`, or `NAME=IMAGE:CONTAINER`. The image has a tag or a digest.
     ///
-    /// Behind the last slash, one colon is the tag's; the container's is the second. `NAME=IMAGE::CONTAINER` names the
-    /// container of an image without a tag.
+    /// Behind the last slash, one colon is the tag's; the container's is the second.
     ///
     /// # Errors
-    /// [`FactError::Refused`], where it can be read in no way.
+    /// [`FactError::Refused`], where it can be read in no way. It names the service, and quotes nothing else: an image that
+    /// is none may hold a password.
     pub fn parse(service: &str) -> Result<Self, FactError> {
+        let (name, rest) = service.split_once('=').unwrap_or(("", service));
+        let is_shown =
+            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
         let unreadable = |reason: &str| {
+            let shown = if is_shown && !name.is_empty() { format!(" {name}") } else { String::new() };
             refused(format!(
-                "--service {service:?}: {reason}; it is NAME=IMAGE, or NAME=IMAGE:TAG:CONTAINER, or NAME=IMAGE@DIGEST:CONTAINER"
+                "--service{shown}: {reason}; it is NAME=IMAGE:TAG or NAME=IMAGE@DIGEST, and :CONTAINER may follow"
             ))
         };
-        let (name, rest) = service.split_once('=').ok_or_else(|| unreadable("there is no ="))?;
         if name.is_empty() || name.contains(char::is_whitespace) {
-            return Err(unreadable("the service has no name"));
+            return Err(unreadable(if service.contains('=') {
+                "the service has no name"
+            } else {
+                "there is no ="
+            }));
         }
         let (image, container) = split_container(rest).map_err(unreadable)?;
-        if NamedImage::parse(&image, None).is_err()
-            || repository(&image).is_empty()
-            || image.starts_with("sha256:")
-        {
-            return Err(unreadable("there is no image"));
+        let named = NamedImage::parse(&image, None).map_err(|error| unreadable(&error.to_string()))?;
+        if named.repository.is_empty() {
+            return Err(unreadable("the image has no name"));
         }
         Ok(Self { name: name.to_owned(), image, container, yaml_contents: Vec::new() })
     }
@@ -260,20 +264,7 @@ fn split_container(text: &str) -> Result<(String, String), &'static str> {
     if container.is_some_and(|container| !is_container(container)) {
         return Err("what stands behind the tag is no container's name");
     }
-    // An empty tag is how a container is named without one.
-    let image = if container.is_some() { image.strip_suffix(':').unwrap_or(image) } else { image };
-    let named = image.split_once('@').map_or(image, |(named, _)| named);
-    if named.split_once(':').is_some_and(|(_, tag)| !is_tag(tag)) {
-        return Err("what stands behind the image's name is no tag");
-    }
     Ok((format!("{path}{image}"), container.unwrap_or_default().to_owned()))
-}
-
-fn is_tag(tag: &str) -> bool {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    tag.len() <= 128
-        && tag.bytes().next().is_some_and(is_word)
-        && tag.bytes().all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'))
 }
 
 /// A container's name is a DNS label.
@@ -298,11 +289,12 @@ mod tests {
     fn a_services_image_is_told_from_its_container() {
         let pair = |image: &str, container: &str| Some((image.to_owned(), container.to_owned()));
         for (text, expected) in [
-            ("web=nginx", pair("nginx", "")),
+            ("web=nginx", None),
             ("web=nginx:1.25", pair("nginx:1.25", "")),
             ("web=nginx:1.25:app", pair("nginx:1.25", "app")),
-            ("web=nginx::app", pair("nginx", "app")),
-            ("web=host:5000/a/nginx", pair("host:5000/a/nginx", "")),
+            ("web=nginx::app", None),
+            ("web=host:5000/a/nginx", None),
+            ("web=host:5000/a/nginx:1", pair("host:5000/a/nginx:1", "")),
             ("web=host:5000/a/nginx:1:app", pair("host:5000/a/nginx:1", "app")),
             ("web=host:5000/a/nginx:a=b", None),
             ("web=", None),
@@ -312,7 +304,7 @@ mod tests {
             ("web=nginx:1:", None),
             ("web=nginx:", None),
             ("web=nginx:1:App", None),
-            ("web=host:5000/a:1:b/c", pair("host:5000/a:1:b/c", "")),
+            ("web=host:5000/a:1:b/c:1", None),
         ] {
             assert_eq!(service(text), expected, "{text}");
         }
@@ -320,5 +312,8 @@ mod tests {
         assert_eq!(service(&format!("w=a/b:1@{DIGEST}:app")), pair(&format!("a/b:1@{DIGEST}"), "app"));
         assert_eq!(service(&format!("w=a/b:1:app@{DIGEST}")), None);
         assert_eq!(service("w=a/b@sha256:00"), None);
+        assert_eq!(service(&format!("w={DIGEST}")), None);
+        let said = ReleasedService::parse("web=user:secret@reg/x:").expect_err("no image").to_string();
+        assert!(said.starts_with("--service web: ") && !said.contains("secret"), "{said}");
     }
 }
