@@ -7,6 +7,7 @@ mod import;
 mod import_speed;
 mod record;
 mod record_and_import;
+mod record_secrets;
 mod running;
 mod serve;
 #[path = "../../tests/support/mod.rs"]

@@ -130,7 +130,7 @@ async fn a_recorded_activity_that_the_source_brings_too_is_answered_once() {
 async fn pipelines_that_record_beside_imports_lose_nothing() {
     let tables = Tables::empty().await;
     import(&tables, &imported()).await;
-    record_and_import_at_once(&tables).await;
+    record_and_import_at_once(&tables);
     let artifact = answered(&tables, IMAGE).await;
     assert_eq!(activities(&artifact).len(), 15 + 1);
     assert_eq!(BTreeSet::from_iter(environments(&artifact)).len(), 15);
@@ -139,7 +139,7 @@ async fn pipelines_that_record_beside_imports_lose_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pipelines_that_record_beside_the_first_import_lose_nothing() {
     let tables = Tables::empty().await;
-    record_and_import_at_once(&tables).await;
+    record_and_import_at_once(&tables);
     // A deploy may make an artifact at the moment at which the import stores the image's own: the next import joins them.
     import(&tables, &imported()).await;
     let artifact = answered(&tables, IMAGE).await;
@@ -149,7 +149,7 @@ async fn pipelines_that_record_beside_the_first_import_lose_nothing() {
 }
 
 /// Fifteen pipelines record a deploy each, and six imports store the artifact, all at the same moment.
-async fn record_and_import_at_once(tables: &Tables) {
+fn record_and_import_at_once(tables: &Tables) {
     let directory = tempfile::tempdir().unwrap();
     let mut running = Vec::new();
     for number in 0..15 {
@@ -253,14 +253,14 @@ async fn a_build_fills_in_the_artifact_that_a_deploy_made_and_the_deploy_stays_r
         "4b15c43b",
     ];
     succeed(&tables, &build).await;
-    let built = answered(&tables, IMAGE).await;
-    assert_eq!((&built["id"], &built["image_digest"]), (&made["id"], &json!(DIGEST)));
+    let filled_in = answered(&tables, IMAGE).await;
+    assert_eq!((&filled_in["id"], &filled_in["image_digest"]), (&made["id"], &json!(DIGEST)));
     for fact in [&DEPLOY[..], &build] {
         let again = succeed(&tables, fact).await;
         assert!(again.contains("recorded before"), "{again}");
     }
-    assert_eq!(answered(&tables, IMAGE).await, built);
-    assert_eq!(activities(&built).len(), 2);
+    assert_eq!(answered(&tables, IMAGE).await, filled_in);
+    assert_eq!(activities(&filled_in).len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -93,7 +93,8 @@ fn is_registry(first: &str) -> bool {
         }
         None => host.split('.').all(is_label),
     };
-    let is_marked = first.contains(['.', ':', '[']) || first == "localhost" || first != first.to_ascii_lowercase();
+    let is_marked =
+        first.contains(['.', ':', '[']) || first == "localhost" || first != first.to_ascii_lowercase();
     is_host && is_port && is_marked
 }
 

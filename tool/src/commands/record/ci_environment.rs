@@ -2,17 +2,19 @@
 
 use std::env;
 
+use super::cleaned_url::{CleanedRepository, UnreadableUrl, clean_address, clean_repository, clean_url};
+
 /// What is known of the run, as far as the pipeline says it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct PipelineRun {
-    pub(super) repository: Option<Repository>,
+    pub(super) repository: Option<Result<Repository, UnreadableUrl>>,
     pub(super) branch: Option<String>,
     pub(super) tag: Option<String>,
     pub(super) commit: Option<String>,
     pub(super) pull_request: Option<u64>,
     pub(super) message: Option<String>,
     pub(super) author: Option<String>,
-    pub(super) url: Option<String>,
+    pub(super) url: Option<Result<String, UnreadableUrl>>,
     pub(super) started_by: Option<String>,
 }
 
@@ -57,17 +59,20 @@ impl PipelineRun {
 
     fn of_github() -> Self {
         let server = variable("GITHUB_SERVER_URL").unwrap_or_else(|| "https://github.com".to_owned());
-        let repository = variable("GITHUB_REPOSITORY");
+        let address = clean_address("GITHUB_SERVER_URL", &server);
+        let repository = variable("GITHUB_REPOSITORY")
+            .map(|path| Repository::at(address.clone(), "GITHUB_REPOSITORY", &path));
         let is_tag = variable("GITHUB_REF_TYPE").as_deref() == Some("tag");
         let name = variable("GITHUB_REF_NAME");
-        let url = repository.as_ref().zip(variable("GITHUB_RUN_ID")).map(|(repository, run)| {
+        let url = repository.clone().zip(variable("GITHUB_RUN_ID")).map(|(repository, run)| {
+            let Repository { address, owner, name } = repository?;
             // A re-run does everything again: what it does are other facts.
             let attempt = variable("GITHUB_RUN_ATTEMPT").filter(|attempt| attempt != "1");
             let attempt = attempt.map(|attempt| format!("/attempts/{attempt}")).unwrap_or_default();
-            format!("{server}/{repository}/actions/runs/{run}{attempt}")
+            clean_url("GITHUB_RUN_ID", &format!("{address}/{owner}/{name}/actions/runs/{run}{attempt}"))
         });
         Self {
-            repository: repository.and_then(|path| Repository::of_path(&server, &path)),
+            repository,
             branch: variable("GITHUB_HEAD_REF").or_else(|| name.clone().filter(|_| !is_tag)),
             tag: name.filter(|_| is_tag),
             commit: variable("GITHUB_SHA"),
@@ -81,9 +86,13 @@ impl PipelineRun {
     }
 
     fn of_gitlab() -> Self {
-        let server = variable("CI_SERVER_URL").unwrap_or_default();
+        let address = match variable("CI_SERVER_URL") {
+            Some(server) => clean_address("CI_SERVER_URL", &server),
+            None => Ok(String::new()),
+        };
         Self {
-            repository: variable("CI_PROJECT_PATH").and_then(|path| Repository::of_path(&server, &path)),
+            repository: variable("CI_PROJECT_PATH")
+                .map(|path| Repository::at(address, "CI_PROJECT_PATH", &path)),
             branch: variable("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME").or_else(|| variable("CI_COMMIT_BRANCH")),
             tag: variable("CI_COMMIT_TAG"),
             commit: variable("CI_COMMIT_SHA"),
@@ -92,7 +101,7 @@ impl PipelineRun {
             // `Name <mail>`: the address is nobody's business.
             author: variable("CI_COMMIT_AUTHOR")
                 .map(|author| author.split('<').next().unwrap_or_default().trim().to_owned()),
-            url: variable("CI_JOB_URL"),
+            url: variable("CI_JOB_URL").map(|url| clean_url("CI_JOB_URL", &url)),
             started_by: variable("GITLAB_USER_LOGIN"),
         }
     }
@@ -104,14 +113,14 @@ impl PipelineRun {
         let checked_out =
             checked_out.map(|branch| branch.strip_prefix("origin/").unwrap_or(&branch).to_owned());
         Self {
-            repository: variable("GIT_URL").and_then(|url| Repository::parse(&url)),
+            repository: variable("GIT_URL").map(|url| Repository::parse("GIT_URL", &url)),
             branch: branch.or(checked_out),
             tag: variable("TAG_NAME"),
             commit: variable("GIT_COMMIT"),
             pull_request: variable("CHANGE_ID").and_then(|number| number.parse().ok()),
             message: None,
             author: variable("CHANGE_AUTHOR").or_else(|| variable("GIT_AUTHOR_NAME")),
-            url: variable("BUILD_URL"),
+            url: variable("BUILD_URL").map(|url| clean_url("BUILD_URL", &url)),
             started_by: variable("BUILD_USER_ID"),
         }
     }
@@ -122,30 +131,20 @@ fn variable(name: &str) -> Option<String> {
 }
 
 impl Repository {
-    /// Reads `OWNER/NAME`, or a URL to clone from; what a URL holds of credentials is left out.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        if let Some((scheme, rest)) = text.split_once("://") {
-            let (host, path) = rest.split_once('/')?;
-            let host = host.rsplit('@').next()?;
-            let scheme = if scheme == "http" { "http" } else { "https" };
-            return Self::of_path(&format!("{scheme}://{host}"), path);
-        }
-        if let Some((host, path)) = text.split_once(':') {
-            let host = host.rsplit('@').next()?;
-            return Self::of_path(&format!("https://{host}"), path);
-        }
-        Self::of_path("", text)
+    /// Reads `OWNER/NAME`, or a URL to clone from, without its credentials.
+    pub(super) fn parse(from: &'static str, text: &str) -> Result<Self, UnreadableUrl> {
+        let CleanedRepository { address, path } = clean_repository(from, text)?;
+        let (owner, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        Ok(Self { address, owner: owner.to_owned(), name: name.to_owned() })
     }
 
-    fn of_path(address: &str, path: &str) -> Option<Self> {
-        let path = path.trim_matches('/');
-        let (owner, name) = path.strip_suffix(".git").unwrap_or(path).rsplit_once('/')?;
-        let is_whole = !owner.is_empty() && !name.is_empty() && !path.contains(char::is_whitespace);
-        is_whole.then(|| Self {
-            address: address.trim_end_matches('/').to_owned(),
-            owner: owner.to_owned(),
-            name: name.to_owned(),
-        })
+    /// Reads a path on a server.
+    fn at(
+        address: Result<String, UnreadableUrl>,
+        from: &'static str,
+        path: &str,
+    ) -> Result<Self, UnreadableUrl> {
+        Ok(Self { address: address?, ..Self::parse(from, path)? })
     }
 
     /// Zadig's name for the kind of server, where its address tells.
@@ -154,29 +153,5 @@ impl Repository {
             .into_iter()
             .find(|source| self.address.contains(source))
             .unwrap_or_default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_repository_is_read_without_the_credentials_of_its_url() {
-        let read = |text: &str| {
-            Repository::parse(text)
-                .map(|repository| format!("{} {} {}", repository.address, repository.owner, repository.name))
-        };
-        assert_eq!(read("acme/shop").as_deref(), Some(" acme shop"));
-        for url in [
-            "https://user:secret@git.example.com/acme/web/shop.git",
-            "git@git.example.com:acme/web/shop.git",
-            "ssh://git@git.example.com/acme/web/shop",
-        ] {
-            assert_eq!(read(url).as_deref(), Some("https://git.example.com acme/web shop"), "{url}");
-        }
-        for text in ["shop", "/shop", "acme/", "a b/c"] {
-            assert_eq!(read(text), None, "{text}");
-        }
     }
 }

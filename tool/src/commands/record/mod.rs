@@ -2,6 +2,7 @@
 
 mod build_metadata;
 mod ci_environment;
+mod cleaned_url;
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,6 +20,7 @@ use serde_json::{Map, Value, json};
 
 use self::build_metadata::BuildMetadata;
 use self::ci_environment::{PipelineRun, Repository, VARIABLES};
+use self::cleaned_url::{UnreadableUrl, clean_file_key, clean_url};
 use super::exit_status::Ended;
 use super::{aws, terminal};
 use crate::facts::{
@@ -205,8 +207,8 @@ pub(super) struct ReleaseArguments {
     /// The environment's Kubernetes namespace.
     #[arg(long, requires = "env")]
     namespace: Option<String>,
-    /// A service and its image; may be given again. Behind the image's last slash the first colon is the tag's, the second
-    /// the container's: `web=host:5000/shop/web:1.2:app`. A container without a tag: `web=shop/web::app`.
+    /// A service and its image, with a tag or a digest; may be given again. Behind the image's last slash the first colon is
+    /// the tag's, the second the container's: `web=host:5000/shop/web:1.2:app`.
     #[arg(long = "service", value_name = "NAME=IMAGE[:CONTAINER]", required = true)]
     services: Vec<String>,
     /// A manifest that was applied, for every service; or NAME=FILE for the one service. May be given again.
@@ -250,11 +252,16 @@ pub(super) async fn run(command: RecordCommand) -> anyhow::Result<Ended> {
         RecordCommand::Publish(publish) => {
             let given = |values: Vec<String>| Some(values).filter(|values| !values.is_empty());
             let mut fact = ImageFact::new(ActivityKind::Publish, publish.about);
-            insert(&mut fact.fields, "publish_hosts", given(publish.host));
+            let hosts = publish.host.iter().filter(|host| !host.is_empty());
+            let hosts = hosts.map(|host| clean_url("--host", host));
+            insert(&mut fact.fields, "publish_hosts", given(hosts.collect::<Result<_, _>>()?));
             insert(&mut fact.fields, "publish_namespaces", given(publish.namespace));
-            insert(&mut fact.fields, "remote_file_key", publish.remote_file_key);
-            insert(&mut fact.fields, "dist_storage_url", publish.dist_storage_url);
-            insert(&mut fact.fields, "src_storage_url", publish.src_storage_url);
+            let key = cleaned(publish.remote_file_key, |key| clean_file_key("--remote-file-key", key))?;
+            insert(&mut fact.fields, "remote_file_key", key);
+            let url = cleaned(publish.dist_storage_url, |url| clean_url("--dist-storage-url", url))?;
+            insert(&mut fact.fields, "dist_storage_url", url);
+            let url = cleaned(publish.src_storage_url, |url| clean_url("--src-storage-url", url))?;
+            insert(&mut fact.fields, "src_storage_url", url);
             record_about_image(fact, run).await
         }
         RecordCommand::Release(release) => record_new_release(release, run).await,
@@ -287,13 +294,17 @@ async fn record_about_image(fact: ImageFact, run: PipelineRun) -> anyhow::Result
     if let (Some(given), Some(read)) = (&about.digest, &metadata.digest)
         && given != read
     {
-        bail!("--digest is {given}, but the metadata file says {read}");
+        bail!("--digest is another digest than the metadata file says");
     }
     let digest = about.digest.or(metadata.digest).filter(|digest| !digest.is_empty());
     let image = NamedImage::parse(&image, digest.as_deref())?;
     let Sending { by, started, ended, idempotency_key, json, timeout } = about.sending;
     check_order(started, ended)?;
-    insert(&mut fields, "url", about.url.or(run.url));
+    let url = match about.url {
+        Some(url) => cleaned(Some(url), |url| clean_url("--url", url))?,
+        None => run.url.transpose()?,
+    };
+    insert(&mut fields, "url", url);
     insert(&mut fields, "job_task_name", about.job);
     insert(&mut fields, "content", about.content);
     insert(&mut fields, "start_time", started);
@@ -320,6 +331,14 @@ async fn record_about_image(fact: ImageFact, run: PipelineRun) -> anyhow::Result
     let what = format!("{} of {}", kind.as_str(), activity.image);
     print(&what, "artifact", &recorded, json)?;
     Ok(Ended::Well)
+}
+
+/// A value without its credentials; an empty one is as good as none.
+fn cleaned(
+    value: Option<String>,
+    clean: impl Fn(&str) -> Result<String, UnreadableUrl>,
+) -> Result<Option<String>, UnreadableUrl> {
+    value.filter(|value| !value.is_empty()).map(|value| clean(&value)).transpose()
 }
 
 /// An empty value is as good as none: a pipeline passes on variables that are not always set.
@@ -351,7 +370,7 @@ fn print(what: &str, record: &str, recorded: &Recorded, as_json: bool) -> anyhow
 fn commit(build: &BuildArguments, run: &PipelineRun) -> anyhow::Result<Value> {
     let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     let repository = match given(&build.repo) {
-        None => run.repository.clone(),
+        None => run.repository.clone().transpose()?,
         Some(repository) => Some(read_repository(&repository, run)?),
     };
     let missing = |what: &str| {
@@ -380,11 +399,12 @@ fn commit(build: &BuildArguments, run: &PipelineRun) -> anyhow::Result<Value> {
     }))
 }
 
-fn read_repository(text: &str, run: &PipelineRun) -> anyhow::Result<Repository> {
-    let mut repository = Repository::parse(text)
-        .with_context(|| format!("--repo {text:?} is neither OWNER/NAME nor a URL to clone"))?;
-    if repository.address.is_empty() {
-        repository.address = run.repository.as_ref().map(|own| own.address.clone()).unwrap_or_default();
+fn read_repository(text: &str, run: &PipelineRun) -> Result<Repository, UnreadableUrl> {
+    let mut repository = Repository::parse("--repo", text)?;
+    if repository.address.is_empty()
+        && let Some(Ok(own)) = &run.repository
+    {
+        repository.address.clone_from(&own.address);
     }
     Ok(repository)
 }

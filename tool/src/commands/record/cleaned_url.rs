@@ -1,0 +1,363 @@
+//! URLs and repositories as they may be stored and printed: without the credentials that they came with.
+//!
+//! A URL loses its user info, and the parameters whose names say that they hold a secret. A repository loses its user info,
+//! and all that follows its path. What cannot be told apart safely is refused, and no refusal shows what was given.
+
+use url::{Url, form_urlencoded};
+
+/// The schemes whose URLs have a host however many slashes follow the colon, as the URL standard has it.
+const SCHEMES_WITHOUT_SLASHES: [&str; 6] = ["http", "https", "ws", "wss", "ftp", "file"];
+
+/// A parameter with one of these in its name holds a secret.
+const SECRET_WORDS: [&str; 8] =
+    ["token", "key", "secret", "passw", "pwd", "signature", "credential", "authorization"];
+/// A parameter with one of these names holds a secret too; they are too short to be looked for in longer names.
+const SECRET_NAMES: [&str; 4] = ["sig", "pass", "auth", "jwt"];
+
+/// What no repository's path holds: it would be the rest of something that was not understood.
+const NOT_IN_A_PATH: [char; 8] = ['@', ':', ';', '=', '?', '#', '&', '\\'];
+
+/// A text that is no URL or no repository. It is not quoted, since it may hold a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{from} {reason}. It is not shown here, since it may hold a secret")]
+pub(super) struct UnreadableUrl {
+    from: &'static str,
+    reason: &'static str,
+}
+
+/// A repository without credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CleanedRepository {
+    /// Such as `https://github.com`; empty where only the path is known.
+    pub(super) address: String,
+    /// Without a slash at its ends.
+    pub(super) path: String,
+}
+
+/// Cleans a URL, or a host. One without credentials stays as it came. `from` names the argument or the variable that it
+/// came in.
+///
+/// # Errors
+/// [`UnreadableUrl`].
+pub(super) fn clean_url(from: &'static str, text: &str) -> Result<String, UnreadableUrl> {
+    let text = text.trim();
+    let has_scheme = scheme(text).is_some();
+    let mut url = if has_scheme { parse(text) } else { parse(&with_scheme(text)) }
+        .map_err(|reason| UnreadableUrl { from, reason })?;
+    let mut is_clean = !drop_user_info(&mut url);
+    if let Some(query) = url.query() {
+        let kept = without_secrets(query);
+        if kept.len() < query.len() {
+            url.set_query(Some(kept.as_str()).filter(|kept| !kept.is_empty()));
+            // It may be the rest of a secret that has a # in it.
+            url.set_fragment(None);
+            is_clean = false;
+        }
+    }
+    if url.fragment().is_some_and(|fragment| without_secrets(fragment).len() < fragment.len()) {
+        url.set_fragment(None);
+        is_clean = false;
+    }
+    if is_clean {
+        return Ok(text.to_owned());
+    }
+    let cleaned = String::from(url);
+    if has_scheme {
+        return Ok(cleaned);
+    }
+    let cleaned = cleaned.trim_start_matches("https://");
+    Ok(if text.ends_with('/') { cleaned } else { cleaned.trim_end_matches('/') }.to_owned())
+}
+
+/// Cleans the key of a file, which is no URL unless it has what only a URL has.
+///
+/// # Errors
+/// [`UnreadableUrl`].
+pub(super) fn clean_file_key(from: &'static str, key: &str) -> Result<String, UnreadableUrl> {
+    if key.contains("//") || key.contains(['@', '?', '#']) {
+        clean_url(from, key)
+    } else {
+        Ok(key.to_owned())
+    }
+}
+
+/// Cleans the address of a server that hosts repositories.
+///
+/// # Errors
+/// [`UnreadableUrl`].
+pub(super) fn clean_address(from: &'static str, text: &str) -> Result<String, UnreadableUrl> {
+    let text = text.trim();
+    let url = if scheme(text).is_some() { parse(text) } else { parse(&with_scheme(text)) };
+    let mut url = url.map_err(|reason| UnreadableUrl { from, reason })?;
+    drop_user_info(&mut url);
+    url.set_query(None);
+    url.set_fragment(None);
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// Cleans a repository: `OWNER/NAME`, a URL to clone from, or `host:OWNER/NAME` as scp has it.
+///
+/// # Errors
+/// [`UnreadableUrl`].
+pub(super) fn clean_repository(from: &'static str, text: &str) -> Result<CleanedRepository, UnreadableUrl> {
+    let unreadable = |reason| UnreadableUrl { from, reason };
+    let text = text.trim();
+    let url = if scheme(text).is_some() {
+        text.to_owned()
+    } else if text.starts_with("//") {
+        with_scheme(text)
+    } else {
+        let (user_info, rest) = text.rsplit_once('@').unwrap_or(("", text));
+        if user_info.contains(['?', '#']) {
+            return Err(unreadable(
+                "has an @ behind a ? or a #: of a password these are written %3F and %23",
+            ));
+        }
+        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        if !text.contains('@') && !rest.contains(':') {
+            let path = repository_path(rest).map_err(unreadable)?;
+            return Ok(CleanedRepository { address: String::new(), path });
+        }
+        with_scheme(&rest.replacen(':', "/", 1))
+    };
+    let url = parse(&url).map_err(unreadable)?;
+    let path = repository_path(url.path()).map_err(unreadable)?;
+    let scheme = if url.scheme() == "http" { "http" } else { "https" };
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let address = url.host_str().map(|host| format!("{scheme}://{host}{port}")).unwrap_or_default();
+    Ok(CleanedRepository { address, path })
+}
+
+fn repository_path(path: &str) -> Result<String, &'static str> {
+    let path = path.trim_matches('/');
+    let path = path.strip_suffix(".git").unwrap_or(path);
+    let is_whole = path.split('/').count() > 1 && path.split('/').all(|part| !part.is_empty());
+    let is_plain = !path.contains(NOT_IN_A_PATH) && !path.contains(char::is_whitespace);
+    if is_whole && is_plain { Ok(path.to_owned()) } else { Err("is neither OWNER/NAME nor a URL to clone") }
+}
+
+/// The scheme of a text and what follows its colon; `user:password@host` has none.
+fn scheme(text: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = text.split_once(':')?;
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    let has_slash = rest.starts_with(['/', '\\']);
+    (is_scheme && (has_slash || needs_no_slashes(scheme))).then_some((scheme, rest))
+}
+
+fn needs_no_slashes(scheme: &str) -> bool {
+    SCHEMES_WITHOUT_SLASHES.iter().any(|known| known.eq_ignore_ascii_case(scheme))
+}
+
+fn with_scheme(text: &str) -> String {
+    format!("https://{}", text.trim_start_matches(['/', '\\']))
+}
+
+/// Reads a URL that has a scheme, where it is certain which part of it is the user info.
+fn parse(text: &str) -> Result<Url, &'static str> {
+    if text.contains(char::is_control) {
+        return Err("has a control character in it");
+    }
+    let (scheme, rest) = scheme(text).ok_or("is no URL")?;
+    if !needs_no_slashes(scheme) && !rest.starts_with("//") {
+        return Err("is no URL: behind the scheme's colon come two slashes");
+    }
+    let rest = rest.trim_start_matches(['/', '\\']);
+    let (authority, behind) = rest.split_at(rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len()));
+    // Where a password has a slash in it, the host is somewhere behind. A scope such as /@acme/ is told from that.
+    let (scopes, is_bare_host) = (behind.matches("/@").count(), !authority.contains(['@', ':']));
+    if behind.matches('@').count() > if is_bare_host { scopes } else { 0 } {
+        return Err(
+            "has an @ behind its host, and may have a password with a / in it: of a password, / is written %2F, \
+                    and elsewhere @ is written %40",
+        );
+    }
+    let url = Url::parse(text).map_err(|_| "cannot be read as a URL")?;
+    // An escape in a host would hide user info.
+    if url.host_str().is_some_and(|host| host.contains('%')) {
+        return Err("cannot be read as a URL: its host has a % in it");
+    }
+    Ok(url)
+}
+
+/// Whether there was any.
+fn drop_user_info(url: &mut Url) -> bool {
+    let had_user_info = !url.username().is_empty() || url.password().is_some();
+    // A URL that can have none refuses to be given an empty one.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    had_user_info
+}
+
+/// The parameters that hold no secret. What has no name and follows one that holds a secret may be the rest of it.
+fn without_secrets(query: &str) -> String {
+    let mut kept = String::new();
+    let mut is_dropping = false;
+    for parameter in query.split_inclusive(['&', ';']) {
+        is_dropping =
+            is_secret(parameter.trim_end_matches(['&', ';'])) || (is_dropping && !parameter.contains('='));
+        if !is_dropping {
+            kept.push_str(parameter);
+        }
+    }
+    if kept.len() < query.len() { kept.trim_end_matches(['&', ';']).to_owned() } else { kept }
+}
+
+/// Whether a parameter, `name=value` as it stands in a URL, holds a secret: its name says so, or its value is a URL with
+/// such a parameter or with user info.
+fn is_secret(parameter: &str) -> bool {
+    form_urlencoded::parse(parameter.as_bytes()).any(|(name, value)| {
+        let name = name.to_ascii_lowercase();
+        SECRET_NAMES.contains(&name.as_str())
+            || SECRET_WORDS.iter().any(|word| name.contains(word))
+            || (value.contains("//") && value.contains('@'))
+            || (value.contains('=') && value.split(['?', '&', ';', '#']).any(is_secret))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn url(text: &str) -> Option<String> {
+        clean_url("--url", text).ok()
+    }
+
+    fn repository(text: &str) -> Option<(String, String)> {
+        clean_repository("--repo", text).ok().map(|cleaned| (cleaned.address, cleaned.path))
+    }
+
+    #[test]
+    fn a_url_without_credentials_stays_as_it_came() {
+        for text in [
+            "https://ci.example.com",
+            "https://CI.example.com:8443/job/a b/../5/?page=2&author=ann#step:3:1",
+            "ci.example.com/70",
+            "mirror.example.com:5000",
+            "[::1]:5000",
+            "https://www.npmjs.com/package/@acme/shop",
+            "file:///srv/a.tgz",
+        ] {
+            assert_eq!(url(text).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn a_url_loses_its_user_info_and_its_secret_parameters() {
+        for (text, cleaned) in [
+            ("https://user:SECRET@ci.example.com/70", "https://ci.example.com/70"),
+            ("https:/user:SECRET@ci.example.com/70", "https://ci.example.com/70"),
+            ("https:user:SECRET@ci.example.com/70", "https://ci.example.com/70"),
+            ("https:\\\\user:SECRET@ci.example.com/70", "https://ci.example.com/70"),
+            ("//user:SECRET@ci.example.com/70", "ci.example.com/70"),
+            ("user:SECRET@mirror.example.com", "mirror.example.com"),
+            ("SECRET@mirror.example.com:5000/", "mirror.example.com:5000/"),
+            ("ssh://user:p@SECRET@host/x", "ssh://host/x"),
+            ("https://h/x?page=2&access_token=SECRET&b=3#SECRET", "https://h/x?page=2&b=3"),
+            ("https://h/x?page=2&access_token=S&ECRET;ECRET&b=3", "https://h/x?page=2&b=3"),
+            ("https://h/x?X-Amz-Signature=SECRET", "https://h/x"),
+            ("https://h/x?a=1;api%4Bey=SECRET", "https://h/x?a=1"),
+            ("https://h/x?sig=SECRET&se=2", "https://h/x?se=2"),
+            ("https://h/x?to=https%3A%2F%2Fu%3ASECRET%40h2&b=3", "https://h/x?b=3"),
+            ("https://h/x?to=%2Fy%3Ftoken%3DSECRET&b=3", "https://h/x?b=3"),
+            ("https://h/x#access_token=SECRET", "https://h/x"),
+        ] {
+            assert_eq!(url(text).as_deref(), Some(cleaned), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_told_apart_is_refused_and_not_shown() {
+        for text in [
+            "https://user:SEC/RET@ci.example.com/70",
+            "https://user:12/SECRET@ci.example.com/70",
+            "https://user:12?SECRET@ci.example.com/70",
+            "https://12/SECRET@ci.example.com/70",
+            "s3://SEC/RET@bucket/a@1.tgz",
+            "https://user:p@SEC/RET@ci.example.com/70",
+            "https://proxy.example.com/https://user:SECRET@github.com/o/n",
+            "https://user%3ASECRET%40host/x",
+            "ssh://user%3ASECRET%40host/x",
+            "ssh:/user:SECRET@host/x",
+            "user:/SECRET@host/x",
+            "git@SECRET:o/n",
+            "ht\ntps://user:SECRET@host",
+            "not a URL: SECRET",
+            "",
+        ] {
+            let said = clean_url("--url", text).expect_err(text).to_string();
+            assert!(said.starts_with("--url ") && !said.contains("SEC"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_repository_loses_all_but_its_address_and_its_path() {
+        let pair = |address: &str, path: &str| Some((address.to_owned(), path.to_owned()));
+        assert_eq!(repository("acme/shop"), pair("", "acme/shop"));
+        assert_eq!(repository("acme/web/shop?access_token=SECRET"), pair("", "acme/web/shop"));
+        assert_eq!(repository("acme/web/shop?access_token=SEC:RET"), pair("", "acme/web/shop"));
+        assert_eq!(repository("acme/shop#SECRET"), pair("", "acme/shop"));
+        for text in [
+            "https://user:SECRET@git.example.com/acme/shop.git",
+            "https:/user:SECRET@git.example.com/acme/shop.git",
+            "//user:SECRET@git.example.com/acme/shop",
+            "user:SECRET@git.example.com/acme/shop",
+            "user:SECRET@git.example.com:acme/shop.git",
+            "user:SEC/RET@git.example.com:acme/shop.git",
+            "git@git.example.com:acme/shop.git",
+            "git.example.com:acme/shop",
+            "ssh://git@git.example.com/acme/shop",
+            "https://git.example.com/acme/shop/?access_token=SECRET",
+            "https://git.example.com/acme/shop.git#SECRET",
+            "git@git.example.com:acme/shop?private_token=SECRET#SECRET",
+        ] {
+            assert_eq!(repository(text), pair("https://git.example.com", "acme/shop"), "{text}");
+        }
+        assert_eq!(repository("http://host:8080/a/b/c"), pair("http://host:8080", "a/b/c"));
+        for text in
+            ["shop", "/shop", "acme/", "a b/c", "a//b", "acme/shop;token=SECRET", "https://u:SEC/RET@h/o/n"]
+        {
+            assert_eq!(repository(text), None, "{text}");
+        }
+    }
+
+    const SECRET: &str = "[a-z0-9]{2,6}[-_.!~*'()/?#@:&=+$,;%\\[\\]|^ ]{0,2}s3cr3t[A-Z]{2,6}";
+
+    proptest! {
+        #[test]
+        fn a_password_is_never_left_in_a_url(
+            secret in SECRET, start in "(https://|https:/|https:|http://|ssh://|git\\+ssh://|//|/|\\\\\\\\|)", user in "([a-z]{1,5}:)?",
+        ) {
+            let text = format!("{start}{user}{secret}@git.example.com/acme/shop");
+            for cleaned in [url(&text), clean_address("--repo", &text).ok(), repository(&text).map(|(address, path)| address + &path)] {
+                prop_assert!(!cleaned.clone().unwrap_or_default().contains("s3cr3t"), "{text} {cleaned:?}");
+            }
+            let text = format!("{user}{secret}@git.example.com:acme/shop");
+            prop_assert!(!format!("{:?} {:?}", url(&text), repository(&text)).contains("s3cr3t"), "{text}");
+        }
+
+        #[test]
+        fn a_secret_parameter_is_never_left_in_a_url(
+            secret in "([a-z0-9._~%+/=?#@-]{0,4}|[a-z0-9._~%+/?#;&@-]{0,4})s3cr3t[A-Za-z0-9._~%+/-]{0,4}",
+            name in "(access_|private-|X-Amz-)?(token|Key|SECRET|password|Signature)", before in "(a=1[&;])?", after in "([&;]b=2)?(#end)?",
+            mark in "[?#]",
+        ) {
+            let text = format!("https://ci.example.com/70{mark}{before}{name}={secret}{after}");
+            for cleaned in [url(&text), repository(&text).map(|(address, path)| address + &path)] {
+                prop_assert!(!cleaned.clone().unwrap_or_default().contains("s3cr3t"), "{text} {cleaned:?}");
+            }
+        }
+
+        #[test]
+        fn what_is_cleaned_stays_as_it_is(text in "\\PC{0,40}") {
+            if let Some(cleaned) = url(&text) {
+                prop_assert_eq!(url(&cleaned), Some(cleaned));
+            }
+            if let Some((address, path)) = repository(&text) {
+                prop_assert!(!path.contains('@') && !address.contains('@'));
+            }
+        }
+    }
+}
