@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use super::credentials::drop_credentials;
 use super::json_text::{Members, elements, members, push_separator};
 use super::problem::{Path, Problem};
 use super::shape::{Field, Shape, Writer, integer_of, required_text, text_of, unix_seconds_of};
@@ -25,7 +26,7 @@ pub struct Artifact {
     pub json: String,
     /// Whether one of its activities is a build.
     pub is_built: bool,
-    /// How many credentials its commits held; they are not in the JSON.
+    /// How many credentials its activities held; they are not in the JSON.
     pub credentials_dropped: usize,
 }
 
@@ -56,7 +57,7 @@ const ACTIVITY: &[Field] = &[
     Field::unless_empty("content", Shape::Anything),
     Field::unless_empty("url", Shape::Text),
     Field::unless_empty("job_task_name", Shape::Anything),
-    Field::unless_empty("commits", Shape::Commits(&Shape::Object(COMMIT))),
+    Field::unless_empty("commits", Shape::ListOrNull(&Shape::Object(COMMIT))),
     Field::unless_empty("issues", Shape::Anything),
     Field::unless_empty("namespace", Shape::Anything),
     Field::unless_empty("env_name", Shape::Anything),
@@ -191,7 +192,9 @@ impl Activity {
 
     /// `artifact_id` is JSON text, for an activity that does not say whose it is.
     fn read(value: &str, artifact_id: &str, path: &Path<'_>) -> Result<Self, Problem> {
-        let mut activity = members(value, path)?;
+        let mut credentials_dropped = 0;
+        let value = drop_credentials(value, &mut credentials_dropped, path)?;
+        let mut activity = members(&value, path)?;
         if matches!(activity.value("artifact_id"), None | Some("null" | "\"\"")) {
             activity.set("artifact_id", artifact_id);
         }
@@ -201,7 +204,7 @@ impl Activity {
             kind: text_of(&activity, "type", path)?,
             created_time: integer_of(&activity, "created_time", path)?,
             json: writer.out,
-            credentials_dropped: writer.credentials_dropped,
+            credentials_dropped,
         })
     }
 }
@@ -371,12 +374,18 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_dropped_from_activity_commits_and_counted_once() {
+    fn credentials_are_dropped_from_activities_and_counted_once() {
         let rest = r#","activities":[{"type":"b","commits":[{"password":"p","deep":{"ssh_key":"k"},"oauth_token":"t"}]}]"#;
-        let artifact = artifact(rest).unwrap();
-        assert_eq!(artifact.credentials_dropped, 3);
-        assert!(artifact.json.contains(r#""branch":"","deep":{},"oauth_token":""}"#));
-        assert!(!artifact.json.contains("password") && !artifact.json.contains("ssh_key"));
+        let found = artifact(rest).unwrap();
+        assert_eq!(found.credentials_dropped, 3);
+        assert!(found.json.contains(r#""branch":"","deep":{},"oauth_token":""}"#));
+        assert!(!found.json.contains("password") && !found.json.contains("ssh_key"));
+        let elsewhere = r#","activities":[{"type":"b","issues":[{"key":"A-1","password":"p"}],"subCommits":[{"username":"u","id":1}],"private_access_token":"t"}]"#;
+        let found = artifact(elsewhere).unwrap();
+        assert_eq!(found.credentials_dropped, 3);
+        assert!(found.json.contains(
+            r#""issues":[{"key":"A-1"}],"created_by":"","created_time":0,"subCommits":[{"id":1}]}"#
+        ));
     }
 
     #[test]

@@ -1,23 +1,23 @@
-//! Takes the code hosts' credentials out of commits.
+//! Takes the code hosts' credentials out of builds and activities: wherever in them they are.
 
 use std::borrow::Cow;
 
 use super::json_text::{elements, pairs, push_separator};
 use super::problem::{Path, Problem};
 
-/// Zadig's shape always holds this one, so it is blanked rather than removed.
+/// Zadig's commits always hold this one, so it is blanked rather than removed.
 const BLANKED: &str = "oauth_token";
 
 const REMOVED: [&str; 4] = ["password", "username", "ssh_key", "private_access_token"];
 
-/// Commits, or any other JSON text without blanks, without the credentials in it at any depth, and how many of those held
+/// A build, an activity, or any other JSON text without blanks, without the credentials in it at any depth, and how many of those held
 /// something.
 ///
 /// # Errors
 /// Where the text cannot be read.
-pub fn without_credentials(commits: &str) -> Result<(Cow<'_, str>, usize), Problem> {
+pub fn without_credentials(value: &str) -> Result<(Cow<'_, str>, usize), Problem> {
     let mut dropped = 0;
-    let kept = drop_credentials(commits, &mut dropped, &Path::ROOT)?;
+    let kept = drop_credentials(value, &mut dropped, &Path::ROOT)?;
     Ok((kept, dropped))
 }
 

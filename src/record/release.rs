@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::credentials::drop_credentials;
 use super::json_text::{Members, elements, members, push_separator, string};
 use super::problem::{Path, Problem};
 use super::shape::{Field, Shape, Writer, integer_of, is_deleted, required_text, text_of, unix_seconds_of};
@@ -29,7 +30,7 @@ pub struct Release {
     pub version_info: String,
     /// The members after `versionInfo`, from `buildInfo` to those the page does not show, as compact JSON without the braces around them.
     pub sections: String,
-    /// How many credentials its commits held; they are in neither text.
+    /// How many credentials its builds held; they are in neither text.
     pub credentials_dropped: usize,
 }
 
@@ -128,7 +129,7 @@ const BUILD: &[Field] = &[
     Field::new("id", Shape::Text),
     Field::new("releaseId", Shape::Text),
     Field::new("serviceName", Shape::Text),
-    Field::new("commits", Shape::Commits(&Shape::Unordered(&[]))),
+    Field::new("commits", Shape::ListOrNull(&Shape::Unordered(&[]))),
     Field::new("start_time", Shape::Integer),
     Field::new("end_time", Shape::Integer),
     Field::new("created_at", Shape::Integer),
@@ -137,7 +138,7 @@ const BUILD: &[Field] = &[
 
 /// The page's sections of a release, in its order.
 const SECTIONS: [(&str, Section); 5] = [
-    ("buildInfo", Section::Records(BUILD)),
+    ("buildInfo", Section::Builds),
     ("deployInfo", Section::Deploys),
     ("testInfo", Section::Records(UNSHOWN_RECORD)),
     ("distributeInfo", Section::Records(UNSHOWN_RECORD)),
@@ -145,6 +146,8 @@ const SECTIONS: [(&str, Section); 5] = [
 ];
 
 enum Section {
+    /// Records that lose their credentials.
+    Builds,
     Deploys,
     /// Records of a kind that the page does not show.
     Records(&'static [Field]),
@@ -172,7 +175,7 @@ impl Release {
             services: sections.services.into_iter().collect(),
             version_info: version_info.out,
             sections: sections.writer.out,
-            credentials_dropped: sections.writer.credentials_dropped,
+            credentials_dropped: sections.credentials_dropped,
         })
     }
 }
@@ -182,6 +185,7 @@ impl Release {
 struct Sections {
     writer: Writer,
     services: BTreeSet<String>,
+    credentials_dropped: usize,
 }
 
 impl Sections {
@@ -209,6 +213,10 @@ impl Sections {
             }
             push_separator(&mut self.writer.out);
             match section {
+                Section::Builds => {
+                    let kept = drop_credentials(value, &mut self.credentials_dropped, &path)?;
+                    self.writer.unordered(BUILD, &members(&kept, &path)?, &path)?;
+                }
                 Section::Deploys => self.deploy(record, &path)?,
                 Section::Records(table) => self.writer.unordered(table, &record, &path)?,
                 Section::SecurityStats => self.writer.unordered(&[], &record, &path)?,
@@ -507,6 +515,17 @@ mod tests {
             )
         );
         assert!(release.sections.ends_with(r#","password":"kept""#));
+    }
+
+    #[test]
+    fn credentials_are_dropped_anywhere_below_a_build() {
+        let builds = r#","buildInfo":[{"issues":[{"key":"A-1","password":"p"}],"subBuilds":[{"commits":[{"ssh_key":"k"}]}],"username":"u","oauth_token":"t"}],"testInfo":[{"username":"kept"}]"#;
+        let found = release("", builds).unwrap();
+        assert_eq!(found.credentials_dropped, 4);
+        assert!(found.sections.starts_with(
+            r#""buildInfo":[{"issues":[{"key":"A-1"}],"subBuilds":[{"commits":[{}]}],"oauth_token":""}],"#
+        ));
+        assert!(found.sections.contains(r#""testInfo":[{"username":"kept"}]"#));
     }
 
     #[test]

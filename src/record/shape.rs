@@ -1,6 +1,5 @@
 //! The documented shapes as tables, and the walk that brings a JSON text into one.
 
-use super::credentials::drop_credentials;
 use super::json_text::{Member, Members, elements, integer, members, push_separator, string, unexpected};
 use super::problem::{Path, Problem};
 use crate::position::MAX_UNIX_SECONDS;
@@ -18,8 +17,8 @@ pub(super) enum Shape {
     Object(&'static [Field]),
     /// An object that the page does not show: these fields are checked, and all stay in the order in which they came.
     Unordered(&'static [Field]),
-    /// A list of commits, which lose their credentials; `null` stays.
-    Commits(&'static Shape),
+    /// A list; `null` stays.
+    ListOrNull(&'static Shape),
 }
 
 /// One documented field of an object.
@@ -58,7 +57,6 @@ impl Field {
 #[derive(Default)]
 pub(super) struct Writer {
     pub(super) out: String,
-    pub(super) credentials_dropped: usize,
 }
 
 impl Writer {
@@ -137,14 +135,10 @@ impl Writer {
             Shape::Anything => self.out.push_str(value),
             Shape::Text | Shape::Integer | Shape::Boolean => self.scalar(shape, value, path)?,
             Shape::List(_) if value == "null" => self.out.push_str("[]"),
-            Shape::List(element) => self.list(element, value, path)?,
+            Shape::ListOrNull(_) if value == "null" => self.out.push_str(value),
+            Shape::List(element) | Shape::ListOrNull(element) => self.list(element, value, path)?,
             Shape::Object(table) => self.object(table, &members(value, path)?, path)?,
             Shape::Unordered(table) => self.unordered(table, &members(value, path)?, path)?,
-            Shape::Commits(_) if value == "null" => self.out.push_str(value),
-            Shape::Commits(commit) => {
-                let kept = drop_credentials(value, &mut self.credentials_dropped, path)?;
-                self.list(commit, &kept, path)?;
-            }
         }
         Ok(())
     }
@@ -180,7 +174,7 @@ impl Shape {
             Self::Text => "\"\"",
             Self::Integer => "0",
             Self::Boolean => "false",
-            Self::List(_) | Self::Commits(_) => "[]",
+            Self::List(_) | Self::ListOrNull(_) => "[]",
             Self::Object(_) | Self::Unordered(_) => "{}",
         }
     }
