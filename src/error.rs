@@ -1,5 +1,6 @@
 //! What can go wrong with a request, and the status, message and description that the caller reads of it.
 
+use form_urlencoded::byte_serialize;
 use http::StatusCode;
 
 use crate::position::Position;
@@ -35,8 +36,9 @@ pub enum Error {
     },
     /// One release alone is larger than a response.
     #[error(
-        "release {} does not fit into one response of 6 MiB: {remedy}pass it by with after={position}",
-        quote(.position.id())
+        "release {} does not fit into one response of 6 MiB: {remedy}pass it by with after={}",
+        quote(.position.id()),
+        in_a_query(.position)
     )]
     ReleaseTooLarge {
         /// The release, and the cursor that passes it by.
@@ -141,4 +143,9 @@ impl Error {
             Self::Store(StoreError::Unavailable { .. }) | Self::OutOfTime => Status::ServiceUnavailable,
         }
     }
+}
+
+/// A position as it stands in a query: its `#` would begin a fragment.
+fn in_a_query(position: &Position) -> String {
+    byte_serialize(position.as_str().as_bytes()).collect()
 }
