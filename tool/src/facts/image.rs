@@ -22,8 +22,9 @@ impl NamedImage {
     /// # Errors
     /// [`FactError::Refused`], which says what is wrong and does not quote it: a text that is no image may hold a password.
     pub fn parse(image: &str, digest: Option<&str>) -> Result<Self, FactError> {
-        let wrong =
-            |reason| refused(format!("the image {reason}. It is REGISTRY/NAME:TAG, as it was pushed"));
+        let wrong = |reason| {
+            refused(format!("the image {reason}: give REGISTRY/NAME:TAG as it was pushed, or NAME@DIGEST"))
+        };
         let given_digest = digest.map(parse_digest).transpose()?;
         let is_digest_alone = ["sha256:", "sha512:"]
             .iter()
@@ -77,7 +78,7 @@ impl NamedImage {
 fn parse_digest(digest: &str) -> Result<ImageDigest, FactError> {
     ImageDigest::parse(digest).ok_or_else(|| {
         refused(
-            "what is given as a digest is no digest: it is sha256: and 64 lower-case hex digits, or sha512: and 128, as the \
+            "that is no digest: a digest is sha256: and 64 lower-case hex digits, or sha512: and 128, as the \
              registry answers it",
         )
     })

@@ -24,13 +24,13 @@ pub(super) fn check_name(name: &str) -> Result<(), &'static str> {
         return Err("has a name of more than 255 bytes");
     }
     if name.contains("://") {
-        return Err("is a URL: leave out what stands in front of the registry");
+        return Err("is a URL, and is to begin with the registry");
     }
     if name.starts_with('/') {
-        return Err("begins with a slash: is the variable in front of it set?");
+        return Err("begins with a slash (is the variable in front of it set?)");
     }
     if name.ends_with('/') || name.contains("//") {
-        return Err("has nothing between two slashes, or behind the last one: is the variable there set?");
+        return Err("has nothing between two slashes, or behind the last one (is the variable there set?)");
     }
     let path = match name.split_once('/') {
         Some((first, rest)) if is_registry(first) => rest,
@@ -43,13 +43,11 @@ pub(super) fn check_name(name: &str) -> Result<(), &'static str> {
         return Ok(());
     }
     if path.contains(|letter: char| letter.is_ascii_uppercase()) {
-        return Err(
-            "has upper-case letters in its name: behind the registry, registries take lower-case ones alone",
-        );
+        return Err("has upper-case letters in its name, and only a registry's host may have them");
     }
     Err(
-        "has a name that no registry takes: between slashes stand lower-case letters and digits, parted by one dot, \
-         one or two underscores, or dashes",
+        "has a name that no registry takes (between slashes stand lower-case letters and digits, parted by one dot, by one \
+         or two underscores, or by dashes)",
     )
 }
 
@@ -60,13 +58,13 @@ pub(super) fn check_name(name: &str) -> Result<(), &'static str> {
 pub(super) fn check_tag(tag: &str) -> Result<(), &'static str> {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if tag.is_empty() {
-        return Err("has an empty tag behind its colon: is the variable that holds it set?");
+        return Err("has an empty tag (is the variable behind the colon set?)");
     }
     if tag.len() > MAX_TAG_BYTES {
         return Err("has a tag of more than 128 characters");
     }
     if tag.contains(':') {
-        return Err("has two colons behind its last slash: a tag has none");
+        return Err("has two colons behind its last slash");
     }
     let is_tag =
         is_word(tag.as_bytes()[0]) && tag.bytes().all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'));
@@ -74,8 +72,8 @@ pub(super) fn check_tag(tag: &str) -> Result<(), &'static str> {
         return Ok(());
     }
     Err(
-        "has a tag that no registry takes: it is of letters, digits, underscores, dots and dashes, and begins with none of \
-         the last two",
+        "has a tag that no registry takes (it is of letters, digits, underscores, dots and dashes, and begins with neither \
+         a dot nor a dash)",
     )
 }
 

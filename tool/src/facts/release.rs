@@ -228,7 +228,7 @@ impl ReleasedService {
         let unreadable = |reason: &str| {
             let shown = if is_shown && !name.is_empty() { format!(" {name}") } else { String::new() };
             refused(format!(
-                "--service{shown}: {reason}; it is NAME=IMAGE:TAG or NAME=IMAGE@DIGEST, and :CONTAINER may follow"
+                "--service{shown}: {reason} (--service takes NAME=IMAGE:TAG or NAME=IMAGE@DIGEST, and :CONTAINER may follow)"
             ))
         };
         if name.is_empty() || name.contains(char::is_whitespace) {
