@@ -36,7 +36,9 @@ const fn variables(variables: &'static [(&'static str, &'static str)]) -> Place 
 const BUILD: &[&str] =
     &["build", "--image", IMAGE, "--digest", DIGEST, "--branch", "main", "--commit", "4b15c43b"];
 
-const PLACES: [Place; 16] = [
+const PLACES: [Place; 18] = [
+    argument(&["test", "--image", IMAGE, "{}"]),
+    argument(&["test", "--image", IMAGE, "--started={}"]),
     Place {
         arguments: &[
             "build", "--image", IMAGE, "--digest", DIGEST, "--branch", "main", "--commit", "4b15c43b",

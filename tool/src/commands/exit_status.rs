@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use delivery_center::store::StoreError;
 
 use crate::facts::FactError;
@@ -32,7 +33,8 @@ pub(super) fn of_command(ended: anyhow::Result<Ended>) -> ExitCode {
 /// The exit status where the arguments cannot be read or ask for help; what clap says of them is printed.
 ///
 /// To a pipeline 2 means to try again, which does not help an argument of `record`: there it is 1.
-pub(super) fn of_arguments(unreadable: &clap::Error) -> ExitCode {
+pub(super) fn of_arguments(mut unreadable: clap::Error) -> ExitCode {
+    hide_secrets(&mut unreadable);
     // Where even this cannot be written, there is nobody to tell.
     let _ = unreadable.print();
     let is_of_record = std::env::args().nth(1).as_deref() == Some("record");
@@ -40,6 +42,17 @@ pub(super) fn of_arguments(unreadable: &clap::Error) -> ExitCode {
         0 => ExitCode::SUCCESS,
         _ if is_of_record => ExitCode::from(1),
         _ => ExitCode::from(2),
+    }
+}
+
+/// clap quotes what it cannot read, which may be a URL with a password.
+fn hide_secrets(unreadable: &mut clap::Error) {
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand] {
+        if let Some(ContextValue::String(text)) = unreadable.get(kind)
+            && text.contains(['@', '?', '#'])
+        {
+            unreadable.insert(kind, ContextValue::String("(not shown: it may hold a secret)".to_owned()));
+        }
     }
 }
 

@@ -68,7 +68,7 @@ impl Default for Command {
 pub async fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(unreadable) => return exit_status::of_arguments(&unreadable),
+        Err(unreadable) => return exit_status::of_arguments(unreadable),
     };
     let ended = match arguments.command.unwrap_or_default() {
         Command::Serve(arguments) => serve::run(arguments).await,
