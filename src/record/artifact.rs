@@ -24,6 +24,8 @@ pub struct Artifact {
     pub created_time: u64,
     /// The whole artifact as compact JSON.
     pub json: String,
+    /// How many activities it has.
+    pub activities: usize,
     /// Whether one of its activities is a build.
     pub is_built: bool,
     /// How many credentials its activities held; they are not in the JSON.
@@ -163,6 +165,7 @@ impl Artifact {
             image_digest: text_of(&root, "image_digest", &Path::ROOT)?,
             created_time: unix_seconds_of(&root, "created_time", &Path::ROOT)?,
             json: with_activities(writer.out, &activities),
+            activities: activities.len(),
             is_built: activities.iter().any(|activity| activity.kind == "build"),
             credentials_dropped: activities.iter().map(|activity| activity.credentials_dropped).sum(),
         })

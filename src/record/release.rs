@@ -30,6 +30,8 @@ pub struct Release {
     pub version_info: String,
     /// The members after `versionInfo`, from `buildInfo` to those the page does not show, as compact JSON without the braces around them.
     pub sections: String,
+    /// The sections of which the input has no record, not even a soft-deleted one.
+    pub unfilled: Vec<&'static str>,
     /// How many credentials its builds held; they are in neither text.
     pub credentials_dropped: usize,
 }
@@ -175,6 +177,7 @@ impl Release {
             services: sections.services.into_iter().collect(),
             version_info: version_info.out,
             sections: sections.writer.out,
+            unfilled: sections.unfilled,
             credentials_dropped: sections.credentials_dropped,
         })
     }
@@ -186,6 +189,7 @@ struct Sections {
     writer: Writer,
     services: BTreeSet<String>,
     credentials_dropped: usize,
+    unfilled: Vec<&'static str>,
 }
 
 impl Sections {
@@ -193,7 +197,11 @@ impl Sections {
         let mut sections = Self::default();
         for (name, section) in &SECTIONS {
             sections.writer.key(name);
-            sections.section(section, root.given(name).unwrap_or("[]"), &Path::ROOT.field(name))?;
+            let records = root.given(name).unwrap_or("[]");
+            if records == "[]" {
+                sections.unfilled.push(name);
+            }
+            sections.section(section, records, &Path::ROOT.field(name))?;
         }
         let shown =
             |name: &str| name == "versionInfo" || SECTIONS.iter().any(|(section, _)| *section == name);

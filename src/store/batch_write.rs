@@ -44,6 +44,8 @@ pub enum Outcome {
     Unchanged,
     /// It is soft-deleted; what there was of it is gone.
     Deleted,
+    /// It has nothing in this section, of which records are stored, and it may not empty one: nothing was written.
+    WouldEmpty(&'static str),
 }
 
 /// Whether a store is to be changed.

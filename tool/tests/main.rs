@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
 
 mod command_line;
+mod damaged_sources;
 mod export;
 mod import;
 mod import_speed;

@@ -16,27 +16,28 @@ use crate::zadig_collections::{
     write_json,
 };
 
-fn report(path: &Path) -> Value {
+pub(crate) fn report(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
 /// Every record is counted once: what was read is what became of it.
-fn assert_adds_up(report: &Value) {
+pub(crate) fn assert_adds_up(report: &Value) {
     for (name, counts) in report["collections"].as_object().unwrap() {
         let count = |what: &str| counts[what].as_u64().unwrap();
-        let fates = ["stored", "unchanged", "differing", "deleted", "refused", "orphaned", "repeated"];
+        let fates =
+            ["stored", "unchanged", "differing", "deleted", "refused", "held_back", "orphaned", "repeated"];
         assert_eq!(count("read"), fates.into_iter().map(count).sum::<u64>(), "{name}: {counts}");
     }
 }
 
-fn counts(report: &Value, collection: &str) -> BTreeMap<String, u64> {
+pub(crate) fn counts(report: &Value, collection: &str) -> BTreeMap<String, u64> {
     let counts = report["collections"][collection].as_object().unwrap().iter();
     counts
         .filter_map(|(name, count)| Some((name.clone(), count.as_u64().filter(|count| *count > 0)?)))
         .collect()
 }
 
-fn expected(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
+pub(crate) fn expected(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
     counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
 }
 
@@ -155,10 +156,6 @@ async fn broken_orphaned_repeated_and_deleted_records_are_each_told_apart() {
     }
     dump.get_mut("delivery_version").unwrap().swap(0, 1);
     write_bson(directory.path(), &dump);
-    let builds = directory.path().join("delivery_build.bson");
-    let whole = fs::read(&builds).unwrap();
-    fs::write(&builds, &whole[..whole.len() - 7]).unwrap();
-
     let (dump, path) = (directory.path().to_str().unwrap(), directory.path().join("report"));
     let arguments = ["import", dump, "--report", path.to_str().unwrap()];
     let ran = run_on(&tables, &arguments).await;
@@ -169,8 +166,7 @@ async fn broken_orphaned_repeated_and_deleted_records_are_each_told_apart() {
         report_of("delivery_version"),
         expected(&[("read", 7), ("stored", 4), ("deleted", 1), ("refused", 1), ("repeated", 1)])
     );
-    // The one that was cut off was the deleted release's.
-    assert_eq!(report_of("delivery_build")["refused"], 2);
+    assert_eq!(report_of("delivery_build")["refused"], 1);
     assert_eq!(
         report_of("delivery_deploy"),
         expected(&[("read", 18), ("stored", 11), ("deleted", 4), ("refused", 3)])
@@ -180,8 +176,7 @@ async fn broken_orphaned_repeated_and_deleted_records_are_each_told_apart() {
     assert_eq!(report_of("activity")["orphaned"], 1);
     let report = report(&path);
     let reasons = report["refused"].to_string();
-    for reason in ["$.versionInfo.taskId: expected an integer", "the file ends inside", "its _id is neither"]
-    {
+    for reason in ["$.versionInfo.taskId: expected an integer", "its _id is neither"] {
         assert!(reasons.contains(reason), "{reasons}");
     }
     assert_eq!(report["orphaned"].as_array().unwrap().len(), 2);

@@ -24,6 +24,8 @@ pub struct PackedArtifact {
     pub(super) place: Place,
     pub(super) item: Item,
     parts: Vec<Vec<u8>>,
+    /// Whether it may take the place of one that has activities where it has none itself.
+    pub(super) may_empty: bool,
 }
 
 impl PackedArtifact {
@@ -47,7 +49,13 @@ impl PackedArtifact {
             parts: parts.len(),
         };
         let item = item(&artifact, &position, &place, kept);
-        Ok(Self { artifact, place, item, parts })
+        Ok(Self { artifact, place, item, parts, may_empty: true })
+    }
+
+    /// The same artifact, which is not stored where it has no activities and what imports brought of it has some.
+    #[must_use]
+    pub fn without_emptying(self) -> Self {
+        Self { may_empty: false, ..self }
     }
 
     /// The artifact's id.

@@ -110,7 +110,13 @@ impl Store {
                 }),
                 recorded_kept: plan.recorded.len(),
             };
-            if is_as_wanted || mode == Mode::DryRun {
+            if is_as_wanted {
+                return Ok(stored);
+            }
+            if self.would_empty(artifact, &plan.kept).await? {
+                return Ok(StoredOutcome { outcome: Outcome::WouldEmpty("activities"), ..stored });
+            }
+            if mode == Mode::DryRun {
                 return Ok(stored);
             }
             let write = ArtifactWrite {
@@ -191,6 +197,23 @@ impl Store {
         let is_stored =
             revision == Some(&wanted.place.revision) && kept.pointer == pointer && beside.is_empty();
         Ok(Plan { kept, artifact: wanted, recorded, beside, dropped, is_stored })
+    }
+
+    /// Whether storing an artifact would take the last imported activities from it, though it may not. What cannot be read
+    /// holds nothing that could be kept.
+    async fn would_empty(&self, artifact: &PackedArtifact, kept: &KeptPointer) -> Result<bool, StoreError> {
+        if artifact.may_empty || artifact.artifact.activities > 0 || kept.pointer.place.is_none() {
+            return Ok(false);
+        }
+        let found = FoundArtifact::by_id(artifact.artifact_id().to_owned());
+        let state = match self.artifact_state(&found).await {
+            Ok(state) => state,
+            Err(StoreError::UnreadableRecord { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let stored = state.json().map(|json| Record::check(json.as_bytes()));
+        let Some(Ok(Record::Artifact(stored))) = stored else { return Ok(false) };
+        Ok(stored.activities > kept.pointer.recorded.len())
     }
 
     /// What the artifact that stands for an image hands over, and the writes by which it gives way; `None` where it stands for

@@ -22,6 +22,10 @@ pub struct PackedRelease {
     /// By entry.
     items: BTreeMap<String, Item>,
     revision: Option<String>,
+    /// The sections of which it has no record.
+    unfilled: Vec<&'static str>,
+    /// Whether it may take the place of one that has records in these.
+    may_empty: bool,
 }
 
 impl PackedRelease {
@@ -41,12 +45,25 @@ impl PackedRelease {
             return Ok(Self::deleted(&release_id));
         }
         let (items, revision) = items(release)?;
-        Ok(Self { release_id, items, revision: Some(revision) })
+        let unfilled = release.unfilled.clone();
+        Ok(Self { release_id, items, revision: Some(revision), unfilled, may_empty: true })
+    }
+
+    /// The same release, which is not stored where it has no record of a section and the stored one has some.
+    #[must_use]
+    pub fn without_emptying(self) -> Self {
+        Self { may_empty: false, ..self }
     }
 
     /// A release that is to be gone.
     pub(super) fn deleted(release_id: &str) -> Self {
-        Self { release_id: release_id.to_owned(), items: BTreeMap::new(), revision: None }
+        Self {
+            release_id: release_id.to_owned(),
+            items: BTreeMap::new(),
+            revision: None,
+            unfilled: Vec::new(),
+            may_empty: true,
+        }
     }
 
     /// The release's id.
@@ -68,6 +85,11 @@ impl PackedRelease {
 
     pub(super) fn is_deleted(&self) -> bool {
         self.items.is_empty()
+    }
+
+    /// The sections that it must not empty.
+    pub(super) fn not_emptied(&self) -> &[&'static str] {
+        if self.may_empty { &[] } else { &self.unfilled }
     }
 }
 

@@ -97,6 +97,11 @@ impl Store {
         loop {
             let stored = self.partition(release.release_id()).await?;
             let changes = Changes::between(release, &stored, mode);
+            if !changes.is_empty()
+                && let Some(section) = self.emptied_section(release, &stored).await?
+            {
+                return Ok(Outcome::WouldEmpty(section));
+            }
             let outcome = *outcome.get_or_insert(match (release.is_deleted(), changes.is_empty()) {
                 (true, _) => Outcome::Deleted,
                 (false, true) => Outcome::Unchanged,
@@ -111,6 +116,30 @@ impl Store {
             let Some(wait) = waits.next() else { return Err(self.releases_changed()) };
             tokio::time::sleep(wait).await;
         }
+    }
+
+    /// A section that storing a release would empty, though it may not. What cannot be read holds nothing that could be kept.
+    async fn emptied_section(
+        &self,
+        release: &PackedRelease,
+        stored: &Partition,
+    ) -> Result<Option<&'static str>, StoreError> {
+        let stored_revision = stored.item.as_ref().and_then(Described::revision);
+        if release.is_deleted()
+            || release.not_emptied().is_empty()
+            || stored_revision.is_none()
+            || stored_revision == release.revision()
+        {
+            return Ok(None);
+        }
+        let json = match self.current_release(release.release_id()).await {
+            Ok(Some(current)) => current.json,
+            Ok(None) | Err(StoreError::UnreadableRecord { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Ok(Record::Release(stored)) = Record::check(json.as_bytes()) else { return Ok(None) };
+        let mut sections = release.not_emptied().iter();
+        Ok(sections.find(|section| !stored.unfilled.contains(section)).copied())
     }
 
     /// Stores a release where there is none of its id; false where there is one.

@@ -7,7 +7,7 @@ use delivery_center::store::{KeepRecorded, Mode};
 use super::aws;
 use super::exit_status::Ended;
 use super::sources::Sources;
-use crate::import::Task;
+use crate::import::{Emptying, Task};
 
 /// Store releases and artifacts: the API's own JSON, a dump or an export of Zadig's database, or a running Zadig.
 ///
@@ -37,6 +37,10 @@ pub(super) struct ImportArguments {
     /// ones.
     #[arg(long)]
     drop_recorded: bool,
+    /// Let releases lose all records of a section, and artifacts all activities, that are stored and that the source no longer
+    /// has. Without this such a release or artifact is held back and named.
+    #[arg(long)]
+    allow_emptying: bool,
     /// Keep in this file how far a running Zadig was read, and go on from there; it is gone once all is read.
     #[arg(long, value_name = "FILE", requires = "zadig", conflicts_with = "dry_run")]
     resume: Option<PathBuf>,
@@ -52,6 +56,7 @@ pub(super) async fn run(arguments: ImportArguments) -> anyhow::Result<Ended> {
         (false, false) => Mode::Write,
     };
     let recorded = if arguments.drop_recorded { KeepRecorded::No } else { KeepRecorded::Yes };
-    let totals = opened.run(&aws::store().await?, Task::Import { mode, recorded }).await?;
-    Ok(if totals.refused == 0 { Ended::Well } else { Ended::WithRefusals })
+    let emptying = if arguments.allow_emptying { Emptying::Allowed } else { Emptying::HeldBack };
+    let totals = opened.run(&aws::store().await?, Task::Import { mode, recorded, emptying }).await?;
+    Ok(if totals.refused + totals.held_back == 0 { Ended::Well } else { Ended::WithRefusals })
 }

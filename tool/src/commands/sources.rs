@@ -172,6 +172,9 @@ impl OpenedSources {
         } else {
             terminal::print(report.summary())?;
         }
+        for held_back in report.held_back() {
+            terminal::print(held_back)?;
+        }
         Ok(report.totals())
     }
 }

@@ -3,7 +3,7 @@
 use super::exit_status::Ended;
 use super::sources::Sources;
 use super::{aws, terminal};
-use crate::import::Task;
+use crate::import::{Counts, Task};
 
 /// Compare the tables with what was imported, and list what differs.
 ///
@@ -24,10 +24,12 @@ pub(super) struct VerifyArguments {
 pub(super) async fn run(arguments: VerifyArguments) -> anyhow::Result<Ended> {
     let opened = arguments.sources.open(None)?;
     let totals = opened.run(&aws::store().await?, Task::Verify).await?;
-    if totals.differing + totals.refused == 0 {
+    let Counts { differing, refused, held_back, .. } = totals;
+    if differing + refused + held_back == 0 {
         terminal::print("nothing was lost")?;
         return Ok(Ended::Well);
     }
-    terminal::print(format_args!("{} differ, {} were refused", totals.differing, totals.refused))?;
+    let held_back = if held_back > 0 { format!(", {held_back} were held back") } else { String::new() };
+    terminal::print(format_args!("{differing} differ, {refused} were refused{held_back}"))?;
     Ok(Ended::WithRefusals)
 }

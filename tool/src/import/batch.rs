@@ -24,9 +24,20 @@ pub enum Task {
         mode: Mode,
         /// What becomes of the activities that pipelines recorded.
         recorded: KeepRecorded,
+        /// Whether a record may have nothing where the stored one has something.
+        emptying: Emptying,
     },
     /// They are compared with what is stored.
     Verify,
+}
+
+/// Whether a record may take the place of one that has records in a section where it has none itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Emptying {
+    /// It may.
+    Allowed,
+    /// It is held back.
+    HeldBack,
 }
 
 /// Records that are written together.
@@ -59,7 +70,7 @@ impl Batch {
     ) -> Result<bool, StoreError> {
         let packing = {
             let journal = Arc::clone(journal);
-            tokio::task::spawn_blocking(move || self.pack(&journal))
+            tokio::task::spawn_blocking(move || self.pack(task, &journal))
         };
         let packed = packing.await.expect("packing does not panic");
         let fates = packed.write_or_compare(store, task).await?;
@@ -72,7 +83,7 @@ impl Batch {
         Ok(fates.iter().any(|(fate, _)| matches!(fate, Fate::Stored)))
     }
 
-    fn pack(self, journal: &Journal) -> PackedBatch {
+    fn pack(self, task: Task, journal: &Journal) -> PackedBatch {
         let mut packed = PackedBatch { bytes: self.bytes as u64, ..PackedBatch::default() };
         for found in self.records {
             let row = found.row;
@@ -82,7 +93,7 @@ impl Batch {
                     .map_err(|reason| (row.unwrap_or_else(|| row_of_refused(&text)), reason)),
             };
             match content {
-                Ok(record) => packed.add(record, row, found.children, journal),
+                Ok(record) => packed.add(record.for_task(task), row, found.children, journal),
                 Err((row, reason)) => {
                     journal.refused(row, &found.place, &reason);
                     journal.children_refused(found.children);
@@ -146,6 +157,17 @@ impl Packed {
         Ok(Self { record, credentials_dropped: credentials_dropped as u64 })
     }
 
+    fn for_task(self, task: Task) -> Self {
+        if !matches!(task, Task::Import { emptying: Emptying::HeldBack, .. }) {
+            return self;
+        }
+        let record = match self.record {
+            PackedRecord::Release(release) => PackedRecord::Release(release.without_emptying()),
+            PackedRecord::Artifact(artifact) => PackedRecord::Artifact(artifact.without_emptying()),
+        };
+        Self { record, ..self }
+    }
+
     /// Where it is counted unless it comes from Zadig's database.
     pub(super) fn row(&self) -> &'static str {
         match self.record {
@@ -175,6 +197,8 @@ enum Fate {
     Stored,
     Unchanged,
     Deleted,
+    /// It would empty this section.
+    HeldBack(&'static str),
     Differs(String),
     /// What is stored of it cannot be read, and so is not replaced.
     Unreadable(String),
@@ -228,7 +252,7 @@ impl PackedBatch {
     async fn write_or_compare(&self, store: &Store, task: Task) -> Result<Vec<(Fate, usize)>, StoreError> {
         let (releases, artifacts) = (&self.releases.records, &self.artifacts.records);
         match task {
-            Task::Import { mode, recorded } => {
+            Task::Import { mode, recorded, .. } => {
                 let releases = store.put_releases(releases, mode).await;
                 let artifacts = store.put_artifacts(artifacts, mode, recorded).await;
                 let releases =
@@ -294,6 +318,7 @@ impl From<Outcome> for Fate {
             Outcome::Stored => Self::Stored,
             Outcome::Unchanged => Self::Unchanged,
             Outcome::Deleted => Self::Deleted,
+            Outcome::WouldEmpty(section) => Self::HeldBack(section),
         }
     }
 }
@@ -311,6 +336,10 @@ impl From<Comparison> for Fate {
 /// Counts a record, and what it was joined from, which shares its fate.
 fn count(journal: &Journal, counted: &Counted, fate: &Fate, recorded: usize) {
     match fate {
+        Fate::HeldBack(section) => {
+            let reason = format!("it has no {section} and would empty those stored: --allow-emptying");
+            journal.held_back(counted.row, &counted.id, &reason);
+        }
         Fate::Differs(reason) => journal.differing(counted.row, &counted.id, reason),
         Fate::Unreadable(reason) => journal.unreadable(counted.row, &counted.id, reason),
         Fate::Stored | Fate::Unchanged | Fate::Deleted => {}
@@ -323,6 +352,7 @@ fn count(journal: &Journal, counted: &Counted, fate: &Fate, recorded: usize) {
                 Fate::Stored => counts.stored += records,
                 Fate::Unchanged => counts.unchanged += records,
                 Fate::Deleted => counts.deleted += records,
+                Fate::HeldBack(_) => counts.held_back += records,
                 Fate::Differs(_) => counts.differing += records,
                 Fate::Unreadable(_) => counts.refused += records,
             }
@@ -356,7 +386,7 @@ mod tests {
         for text in texts {
             assert!(batch.push(Found::of_text("here".to_owned(), text.into())).is_none());
         }
-        let batch = batch.pack(&journal);
+        let batch = batch.pack(Task::Verify, &journal);
         let ids = |counted: &[Counted]| counted.iter().map(|counted| counted.id.clone()).collect::<Vec<_>>();
         assert_eq!(ids(&batch.releases.counted), ["r", "s"]);
         assert_eq!(ids(&batch.artifacts.counted), ["r"]);

@@ -1,5 +1,6 @@
 //! Reads Zadig's collections, and joins them.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use super::batch::{Content, Found};
 use super::pipeline::{ImportError, Sink};
 use crate::input::collection::Collection;
 use crate::input::files::CollectionFile;
-use crate::input::join::{Group, GroupContent, Join};
+use crate::input::join::{Group, GroupContent, Join, Members};
 
 /// Reads every collection, joins their records, and passes on the releases and artifacts.
 pub(super) fn read(files: &[CollectionFile], sink: &mut Sink) -> Result<(), ImportError> {
@@ -15,11 +16,12 @@ pub(super) fn read(files: &[CollectionFile], sink: &mut Sink) -> Result<(), Impo
     let bytes = files.iter().filter_map(|file| file.length().ok()).sum();
     sink.journal.progress.begins("reading", Some(bytes));
     let mut join = Join::new()?;
+    let mut damaged = Damaged::default();
     for file in files {
-        read_file(file, &mut join, sink)?;
+        read_file(file, &mut join, &mut damaged, sink)?;
     }
     sink.journal.progress.begins("writing", Some(join.bytes()));
-    join.groups(|group| match found(group, sink) {
+    join.groups(|group| match found(group, &damaged, sink) {
         Some(found) => sink.push(found),
         None => ControlFlow::Continue(()),
     })?;
@@ -40,19 +42,58 @@ fn note_missing(files: &[CollectionFile], sink: &Sink) {
     }
 }
 
-fn read_file(file: &CollectionFile, join: &mut Join, sink: &Sink) -> Result<(), ImportError> {
+/// By what they belong to, the collections that could not be read whole. What was lost of one may have belonged to any
+/// release or artifact, so that none of them can be taken for whole.
+#[derive(Default)]
+struct Damaged(HashMap<Collection, String>);
+
+impl Damaged {
+    /// The place is that of the first document that could not be read.
+    fn note(&mut self, collection: Collection, place: &str) {
+        if collection.section().is_some() {
+            let reason = || format!("{} could not be read whole: {place}", collection.name());
+            self.0.entry(collection.owner()).or_insert_with(reason);
+        }
+    }
+}
+
+fn read_file(
+    file: &CollectionFile,
+    join: &mut Join,
+    damaged: &mut Damaged,
+    sink: &Sink,
+) -> Result<(), ImportError> {
     let name = file.path.display().to_string();
     let row = file.collection.name();
     let (journal, progress) = (&sink.journal, Arc::clone(&sink.journal.progress));
+    if file.length().is_ok_and(|length| length == 0) {
+        progress.note(&format!("{name} is empty"));
+        // mongodump writes nothing for a collection without documents, and gzip something for nothing.
+        if file.path.extension().is_some_and(|extension| extension == "gz") {
+            journal.refused(row, &name, "it is empty, which no compressed file is");
+            damaged.note(file.collection, &name);
+        }
+    }
     let documents = file
         .documents(move |bytes| progress.bytes(bytes))
         .map_err(|source| ImportError::Open { name: name.clone(), source })?;
     for found in documents {
-        let record = found.document.and_then(|document| file.collection.record(&document));
-        let record = match record {
-            Ok(record) => record,
+        let place = format!("{name} {}", found.place);
+        let document = match found.document {
+            Ok(document) => document,
             Err(reason) => {
-                journal.refused(row, &format!("{name} {}", found.place), &reason);
+                journal.refused(row, &place, &reason);
+                damaged.note(file.collection, &place);
+                continue;
+            }
+        };
+        let record = match file.collection.record(&document) {
+            Ok(record) => record,
+            Err(refused) => {
+                journal.refused(row, &place, &refused.reason);
+                if let Some(owner) = &refused.owner {
+                    join.add_refused(file.collection, owner, &refused.id)?;
+                }
                 continue;
             }
         };
@@ -69,7 +110,7 @@ fn read_file(file: &CollectionFile, join: &mut Join, sink: &Sink) -> Result<(), 
 }
 
 /// The record that a group makes. A group that makes none is counted here.
-fn found(group: Group, sink: &Sink) -> Option<Found> {
+fn found(group: Group, damaged: &Damaged, sink: &Sink) -> Option<Found> {
     let Group { family, owner, content, members, bytes } = group;
     for (collection, members) in &members {
         sink.journal.count(collection.name(), |counts| {
@@ -82,19 +123,25 @@ fn found(group: Group, sink: &Sink) -> Option<Found> {
     let children: Vec<_> = live.map(|(collection, members)| (*collection, members.live)).collect();
     let place = format!("{} {owner}", family.name());
     match content {
-        GroupContent::Record(text) => Some(Found {
-            row: Some(family.name()),
-            place,
-            bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
-            content: Content::Text(text.into_bytes()),
-            children,
-        }),
+        GroupContent::Record(text) => {
+            let Some(reason) = damaged.0.get(&family) else {
+                return Some(Found {
+                    row: Some(family.name()),
+                    place,
+                    bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+                    content: Content::Text(text.into_bytes()),
+                    children,
+                });
+            };
+            hold_back(family, &owner, reason, &members, sink);
+        }
+        GroupContent::Incomplete => {
+            hold_back(family, &owner, "a record of which it consists was refused", &members, sink);
+        }
         GroupContent::Orphans(orphans) => {
             for (collection, id) in orphans {
                 sink.journal.orphaned(collection.name(), &id, Some(&owner));
             }
-            sink.journal.progress.bytes(bytes);
-            None
         }
         GroupContent::Overlong => {
             sink.journal.refused(
@@ -103,8 +150,19 @@ fn found(group: Group, sink: &Sink) -> Option<Found> {
                 "it is longer than 64 MiB with all that belongs to it",
             );
             sink.journal.children_refused(children);
-            sink.journal.progress.bytes(bytes);
-            None
         }
+    }
+    sink.journal.progress.bytes(bytes);
+    None
+}
+
+/// Counts everything of a release or artifact that is not taken, since it is not whole.
+fn hold_back(family: Collection, owner: &str, reason: &str, members: &[(Collection, Members)], sink: &Sink) {
+    sink.journal.held_back(family.name(), owner, reason);
+    for (collection, members) in members {
+        sink.journal.count(collection.name(), |counts| {
+            counts.read += members.live;
+            counts.held_back += members.live;
+        });
     }
 }

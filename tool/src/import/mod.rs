@@ -20,10 +20,10 @@ use delivery_center::store::{KeepRecorded, Mode, Store};
 use crate::input::files::CollectionFile;
 use crate::input::server::Server;
 
-pub use batch::Task;
+pub use batch::{Emptying, Task};
 pub use json_files::Source;
 pub use pipeline::ImportError;
-pub use report::{Counts, Progress, Report, Summary};
+pub use report::{Counts, HeldBack, Progress, Report, Summary};
 
 use pipeline::Pipeline;
 use report::Journal;
@@ -49,9 +49,8 @@ pub async fn import(
     mode: Mode,
     progress: Arc<dyn Progress>,
 ) -> Result<Summary, ImportError> {
-    Ok(run(store, Input::Records(sources), Task::Import { mode, recorded: KeepRecorded::Yes }, progress)
-        .await?
-        .summary())
+    let task = Task::Import { mode, recorded: KeepRecorded::Yes, emptying: Emptying::HeldBack };
+    Ok(run(store, Input::Records(sources), task, progress).await?.summary())
 }
 
 /// Does a task with every good record of an input; the bad ones are reported and left out.

@@ -51,6 +51,8 @@ pub struct Summary {
     pub deleted: u64,
     /// Records that were not taken.
     pub refused: u64,
+    /// Good records that were not taken, lest something be lost.
+    pub held_back: u64,
     /// Records whose id came before in the same import: the last one stays.
     pub repeated: u64,
     /// Credentials that were left out.
@@ -61,12 +63,24 @@ pub struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let Self { read, stored, unchanged, deleted, refused, repeated, credentials_dropped, recorded_kept } =
-            self;
+        let Self {
+            read,
+            stored,
+            unchanged,
+            deleted,
+            refused,
+            held_back,
+            repeated,
+            credentials_dropped,
+            recorded_kept,
+        } = self;
         write!(
             formatter,
             "read {read}, stored {stored}, unchanged {unchanged}, deleted {deleted}, refused {refused}"
         )?;
+        if *held_back > 0 {
+            write!(formatter, ", held back {held_back}")?;
+        }
         if *repeated > 0 {
             write!(
                 formatter,
@@ -100,6 +114,8 @@ pub struct Counts {
     pub deleted: u64,
     /// Records that were not taken.
     pub refused: u64,
+    /// Good records that were not taken, lest something be lost.
+    pub held_back: u64,
     /// Records whose release or artifact is not there.
     pub orphaned: u64,
     /// Records whose id came again later: the last one stays.
@@ -110,10 +126,32 @@ pub struct Counts {
     pub recorded_kept: u64,
 }
 
+/// Releases or artifacts that were not taken for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldBack {
+    /// Where they are counted.
+    pub row: &'static str,
+    /// Why.
+    pub reason: String,
+    /// How many there are.
+    pub records: u64,
+    /// The id of the first one.
+    pub first: String,
+}
+
+impl fmt::Display for HeldBack {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let Self { row, reason, records, first } = self;
+        write!(formatter, "held back {records} of {row}, {first} first: {reason}")
+    }
+}
+
 /// What was done.
 #[derive(Debug)]
 pub struct Report {
     counts: BTreeMap<&'static str, Counts>,
+    held_back: Vec<HeldBack>,
+    held_back_ids: Option<File>,
     refused: Option<File>,
     orphaned: Option<File>,
     differing: Option<File>,
@@ -143,6 +181,7 @@ impl Report {
             differing: sum.differing + counts.differing,
             deleted: sum.deleted + counts.deleted,
             refused: sum.refused + counts.refused,
+            held_back: sum.held_back + counts.held_back,
             orphaned: sum.orphaned + counts.orphaned,
             repeated: sum.repeated + counts.repeated,
             credentials_dropped: sum.credentials_dropped + counts.credentials_dropped,
@@ -159,15 +198,32 @@ impl Report {
             unchanged,
             deleted,
             refused,
+            held_back,
             repeated,
             credentials_dropped,
             recorded_kept,
             ..
         } = self.totals();
-        Summary { read, stored, unchanged, deleted, refused, repeated, credentials_dropped, recorded_kept }
+        Summary {
+            read,
+            stored,
+            unchanged,
+            deleted,
+            refused,
+            held_back,
+            repeated,
+            credentials_dropped,
+            recorded_kept,
+        }
     }
 
-    /// Writes all of it as JSON: `action`, `collections`, and the lists `refused`, `orphaned` and `differing`.
+    /// What was held back, reason by reason.
+    #[must_use]
+    pub fn held_back(&self) -> &[HeldBack] {
+        &self.held_back
+    }
+
+    /// Writes all of it as JSON: `action`, `collections`, and the lists `refused`, `held_back`, `orphaned` and `differing`.
     ///
     /// # Errors
     /// The operating system's.
@@ -181,6 +237,7 @@ impl Report {
         out.write_all(b"}")?;
         let lists = [
             ("refused", &mut self.refused),
+            ("held_back", &mut self.held_back_ids),
             ("orphaned", &mut self.orphaned),
             ("differing", &mut self.differing),
         ];
@@ -200,13 +257,14 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         type Column = (&'static str, fn(&Counts) -> u64);
-        let columns: [Column; 10] = [
+        let columns: [Column; 11] = [
             ("read", |counts| counts.read),
             ("stored", |counts| counts.stored),
             ("unchanged", |counts| counts.unchanged),
             ("differing", |counts| counts.differing),
             ("deleted", |counts| counts.deleted),
             ("refused", |counts| counts.refused),
+            ("held back", |counts| counts.held_back),
             ("orphaned", |counts| counts.orphaned),
             ("repeated", |counts| counts.repeated),
             ("credentials dropped", |counts| counts.credentials_dropped),
@@ -235,6 +293,8 @@ impl fmt::Display for Report {
 pub(super) struct Journal {
     pub(super) progress: Arc<dyn Progress>,
     counts: Mutex<BTreeMap<&'static str, Counts>>,
+    held_back: Mutex<Vec<HeldBack>>,
+    held_back_ids: ListOnDisk,
     refused: ListOnDisk,
     orphaned: ListOnDisk,
     differing: ListOnDisk,
@@ -271,6 +331,8 @@ impl Journal {
         Self {
             progress,
             counts: Mutex::default(),
+            held_back: Mutex::default(),
+            held_back_ids: ListOnDisk::default(),
             refused: ListOnDisk::default(),
             orphaned: ListOnDisk::default(),
             differing: ListOnDisk::default(),
@@ -300,6 +362,20 @@ impl Journal {
         }
     }
 
+    /// A good record that is not taken; whoever calls this counts it.
+    pub(super) fn held_back(&self, row: &'static str, id: &str, reason: &str) {
+        self.held_back_ids.push(&json!({"collection": row, "id": id, "reason": reason}));
+        let mut held_back = lock(&self.held_back);
+        // There are as many reasons as sections, and a few more.
+        match held_back.iter_mut().find(|held| held.row == row && held.reason == reason) {
+            Some(held) => held.records += 1,
+            None => {
+                let (reason, first) = (reason.to_owned(), id.to_owned());
+                held_back.push(HeldBack { row, reason, records: 1, first });
+            }
+        }
+    }
+
     pub(super) fn orphaned(&self, row: &'static str, id: &str, owner: Option<&str>) {
         self.count(row, |counts| {
             counts.read += 1;
@@ -323,6 +399,8 @@ impl Journal {
     pub(super) fn finish(&self) -> Report {
         Report {
             counts: std::mem::take(&mut *lock(&self.counts)),
+            held_back: std::mem::take(&mut *lock(&self.held_back)),
+            held_back_ids: self.held_back_ids.finish(),
             refused: self.refused.finish(),
             orphaned: self.orphaned.finish(),
             differing: self.differing.finish(),

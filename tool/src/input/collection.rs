@@ -101,17 +101,27 @@ impl Collection {
         }
     }
 
+    /// Why a document is none of this collection's, or cannot be told from others.
+    fn objection(self, document: &Stored) -> Option<String> {
+        if !matches!(document, Stored::Object(_)) {
+            return Some("expected a document".to_owned());
+        }
+        if document.field("_id").and_then(Stored::text).is_none() {
+            return Some("its _id is neither an ObjectId nor a text".to_owned());
+        }
+        None
+    }
+
     /// Brings a document to the reference page's JSON.
     ///
     /// # Errors
-    /// Why it is no document that can be told from others.
-    pub fn record(self, document: &Stored) -> Result<CollectionRecord, String> {
-        if !matches!(document, Stored::Object(_)) {
-            return Err("expected a document".to_owned());
-        }
-        let id = document.field("_id").and_then(Stored::text);
-        let id = id.ok_or("its _id is neither an ObjectId nor a text")?.to_owned();
+    /// Why it cannot be one of this collection's.
+    pub fn record(self, document: &Stored) -> Result<CollectionRecord, RefusedDocument> {
         let owner = document.field(self.owner_field()).and_then(Stored::text).map(str::to_owned);
+        let id = document.field("_id").and_then(Stored::text).unwrap_or_default().to_owned();
+        if let Some(reason) = self.objection(document) {
+            return Err(RefusedDocument { id, owner, reason });
+        }
         let is_deleted = match document.field("deleted_at") {
             Some(Stored::Integer(time)) => *time != 0,
             Some(Stored::Date(milliseconds)) => milliseconds.div_euclid(1000) != 0,
@@ -127,6 +137,17 @@ impl Collection {
             credentials_dropped: writer.credentials_dropped,
         })
     }
+}
+
+/// A document that is not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedDocument {
+    /// Its own id; empty where it has none.
+    pub id: String,
+    /// The id of the release or artifact that it belongs to, or is.
+    pub owner: Option<String>,
+    /// Why it is not taken.
+    pub reason: String,
 }
 
 /// A document in the reference page's JSON.

@@ -64,9 +64,27 @@ impl Join {
     ) -> rusqlite::Result<()> {
         let is_gone = record.is_deleted && collection.section().is_some();
         let json = if is_gone { "" } else { &record.json };
-        self.bytes += (RECORD_BYTES + owner.len() + record.id.len() + json.len()) as u64;
+        self.insert(collection, owner, &record.id, Some(json))
+    }
+
+    /// Takes note of a record that belongs to `owner` and was refused: what it belongs to is not whole.
+    ///
+    /// # Errors
+    /// The temporary database's.
+    pub fn add_refused(&mut self, collection: Collection, owner: &str, id: &str) -> rusqlite::Result<()> {
+        self.insert(collection, owner, id, None)
+    }
+
+    fn insert(
+        &mut self,
+        collection: Collection,
+        owner: &str,
+        id: &str,
+        json: Option<&str>,
+    ) -> rusqlite::Result<()> {
+        self.bytes += bytes_of(owner, id, json) as u64;
         let mut insert = self.database.prepare_cached(INSERT)?;
-        insert.execute((collection.owner() as u8, owner, collection as u8, &record.id, json))?;
+        insert.execute((collection.owner() as u8, owner, collection as u8, id, json))?;
         Ok(())
     }
 
@@ -93,7 +111,8 @@ impl Join {
                 return Ok(());
             }
             let group = group.get_or_insert_with(|| Gathering::new(family, owner));
-            group.add(collection_in(row, 2)?, row.get_ref(3)?.as_str()?, row.get_ref(4)?.as_str()?);
+            let json = row.get_ref(4)?.as_str_or_null()?;
+            group.add(collection_in(row, 2)?, row.get_ref(3)?.as_str()?, json);
         }
         if let Some(last) = group {
             // Nothing is left to break off.
@@ -101,6 +120,11 @@ impl Join {
         }
         Ok(())
     }
+}
+
+/// What a record counts for.
+fn bytes_of(owner: &str, id: &str, json: Option<&str>) -> usize {
+    RECORD_BYTES + owner.len() + id.len() + json.map_or(0, str::len)
 }
 
 fn collection_in(row: &Row<'_>, column: usize) -> rusqlite::Result<Collection> {
@@ -130,6 +154,8 @@ pub enum GroupContent {
     Record(String),
     /// The release or artifact is not there; these ids belong to it.
     Orphans(Vec<(Collection, String)>),
+    /// The release or artifact itself, or a record that belongs to it, was refused.
+    Incomplete,
     /// It is longer than can be held.
     Overlong,
 }
@@ -156,6 +182,8 @@ struct Gathering {
     /// The id of the record that came last.
     last: String,
     bytes: usize,
+    is_owner_refused: bool,
+    is_child_refused: bool,
     is_overlong: bool,
 }
 
@@ -169,21 +197,35 @@ impl Gathering {
             members: Vec::new(),
             last: String::new(),
             bytes: 0,
+            is_owner_refused: false,
+            is_child_refused: false,
             is_overlong: false,
         }
     }
 
-    fn add(&mut self, collection: Collection, id: &str, json: &str) {
-        self.bytes += RECORD_BYTES + self.owner.len() + id.len() + json.len();
+    /// `json` is empty for a soft-deleted child, and `None` for a record that was refused, which was counted then.
+    fn add(&mut self, collection: Collection, id: &str, json: Option<&str>) {
+        self.bytes += bytes_of(&self.owner, id, json);
         let is_first_of_collection = self.members.last().is_none_or(|(last, _)| *last != collection);
         if is_first_of_collection {
             self.members.push((collection, Members::default()));
         }
         let Some((_, members)) = self.members.last_mut() else { return };
-        if !is_first_of_collection && self.last == id {
-            members.repeated += 1;
-            return;
-        }
+        let is_repeated = !is_first_of_collection && self.last == id;
+        let json = match (json, is_repeated) {
+            (Some(json), false) => json,
+            (Some(_), true) => {
+                members.repeated += 1;
+                return;
+            }
+            (None, true) => return,
+            (None, false) => {
+                id.clone_into(&mut self.last);
+                let is_child = collection.section().is_some();
+                *if is_child { &mut self.is_child_refused } else { &mut self.is_owner_refused } = true;
+                return;
+            }
+        };
         id.clone_into(&mut self.last);
         if collection.section().is_none() {
             members.live += 1;
@@ -201,12 +243,19 @@ impl Gathering {
 
     fn finish(self) -> Group {
         let content = match &self.content {
+            _ if self.is_owner_refused => GroupContent::Incomplete,
+            Some(_) if self.is_child_refused => GroupContent::Incomplete,
             None => {
                 let orphans = self.children.into_iter().map(|(collection, id, _)| (collection, id));
                 GroupContent::Orphans(orphans.collect())
             }
             Some(_) if self.is_overlong => GroupContent::Overlong,
-            Some(json) => GroupContent::Record(record(self.family, json, self.children)),
+            Some(json) => {
+                let deleted =
+                    self.members.iter().filter(|(_, members)| members.live == 0 && members.deleted > 0);
+                let deleted = deleted.map(|(collection, _)| *collection);
+                GroupContent::Record(record(self.family, json, self.children, deleted))
+            }
         };
         Group {
             family: self.family,
@@ -219,7 +268,14 @@ impl Gathering {
 }
 
 /// The reference page's record: the owner's JSON, and its children in their sections.
-fn record(family: Collection, owner: &str, children: Vec<(Collection, String, String)>) -> String {
+///
+/// The sections of which all records are `deleted` hold a soft-deleted one, so that they may empty what is stored.
+fn record(
+    family: Collection,
+    owner: &str,
+    children: Vec<(Collection, String, String)>,
+    deleted: impl Iterator<Item = Collection>,
+) -> String {
     let mut out = String::with_capacity(
         owner.len() + children.iter().map(|(.., json)| json.len() + 1).sum::<usize>() + 128,
     );
@@ -235,6 +291,9 @@ fn record(family: Collection, owner: &str, children: Vec<(Collection, String, St
             Some((last, section)) if *last == collection => section.push(json),
             _ => sections.push((collection, vec![json])),
         }
+    }
+    if family == Collection::Version {
+        sections.extend(deleted.map(|collection| (collection, vec![r#"{"deleted_at":1}"#.to_owned()])));
     }
     for (collection, section) in sections {
         let section =

@@ -1,0 +1,188 @@
+//! Sources that are damaged or empty: what was not read whole replaces nothing.
+
+use std::fs;
+use std::path::Path;
+
+use delivery_center::endpoint::Endpoint::{GetArtifact, ListReleases};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::running::{Ran, run_on, run_with_input, tool};
+use crate::support::{Tables, artifact, release};
+use crate::zadig::{assert_adds_up, counts, expected, report};
+use crate::zadig_collections::{Dump, made_id, shop, write_bson, write_bson_gz};
+
+const RELEASES: u64 = 6;
+
+/// A shop that was imported, and a newer dump in which every release and artifact is another.
+async fn imported() -> (Tables, TempDir, Dump) {
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
+    write_bson(directory.path(), &shop(RELEASES));
+    assert_eq!(import(&tables, &directory, &[]).await.status, Some(0));
+    let mut newer = shop(RELEASES);
+    for name in ["delivery_version", "artifact"] {
+        newer
+            .get_mut(name)
+            .unwrap()
+            .iter_mut()
+            .for_each(|record| drop(record.insert("created_by", "another")));
+    }
+    write_bson(directory.path(), &newer);
+    (tables, directory, newer)
+}
+
+async fn import(tables: &Tables, directory: &TempDir, more: &[&str]) -> Ran {
+    run_on(tables, &[&["import", directory.path().to_str().unwrap()], more].concat()).await
+}
+
+async fn import_text(tables: &Tables, record: &Value, more: &[&str]) -> Ran {
+    let import = tool(&tables.environment(), &[&["import", "-"], more].concat());
+    run_with_input(import, &record.to_string()).await
+}
+
+fn cut(path: &Path, bytes: usize) {
+    let whole = fs::read(path).unwrap();
+    fs::write(path, &whole[..whole.len() - bytes]).unwrap();
+}
+
+#[tokio::test]
+async fn what_depends_on_a_damaged_collection_is_held_back_and_the_rest_goes_in() {
+    let damages: [(&str, fn(&Path)); 4] = [
+        ("delivery_build.bson", |path| {
+            let mut bytes = fs::read(path).unwrap();
+            let first = usize::from(bytes[0]) + 256 * usize::from(bytes[1]);
+            bytes[first..first + 4].fill(0xff);
+            fs::write(path, bytes).unwrap();
+        }),
+        ("delivery_test.bson", |path| cut(path, 7)),
+        ("delivery_deploy.bson.gz", |path| cut(path, 40)),
+        ("delivery_distribute.bson.gz", |path| fs::write(path, "").unwrap()),
+    ];
+    for (name, damage) in damages {
+        let (tables, directory, newer) = imported().await;
+        if name.ends_with(".gz") {
+            fs::remove_file(directory.path().join(name.strip_suffix(".gz").unwrap())).unwrap();
+            let collection = name.split('.').next().unwrap();
+            let only = newer.iter().filter(|(name, _)| **name == collection);
+            write_bson_gz(directory.path(), &only.map(|(name, records)| (*name, records.clone())).collect());
+        }
+        damage(&directory.path().join(name));
+        let [releases, artifacts] = tables.dump_both().await;
+        let path = directory.path().join("report.out");
+        let verified = run_on(&tables, &["verify", directory.path().to_str().unwrap()]).await;
+        assert_eq!(verified.status, Some(1), "{name}: {verified:?}");
+        let ran = import(&tables, &directory, &["--report", path.to_str().unwrap()]).await;
+        assert_eq!(ran.status, Some(1), "{name}: {ran:?}");
+        assert_eq!(tables.dump(&tables.names.releases).await, releases, "{name}: releases stay as they were");
+        assert_ne!(tables.dump(&tables.names.artifacts).await, artifacts, "{name}: artifacts go in");
+        let collection = name.split('.').next().unwrap();
+        let summary = format!("held back {RELEASES} of delivery_version");
+        assert!(ran.out.contains(&summary) && ran.out.contains(name), "{name}: {}", ran.out);
+        let report = report(&path);
+        assert_adds_up(&report);
+        assert_eq!(counts(&report, "delivery_version"), expected(&[("read", 6), ("held_back", 6)]));
+        assert_eq!(counts(&report, "artifact"), expected(&[("read", 6), ("stored", 6)]));
+        assert_eq!(report["held_back"].as_array().unwrap().len(), 6);
+        assert_eq!(report["refused"][0]["collection"], collection);
+    }
+}
+
+#[tokio::test]
+async fn damaged_activities_hold_back_artifacts_and_no_release() {
+    let (tables, directory, _) = imported().await;
+    cut(&directory.path().join("activity.bson"), 3);
+    let [releases, artifacts] = tables.dump_both().await;
+    let ran = import(&tables, &directory, &[]).await;
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    assert_ne!(tables.dump(&tables.names.releases).await, releases);
+    assert_eq!(tables.dump(&tables.names.artifacts).await, artifacts);
+}
+
+#[tokio::test]
+async fn a_refused_record_holds_back_what_it_belongs_to_and_nothing_else() {
+    let (tables, directory, mut newer) = imported().await;
+    newer.get_mut("delivery_build").unwrap()[2].insert("_id", 7_i32);
+    newer.get_mut("delivery_version").unwrap()[4].insert("_id", bson::Bson::Null);
+    write_bson(directory.path(), &newer);
+    let path = directory.path().join("report.out");
+    let ran = import(&tables, &directory, &["--report", path.to_str().unwrap()]).await;
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    let report = report(&path);
+    assert_adds_up(&report);
+    assert_eq!(
+        counts(&report, "delivery_version"),
+        expected(&[("read", 6), ("stored", 4), ("refused", 1), ("held_back", 1)])
+    );
+    assert_eq!(report["held_back"][0]["id"], made_id(1, 2).to_hex());
+}
+
+#[tokio::test]
+async fn an_empty_file_is_named_and_empties_nothing_unless_that_is_allowed() {
+    let (tables, directory, _) = imported().await;
+    for name in ["delivery_deploy.bson", "activity.bson"] {
+        fs::write(directory.path().join(name), "").unwrap();
+    }
+    let before = tables.dump_both().await;
+    let dry = import(&tables, &directory, &["--dry-run"]).await;
+    let ran = import(&tables, &directory, &[]).await;
+    assert_eq!((dry.status, ran.status), (Some(1), Some(1)), "{ran:?}");
+    assert!(dry.out.ends_with(&ran.out), "{} {}", dry.out, ran.out);
+    assert!(ran.err.contains("delivery_deploy.bson is empty"), "{}", ran.err);
+    for held_back in ["held back 6 of delivery_version", "held back 6 of artifact", "--allow-emptying"] {
+        assert!(ran.out.contains(held_back), "{}", ran.out);
+    }
+    assert_eq!(tables.dump_both().await, before);
+    let ran = import(&tables, &directory, &["--allow-emptying"]).await;
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    let body = tables.get(ListReleases, "per_page=1").await.body;
+    assert!(body.contains(r#""deployInfo":[]"#), "{body}");
+    assert_eq!(import(&tables, &directory, &[]).await.status, Some(0), "there is nothing left to empty");
+}
+
+#[tokio::test]
+async fn rows_that_the_source_marks_as_deleted_are_deleted() {
+    let (tables, directory, mut newer) = imported().await;
+    for deploy in newer.get_mut("delivery_deploy").unwrap().iter_mut().take(3) {
+        deploy.insert("deleted_at", 9_i64);
+    }
+    write_bson(directory.path(), &newer);
+    let ran = import(&tables, &directory, &[]).await;
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    let releases = tables.get(ListReleases, "").await.json();
+    let emptied = releases.as_array().unwrap().iter().find(|found| found["versionInfo"]["taskId"] == 0);
+    assert_eq!(emptied.unwrap()["deployInfo"], json!([]));
+}
+
+#[tokio::test]
+async fn the_apis_json_does_not_empty_what_is_stored_full_either() {
+    let tables = Tables::empty().await;
+    let mut artifact = artifact("a", "registry/cart:1", "", 1);
+    artifact["activities"] = json!([{ "type": "build", "created_time": 5 }]);
+    for record in [&release("r", 1), &artifact] {
+        assert_eq!(import_text(&tables, record, &[]).await.status, Some(0));
+    }
+    let deploy = ["record", "deploy", "--image", "registry/cart:1", "--env", "prod"];
+    let recorded = run_on(&tables, &deploy).await;
+    assert_eq!(recorded.status, Some(0), "{recorded:?}");
+    let mut emptied = release("r", 1);
+    emptied["deployInfo"] = json!([]);
+    artifact["activities"] = json!([]);
+    let before = tables.dump_both().await;
+    for (record, section) in [(&emptied, "deployInfo"), (&artifact, "activities")] {
+        let ran = import_text(&tables, record, &[]).await;
+        assert_eq!(ran.status, Some(1), "{ran:?}");
+        assert!(ran.out.contains("held back 1") && ran.out.contains(section), "{}", ran.out);
+    }
+    assert_eq!(tables.dump_both().await, before);
+    emptied["deployInfo"] = json!([{ "serviceName": "s", "deleted_at": 7 }]);
+    assert_eq!(import_text(&tables, &emptied, &[]).await.status, Some(0));
+    assert_eq!(import_text(&tables, &artifact, &["--allow-emptying"]).await.status, Some(0));
+    let answer = tables.get(GetArtifact, "image=registry/cart:1").await.json();
+    assert_eq!(answer["activities"].as_array().unwrap().len(), 1, "what was recorded stays: {answer}");
+    assert_eq!(answer["activities"][0]["type"], "deploy");
+    assert_eq!(
+        import_text(&tables, &artifact, &[]).await.status,
+        Some(0),
+        "recorded activities empty nothing"
+    );
+}
