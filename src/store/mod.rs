@@ -119,6 +119,18 @@ impl Store {
         self.documents.as_ref().map_or(0, |documents| documents.bytes())
     }
 
+    /// Asks each table for a record that nobody has: whether both are there, and may be read.
+    ///
+    /// # Errors
+    /// The tables'.
+    pub async fn reach(&self) -> Result<(), StoreError> {
+        const NOBODY: &str = "-";
+        self.release_partition(NOBODY, None).await?;
+        let key = self::keys::pointer_key(NOBODY);
+        self.batch_get(&self.artifacts_table, whole(vec![key]), &Usage::default()).await?;
+        Ok(())
+    }
+
     /// Reads items by key, in no order, in as many calls as they need; what is not there is left out.
     ///
     /// There may be [`MAX_KEYS_A_CALL`] keys.

@@ -1,14 +1,18 @@
 //! Sources that are damaged or empty: what was not read whole replaces nothing.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use delivery_center::endpoint::Endpoint::{GetArtifact, ListReleases};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::running::{Ran, run_on, run_with_input, tool};
-use crate::support::{Tables, artifact, release};
+use crate::running::{Ran, run, run_on, run_with_input, tool};
+use crate::support::faulty::{Fault, FaultyProxy};
+use crate::support::{SAMPLES, Tables, artifact, release};
 use crate::zadig::{assert_adds_up, counts, expected, report};
 use crate::zadig_collections::{Dump, made_id, shop, write_bson, write_bson_gz};
 
@@ -185,4 +189,207 @@ async fn the_apis_json_does_not_empty_what_is_stored_full_either() {
         Some(0),
         "recorded activities empty nothing"
     );
+}
+
+#[tokio::test]
+async fn what_is_no_file_under_a_collections_name_is_named() {
+    let kinds: [(&str, fn(&Path)); 3] = [
+        ("a directory", |path| fs::create_dir(path).unwrap()),
+        ("a pipe", |path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success())),
+        ("a link to nothing", |path| std::os::unix::fs::symlink("/no/such/file", path).unwrap()),
+    ];
+    let tables = Tables::empty().await;
+    for (kind, make) in kinds {
+        for name in ["artifact.bson", "artifact.bson.gz", "artifact.json"] {
+            let directory = tempfile::tempdir().unwrap();
+            let mut dump = shop(2);
+            dump.remove("artifact");
+            write_bson(directory.path(), &dump);
+            let path = directory.path().join(name);
+            make(&path);
+            for source in [directory.path(), &path] {
+                let arguments = ["import", source.to_str().unwrap()];
+                let ran = tokio::time::timeout(Duration::from_secs(60), run_on(&tables, &arguments)).await;
+                let ran = ran.unwrap();
+                assert_eq!(ran.status, Some(1), "{kind}: {ran:?}");
+                assert!(ran.err.contains(name), "{kind}: {}", ran.err);
+            }
+        }
+    }
+    assert_eq!(tables.dump_both().await, [Vec::<String>::new(), Vec::new()]);
+}
+
+#[tokio::test]
+async fn activities_under_the_name_of_artifacts_make_no_artifacts() {
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
+    write_bson(directory.path(), &shop(3));
+    fs::copy(directory.path().join("activity.bson"), directory.path().join("artifact.bson")).unwrap();
+    let ran = import(&tables, &directory, &[]).await;
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    assert!(ran.err.contains("it has artifact_id, so it is no document of artifact"), "{}", ran.err);
+    assert_eq!(tables.dump(&tables.names.artifacts).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_source_that_holds_nothing_is_named_and_is_no_success() {
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    fs::create_dir(path("dump")).unwrap();
+    for (name, text) in [
+        ("page.json", ""),
+        ("blank.json", " \n\t\n"),
+        ("artifact.json", ""),
+        ("delivery_version.bson", ""),
+        ("dump/activity.bson", ""),
+    ] {
+        fs::write(path(name), text).unwrap();
+        let source = name.split('/').next().unwrap();
+        let ran = run_on(&tables, &["import", &path(source)]).await;
+        assert_eq!(ran.status, Some(1), "{name}: {ran:?}");
+        assert!(ran.err.contains(name), "{name}: {}", ran.err);
+    }
+    let ran = run_on(&tables, &["import", "-"]).await;
+    assert!(ran.status == Some(1) && ran.err.contains("standard input is empty"), "{ran:?}");
+    fs::write(path("none.json"), "[]").unwrap();
+    assert_eq!(
+        run_on(&tables, &["import", &path("none.json")]).await.status,
+        Some(0),
+        "no release is an answer"
+    );
+}
+
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
+#[tokio::test]
+async fn gzip_is_told_by_its_first_bytes_wherever_it_comes_from() {
+    let whole = Tables::with_samples().await;
+    let exported = gzipped(run_on(&whole, &["export"]).await.out.as_bytes());
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["export.jsonl.gz", "export.jsonl", "export", "-"] {
+        let tables = Tables::empty().await;
+        let path = directory.path().join(name);
+        fs::write(&path, &exported).unwrap();
+        let source = if name == "-" { name } else { path.to_str().unwrap() };
+        let ran = run_with_input(tool(&tables.environment(), &["import", source]), &exported).await;
+        assert_eq!(ran.status, Some(0), "{name}: {ran:?}");
+        assert!(ran.out.starts_with("read 37, stored 37"), "{name}: {}", ran.out);
+    }
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
+    write_bson(directory.path(), &shop(3));
+    for entry in fs::read_dir(directory.path()).unwrap() {
+        let path = entry.unwrap().path();
+        fs::write(&path, gzipped(&fs::read(&path).unwrap())).unwrap();
+    }
+    assert_eq!(import(&tables, &directory, &[]).await.status, Some(0), "dumped with --gzip and renamed");
+}
+
+#[tokio::test]
+async fn a_small_file_that_inflates_to_blanks_is_refused_at_once() {
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
+    let blanks = gzipped(&vec![b' '; 256 << 20]);
+    for name in ["page.json.gz", "artifact.json.gz"] {
+        let path = directory.path().join(name);
+        fs::write(&path, &blanks).unwrap();
+        let started = Instant::now();
+        let ran = run_on(&tables, &["import", path.to_str().unwrap()]).await;
+        assert_eq!(ran.status, Some(1), "{ran:?}");
+        assert!(ran.err.contains("blanks") && ran.err.contains(name), "{}", ran.err);
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_cannot_be_written_is_told_before_anything_is_done() {
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
+    write_bson(directory.path(), &shop(2));
+    let empty = [Vec::<String>::new(), Vec::new()];
+    let dump = directory.path().to_str().unwrap();
+    let ran = import(&tables, &directory, &["--report", "/no/such/directory/report.json"]).await;
+    assert_eq!((ran.status, tables.dump_both().await), (Some(1), empty.clone()), "{ran:?}");
+    assert!(ran.err.contains("/no/such/directory/report.json"), "{}", ran.err);
+    let path = directory.path().join("report.out");
+    let mut import_without =
+        tool(&tables.environment(), &["import", dump, "--report", path.to_str().unwrap()]);
+    import_without.env("TMPDIR", "/no/such/directory");
+    let ran = run(import_without).await;
+    assert_eq!((ran.status, tables.dump_both().await), (Some(1), empty), "{ran:?}");
+    let ran = import(&tables, &directory, &["--report", "/dev/full"]).await;
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    assert!(ran.err.contains("/dev/full is incomplete"), "{}", ran.err);
+    assert!(ran.out.contains("delivery_version"), "what was done is told all the same: {}", ran.out);
+}
+
+#[tokio::test]
+async fn a_missing_directory_for_temporary_files_is_told_once() {
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
+    let mut dump = shop(20);
+    dump.remove("delivery_version");
+    write_bson(directory.path(), &dump);
+    let mut import = tool(&tables.environment(), &["import", directory.path().to_str().unwrap()]);
+    import.env("TMPDIR", "/no/such/directory");
+    let ran = run(import).await;
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    assert!(ran.err.lines().count() < 8, "{}", ran.err);
+    let mut import = tool(&tables.environment(), &["import", "-"]);
+    import.env("TMPDIR", "/no/such/directory");
+    let ran = run_with_input(import, SAMPLES).await;
+    assert_eq!((ran.status, ran.err.lines().count()), (Some(1), 1), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn tables_that_cannot_be_reached_are_told_before_the_source_is_read() {
+    let missing = Tables::missing();
+    let unauthorized: Vec<_> = missing
+        .environment()
+        .into_iter()
+        .filter(|(name, _)| !name.starts_with("AWS_ACCESS") && !name.starts_with("AWS_SECRET"))
+        .chain([("AWS_EC2_METADATA_DISABLED", "true".to_owned())])
+        .collect();
+    let page = missing.through("http://127.0.0.1:9").environment();
+    for (environment, said, status) in [
+        (missing.environment(), "does not exist", 1),
+        (unauthorized, "credentials", 1),
+        (page, "could not be reached", 2),
+    ] {
+        let mut import = tool(&environment, &["import", "-"]);
+        import
+            .env("AWS_MAX_ATTEMPTS", "1")
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = import.spawn().unwrap();
+        // It is never closed: whoever waits for its end waits for ever.
+        let stdin = child.stdin.take();
+        let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+        let ended = tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap().unwrap();
+        drop(stdin);
+        let err = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(status), "{err}");
+        assert!(err.contains(said) && err.contains("cannot begin"), "{err}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_error_that_ended_an_import_is_the_last_line_and_not_buried() {
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
+    let mut dump = shop(200);
+    for name in ["delivery_version", "artifact"] {
+        dump.get_mut(name)
+            .unwrap()
+            .retain(|record| record.get_object_id("_id").unwrap().bytes()[11] % 2 == 0);
+    }
+    write_bson(directory.path(), &dump);
+    let proxy = FaultyProxy::start(&tables.endpoint_url, |operation, number| match operation {
+        "TransactWriteItems" if number > 40 => Fault::Refuse("ValidationException"),
+        _ => Fault::None,
+    })
+    .await;
+    let ran = import(&tables.through(&proxy.endpoint_url), &directory, &[]).await;
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    assert!(ran.err.lines().last().unwrap().starts_with("error: the import stopped"), "{}", ran.err);
+    assert!(ran.err.lines().count() < 20, "{}", ran.err);
 }

@@ -30,15 +30,15 @@ pub(crate) async fn run(tool: Command) -> Ran {
     run_with_input(tool, "").await
 }
 
-/// Runs the tool to its end, with a text as its standard input.
-pub(crate) async fn run_with_input(mut tool: Command, input: &str) -> Ran {
-    let input = input.to_owned();
+/// Runs the tool to its end, with this as its standard input.
+pub(crate) async fn run_with_input(mut tool: Command, input: impl AsRef<[u8]>) -> Ran {
+    let input = input.as_ref().to_vec();
     // On a thread of its own, since the tool may wait for a server on this test's thread.
     let Output { status, stdout, stderr } = tokio::task::spawn_blocking(move || {
         let mut process =
             tool.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // A tool that refuses its arguments ends without reading.
-        let _ = process.stdin.take().unwrap().write_all(input.as_bytes());
+        let _ = process.stdin.take().unwrap().write_all(&input);
         process.wait_with_output().unwrap()
     })
     .await

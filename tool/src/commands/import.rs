@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use delivery_center::store::{KeepRecorded, Mode};
 
-use super::aws;
 use super::exit_status::Ended;
 use super::sources::Sources;
 use crate::import::{Emptying, Task};
@@ -49,7 +48,6 @@ pub(super) struct ImportArguments {
 }
 
 pub(super) async fn run(arguments: ImportArguments) -> anyhow::Result<Ended> {
-    let opened = arguments.sources.open(arguments.resume)?;
     let mode = match (arguments.dry_run, arguments.rewrite) {
         (true, _) => Mode::DryRun,
         (false, true) => Mode::Rewrite,
@@ -57,6 +55,6 @@ pub(super) async fn run(arguments: ImportArguments) -> anyhow::Result<Ended> {
     };
     let recorded = if arguments.drop_recorded { KeepRecorded::No } else { KeepRecorded::Yes };
     let emptying = if arguments.allow_emptying { Emptying::Allowed } else { Emptying::HeldBack };
-    let totals = opened.run(&aws::store().await?, Task::Import { mode, recorded, emptying }).await?;
+    let totals = arguments.sources.run(arguments.resume, Task::Import { mode, recorded, emptying }).await?;
     Ok(if totals.refused + totals.held_back == 0 { Ended::Well } else { Ended::WithRefusals })
 }

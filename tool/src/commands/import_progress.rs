@@ -1,9 +1,14 @@
 //! How `import` and `verify` show what they do: single records on standard error, and a bar where that is a terminal.
 
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal as _};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use indicatif::ProgressBar;
+use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar};
 
 use super::terminal;
 use crate::import::Progress;
@@ -11,25 +16,46 @@ use crate::import::Progress;
 /// How many records of one kind are named; the report names all.
 const MAX_NAMED: usize = 100;
 
+/// How often a line tells how far it is, where standard error is no terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
 /// The named records, counted by kind, and the bar.
 pub(super) struct ImportProgress {
     bar: ProgressBar,
-    started: Instant,
+    /// When what the bar shows began.
+    started: Mutex<Instant>,
+    /// How many records it has dealt with.
     done: AtomicU64,
     refused: AtomicUsize,
-    orphaned: AtomicUsize,
     differing: AtomicUsize,
+    /// By collection.
+    orphaned: Mutex<BTreeMap<String, u64>>,
+    /// Closed, it ends the lines.
+    _lines: mpsc::Sender<()>,
 }
 
 impl ImportProgress {
     pub(super) fn new() -> Self {
+        let bar = terminal::progress_bar();
+        let (lines, ended) = mpsc::channel();
+        if !io::stderr().is_terminal() {
+            let bar = bar.clone();
+            thread::spawn(move || {
+                while ended.recv_timeout(LINE_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                    if !bar.is_finished() {
+                        eprintln!("{}", line_of(&bar));
+                    }
+                }
+            });
+        }
         Self {
-            bar: terminal::progress_bar(),
-            started: Instant::now(),
+            bar,
+            started: Mutex::new(Instant::now()),
             done: AtomicU64::default(),
             refused: AtomicUsize::default(),
-            orphaned: AtomicUsize::default(),
             differing: AtomicUsize::default(),
+            orphaned: Mutex::default(),
+            _lines: lines,
         }
     }
 
@@ -39,18 +65,50 @@ impl ImportProgress {
         }
     }
 
+    /// Shows how much was dealt with: records, or bytes where there are none yet.
+    fn show_counts(&self) {
+        let done = self.done.load(Ordering::Relaxed);
+        if done == 0 {
+            self.bar.set_prefix(HumanBytes(self.bar.position()).to_string());
+            return;
+        }
+        let seconds = lock(&self.started).elapsed().as_secs_f64().max(0.001);
+        #[expect(clippy::cast_precision_loss, reason = "it is a rate for people")]
+        let rate = done as f64 / seconds;
+        self.bar.set_prefix(format!("{} records, {rate:.0} a second", HumanCount(done)));
+    }
+
     /// Ends the bar, and says how many records were not named.
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
-        let kinds =
-            [("refused", &self.refused), ("orphaned", &self.orphaned), ("differing", &self.differing)];
-        for (kind, shown) in kinds {
+        for (kind, shown) in [("refused", &self.refused), ("differing", &self.differing)] {
             let more = shown.load(Ordering::Relaxed).saturating_sub(MAX_NAMED);
             if more > 0 {
                 eprintln!("{kind}: {more} more; --report FILE lists them all");
             }
         }
+        for (collection, records) in lock(&self.orphaned).iter() {
+            eprintln!(
+                "orphaned {collection}: {records} of them belong to nothing that is there; --report FILE lists them"
+            );
+        }
     }
+}
+
+/// What a bar would show, in a line.
+fn line_of(bar: &ProgressBar) -> String {
+    let (what, counts) = (bar.message(), bar.prefix());
+    match bar.length().filter(|length| *length > 0) {
+        None => format!("{what}: {counts}"),
+        Some(length) => {
+            let percent = bar.position().min(length) * 100 / length;
+            format!("{what}: {percent}%, {counts}, {} left", HumanDuration(bar.eta()))
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Progress for ImportProgress {
@@ -58,11 +116,8 @@ impl Progress for ImportProgress {
         self.line(&self.refused, || format!("refused {place}: {reason}"));
     }
 
-    fn orphaned(&self, collection: &str, id: &str, belongs_to: Option<&str>) {
-        self.line(&self.orphaned, || match belongs_to {
-            Some(owner) => format!("orphaned {collection} {id}: {owner}, to which it belongs, is not there"),
-            None => format!("orphaned {collection} {id}: it does not say what it belongs to"),
-        });
+    fn orphaned(&self, collection: &str) {
+        *lock(&self.orphaned).entry(collection.to_owned()).or_default() += 1;
     }
 
     fn differing(&self, collection: &str, id: &str, reason: &str) {
@@ -75,25 +130,25 @@ impl Progress for ImportProgress {
 
     fn begins(&self, what: &'static str, bytes: Option<u64>) {
         let template = match bytes {
-            Some(_) => "{msg} [{bar:30}] {percent}% {binary_bytes_per_sec}, {eta} left; {prefix}",
+            Some(_) => "{msg} [{bar:30}] {percent}%, {prefix}, {eta} left",
             None => "{spinner} {msg}: {prefix}, {elapsed}",
         };
         self.bar.set_style(terminal::style(template));
         self.bar.set_length(bytes.unwrap_or_default());
         self.bar.reset();
         self.bar.set_message(what);
+        *lock(&self.started) = Instant::now();
+        self.done.store(0, Ordering::Relaxed);
+        self.show_counts();
     }
 
     fn bytes(&self, bytes: u64) {
         self.bar.inc(bytes);
+        self.show_counts();
     }
 
     fn done(&self, records: u64) {
-        let done = self.done.fetch_add(records, Ordering::Relaxed) + records;
-        let seconds = self.started.elapsed().as_secs_f64().max(0.001);
-        #[expect(clippy::cast_precision_loss, reason = "it is a rate for people")]
-        let rate = done as f64 / seconds;
-        self.bar.set_prefix(format!("{done} records, {rate:.0} a second"));
-        tracing::debug!(records = done, "dealt with");
+        self.done.fetch_add(records, Ordering::Relaxed);
+        self.show_counts();
     }
 }

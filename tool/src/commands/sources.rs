@@ -1,18 +1,21 @@
 //! What `import` and `verify` read, and the report of what was done with it.
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use delivery_center::store::{Mode, Store};
+use delivery_center::store::Mode;
 
 use super::exit_status::is_unreachable;
 use super::import_progress::ImportProgress;
-use super::terminal;
-use crate::import::{self, Counts, Input, Progress, Source, Task};
-use crate::input::files::{Given, look_at, look_at_unnamed, look_into};
+use super::{aws, terminal};
+use crate::import::{self, Counts, Input, Progress, ReportFile, Source, Task};
+use crate::input::files::{
+    CountedRead, FilesError, Given, is_named_after_a_collection, look_at, look_at_unnamed, look_into,
+};
 use crate::input::server::{Options, Server, Token};
 
 #[derive(clap::Args)]
@@ -40,16 +43,56 @@ pub(super) struct Sources {
     report: Option<PathBuf>,
 }
 
-/// What was found to read.
-pub(super) struct OpenedSources {
-    input: Input,
-    report: Option<PathBuf>,
-    is_of_zadig: bool,
-}
-
 impl Sources {
+    /// Does a task with all of it, prints what was done, and tells the totals.
+    ///
+    /// What can fail without reading the sources comes first: there may be hours of them.
+    pub(super) async fn run(mut self, resume: Option<PathBuf>, task: Task) -> anyhow::Result<Counts> {
+        let action = match task {
+            Task::Import { mode: Mode::DryRun, .. } => "dry run",
+            Task::Import { mode: Mode::Write | Mode::Rewrite, .. } => "import",
+            Task::Verify => "verification",
+        };
+        for path in &self.given {
+            is_file(path)?;
+        }
+        let report_path = self.report.take();
+        let report = report_path.as_deref().map(open_report).transpose()?;
+        let store = aws::store().await?;
+        store
+            .reach()
+            .await
+            .map_err(|error| ended_early(error, &format!("the {action} cannot begin"), "; run it again"))?;
+        let progress = Arc::new(ImportProgress::new());
+        let input = self.open(resume, progress.as_ref()).inspect_err(|_| progress.finish())?;
+        // The API's own JSON has no collections to be counted by.
+        let is_of_zadig = !matches!(input, Input::Records(_));
+        let shown = Arc::clone(&progress) as Arc<dyn Progress>;
+        let done = import::run(&store, input, task, shown, report).await;
+        progress.finish();
+        let mut report = done.map_err(|error| {
+            ended_early(error, &format!("the {action} stopped"), "; run it again to complete it")
+        })?;
+        if matches!(task, Task::Import { mode: Mode::DryRun, .. }) {
+            terminal::print("dry run, nothing was written; an import would say:")?;
+        }
+        if is_of_zadig || task == Task::Verify {
+            terminal::print(&report)?;
+        } else {
+            terminal::print(report.summary())?;
+        }
+        for held_back in report.held_back() {
+            terminal::print(held_back)?;
+        }
+        report.write(action).with_context(|| {
+            let path = report_path.unwrap_or_default();
+            format!("the {action} is done, and its report {} is incomplete", path.display())
+        })?;
+        Ok(report.totals())
+    }
+
     /// Looks at what is given, and finds out what it is.
-    pub(super) fn open(self, resume: Option<PathBuf>) -> anyhow::Result<OpenedSources> {
+    fn open(self, resume: Option<PathBuf>, progress: &dyn Progress) -> anyhow::Result<Input> {
         if let Some(url) = &self.zadig {
             let options = Options {
                 page_size: self.per_page,
@@ -59,10 +102,9 @@ impl Sources {
             };
             let server = Server::new(url, token(self.token_file.as_deref())?, options)?;
             if server.is_in_the_clear() {
-                eprintln!("note: the token goes over the network in the clear; https:// would hide it");
+                progress.note("the token goes over the network in the clear; https:// would hide it");
             }
-            let input = Input::Server(server);
-            return Ok(OpenedSources { input, report: self.report, is_of_zadig: true });
+            return Ok(Input::Server(server));
         }
         if resume.is_some() {
             bail!("--resume is for --zadig; from files, an import is completed by running it again");
@@ -72,17 +114,20 @@ impl Sources {
             if path.is_dir() {
                 let directory = look_into(path)?;
                 if directory.others > 0 {
-                    eprintln!(
-                        "note: {} other collections in {} have nothing of releases or artifacts",
+                    progress.note(&format!(
+                        "{} other collections in {} have nothing of releases or artifacts",
                         directory.others,
                         path.display()
-                    );
+                    ));
                 }
                 files.extend(directory.collections);
                 continue;
             }
             if !is_file(path)? {
-                records.push(copied(path)?);
+                if is_named_after_a_collection(path) {
+                    return Err(FilesError::NotAFile { path: path.clone() }.into());
+                }
+                records.push(copied(path, progress)?);
                 continue;
             }
             match look_at(path)? {
@@ -93,19 +138,28 @@ impl Sources {
                 Given::Records => records.push(Source::at(path.display().to_string(), path.clone())),
             }
         }
-        let is_of_zadig = !files.is_empty();
-        let input = match (is_of_zadig, records.first()) {
-            (true, None) => Input::Collections(files),
-            (true, Some(records)) => {
+        match (files.is_empty(), records.first()) {
+            (false, None) => Ok(Input::Collections(files)),
+            (false, Some(records)) => {
                 bail!(
                     "{} is no collection of Zadig's, as the others are: give them one after another",
                     records.name
                 )
             }
-            (false, _) => Input::Records(records),
-        };
-        Ok(OpenedSources { input, report: self.report, is_of_zadig })
+            (true, _) => Ok(Input::Records(records)),
+        }
     }
+}
+
+fn open_report(path: &Path) -> anyhow::Result<ReportFile> {
+    ReportFile::create(path).with_context(|| format!("cannot write the report {}", path.display()))
+}
+
+/// An error that ended a command, with what helps where another attempt may.
+fn ended_early(error: impl Into<anyhow::Error>, what: &str, advice: &str) -> anyhow::Error {
+    let error = error.into();
+    let advice = if is_unreachable(&error) { advice } else { "" };
+    error.context(format!("{what}{advice}"))
 }
 
 /// The token, from where it is not seen by others on this machine.
@@ -130,51 +184,20 @@ fn is_file(path: &Path) -> anyhow::Result<bool> {
 }
 
 /// A copy of what can be read only once.
-fn copied(path: &Path) -> anyhow::Result<Source> {
+fn copied(path: &Path, progress: &dyn Progress) -> anyhow::Result<Source> {
     let is_standard_input = path == Path::new("-");
     let name = if is_standard_input { "standard input".to_owned() } else { path.display().to_string() };
     let context = || format!("cannot read {name}");
     // Without a name, since it may hold credentials: whatever ends the process also ends the copy.
     let mut copy = tempfile::tempfile().context("cannot make a temporary file")?;
-    if is_standard_input {
-        std::io::copy(&mut std::io::stdin().lock(), &mut copy).with_context(context)?;
+    progress.begins("copying the input", None);
+    let input: Box<dyn Read> = if is_standard_input {
+        Box::new(io::stdin().lock())
     } else {
-        std::io::copy(&mut File::open(path).with_context(context)?, &mut copy).with_context(context)?;
-    }
+        Box::new(File::open(path).with_context(context)?)
+    };
+    let mut counted = CountedRead { input, count: |bytes| progress.bytes(bytes) };
+    io::copy(&mut counted, &mut copy).with_context(context)?;
     look_at_unnamed(Path::new(&name), &copy)?;
     Ok(Source::copied(name, copy))
-}
-
-impl OpenedSources {
-    /// Does a task with all of it, prints what was done, and tells the totals.
-    pub(super) async fn run(self, store: &Store, task: Task) -> anyhow::Result<Counts> {
-        let action = match task {
-            Task::Import { mode: Mode::DryRun, .. } => "dry run",
-            Task::Import { mode: Mode::Write | Mode::Rewrite, .. } => "import",
-            Task::Verify => "verification",
-        };
-        let progress = Arc::new(ImportProgress::new());
-        let done = import::run(store, self.input, task, Arc::clone(&progress) as Arc<dyn Progress>).await;
-        progress.finish();
-        let mut report = done.map_err(|error| {
-            let error = anyhow::Error::from(error);
-            let advice = if is_unreachable(&error) { "; run it again to complete it" } else { "" };
-            error.context(format!("the {action} stopped{advice}"))
-        })?;
-        if let Some(path) = &self.report {
-            report.write(path, action).with_context(|| format!("cannot write {}", path.display()))?;
-        }
-        if matches!(task, Task::Import { mode: Mode::DryRun, .. }) {
-            terminal::print("dry run, nothing was written; an import would say:")?;
-        }
-        if self.is_of_zadig || task == Task::Verify {
-            terminal::print(&report)?;
-        } else {
-            terminal::print(report.summary())?;
-        }
-        for held_back in report.held_back() {
-            terminal::print(held_back)?;
-        }
-        Ok(report.totals())
-    }
 }

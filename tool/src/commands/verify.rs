@@ -2,7 +2,7 @@
 
 use super::exit_status::Ended;
 use super::sources::Sources;
-use super::{aws, terminal};
+use super::terminal;
 use crate::import::{Counts, Task};
 
 /// Compare the tables with what was imported, and list what differs.
@@ -22,8 +22,7 @@ pub(super) struct VerifyArguments {
 }
 
 pub(super) async fn run(arguments: VerifyArguments) -> anyhow::Result<Ended> {
-    let opened = arguments.sources.open(None)?;
-    let totals = opened.run(&aws::store().await?, Task::Verify).await?;
+    let totals = arguments.sources.run(None, Task::Verify).await?;
     let Counts { differing, refused, held_back, .. } = totals;
     if differing + refused + held_back == 0 {
         terminal::print("nothing was lost")?;

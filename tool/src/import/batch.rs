@@ -31,6 +31,17 @@ pub enum Task {
     Verify,
 }
 
+impl Task {
+    /// What the progress calls it.
+    pub(super) fn doing(self) -> &'static str {
+        match self {
+            Self::Import { mode: Mode::DryRun, .. } => "checking",
+            Self::Import { mode: Mode::Write | Mode::Rewrite, .. } => "writing",
+            Self::Verify => "comparing",
+        }
+    }
+}
+
 /// Whether a record may take the place of one that has records in a section where it has none itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Emptying {
@@ -374,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_batch_that_is_given_an_id_twice_keeps_the_last_one() {
-        let journal = Journal::new(Arc::new(Silent));
+        let journal = Journal::new(Arc::new(Silent), None);
         let texts = [
             r#"{"versionInfo":{"id":"r"}}"#,
             r#"{"id":"r","image":"first"}"#,

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::batch::{Content, Found};
-use super::pipeline::{ImportError, Sink};
+use super::pipeline::{ImportError, RECORDS_A_STEP, Sink};
 use crate::input::collection::Collection;
 use crate::input::files::CollectionFile;
 use crate::input::join::{Group, GroupContent, Join, Members};
@@ -17,13 +17,26 @@ pub(super) fn read(files: &[CollectionFile], sink: &mut Sink) -> Result<(), Impo
     sink.journal.progress.begins("reading", Some(bytes));
     let mut join = Join::new()?;
     let mut damaged = Damaged::default();
+    let mut documents = 0;
     for file in files {
-        read_file(file, &mut join, &mut damaged, sink)?;
+        documents += read_file(file, &mut join, &mut damaged, sink)?;
     }
-    sink.journal.progress.begins("writing", Some(join.bytes()));
-    join.groups(|group| match found(group, &damaged, sink) {
-        Some(found) => sink.push(found),
-        None => ControlFlow::Continue(()),
+    if documents == 0 {
+        return Err(ImportError::NoDocuments);
+    }
+    let bytes = join.bytes();
+    // They are sorted before the first of them comes.
+    sink.journal.progress.begins("joining", None);
+    let mut is_joined = false;
+    join.groups(|group| {
+        if !is_joined {
+            is_joined = true;
+            sink.journal.progress.begins(sink.task.doing(), Some(bytes));
+        }
+        match found(group, &damaged, sink) {
+            Some(found) => sink.push(found),
+            None => ControlFlow::Continue(()),
+        }
     })?;
     Ok(())
 }
@@ -57,12 +70,13 @@ impl Damaged {
     }
 }
 
+/// Reads a collection into the join, and tells how many documents it has, good or bad.
 fn read_file(
     file: &CollectionFile,
     join: &mut Join,
     damaged: &mut Damaged,
     sink: &Sink,
-) -> Result<(), ImportError> {
+) -> Result<u64, ImportError> {
     let name = file.path.display().to_string();
     let row = file.collection.name();
     let (journal, progress) = (&sink.journal, Arc::clone(&sink.journal.progress));
@@ -77,7 +91,12 @@ fn read_file(
     let documents = file
         .documents(move |bytes| progress.bytes(bytes))
         .map_err(|source| ImportError::Open { name: name.clone(), source })?;
+    let mut read = 0;
     for found in documents {
+        read += 1;
+        if read % RECORDS_A_STEP == 0 {
+            journal.progress.done(RECORDS_A_STEP);
+        }
         let place = format!("{name} {}", found.place);
         let document = match found.document {
             Ok(document) => document,
@@ -106,7 +125,8 @@ fn read_file(
             break;
         }
     }
-    Ok(())
+    journal.progress.done(read % RECORDS_A_STEP);
+    Ok(read)
 }
 
 /// The record that a group makes. A group that makes none is counted here.

@@ -2,14 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Seek as _};
+use std::io::{self, BufRead, Seek as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::batch::{Content, Found, Packed, row_of_refused};
 use super::identity::{IdentityDigest, identity_of};
-use super::pipeline::{ImportError, Sink};
-use super::report::RECORDS_ROW;
+use super::pipeline::{ImportError, RECORDS_A_STEP, Sink};
+use super::report::{Progress, RECORDS_ROW};
+use crate::input::files::{CountedRead, inflated};
 use crate::input::splitting::{RawRecord, ReadProblem, RecordReader};
 
 /// Records in a file, which is read more than once: of the records of one id the last good one counts, and only that is written.
@@ -63,10 +64,10 @@ impl Source {
 
 /// Reads every record; ends early when nobody takes them any more.
 pub(super) fn read(sources: &[Source], sink: &mut Sink) -> Result<(), ImportError> {
-    let mut repeated = Repeated::find(sources)?;
-    let bytes = sources.iter().filter_map(|source| source.length().ok()).sum();
-    sink.journal.progress.begins("writing", Some(bytes));
-    for located in Located::of(sources) {
+    let progress = Arc::clone(&sink.journal.progress);
+    let (mut repeated, bytes) = Repeated::find(sources, progress.as_ref())?;
+    progress.begins(sink.task.doing(), Some(bytes));
+    for located in Located::of(sources, |_| {}) {
         let Located { ordinal, source, found } = located?;
         let record = match found {
             Ok(record) => record,
@@ -95,7 +96,7 @@ fn read_again(sources: &[Source], ordinals: &HashSet<u64>, sink: &mut Sink) -> R
     if ordinals.is_empty() {
         return Ok(());
     }
-    for located in Located::of(sources) {
+    for located in Located::of(sources, |_| {}) {
         let Located { ordinal, source, found } = located?;
         if let Ok(record) = found
             && ordinals.contains(&ordinal)
@@ -115,10 +116,13 @@ struct Located<'a> {
 }
 
 impl<'a> Located<'a> {
-    /// Everything in the sources, in the same order every time.
-    fn of(sources: &'a [Source]) -> impl Iterator<Item = Result<Self, ImportError>> {
-        let found = sources.iter().flat_map(|source| {
-            let (reader, unopened) = match open(source) {
+    /// Everything in the sources, in the same order every time; `count` is told of the bytes as they are read off the disk.
+    fn of(
+        sources: &'a [Source],
+        count: impl Fn(u64) + Copy + 'a,
+    ) -> impl Iterator<Item = Result<Self, ImportError>> {
+        let found = sources.iter().flat_map(move |source| {
+            let (reader, unopened) = match open(source, count) {
                 Ok(reader) => (Some(reader), None),
                 Err(error) => (None, Some(Err(error))),
             };
@@ -131,10 +135,13 @@ impl<'a> Located<'a> {
     }
 }
 
-fn open(source: &Source) -> Result<RecordReader<File>, ImportError> {
-    let file =
-        source.open().map_err(|error| ImportError::Open { name: source.name.clone(), source: error })?;
-    Ok(RecordReader::new(file))
+fn open<'a>(
+    source: &Source,
+    count: impl Fn(u64) + 'a,
+) -> Result<RecordReader<Box<dyn BufRead + 'a>>, ImportError> {
+    let input = source.open().and_then(|input| inflated(CountedRead { input, count }));
+    let input = input.map_err(|error| ImportError::Open { name: source.name.clone(), source: error })?;
+    Ok(RecordReader::new(input))
 }
 
 /// The identities that come more than once, good or bad. Only ordinals are held, since there may be very many.
@@ -146,16 +153,25 @@ struct Occurrences {
 }
 
 impl Repeated {
-    fn find(sources: &[Source]) -> Result<Self, ImportError> {
+    /// Reads the sources for the first time, and tells also how many bytes their records have.
+    fn find(sources: &[Source], progress: &dyn Progress) -> Result<(Self, u64), ImportError> {
         let (mut seen, mut repeated) = (HashSet::new(), HashMap::new());
-        for located in Located::of(sources) {
+        let lengths = sources.iter().filter_map(|source| source.length().ok());
+        progress.begins("reading", Some(lengths.sum()));
+        let mut bytes = 0;
+        for located in Located::of(sources, |read| progress.bytes(read)) {
             let Located { ordinal, found, .. } = located?;
-            let Some(identity) = found.ok().and_then(|record| identity_of(&record.text)) else { continue };
+            if (ordinal + 1) % RECORDS_A_STEP == 0 {
+                progress.done(RECORDS_A_STEP);
+            }
+            let Ok(record) = found else { continue };
+            bytes += record.text.len() as u64;
+            let Some(identity) = identity_of(&record.text) else { continue };
             if !seen.insert(identity) {
                 repeated.insert(identity, Occurrences { last: ordinal, last_good: None });
             }
         }
-        Ok(Self(repeated))
+        Ok((Self(repeated), bytes))
     }
 
     /// The occurrences of a record that comes more than once.

@@ -23,7 +23,7 @@ use crate::input::server::Server;
 pub use batch::{Emptying, Task};
 pub use json_files::Source;
 pub use pipeline::ImportError;
-pub use report::{Counts, HeldBack, Progress, Report, Summary};
+pub use report::{Counts, HeldBack, Progress, Report, ReportFile, Summary};
 
 use pipeline::Pipeline;
 use report::Journal;
@@ -50,7 +50,7 @@ pub async fn import(
     progress: Arc<dyn Progress>,
 ) -> Result<Summary, ImportError> {
     let task = Task::Import { mode, recorded: KeepRecorded::Yes, emptying: Emptying::HeldBack };
-    Ok(run(store, Input::Records(sources), task, progress).await?.summary())
+    Ok(run(store, Input::Records(sources), task, progress, None).await?.summary())
 }
 
 /// Does a task with every good record of an input; the bad ones are reported and left out.
@@ -62,8 +62,9 @@ pub async fn run(
     input: Input,
     task: Task,
     progress: Arc<dyn Progress>,
+    report: Option<ReportFile>,
 ) -> Result<Report, ImportError> {
-    let journal = Arc::new(Journal::new(progress));
+    let journal = Arc::new(Journal::new(progress, report));
     let pipeline = Pipeline::new(store.clone(), task, Arc::clone(&journal));
     match input {
         Input::Records(sources) => pipeline.fill(move |sink| json_files::read(&sources, sink)).await?,

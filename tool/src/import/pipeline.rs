@@ -15,6 +15,9 @@ use crate::input::server::ServerError;
 /// How many batches are packed and written side by side.
 const BATCHES_AT_ONCE: usize = 4;
 
+/// How many records are read between two steps of the progress.
+pub(super) const RECORDS_A_STEP: u64 = 1000;
+
 /// Why an import could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
@@ -29,6 +32,9 @@ pub enum ImportError {
         /// Why.
         source: io::Error,
     },
+    /// The collections that were read hold no document.
+    #[error("no document is in any of the collections' files")]
+    NoDocuments,
     /// The temporary database, in which records are joined, failed.
     #[error("the temporary database failed; TMPDIR names a directory with room for twice the input")]
     Temporary(#[from] rusqlite::Error),
@@ -44,7 +50,7 @@ impl ImportError {
         match self {
             Self::Store(error) => error.is_unavailable(),
             Self::Server(error) => error.is_unreachable(),
-            Self::Open { .. } | Self::Temporary(_) => false,
+            Self::Open { .. } | Self::NoDocuments | Self::Temporary(_) => false,
         }
     }
 }
@@ -53,6 +59,7 @@ impl ImportError {
 pub(super) struct Sink {
     sender: mpsc::Sender<Batch>,
     pub(super) journal: Arc<Journal>,
+    pub(super) task: Task,
     batch: Batch,
 }
 
@@ -97,18 +104,26 @@ impl Pipeline {
     {
         let (sender, mut receiver) = mpsc::channel(2);
         let journal = Arc::clone(&self.journal);
+        let task = self.task;
         let reading = tokio::task::spawn_blocking(move || {
-            let mut sink = Sink { sender, journal, batch: Batch::default() };
+            let mut sink = Sink { sender, journal, task, batch: Batch::default() };
             read(&mut sink)?;
             let rest = sink.batch.rest();
             // Whoever closed the channel has the reason.
             let _ = sink.send(rest);
             Ok::<_, ImportError>(())
         });
-        while let Some(batch) = receiver.recv().await {
-            self.take(batch).await?;
+        let mut taken = Ok(());
+        while taken.is_ok()
+            && let Some(batch) = receiver.recv().await
+        {
+            taken = self.take(batch).await;
         }
-        reading.await.expect("reading does not panic")?;
+        // The reader meets the closed channel and ends; what it still says comes before the error.
+        drop(receiver);
+        let read = reading.await.expect("reading does not panic");
+        taken?;
+        read?;
         self.drain().await?;
         Ok(())
     }

@@ -24,10 +24,10 @@ pub(super) const RECORDS_ROW: &str = "records";
 pub trait Progress: Send + Sync {
     /// A record was not taken.
     fn refused(&self, place: &str, reason: &str);
-    /// So many records were read and dealt with.
+    /// So many records of what began last were dealt with.
     fn done(&self, records: u64);
     /// A record's release or artifact is not there.
-    fn orphaned(&self, _collection: &str, _id: &str, _belongs_to: Option<&str>) {}
+    fn orphaned(&self, _collection: &str) {}
     /// A record is not stored as the source has it.
     fn differing(&self, _collection: &str, _id: &str, _reason: &str) {}
     /// Something begins that takes so many bytes, where that is known.
@@ -151,10 +151,33 @@ impl fmt::Display for HeldBack {
 pub struct Report {
     counts: BTreeMap<&'static str, Counts>,
     held_back: Vec<HeldBack>,
-    held_back_ids: Option<File>,
-    refused: Option<File>,
-    orphaned: Option<File>,
-    differing: Option<File>,
+    file: Option<ReportFile>,
+}
+
+/// The file that a report is to be written to, and the lists that it will hold, each in a file without a name meanwhile.
+#[derive(Debug)]
+pub struct ReportFile {
+    out: File,
+    refused: ListOnDisk,
+    held_back: ListOnDisk,
+    orphaned: ListOnDisk,
+    differing: ListOnDisk,
+}
+
+impl ReportFile {
+    /// Opens the file, so that a report that cannot be written is told before anything else is done.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            out: File::create(path)?,
+            refused: ListOnDisk::new()?,
+            held_back: ListOnDisk::new()?,
+            orphaned: ListOnDisk::new()?,
+            differing: ListOnDisk::new()?,
+        })
+    }
 }
 
 impl Report {
@@ -223,12 +246,14 @@ impl Report {
         &self.held_back
     }
 
-    /// Writes all of it as JSON: `action`, `collections`, and the lists `refused`, `held_back`, `orphaned` and `differing`.
+    /// Writes all of it as JSON, where a file was given: `action`, `collections`, and the lists `refused`, `held_back`,
+    /// `orphaned` and `differing`.
     ///
     /// # Errors
-    /// The operating system's.
-    pub fn write(&mut self, path: &Path, action: &str) -> io::Result<()> {
-        let mut out = BufWriter::new(File::create(path)?);
+    /// The operating system's, also where a list could not be kept; the report is incomplete then.
+    pub fn write(&mut self, action: &str) -> io::Result<()> {
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        let mut out = BufWriter::new(&file.out);
         write!(out, "{{\"action\":{},\"collections\":{{", json!(action))?;
         for (index, (row, counts)) in self.rows().enumerate() {
             let separator = if index > 0 { "," } else { "" };
@@ -236,17 +261,14 @@ impl Report {
         }
         out.write_all(b"}")?;
         let lists = [
-            ("refused", &mut self.refused),
-            ("held_back", &mut self.held_back_ids),
-            ("orphaned", &mut self.orphaned),
-            ("differing", &mut self.differing),
+            ("refused", &mut file.refused),
+            ("held_back", &mut file.held_back),
+            ("orphaned", &mut file.orphaned),
+            ("differing", &mut file.differing),
         ];
         for (name, list) in lists {
             write!(out, ",\n{}:[", json!(name))?;
-            if let Some(list) = list {
-                list.rewind()?;
-                io::copy(list, &mut out)?;
-            }
+            list.copy_to(&mut out)?;
             out.write_all(b"]")?;
         }
         out.write_all(b"}\n")?;
@@ -289,36 +311,40 @@ impl fmt::Display for Report {
     }
 }
 
-/// A report in the making, shared by everything that reads and writes.
-pub(super) struct Journal {
-    pub(super) progress: Arc<dyn Progress>,
-    counts: Mutex<BTreeMap<&'static str, Counts>>,
-    held_back: Mutex<Vec<HeldBack>>,
-    held_back_ids: ListOnDisk,
-    refused: ListOnDisk,
-    orphaned: ListOnDisk,
-    differing: ListOnDisk,
+/// JSON values with commas between them, in a file without a name.
+#[derive(Debug)]
+struct ListOnDisk {
+    file: BufWriter<File>,
+    is_empty: bool,
+    /// Why it is incomplete.
+    failure: Option<io::Error>,
 }
 
-/// JSON values with commas between them, in a file without a name.
-#[derive(Default)]
-struct ListOnDisk(Mutex<Option<BufWriter<File>>>);
-
 impl ListOnDisk {
-    fn push(&self, entry: &serde_json::Value) {
-        let mut file = lock(&self.0);
-        let separator = if file.is_some() { "," } else { "" };
-        let written = match &mut *file {
-            Some(file) => Ok(file),
-            none => tempfile::tempfile().map(|new| none.insert(BufWriter::new(new))),
-        };
-        if let Err(error) = written.and_then(|file| write!(file, "{separator}\n{entry}")) {
-            tracing::warn!(%error, "the report's lists are incomplete");
-        }
+    fn new() -> io::Result<Self> {
+        Ok(Self::in_file(tempfile::tempfile()?))
     }
 
-    fn finish(&self) -> Option<File> {
-        lock(&self.0).take()?.into_inner().ok()
+    fn in_file(file: File) -> Self {
+        Self { file: BufWriter::new(file), is_empty: true, failure: None }
+    }
+
+    fn push(&mut self, entry: &serde_json::Value) {
+        if self.failure.is_some() {
+            return;
+        }
+        let separator = if self.is_empty { "" } else { "," };
+        self.is_empty = false;
+        self.failure = write!(self.file, "{separator}\n{entry}").err();
+    }
+
+    fn copy_to(&mut self, out: &mut impl Write) -> io::Result<()> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        self.file.flush()?;
+        self.file.rewind()?;
+        io::copy(self.file.get_mut(), out).map(drop)
     }
 }
 
@@ -326,16 +352,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A report in the making, shared by everything that reads and writes.
+pub(super) struct Journal {
+    pub(super) progress: Arc<dyn Progress>,
+    counts: Mutex<BTreeMap<&'static str, Counts>>,
+    held_back: Mutex<Vec<HeldBack>>,
+    file: Mutex<Option<ReportFile>>,
+}
+
 impl Journal {
-    pub(super) fn new(progress: Arc<dyn Progress>) -> Self {
-        Self {
-            progress,
-            counts: Mutex::default(),
-            held_back: Mutex::default(),
-            held_back_ids: ListOnDisk::default(),
-            refused: ListOnDisk::default(),
-            orphaned: ListOnDisk::default(),
-            differing: ListOnDisk::default(),
+    pub(super) fn new(progress: Arc<dyn Progress>, file: Option<ReportFile>) -> Self {
+        Self { progress, counts: Mutex::default(), held_back: Mutex::default(), file: Mutex::new(file) }
+    }
+
+    /// Adds to a list of the report, where one is wanted.
+    fn list(&self, list: fn(&mut ReportFile) -> &mut ListOnDisk, entry: &serde_json::Value) {
+        if let Some(file) = &mut *lock(&self.file) {
+            list(file).push(entry);
         }
     }
 
@@ -348,7 +381,7 @@ impl Journal {
             counts.read += 1;
             counts.refused += 1;
         });
-        self.refused.push(&json!({"collection": row, "place": place, "reason": reason}));
+        self.list(|file| &mut file.refused, &json!({"collection": row, "place": place, "reason": reason}));
         self.progress.refused(place, reason);
     }
 
@@ -364,7 +397,7 @@ impl Journal {
 
     /// A good record that is not taken; whoever calls this counts it.
     pub(super) fn held_back(&self, row: &'static str, id: &str, reason: &str) {
-        self.held_back_ids.push(&json!({"collection": row, "id": id, "reason": reason}));
+        self.list(|file| &mut file.held_back, &json!({"collection": row, "id": id, "reason": reason}));
         let mut held_back = lock(&self.held_back);
         // There are as many reasons as sections, and a few more.
         match held_back.iter_mut().find(|held| held.row == row && held.reason == reason) {
@@ -381,18 +414,18 @@ impl Journal {
             counts.read += 1;
             counts.orphaned += 1;
         });
-        self.orphaned.push(&json!({"collection": row, "id": id, "belongs_to": owner}));
-        self.progress.orphaned(row, id, owner);
+        self.list(|file| &mut file.orphaned, &json!({"collection": row, "id": id, "belongs_to": owner}));
+        self.progress.orphaned(row);
     }
 
     /// A record that was not taken since what is stored of it cannot be read; whoever counts it counts it as refused.
     pub(super) fn unreadable(&self, row: &'static str, id: &str, reason: &str) {
-        self.refused.push(&json!({"collection": row, "place": id, "reason": reason}));
+        self.list(|file| &mut file.refused, &json!({"collection": row, "place": id, "reason": reason}));
         self.progress.refused(id, reason);
     }
 
     pub(super) fn differing(&self, row: &'static str, id: &str, reason: &str) {
-        self.differing.push(&json!({"collection": row, "id": id, "reason": reason}));
+        self.list(|file| &mut file.differing, &json!({"collection": row, "id": id, "reason": reason}));
         self.progress.differing(row, id, reason);
     }
 
@@ -400,10 +433,30 @@ impl Journal {
         Report {
             counts: std::mem::take(&mut *lock(&self.counts)),
             held_back: std::mem::take(&mut *lock(&self.held_back)),
-            held_back_ids: self.held_back_ids.finish(),
-            refused: self.refused.finish(),
-            orphaned: self.orphaned.finish(),
-            differing: self.differing.finish(),
+            file: lock(&self.file).take(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_could_not_be_kept_makes_the_report_incomplete() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("list");
+        std::fs::write(&path, "").unwrap();
+        let mut list = ListOnDisk::in_file(File::open(&path).unwrap());
+        for _ in 0..10_000 {
+            list.push(&json!("an entry"));
+        }
+        assert!(list.copy_to(&mut io::sink()).is_err(), "the file cannot be written");
+        let mut list = ListOnDisk::new().unwrap();
+        list.push(&json!(1));
+        list.push(&json!(2));
+        let mut copied = Vec::new();
+        list.copy_to(&mut copied).unwrap();
+        assert_eq!(String::from_utf8(copied).unwrap(), "\n1,\n2");
     }
 }

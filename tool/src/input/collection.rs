@@ -109,6 +109,12 @@ impl Collection {
         if document.field("_id").and_then(Stored::text).is_none() {
             return Some("its _id is neither an ObjectId nor a text".to_owned());
         }
+        let names_an_owner = |name: &&str| document.field(name).is_some();
+        if let Some(field) = ["release_id", "artifact_id"].iter().find(|name| names_an_owner(name))
+            && self.section().is_none()
+        {
+            return Some(format!("it has {field}, so it is no document of {}", self.name()));
+        }
         None
     }
 

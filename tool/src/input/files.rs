@@ -12,6 +12,10 @@ use super::splitting::RecordReader;
 use super::stored::Stored;
 
 const READ_BUFFER_BYTES: usize = 1 << 20;
+/// How much of a file, inflated, may be blank before its first record begins.
+const MAX_BLANK_BYTES: u64 = 1 << 20;
+/// How much of a file, inflated, is looked at for its first record.
+const MAX_SNIFFED_BYTES: u64 = 65 << 20;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// What `mongodump --archive` begins with.
 const ARCHIVE_MAGIC: [u8; 4] = [0x6d, 0xe2, 0x99, 0x81];
@@ -27,7 +31,6 @@ pub struct CollectionFile {
     /// The file.
     pub path: PathBuf,
     format: Format,
-    is_gzip: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +80,30 @@ pub enum FilesError {
         /// mongorestore's option for a compressed archive.
         gzip: &'static str,
     },
+    /// A directory, a pipe or a device where a collection's file should be.
+    #[error("{path} is named after a collection, and is not a file")]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Something else in a directory of collections, under the name of one.
+    #[error("{path} is named after a collection, and does not begin with a document of MongoDB's")]
+    NoDocuments {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Nothing, or nothing but blanks.
+    #[error("{path} is empty")]
+    Empty {
+        /// The path.
+        path: PathBuf,
+    },
+    /// So many blanks that no program wrote them before a record.
+    #[error("{path} holds nothing but blanks in its first MiB")]
+    Blank {
+        /// The path.
+        path: PathBuf,
+    },
     /// Documents of MongoDB's in a file whose name does not say of which collection.
     #[error("{path} looks like mongoexport's, but is not named after a collection: call it {}", names())]
     Unnamed {
@@ -114,20 +141,23 @@ fn read_error(path: &Path) -> impl FnOnce(io::Error) -> FilesError {
 /// [`FilesError`].
 pub fn look_at(path: &Path) -> Result<Given, FilesError> {
     let open = || File::open(path).map_err(read_error(path));
-    let is_gzip = look_for_archive(path, open()?)?;
     let (name, format) = named(path);
+    let file =
+        |collection, format| Given::Collection(CollectionFile { collection, path: path.to_owned(), format });
     let collection = Collection::named(&name);
-    let file = |collection, format| {
-        Given::Collection(CollectionFile { collection, path: path.to_owned(), format, is_gzip })
-    };
-    match (format, collection) {
-        (Some(Format::Bson), Some(collection)) => Ok(file(collection, Format::Bson)),
-        (Some(Format::Bson), None) => Ok(Given::OtherCollection),
-        (_, collection) => match (is_exported(open()?, is_gzip), collection) {
-            (Some(true) | None, Some(collection)) if format.is_some() => Ok(file(collection, Format::Json)),
-            (Some(true), _) => Err(FilesError::Unnamed { path: path.to_owned() }),
-            (Some(false) | None, _) => Ok(Given::Records),
-        },
+    if format == Some(Format::Bson) {
+        head(path, open()?, ARCHIVE_MAGIC.len() as u64)?;
+        return Ok(collection.map_or(Given::OtherCollection, |collection| file(collection, Format::Bson)));
+    }
+    match (Beginning::of(path, open()?)?, collection) {
+        (Beginning::Exported | Beginning::NoRecord | Beginning::Nothing, Some(collection))
+            if format.is_some() =>
+        {
+            Ok(file(collection, Format::Json))
+        }
+        (Beginning::Exported, _) => Err(FilesError::Unnamed { path: path.to_owned() }),
+        (Beginning::Nothing, _) => Err(FilesError::Empty { path: path.to_owned() }),
+        (Beginning::NoRecord | Beginning::Other, _) => Ok(Given::Records),
     }
 }
 
@@ -137,24 +167,18 @@ pub fn look_at(path: &Path) -> Result<Given, FilesError> {
 /// [`FilesError`].
 pub fn look_at_unnamed(shown: &Path, mut file: &File) -> Result<(), FilesError> {
     file.rewind().map_err(read_error(shown))?;
-    let is_gzip = look_for_archive(shown, file)?;
-    file.rewind().map_err(read_error(shown))?;
-    match is_exported(file, is_gzip) {
-        Some(true) => Err(FilesError::Unnamed { path: shown.to_owned() }),
-        Some(false) | None => Ok(()),
+    match Beginning::of(shown, file)? {
+        Beginning::Exported => Err(FilesError::Unnamed { path: shown.to_owned() }),
+        Beginning::Nothing => Err(FilesError::Empty { path: shown.to_owned() }),
+        Beginning::NoRecord | Beginning::Other => Ok(()),
     }
 }
 
-/// Refuses an archive, and tells whether the file is compressed.
-fn look_for_archive(path: &Path, file: impl Read) -> Result<bool, FilesError> {
-    let (head, is_gzip) = head(file).map_err(read_error(path))?;
-    if head.starts_with(&ARCHIVE_MAGIC) {
-        return Err(FilesError::Archive {
-            path: path.to_owned(),
-            gzip: if is_gzip { " --gzip" } else { "" },
-        });
-    }
-    Ok(is_gzip)
+/// Whether a path has the name of a collection's file.
+#[must_use]
+pub fn is_named_after_a_collection(path: &Path) -> bool {
+    let (name, format) = named(path);
+    format.is_some() && Collection::named(&name).is_some()
 }
 
 /// Finds the collections in a directory: directly in it, or one level below, where mongodump puts a database.
@@ -165,7 +189,7 @@ pub fn look_into(directory: &Path) -> Result<Directory, FilesError> {
     let mut found = Directory::default();
     let mut names = BTreeSet::new();
     for path in entries(directory)? {
-        if path.is_dir() {
+        if path.is_dir() && !is_named_after_a_collection(&path) {
             for path in entries(&path)? {
                 found.add(&path, &mut names)?;
             }
@@ -202,6 +226,9 @@ impl Directory {
         let (name, format) = named(path);
         // An archive may have any name, so that every file is looked at; but other JSON files, such as metadata, are not ours.
         let is_ours = Collection::named(&name).is_some();
+        if is_named_after_a_collection(path) && !path.metadata().map_err(read_error(path))?.is_file() {
+            return Err(FilesError::NotAFile { path: path.to_owned() });
+        }
         if !path.is_file() || (!is_ours && format == Some(Format::Json)) {
             return Ok(());
         }
@@ -211,7 +238,10 @@ impl Directory {
                 others.insert(path.to_owned());
             }
             // MongoDB's documents under another name are not one of our collections.
-            Ok(Given::Records) | Err(FilesError::Unnamed { .. }) => {}
+            Ok(Given::Records) if is_ours => return Err(FilesError::NoDocuments { path: path.to_owned() }),
+            Err(error) if is_ours => return Err(error),
+            Ok(Given::Records)
+            | Err(FilesError::Unnamed { .. } | FilesError::Empty { .. } | FilesError::Blank { .. }) => {}
             Err(error) => return Err(error),
         }
         Ok(())
@@ -233,32 +263,66 @@ fn named(path: &Path) -> (String, Option<Format>) {
     (name.rsplit_once('.').map_or(name, |(_, name)| name).to_owned(), format)
 }
 
-/// The first bytes, inflated, and whether they had to be.
-fn head(file: impl Read) -> io::Result<(Vec<u8>, bool)> {
+/// The first bytes of a file, inflated, and what follows them. That the file ended, or could not be read, before there were
+/// so many is not told: reading it will tell. An archive is refused.
+fn head<'a>(
+    path: &Path,
+    file: impl Read + 'a,
+    bytes: u64,
+) -> Result<(Vec<u8>, Box<dyn BufRead + 'a>), FilesError> {
     let mut file = BufReader::new(file);
-    let is_gzip = file.fill_buf()?.starts_with(&GZIP_MAGIC);
+    let is_gzip = file.fill_buf().map_err(read_error(path))?.starts_with(&GZIP_MAGIC);
+    let mut input = inflated(file).map_err(read_error(path))?;
     let mut head = Vec::new();
-    if is_gzip {
-        MultiGzDecoder::new(file).take(4).read_to_end(&mut head)?;
-    } else {
-        file.take(4).read_to_end(&mut head)?;
+    let _ = input.by_ref().take(bytes).read_to_end(&mut head);
+    if head.starts_with(&ARCHIVE_MAGIC) {
+        let gzip = if is_gzip { " --gzip" } else { "" };
+        return Err(FilesError::Archive { path: path.to_owned(), gzip });
     }
-    Ok((head, is_gzip))
+    Ok((head, input))
 }
 
-/// Whether the first record is one of MongoDB's documents; none where there is no record.
-fn is_exported(file: impl Read, is_gzip: bool) -> Option<bool> {
-    let input = inflated(BufReader::new(file), is_gzip);
-    let Some(Ok(first)) = RecordReader::new(input).next() else { return None };
-    let Ok(first) = Stored::from_json(&first.text) else { return Some(false) };
-    Some(first.field("_id").is_some() && first.field("versionInfo").is_none())
+/// How a file of JSON begins.
+enum Beginning {
+    /// There is nothing, or nothing but blanks.
+    Nothing,
+    /// There is something, and no record is first: an empty array, or what cannot be read.
+    NoRecord,
+    /// With one of MongoDB's documents.
+    Exported,
+    /// With something else.
+    Other,
 }
 
-fn inflated<'a>(file: impl BufRead + 'a, is_gzip: bool) -> Box<dyn BufRead + 'a> {
-    if is_gzip {
-        return Box::new(BufReader::with_capacity(READ_BUFFER_BYTES, MultiGzDecoder::new(file)));
+impl Beginning {
+    fn of(path: &Path, file: impl Read) -> Result<Self, FilesError> {
+        let (head, input) = head(path, file, MAX_BLANK_BYTES)?;
+        if head.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&head).trim_ascii().is_empty() {
+            let is_more = head.len() as u64 == MAX_BLANK_BYTES;
+            return if is_more {
+                Err(FilesError::Blank { path: path.to_owned() })
+            } else {
+                Ok(Self::Nothing)
+            };
+        }
+        let input = head.as_slice().chain(input.take(MAX_SNIFFED_BYTES));
+        let Some(Ok(first)) = RecordReader::new(input).next() else { return Ok(Self::NoRecord) };
+        let Ok(first) = Stored::from_json(&first.text) else { return Ok(Self::Other) };
+        let is_exported = first.field("_id").is_some() && first.field("versionInfo").is_none();
+        Ok(if is_exported { Self::Exported } else { Self::Other })
     }
-    Box::new(file)
+}
+
+/// What a file holds, inflated where it begins as gzip does.
+///
+/// # Errors
+/// The operating system's.
+pub fn inflated<'a>(file: impl Read + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
+    let mut file = BufReader::with_capacity(READ_BUFFER_BYTES, file);
+    if file.fill_buf()?.starts_with(&GZIP_MAGIC) {
+        return Ok(Box::new(BufReader::with_capacity(READ_BUFFER_BYTES, MultiGzDecoder::new(file))));
+    }
+    Ok(Box::new(file))
 }
 
 /// A document of a file, or why it cannot be read.
@@ -286,8 +350,8 @@ impl CollectionFile {
         &self,
         count: impl FnMut(u64) + 'a,
     ) -> io::Result<Box<dyn Iterator<Item = FileDocument> + 'a>> {
-        let file = CountingFile { file: File::open(&self.path)?, count };
-        let input = inflated(BufReader::with_capacity(READ_BUFFER_BYTES, file), self.is_gzip);
+        let file = CountedRead { input: File::open(&self.path)?, count };
+        let input = inflated(file)?;
         Ok(match self.format {
             Format::Bson => Box::new(BsonDocuments { input, offset: 0, ended: false }),
             Format::Json => Box::new(RecordReader::new(input).map(|found| match found {
@@ -303,14 +367,17 @@ impl CollectionFile {
     }
 }
 
-struct CountingFile<F> {
-    file: File,
-    count: F,
+/// An input that tells of the bytes that are read off it.
+pub struct CountedRead<R, F> {
+    /// The input.
+    pub input: R,
+    /// Told of every read.
+    pub count: F,
 }
 
-impl<F: FnMut(u64)> Read for CountingFile<F> {
+impl<R: Read, F: FnMut(u64)> Read for CountedRead<R, F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer)?;
+        let read = self.input.read(buffer)?;
         (self.count)(read as u64);
         Ok(read)
     }
