@@ -393,3 +393,48 @@ async fn the_error_that_ended_an_import_is_the_last_line_and_not_buried() {
     assert!(ran.err.lines().last().unwrap().starts_with("error: the import stopped"), "{}", ran.err);
     assert!(ran.err.lines().count() < 20, "{}", ran.err);
 }
+
+#[tokio::test]
+async fn numbers_arrive_to_the_digit_or_are_refused_by_name() {
+    let (tables, directory, mut newer) = imported().await;
+    let digits = "1234567890123456789012345678.901234";
+    let decimal = |text: &str| text.parse::<bson::Decimal128>().unwrap();
+    let change = |dump: &mut Dump, name: &str, index: usize, field: &str, value: bson::Bson| {
+        dump.get_mut(name).unwrap()[index].insert(field, value);
+    };
+    change(&mut newer, "delivery_version", 0, "task_id", 1e18.into());
+    change(&mut newer, "delivery_version", 1, "cost", decimal(digits).into());
+    change(&mut newer, "delivery_version", 2, "task_id", f64::NAN.into());
+    change(&mut newer, "delivery_version", 3, "task_id", decimal("7.5").into());
+    change(&mut newer, "delivery_build", 4, "load", f64::INFINITY.into());
+    change(&mut newer, "artifact", 5, "image_size", 1e18.into());
+    change(&mut newer, "activity", 2, "load", f64::NEG_INFINITY.into());
+    write_bson(directory.path(), &newer);
+    let before = tables.get(ListReleases, "").await.json();
+    let path = directory.path().join("report.out");
+    let ran = import(&tables, &directory, &["--report", path.to_str().unwrap()]).await;
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    for said in [
+        "$.task_id is NaN, which JSON cannot hold",
+        "$.versionInfo.taskId: expected an integer",
+        "$.load is Infinity",
+        "$.load is -Infinity",
+    ] {
+        assert!(ran.err.contains(said), "{said} is not in {}", ran.err);
+    }
+    let report = report(&path);
+    assert_adds_up(&report);
+    assert_eq!(
+        counts(&report, "delivery_version"),
+        expected(&[("read", 6), ("stored", 3), ("refused", 2), ("held_back", 1)])
+    );
+    let answer = tables.get(ListReleases, "").await;
+    assert!(answer.body.contains(r#""taskId":1000000000000000000,"#), "{}", answer.body);
+    assert!(answer.body.contains(&format!(r#""cost":{digits}"#)), "{}", answer.body);
+    // The newest are first: those of which something was refused are as they were.
+    for place in [1, 2, 3] {
+        assert_eq!(answer.json()[place], before[place], "{place}");
+    }
+    let artifact = tables.get(GetArtifact, "image=registry/cart:2").await.json();
+    assert_eq!(artifact["image_size"], json!(1_000_000_000_000_000_000_u64), "{artifact}");
+}

@@ -109,6 +109,9 @@ impl Collection {
         if document.field("_id").and_then(Stored::text).is_none() {
             return Some("its _id is neither an ObjectId nor a text".to_owned());
         }
+        if let Some((path, number)) = document.no_number() {
+            return Some(format!("{path} is {number}, which JSON cannot hold"));
+        }
         let names_an_owner = |name: &&str| document.field(name).is_some();
         if let Some(field) = ["release_id", "artifact_id"].iter().find(|name| names_an_owner(name))
             && self.section().is_none()
@@ -510,7 +513,10 @@ impl Writer {
             (_, Stored::Null) => self.out.push_str(kind.empty()),
             (_, Stored::Boolean(boolean)) => self.out.push_str(if *boolean { "true" } else { "false" }),
             (_, Stored::Integer(number)) => self.integer(*number),
-            (_, Stored::Double(number)) => self.text_of(&serde_json::Value::from(*number)),
+            (_, Stored::Double(number)) => self.text_of(number),
+            (_, Stored::Decimal(digits)) => self.out.push_str(digits),
+            // A document that holds one was refused.
+            (_, Stored::NoNumber(_)) => self.out.push_str("null"),
             (_, Stored::Text(text)) => self.text(text),
             (_, Stored::Date(milliseconds)) => {
                 let time = DateTime::from_millis(*milliseconds).try_to_rfc3339_string();

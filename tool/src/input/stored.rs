@@ -4,6 +4,7 @@ use std::fmt;
 
 use bson::{DateTime, RawBsonRef, RawDocument};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// MongoDB itself nests no deeper.
 const MAX_DEPTH: usize = 100;
@@ -17,8 +18,12 @@ pub enum Stored {
     Boolean(bool),
     /// Any integer, doubles without a fraction among them: Go writes those without one too.
     Integer(i128),
-    /// A number with a fraction.
+    /// A number with a fraction, or a greater one than has 64 bits.
     Double(f64),
+    /// A number of which every digit counts, as JSON writes it.
+    Decimal(String),
+    /// A number that JSON has no way to write: not a number, or infinite.
+    NoNumber(&'static str),
     /// A text; an `ObjectId` as its 24 hex digits, bytes as base64.
     Text(String),
     /// A point in time, in milliseconds since 1970.
@@ -76,11 +81,36 @@ impl Stored {
         }
     }
 
+    /// Where a number is that JSON cannot hold, as a path such as `$.image_info.image_size`, and what it is.
+    #[must_use]
+    pub fn no_number(&self) -> Option<(String, &'static str)> {
+        let (path, number) = self.no_number_below()?;
+        Some((format!("${path}"), number))
+    }
+
+    fn no_number_below(&self) -> Option<(String, &'static str)> {
+        match self {
+            Self::NoNumber(number) => Some((String::new(), number)),
+            Self::List(elements) => elements.iter().enumerate().find_map(|(index, element)| {
+                let (path, number) = element.no_number_below()?;
+                Some((format!("[{index}]{path}"), number))
+            }),
+            Self::Object(members) => members.iter().find_map(|(name, member)| {
+                let (path, number) = member.no_number_below()?;
+                Some((format!(".{name}{path}"), number))
+            }),
+            _ => None,
+        }
+    }
+
     fn double(number: f64) -> Self {
-        /// Beyond it, not every integer is a double, and Go writes an exponent.
-        const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
-        if number.is_nan() || number.is_infinite() {
-            return Self::Null;
+        /// No signed or unsigned 64-bit integer is greater.
+        const MAX_WHOLE: f64 = 18_446_744_073_709_551_616.0;
+        if number.is_nan() {
+            return Self::NoNumber("NaN");
+        }
+        if number.is_infinite() {
+            return Self::NoNumber(if number > 0.0 { "Infinity" } else { "-Infinity" });
         }
         if number.fract() == 0.0 && number.abs() <= MAX_WHOLE {
             #[expect(clippy::cast_possible_truncation, reason = "it has no fraction and fits")]
@@ -111,7 +141,8 @@ fn value_of(value: RawBsonRef<'_>, depth: usize) -> Result<Stored, Unreadable> {
         RawBsonRef::Double(number) => Stored::double(number),
         RawBsonRef::Int32(number) => Stored::Integer(number.into()),
         RawBsonRef::Int64(number) => Stored::Integer(number.into()),
-        RawBsonRef::Decimal128(number) => decimal(&number.to_string()),
+        RawBsonRef::Decimal128(number) => decimal(&number.to_string())
+            .ok_or_else(|| Unreadable::Bson(format!("a Decimal128 reads {number}")))?,
         RawBsonRef::Boolean(boolean) => Stored::Boolean(boolean),
         RawBsonRef::String(text) | RawBsonRef::Symbol(text) | RawBsonRef::JavaScriptCode(text) => {
             Stored::Text(text.to_owned())
@@ -138,8 +169,19 @@ fn value_of(value: RawBsonRef<'_>, depth: usize) -> Result<Stored, Unreadable> {
     })
 }
 
-fn decimal(text: &str) -> Stored {
-    text.parse().map_or_else(|_| text.parse().map_or(Stored::Null, Stored::double), Stored::Integer)
+/// A decimal as it was written, digit by digit; `None` where it is none.
+fn decimal(text: &str) -> Option<Stored> {
+    if let Some(number) = text.parse::<i128>().ok().filter(|number| number.to_string() == text) {
+        return Some(Stored::Integer(number));
+    }
+    match text {
+        "NaN" => return Some(Stored::NoNumber("NaN")),
+        "Infinity" => return Some(Stored::NoNumber("Infinity")),
+        "-Infinity" => return Some(Stored::NoNumber("-Infinity")),
+        _ => {}
+    }
+    let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    (is_number && serde_json::from_str::<&RawValue>(text).is_ok()).then(|| Stored::Decimal(text.to_owned()))
 }
 
 impl<'de> Deserialize<'de> for Stored {
@@ -210,7 +252,10 @@ fn unwrapped(members: Vec<(String, Stored)>) -> Result<Stored, String> {
         ("$numberInt" | "$numberLong", Stored::Text(number)) => {
             number.parse().map_or_else(|_| wrong(), |number| Ok(Stored::Integer(number)))
         }
-        ("$numberDouble" | "$numberDecimal", Stored::Text(number)) => Ok(decimal(number)),
+        ("$numberDouble", Stored::Text(number)) => {
+            number.parse().map_or_else(|_| wrong(), |number| Ok(Stored::double(number)))
+        }
+        ("$numberDecimal", Stored::Text(number)) => decimal(number).map_or_else(wrong, Ok),
         (
             "$numberInt" | "$numberLong" | "$numberDouble" | "$numberDecimal",
             number @ (Stored::Integer(_) | Stored::Double(_)),
@@ -277,12 +322,41 @@ mod tests {
 
     #[test]
     fn what_json_cannot_hold_becomes_null_or_text() {
-        assert_eq!(json(r#"{"$numberDouble":"NaN"}"#), Stored::Null);
-        assert_eq!(json(r#"{"$numberDouble":"Infinity"}"#), Stored::Null);
         assert_eq!(json(r#"{"$minKey":1}"#), Stored::Null);
-        assert_eq!(json(r#"{"$numberDecimal":"12"}"#), Stored::Integer(12));
         assert_eq!(json(r#"{"$timestamp":{"t":5,"i":1}}"#), Stored::Integer(5));
         assert_eq!(json(r#"{"$binary":{"base64":"AQ==","subType":"00"}}"#), Stored::Text("AQ==".to_owned()));
+    }
+
+    #[test]
+    fn numbers_keep_every_digit_or_are_named() {
+        let decimal = |text: &str| json(&format!(r#"{{"$numberDecimal":"{text}"}}"#));
+        assert_eq!(decimal("12"), Stored::Integer(12));
+        for text in ["1234567890123456789012345678.901234", "7.00", "-0", "1E+3", "0.1", "1E-6176"] {
+            assert_eq!(decimal(text), Stored::Decimal(text.to_owned()));
+            let document = doc! { "n": text.parse::<bson::Decimal128>().unwrap() };
+            let read = Stored::from_bson(&document.to_vec().unwrap()).unwrap();
+            assert_eq!(read.field("n"), Some(&decimal(text)), "{text}");
+        }
+        for text in ["NaN", "Infinity", "-Infinity"] {
+            let document = doc! {
+                "a": [1, { "b": text.parse::<f64>().unwrap() }], "c": text.parse::<bson::Decimal128>().unwrap(),
+            };
+            let read = Stored::from_bson(&document.to_vec().unwrap()).unwrap();
+            assert_eq!(read.no_number().unwrap().0, "$.a[1].b", "{text}");
+            assert!(read.field("c").unwrap().no_number().is_some());
+            for kind in ["$numberDouble", "$numberDecimal"] {
+                assert!(json(&format!(r#"{{"{kind}":"{text}"}}"#)).no_number().is_some(), "{kind} {text}");
+            }
+        }
+        assert_eq!(Stored::double(1e18), Stored::Integer(1_000_000_000_000_000_000));
+        assert_eq!(Stored::double(-9_223_372_036_854_775_808.0), Stored::Integer(i64::MIN.into()));
+        assert_eq!(Stored::double(1e20), Stored::Double(1e20));
+        // Seventeen digits that only an exact reader reads back.
+        for number in
+            [0.1 + 0.2, 5e-324, 1.797_693_134_862_315_7e308, 6.626_070_15e-34, 9_007_199_254_740_993.5]
+        {
+            assert_eq!(json(&format!("{number:?}")), Stored::double(number));
+        }
     }
 
     #[test]
@@ -291,7 +365,14 @@ mod tests {
         for end in 0..whole.len() {
             assert!(Stored::from_bson(&whole[..end]).is_err(), "{end}");
         }
-        for text in ["{", r#"{"$oid":5}"#, r#"{"$numberLong":"x"}"#, r#"{"$date":"yesterday"}"#, "{} x"] {
+        for text in [
+            "{",
+            r#"{"$oid":5}"#,
+            r#"{"$numberLong":"x"}"#,
+            r#"{"$date":"yesterday"}"#,
+            r#"{"$numberDecimal":"x"}"#,
+            "{} x",
+        ] {
             assert!(Stored::from_json(text.as_bytes()).is_err(), "{text}");
         }
         let mut deep = doc! {};
