@@ -2,6 +2,7 @@
 
 mod artifact;
 mod credentials;
+mod differences;
 mod json_text;
 mod problem;
 mod release;
@@ -9,6 +10,7 @@ mod shape;
 
 pub use artifact::{Artifact, RecordedActivity};
 pub use credentials::without_credentials;
+pub use differences::differences;
 pub use problem::Problem;
 pub use release::Release;
 

@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::artifacts::{KeepRecorded, PackedArtifact};
+use super::artifacts::{ArtifactState, FoundArtifact, KeepRecorded, PackedArtifact};
 use super::batch_write::Mode;
 use super::error::StoreError;
 use super::items::{Item, entry_of};
 use super::keys::{ARTIFACT_PREFIX, RELEASE_ENTRY, WRITER};
 use super::releases::PackedRelease;
 use super::{MAX_KEYS_A_CALL, Store, Usage, whole};
+use crate::record::differences;
 
 /// How many records are read side by side.
 const MAX_RECORDS_AT_ONCE: usize = 16;
+/// How many fields of a record are named that differ.
+const MAX_FIELDS: usize = 10;
 /// The attributes that hold a document or a piece of one.
 const DOCUMENTS: [&str; 3] = ["brief", "rest", "document"];
 
@@ -26,6 +29,17 @@ pub enum Comparison {
     Gone,
     /// It is not as it would be stored, for this reason.
     Differs(String),
+}
+
+impl Comparison {
+    /// The same, with the fields in which the stored JSON differs from the wanted one, where both can be read.
+    fn with_fields(self, wanted: Option<&str>, stored: Option<&str>) -> Self {
+        let (Self::Differs(reason), Some(wanted), Some(stored)) = (&self, wanted, stored) else {
+            return self;
+        };
+        let fields = differences(wanted, stored, MAX_FIELDS);
+        if fields.is_empty() { self } else { Self::Differs(format!("{reason}: {}", fields.join(", "))) }
+    }
 }
 
 impl Store {
@@ -47,7 +61,14 @@ impl Store {
             item.remove(WRITER);
             (entry_of(&item), item)
         };
-        Ok(compare(release.items(), &items.into_iter().map(without_writer).collect()))
+        let stored = items.into_iter().map(without_writer).collect();
+        let comparison = compare(release.items(), &stored);
+        if !matches!(comparison, Comparison::Differs(_)) {
+            return Ok(comparison);
+        }
+        let json =
+            |items: &BTreeMap<String, Item>| self.release_in(release.release_id(), items.values().cloned());
+        Ok(comparison.with_fields(json(release.items()).as_deref(), json(&stored).as_deref()))
     }
 
     /// Compares artifacts with what is stored under their digests, and their pointers; recorded activities are theirs.
@@ -72,7 +93,15 @@ impl Store {
         for keys in keys.chunks(MAX_KEYS_A_CALL) {
             stored.extend(self.items_of_artifacts(keys.to_vec()).await?);
         }
-        Ok((compare(&wanted, &stored), recorded))
+        let comparison = compare(&wanted, &stored);
+        if !matches!(comparison, Comparison::Differs(_)) {
+            return Ok((comparison, recorded));
+        }
+        let found = FoundArtifact::by_id(artifact.artifact_id().to_owned());
+        // What cannot be read has no fields that could be named.
+        let state = self.artifact_state(&found).await.ok();
+        let stored = state.as_ref().and_then(ArtifactState::json);
+        Ok((comparison.with_fields(Some(plan.artifact.json()), stored), recorded))
     }
 
     async fn items_of_artifacts(&self, keys: Vec<Item>) -> Result<Vec<(String, Item)>, StoreError> {

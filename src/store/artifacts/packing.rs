@@ -64,6 +64,11 @@ impl PackedArtifact {
         &self.artifact.artifact_id
     }
 
+    /// The whole artifact, as it is answered.
+    pub(in crate::store) fn json(&self) -> &str {
+        &self.artifact.json
+    }
+
     /// Everything that is stored of it where it holds these recorded facts, by entry.
     pub(in crate::store) fn items(&self, recorded: Vec<String>) -> BTreeMap<String, Item> {
         let pointer = Pointer { recorded, ..Pointer::to(Some(self.place.clone())) };

@@ -185,6 +185,21 @@ impl Store {
         Ok(Some(CurrentRelease { json, entry }))
     }
 
+    /// The JSON of a release that the items of its partition hold; `None` where they do not hold it whole.
+    pub(in crate::store) fn release_in(
+        &self,
+        release_id: &str,
+        items: impl Iterator<Item = Item>,
+    ) -> Option<String> {
+        let table = self.releases_table.as_str();
+        let items: Vec<_> = items.collect();
+        let item = items.iter().find(|item| entry_of(item) == RELEASE_ENTRY)?.clone();
+        let entry = entry_in(&mut Attributes::new(item, table, Subject::Release(release_id))).ok()?;
+        let items = ItemsByKey::new(items, table).ok();
+        let release = items?.take_release(&entry, Verbosity::Detailed).ok()??;
+        Some(release.brief.unpack().ok()? + &release.rest?.unpack().ok()?)
+    }
+
     /// The documents of one revision of a release, read consistently; `None` where it was replaced meanwhile.
     async fn documents_of(
         &self,
