@@ -121,6 +121,15 @@ impl CallError {
     where
         E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
     {
+        if let SdkError::ServiceError(service) = &error
+            && service.err().code().is_none()
+            && !service.raw().status().is_success()
+        {
+            let status = service.raw().status().as_u16();
+            let words =
+                format!("status {status} without a code of DynamoDB's: the endpoint is not a DynamoDB");
+            return Self { words, source: Box::new(error) };
+        }
         let mut words = vec![error.to_string()];
         let mut cause = StdError::source(&error);
         while let Some(error) = cause {

@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use delivery_center::store::{Store, TableNames};
 use dynoxide::{Database, DynoxideError};
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
 /// How every SQLite database begins.
@@ -60,6 +61,9 @@ impl EmbeddedDynamoDb {
     /// # Errors
     /// [`EmbeddedError`].
     pub fn start(listen: SocketAddr, data: Option<&Path>) -> Result<Self, EmbeddedError> {
+        if let Some(file) = data.filter(|file| is_of_another_program(file)) {
+            return Err(EmbeddedError::NotADatabase { file: file.to_owned() });
+        }
         let opened = match data {
             None => Database::memory(),
             Some(file) => Database::new(&file.to_string_lossy()),
@@ -130,6 +134,21 @@ fn is_of_another_kind(file: &Path) -> bool {
         Ok(()) => beginning != SQLITE_MAGIC,
         Err(error) => error.kind() == io::ErrorKind::UnexpectedEof,
     }
+}
+
+/// Whether a file is a SQLite database with tables, and without those that every database of this tool has. Opening it
+/// would add them.
+fn is_of_another_program(file: &Path) -> bool {
+    let tables = || -> rusqlite::Result<(u64, u64)> {
+        let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        database.query_row(
+            "SELECT count(*), count(*) FILTER (WHERE name IN ('_config', '_tables')) FROM sqlite_master WHERE type = 'table'",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+    };
+    // What cannot be read is told when it is opened.
+    tables().is_ok_and(|(all, ours)| all > 0 && ours < 2)
 }
 
 impl Drop for EmbeddedDynamoDb {

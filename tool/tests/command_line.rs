@@ -67,13 +67,14 @@ async fn import_reads_files_and_standard_input_and_says_what_it_did() {
     );
 }
 
-#[test]
-fn what_is_copied_from_a_pipe_has_no_name_and_does_not_outlive_the_tool() {
+#[tokio::test]
+async fn what_is_copied_from_a_pipe_has_no_name_and_does_not_outlive_the_tool() {
+    let tables = Tables::empty().await;
     // Not INT: shells start what runs in the background with that one ignored, and processes inherit it.
     for (source, signal) in [("-", "TERM"), ("-", "KILL"), ("/dev/stdin", "TERM")] {
         let folder = tempfile::tempdir().unwrap();
         let names = || std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
-        let mut command = tool(&Tables::missing().environment(), &["import", source]);
+        let mut command = tool(&tables.environment(), &["import", source]);
         let mut child = command.env("TMPDIR", folder.path()).stdin(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         // More than a pipe holds: once it is written, the tool has begun to read.
@@ -87,6 +88,23 @@ fn what_is_copied_from_a_pipe_has_no_name_and_does_not_outlive_the_tool() {
         assert!(!child.wait().unwrap().success());
         assert_eq!(names().count(), 0, "after {signal}");
     }
+}
+
+#[tokio::test]
+async fn an_import_that_takes_long_tells_how_far_it_is() {
+    let tables = Tables::empty().await;
+    let mut import = tool(&tables.environment(), &["import", "-"]);
+    let import = import.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = import.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(SAMPLES.as_bytes()).unwrap();
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    drop(stdin);
+    let ran = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+    let err = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(0), "{err}");
+    assert!(err.starts_with("copying the input: ") && err.contains("KiB"), "{err}");
+    assert_eq!(err.lines().count(), 1, "{err}");
 }
 
 #[tokio::test]

@@ -173,6 +173,31 @@ async fn a_data_file_of_another_kind_is_an_error_that_says_so() {
 }
 
 #[tokio::test]
+async fn another_programs_sqlite_database_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("notes.sqlite");
+    let database = rusqlite::Connection::open(&file).unwrap();
+    database.execute_batch("CREATE TABLE notes (note TEXT); INSERT INTO notes VALUES ('mine');").unwrap();
+    drop(database);
+    let before = std::fs::read(&file).unwrap();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--dynamodb-listen", "127.0.0.1:0", "--data"];
+    let ran = run(tool(&[], &[&serve, &[file.to_str().unwrap()][..]].concat())).await;
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    assert!(ran.err.contains("is not a SQLite database of this tool"), "{}", ran.err);
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_not_a_dynamodb_is_told_as_that() {
+    let serving = Serving::start(&["--empty"], "127.0.0.1:0");
+    let import = tool(&environment(&serving.address), &["import", "-"]);
+    let ran = run_with_input(import, SAMPLES).await;
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    assert!(ran.err.contains("the endpoint is not a DynamoDB") && !ran.err.contains(": :"), "{}", ran.err);
+    serving.interrupt();
+}
+
+#[tokio::test]
 async fn serve_listens_on_a_named_host() {
     let serving = Serving::start(&["--empty"], "localhost:0");
     assert!(serving.address.starts_with("127.0.0.1:"), "{}", serving.address);
