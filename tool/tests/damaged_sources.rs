@@ -18,6 +18,9 @@ use crate::zadig_collections::{Dump, made_id, shop, write_bson, write_bson_gz};
 
 const RELEASES: u64 = 6;
 
+/// What is done to the file at a path.
+type Damage = fn(&Path);
+
 /// A shop that was imported, and a newer dump in which every release and artifact is another.
 async fn imported() -> (Tables, TempDir, Dump) {
     let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
@@ -51,7 +54,7 @@ fn cut(path: &Path, bytes: usize) {
 
 #[tokio::test]
 async fn what_depends_on_a_damaged_collection_is_held_back_and_the_rest_goes_in() {
-    let damages: [(&str, fn(&Path)); 4] = [
+    let damages: [(&str, Damage); 4] = [
         ("delivery_build.bson", |path| {
             let mut bytes = fs::read(path).unwrap();
             let first = usize::from(bytes[0]) + 256 * usize::from(bytes[1]);
@@ -64,8 +67,8 @@ async fn what_depends_on_a_damaged_collection_is_held_back_and_the_rest_goes_in(
     ];
     for (name, damage) in damages {
         let (tables, directory, newer) = imported().await;
-        if name.ends_with(".gz") {
-            fs::remove_file(directory.path().join(name.strip_suffix(".gz").unwrap())).unwrap();
+        if let Some(uncompressed) = name.strip_suffix(".gz") {
+            fs::remove_file(directory.path().join(uncompressed)).unwrap();
             let collection = name.split('.').next().unwrap();
             let only = newer.iter().filter(|(name, _)| **name == collection);
             write_bson_gz(directory.path(), &only.map(|(name, records)| (*name, records.clone())).collect());
@@ -193,7 +196,7 @@ async fn the_apis_json_does_not_empty_what_is_stored_full_either() {
 
 #[tokio::test]
 async fn what_is_no_file_under_a_collections_name_is_named() {
-    let kinds: [(&str, fn(&Path)); 3] = [
+    let kinds: [(&str, Damage); 3] = [
         ("a directory", |path| fs::create_dir(path).unwrap()),
         ("a pipe", |path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success())),
         ("a link to nothing", |path| std::os::unix::fs::symlink("/no/such/file", path).unwrap()),
@@ -209,7 +212,7 @@ async fn what_is_no_file_under_a_collections_name_is_named() {
             make(&path);
             for source in [directory.path(), &path] {
                 let arguments = ["import", source.to_str().unwrap()];
-                let ran = tokio::time::timeout(Duration::from_secs(60), run_on(&tables, &arguments)).await;
+                let ran = tokio::time::timeout(Duration::from_mins(1), run_on(&tables, &arguments)).await;
                 let ran = ran.unwrap();
                 assert_eq!(ran.status, Some(1), "{kind}: {ran:?}");
                 assert!(ran.err.contains(name), "{kind}: {}", ran.err);
@@ -365,7 +368,7 @@ async fn tables_that_cannot_be_reached_are_told_before_the_source_is_read() {
         // It is never closed: whoever waits for its end waits for ever.
         let stdin = child.stdin.take();
         let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
-        let ended = tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap().unwrap();
+        let ended = tokio::time::timeout(Duration::from_mins(1), ended).await.unwrap().unwrap();
         drop(stdin);
         let err = String::from_utf8(ended.stderr).unwrap();
         assert_eq!(ended.status.code(), Some(status), "{err}");

@@ -25,6 +25,7 @@ use crate::import::{Emptying, Task};
     delivery-center import export/delivery_*.json export/artifact.json export/activity.json
   A running Zadig:
     ZADIG_TOKEN=$(cat token) delivery-center import --zadig https://zadig.example.com --resume zadig.resume")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(super) struct ImportArguments {
     /// Check everything and tell what would be stored, but write nothing.
     #[arg(long)]

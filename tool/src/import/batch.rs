@@ -147,7 +147,7 @@ pub(super) struct Packed {
 
 enum PackedRecord {
     Release(PackedRelease),
-    Artifact(PackedArtifact),
+    Artifact(Box<PackedArtifact>),
 }
 
 impl Packed {
@@ -162,7 +162,10 @@ impl Packed {
                 Record::Artifact(artifact) => {
                     let (artifact_id, dropped) = (artifact.artifact_id.clone(), artifact.credentials_dropped);
                     let unstorable = |unstorable| format!("artifact {artifact_id:?}: {unstorable}");
-                    (PackedRecord::Artifact(PackedArtifact::new(*artifact).map_err(unstorable)?), dropped)
+                    (
+                        PackedRecord::Artifact(Box::new(PackedArtifact::new(*artifact).map_err(unstorable)?)),
+                        dropped,
+                    )
                 }
             };
         Ok(Self { record, credentials_dropped: credentials_dropped as u64 })
@@ -174,7 +177,7 @@ impl Packed {
         }
         let record = match self.record {
             PackedRecord::Release(release) => PackedRecord::Release(release.without_emptying()),
-            PackedRecord::Artifact(artifact) => PackedRecord::Artifact(artifact.without_emptying()),
+            PackedRecord::Artifact(artifact) => PackedRecord::Artifact(Box::new(artifact.without_emptying())),
         };
         Self { record, ..self }
     }
@@ -254,7 +257,7 @@ impl PackedBatch {
             }
             PackedRecord::Artifact(artifact) => {
                 let id = artifact.artifact_id().to_owned();
-                self.artifacts.add(artifact, Counted { row, id, children }, journal);
+                self.artifacts.add(*artifact, Counted { row, id, children }, journal);
             }
         }
     }

@@ -400,12 +400,12 @@ impl Journal {
         self.list(|file| &mut file.held_back, &json!({"collection": row, "id": id, "reason": reason}));
         let mut held_back = lock(&self.held_back);
         // There are as many reasons as sections, and a few more.
-        match held_back.iter_mut().find(|held| held.row == row && held.reason == reason) {
-            Some(held) => held.records += 1,
-            None => {
-                let (reason, first) = (reason.to_owned(), id.to_owned());
-                held_back.push(HeldBack { row, reason, records: 1, first });
-            }
+        let known = held_back.iter_mut().find(|held| held.row == row && held.reason == reason);
+        if let Some(known) = known {
+            known.records += 1;
+        } else {
+            let (reason, first) = (reason.to_owned(), id.to_owned());
+            held_back.push(HeldBack { row, reason, records: 1, first });
         }
     }
 
