@@ -70,7 +70,8 @@ fn main() -> anyhow::Result<()> {
     let programs = Programs::build(arguments.binaries.as_deref(), !arguments.check)?;
     function::leave_the_function_core()?;
     if arguments.check {
-        return check::check(&programs, arguments.accept, arguments.profiles.as_deref());
+        let what_ships = arguments.binaries.is_none();
+        return check::check(&programs, what_ships, arguments.accept, arguments.profiles.as_deref());
     }
     let mut report = Report::of_this_machine();
     if arguments.only.contains(&Part::Cold) {
