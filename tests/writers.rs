@@ -210,12 +210,10 @@ async fn explore(scenario: &Scenario, may_kill: bool) -> usize {
     let mut begin: Vec<Choice> = Vec::new();
     let mut orders = 0;
     loop {
-        let order = tokio::time::timeout(
-            Duration::from_secs(60),
-            run(scenario, &outcomes, &tables, &begin, may_kill),
-        )
-        .await
-        .unwrap_or_else(|_| panic!("{}: {begin:?} does not end", scenario.name));
+        let order =
+            tokio::time::timeout(Duration::from_mins(1), run(scenario, &outcomes, &tables, &begin, may_kill))
+                .await
+                .unwrap_or_else(|_| panic!("{}: {begin:?} does not end", scenario.name));
         orders += 1;
         // The last choice that has an alternative behind it is made otherwise.
         let mut chosen = order.chosen;

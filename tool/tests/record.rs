@@ -648,17 +648,33 @@ async fn the_templates_policy_allows_what_record_does_and_nothing_more() {
     release.extend(["--yaml", file.to_str().unwrap()]);
     let build = [&["build", "--image", IMAGE, "--digest", DIGEST], COMMIT.as_slice()].concat();
     let by_digest = format!("registry.example.com:5000/shop/cart@{DIGEST}");
-    for arguments in [
+    let contents: Vec<_> =
+        (0..6).map(|number| format!("--content={}", incompressible(100_000, number))).collect();
+    let tests = contents.iter().map(|content| ["test", "--image", &by_digest, content]);
+    let tests: Vec<_> = tests.collect();
+    let interrupting = FaultyProxy::start(&tables.endpoint_url, |operation, number| {
+        let is_dead = operation == "TransactWriteItems" && number > 1;
+        if is_dead { Fault::Refuse("ValidationException") } else { Fault::None }
+    })
+    .await;
+    let mut interrupted = record_command(&tables, &release);
+    interrupted.env("AWS_ENDPOINT_URL_DYNAMODB", &interrupting.endpoint_url);
+    assert_ne!(run(interrupted).await.status, Some(0));
+    let facts = [
         &["deploy", "--image", IMAGE, "--env", "prod"],
         build.as_slice(),
         &["deploy", "--image", IMAGE, "--env", "staging"],
-        &["test", "--image", &by_digest],
         &["publish", "--image", DIGEST],
         release.as_slice(),
         release.as_slice(),
-    ] {
+    ];
+    for arguments in facts.into_iter().chain(tests.iter().map(<[_; 4]>::as_slice)) {
         let mut record = record_command(&tables, arguments);
         record.env("AWS_ENDPOINT_URL_DYNAMODB", &endpoint_url);
+        if arguments[0] == "test" {
+            // An artifact that does not fit into one transaction is written in steps.
+            record.env("DYNAMODB_TRANSACTION_WRITES", "2");
+        }
         let ran = run(record).await;
         assert_eq!(ran.status, Some(0), "{ran:?}");
     }
