@@ -454,7 +454,9 @@ mod tests {
         assert_eq!(groups.len(), 1);
         assert_eq!(
             groups[0].content,
-            GroupContent::Record(r#"{"versionInfo":{"id":"r"},"buildInfo":[2]}"#.to_owned())
+            GroupContent::Record(
+                r#"{"versionInfo":{"id":"r"},"buildInfo":[2],"deployInfo":[{"deleted_at":1}]}"#.to_owned()
+            )
         );
         let members = |live, deleted, repeated| Members { live, deleted, repeated };
         assert_eq!(
@@ -465,6 +467,27 @@ mod tests {
                 (Collection::Deploy, members(0, 1, 0)),
             ]
         );
+    }
+
+    #[test]
+    fn what_a_refused_record_belongs_to_is_not_whole() {
+        let mut join = Join::new().unwrap();
+        for name in ["a", "b", "c"] {
+            join.add(Collection::Version, name, &owner(name)).unwrap();
+            join.add(Collection::Build, name, &child(1, "1")).unwrap();
+        }
+        join.add_refused(Collection::Test, "a", "t").unwrap();
+        // The last of an id counts, whether it is refused or good.
+        join.add_refused(Collection::Build, "b", "0001").unwrap();
+        join.add_refused(Collection::Build, "c", "0002").unwrap();
+        join.add(Collection::Build, "c", &child(2, "2")).unwrap();
+        join.add(Collection::Build, "d", &child(1, "1")).unwrap();
+        join.add_refused(Collection::Version, "d", "d").unwrap();
+        join.add_refused(Collection::Test, "e", "t").unwrap();
+        let contents: Vec<_> = groups(join).into_iter().map(|group| group.content).collect();
+        assert_eq!(contents[..2], [GroupContent::Incomplete, GroupContent::Incomplete]);
+        assert!(matches!(&contents[2], GroupContent::Record(json) if json.contains("[1,2]")), "{contents:?}");
+        assert_eq!(contents[3..], [GroupContent::Incomplete, GroupContent::Orphans(Vec::new())]);
     }
 
     #[test]
