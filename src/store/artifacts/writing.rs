@@ -200,7 +200,7 @@ impl Store {
     }
 
     /// Whether storing an artifact would take the last imported activities from it, though it may not. What cannot be read
-    /// holds nothing that could be kept.
+    /// holds nothing that could be kept; where it was replaced meanwhile, the write is refused and all of this begins anew.
     async fn would_empty(&self, artifact: &PackedArtifact, kept: &KeptPointer) -> Result<bool, StoreError> {
         if artifact.may_empty || artifact.artifact.activities > 0 || kept.pointer.place.is_none() {
             return Ok(false);
@@ -208,7 +208,10 @@ impl Store {
         let found = FoundArtifact::by_id(artifact.artifact_id().to_owned());
         let state = match self.artifact_state(&found).await {
             Ok(state) => state,
-            Err(StoreError::UnreadableRecord { .. }) => return Ok(false),
+            Err(
+                StoreError::UnreadableRecord { .. }
+                | StoreError::Unavailable { reason: Unavailability::ChangesTooFast, .. },
+            ) => return Ok(false),
             Err(error) => return Err(error),
         };
         let stored = state.json().map(|json| Record::check(json.as_bytes()));

@@ -31,7 +31,7 @@ use super::partition::{Described, Partition};
 use crate::record::Record;
 use crate::store::Store;
 use crate::store::batch_write::{CONTENDED_RECORD, Mode, Outcome, put};
-use crate::store::error::StoreError;
+use crate::store::error::{StoreError, Unavailability};
 use crate::store::items::{Attributes, Item, Subject, text};
 use crate::store::keys::{PART_PREFIX, RELEASE_ENTRY, RELEASE_HASH, WRITER, release_key};
 use crate::store::transaction::{Condition, Transacted, Write, nonce};
@@ -118,7 +118,8 @@ impl Store {
         }
     }
 
-    /// A section that storing a release would empty, though it may not. What cannot be read holds nothing that could be kept.
+    /// A section that storing a release would empty, though it may not. What cannot be read holds nothing that could be kept;
+    /// where it was replaced meanwhile, the write is refused and all of this begins anew.
     async fn emptied_section(
         &self,
         release: &PackedRelease,
@@ -134,7 +135,11 @@ impl Store {
         }
         let json = match self.current_release(release.release_id()).await {
             Ok(Some(current)) => current.json,
-            Ok(None) | Err(StoreError::UnreadableRecord { .. }) => return Ok(None),
+            Ok(None)
+            | Err(
+                StoreError::UnreadableRecord { .. }
+                | StoreError::Unavailable { reason: Unavailability::ChangesTooFast, .. },
+            ) => return Ok(None),
             Err(error) => return Err(error),
         };
         let Ok(Record::Release(stored)) = Record::check(json.as_bytes()) else { return Ok(None) };
