@@ -66,7 +66,7 @@ fn read(body: &[u8]) -> Option<BatchGetItemOutput> {
     let output = BatchGetItemOutput::builder()
         .set_responses(Some(
             responses
-                .map(|(table, items)| (table, items.into_iter().map(|Attributes(item)| item).collect()))
+                .map(|(table, items)| (table, items.into_iter().map(|ReadItem(item)| item).collect()))
                 .collect(),
         ))
         .set_unprocessed_keys(answer.unprocessed_keys.map(|Empty {}| HashMap::new()))
@@ -79,7 +79,7 @@ fn read(body: &[u8]) -> Option<BatchGetItemOutput> {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Answer {
-    responses: HashMap<String, Vec<Attributes>>,
+    responses: HashMap<String, Vec<ReadItem>>,
     unprocessed_keys: Option<Empty>,
     consumed_capacity: Option<Vec<Consumed>>,
 }
@@ -104,27 +104,27 @@ impl From<Consumed> for ConsumedCapacity {
     }
 }
 
-struct Attributes(Item);
+struct ReadItem(Item);
 
-impl<'de> Deserialize<'de> for Attributes {
+impl<'de> Deserialize<'de> for ReadItem {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Names;
-        impl<'de> Visitor<'de> for Names {
-            type Value = Attributes;
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = ReadItem;
 
             fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
                 formatter.write_str("an item")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attributes, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ReadItem, A::Error> {
                 let mut item = Item::new();
                 while let Some((name, Value(value))) = map.next_entry()? {
                     item.insert(name, value);
                 }
-                Ok(Attributes(item))
+                Ok(ReadItem(item))
             }
         }
-        deserializer.deserialize_map(Names)
+        deserializer.deserialize_map(Members)
     }
 }
 
