@@ -11,6 +11,7 @@ mod record_and_import;
 mod record_secrets;
 mod running;
 mod serve;
+mod soak;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod verify;
