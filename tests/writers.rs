@@ -245,6 +245,17 @@ fn stores(record: Value) -> Writer {
     })
 }
 
+fn drops() -> Writer {
+    Arc::new(move |store| {
+        Box::pin(async move {
+            let record = an_artifact("dropped", '0', None).to_string();
+            let Record::Artifact(artifact) = Record::check(record.as_bytes()).unwrap() else { panic!() };
+            let packed = PackedArtifact::new(*artifact).unwrap();
+            store.put_artifact(&packed, Mode::Write, KeepRecorded::No).await.unwrap();
+        })
+    })
+}
+
 fn records(environment: &'static str) -> Writer {
     Arc::new(move |store| {
         Box::pin(async move {
@@ -340,6 +351,17 @@ fn scenarios() -> Vec<Scenario> {
     };
     let kept = || stores(an_artifact("before", '0', Some("dev")));
     let reimported = || stores(an_artifact("again", '0', Some("dev")));
+    let recorded = || {
+        let (stores, records) = (kept(), records("prod"));
+        let writer: Writer = Arc::new(move |store| {
+            let (stores, records) = (stores(store.clone()), records(store));
+            Box::pin(async move {
+                stores.await;
+                records.await;
+            })
+        });
+        writer
+    };
     let rebuilt = || stores(an_artifact("rebuilt", '1', None));
     vec![
         of_releases("two imports, whole", 100, None, base(), [one(), moved()]),
@@ -351,6 +373,11 @@ fn scenarios() -> Vec<Scenario> {
         of_artifacts("two imports of an artifact", kept(), [reimported(), rebuilt()]),
         of_artifacts("a recording and an import", kept(), [records("prod"), reimported()]),
         of_artifacts("a recording and a move", kept(), [rebuilt(), records("prod")]),
+        of_artifacts(
+            "a recording and an import that drops what was recorded",
+            recorded(),
+            [records("prod"), drops()],
+        ),
         of_artifacts("two recordings", kept(), [records("prod"), records("test")]),
         of_artifacts("one fact twice", kept(), [records("prod"), records("prod")]),
     ]

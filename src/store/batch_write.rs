@@ -1,9 +1,8 @@
 //! Writes that need not belong together, in as many calls as they need; and what both tables' writers share.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
@@ -69,11 +68,6 @@ pub(super) fn put(item: Item) -> WriteRequest {
     WriteRequest::builder().put_request(request).build()
 }
 
-pub(super) fn delete(key: Item) -> WriteRequest {
-    let request = DeleteRequest::builder().set_key(Some(key)).build().expect("a key is given");
-    WriteRequest::builder().delete_request(request).build()
-}
-
 /// Checks that the parts of a record can be numbered.
 pub(super) fn check_parts(parts: usize) -> Result<(), Unstorable> {
     if parts <= MAX_PARTS {
@@ -96,10 +90,11 @@ impl Store {
         let mut waits = UNPROCESSED_WRITES.build();
         loop {
             let sent = self.client.batch_write_item().request_items(table, writes).send().await;
-            let mut unprocessed: HashMap<_, _> = sent
-                .map_err(|error| StoreError::from_sdk(table, error))?
-                .unprocessed_items
-                .unwrap_or_default();
+            let output = sent.map_err(|error| StoreError::from_sdk(table, error))?;
+            // DynamoDB says so too where there are none; what does not is not its answer.
+            let Some(mut unprocessed) = output.unprocessed_items else {
+                return Err(StoreError::unavailable(table, Unavailability::UnreadableAnswer));
+            };
             writes = unprocessed.remove(table).unwrap_or_default();
             if writes.is_empty() {
                 return Ok(());

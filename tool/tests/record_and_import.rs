@@ -7,6 +7,7 @@ use delivery_center::endpoint::Endpoint::GetArtifact;
 use serde_json::{Value, json};
 
 use crate::running::{run_on, run_with_input, tool};
+use crate::support::faulty::{Fault, FaultyProxy};
 use crate::support::{SAMPLES, Tables, artifact, lines};
 
 const IMAGE: &str = "registry.example.com/shop/cart:1";
@@ -316,4 +317,38 @@ async fn an_import_of_many_records_counts_what_was_kept_of_each() {
     assert!(again.contains("kept: 6"), "{again}");
     let ran = run_on(&tables, &["export", "--image", "shop/cart:1"]).await;
     assert_eq!(environments(&serde_json::from_str(&ran.out).unwrap()).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fact_is_not_recorded_of_an_artifact_that_has_another_image_by_now() {
+    let tables = Tables::empty().await;
+    succeed(&tables, &DEPLOY).await;
+    import(&tables, &imported()).await;
+    let mut moved = imported();
+    moved["image"] = json!("registry.example.com/shop/moved:1");
+    import(&tables, &moved).await;
+    succeed(&tables, &DEPLOY_TO_STAGING).await;
+    assert_eq!(environments(&answered(&tables, IMAGE).await), ["staging"]);
+    assert_eq!(environments(&answered(&tables, "registry.example.com/shop/moved:1").await), ["prod"]);
+    // The real record again: what stood for the image gives way once more.
+    import(&tables, &imported()).await;
+    assert_eq!(answered(&tables, IMAGE).await["id"], ID);
+    let mut found =
+        environments(&answered(&tables, IMAGE).await).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    found.sort_unstable();
+    assert_eq!(found, ["prod", "staging"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_drops_facts_removes_them_with_the_record_and_not_later() {
+    let tables = Tables::empty().await;
+    import(&tables, &imported()).await;
+    succeed(&tables, &DEPLOY).await;
+    let proxy = FaultyProxy::start(&tables.endpoint_url, |_, _| Fault::None).await;
+    let through = tables.through(&proxy.endpoint_url);
+    succeed_with(&through, &["import", "--drop-recorded", "-"], &imported().to_string()).await;
+    assert_eq!(proxy.count("BatchWriteItem"), 0, "who records it again meanwhile would lose it");
+    assert_eq!(proxy.count("TransactWriteItems"), 1);
+    succeed(&tables, &DEPLOY).await;
+    assert_eq!(environments(&answered(&tables, IMAGE).await), ["prod"]);
 }

@@ -86,6 +86,7 @@ impl Store {
             artifact,
             recorded,
             beside: vec![Write::Put(fact.item(artifact.artifact_id()), Some(condition))],
+            unneeded: Vec::new(),
         };
         Ok(self.write_artifact(write).await? == Transacted::Done)
     }

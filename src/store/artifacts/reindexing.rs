@@ -16,7 +16,7 @@ use crate::store::items::{Attributes, Item, Subject, text};
 use crate::store::keys::{
     ARTIFACT_HASH, FACT_PREFIX, PART_PREFIX, artifact_key, artifact_position, fact_key, pointer_key,
 };
-use crate::store::transaction::{Transacted, Write};
+use crate::store::transaction::{Condition, Transacted, Write};
 use crate::store::{SCAN_SEGMENTS, Store};
 
 /// An item of the Artifacts table, by its key.
@@ -119,7 +119,7 @@ impl Store {
         if let Some(place) = kept.pointer.place.as_ref().filter(|place| place.key() != entry.key()) {
             let [elsewhere] = self.items_at([Some(&place.key())]).await?;
             if elsewhere.is_some() {
-                return self.remove(entry, id, &kept, mode).await;
+                return self.remove(entry, None, id, &kept, mode).await;
             }
         }
         let (place, json) = self.stored_at(item).await?;
@@ -145,7 +145,13 @@ impl Store {
         if from.pointer.place.as_ref() != Some(&place) {
             from.pointer.stale.push(place);
         }
-        let write = ArtifactWrite { kept: &from, artifact: &packed, recorded, beside: Vec::new() };
+        let write = ArtifactWrite {
+            kept: &from,
+            artifact: &packed,
+            recorded,
+            beside: Vec::new(),
+            unneeded: Vec::new(),
+        };
         Ok(match self.write_artifact(write).await? {
             Transacted::Done => Mended::Artifact,
             Transacted::Refused(_) => Mended::Overtaken,
@@ -158,7 +164,7 @@ impl Store {
             .map_err(|unreadable| unreadable.error)?;
         let places = kept.pointer.place.iter().chain(&kept.pointer.stale);
         let is_named = places.flat_map(|place| place.all_parts(id)).any(|key| key == entry.key());
-        if is_named { Ok(Mended::Not) } else { self.remove(entry, id, &kept, mode).await }
+        if is_named { Ok(Mended::Not) } else { self.remove(entry, None, id, &kept, mode).await }
     }
 
     async fn mend_fact(&self, entry: &ArtifactEntry, digest: &str, mode: Mode) -> Result<Mended, StoreError> {
@@ -167,17 +173,20 @@ impl Store {
         let mut fact = Attributes::new(item, &self.artifacts_table, Subject::Fact(digest));
         let named = fact.text("artifact_id")?;
         let ArtifactState { artifact_id, kept, .. } =
-            self.artifact_state(&FoundArtifact::by_id(named)).await?;
+            self.artifact_state(&FoundArtifact::by_id(named.clone())).await?;
         if kept.pointer.recorded.iter().any(|held| held == digest) {
             return Ok(Mended::Not);
         }
-        self.remove(entry, &artifact_id, &kept, mode).await
+        // It may be recorded of another artifact meanwhile.
+        let is_as_read = Condition::Has("artifact_id", named);
+        self.remove(entry, Some(is_as_read), &artifact_id, &kept, mode).await
     }
 
     /// Removes an item, while an artifact's pointer is as it was read.
     async fn remove(
         &self,
         entry: &ArtifactEntry,
+        condition: Option<Condition>,
         id: &str,
         kept: &KeptPointer,
         mode: Mode,
@@ -186,7 +195,7 @@ impl Store {
             return Ok(Mended::Removed);
         }
         let check = Write::Check(pointer_key(id), kept.condition.clone());
-        let writes = vec![check, Write::Delete(entry.key(), None)];
+        let writes = vec![check, Write::Delete(entry.key(), condition)];
         Ok(match self.transact(&self.artifacts_table, ARTIFACT_HASH, writes).await? {
             Transacted::Done => Mended::Removed,
             Transacted::Refused(_) => Mended::Overtaken,

@@ -6,7 +6,7 @@ use super::pointer::{KeptPointer, Place};
 use super::reading::narrowed;
 use crate::digest;
 use crate::image_reference::ImageDigest;
-use crate::record::RecordedActivity;
+use crate::record::{Artifact, Record, RecordedActivity};
 use crate::store::error::{StoreError, Unavailability};
 use crate::store::items::{Attributes, Item, Subject};
 use crate::store::keys::{
@@ -154,6 +154,32 @@ impl Store {
             return Ok(ArtifactState { artifact_id, kept, stored });
         }
         Err(StoreError::unavailable(&self.artifacts_table, Unavailability::ChangesTooFast))
+    }
+
+    /// Reads the artifact of an id that is made where none of its image is found: the one that it gave way to, where that
+    /// still has the image.
+    ///
+    /// # Errors
+    /// The table's, and an artifact that cannot be read.
+    pub async fn state_of_new(&self, artifact_id: String) -> Result<ArtifactState, StoreError> {
+        let found = FoundArtifact::by_id(artifact_id.clone());
+        let state = self.artifact_state(&found).await?;
+        let has_the_image = match state.json().map(|json| Record::check(json.as_bytes())) {
+            Some(Ok(Record::Artifact(artifact))) => Artifact::placeholder_id(&artifact.image) == artifact_id,
+            _ => false,
+        };
+        if state.artifact_id == artifact_id || has_the_image {
+            return Ok(state);
+        }
+        let [kept] = self.items_at([Some(&pointer_key(&artifact_id))]).await?;
+        let kept = KeptPointer::read(kept, &self.artifacts_table, Subject::Artifact(&artifact_id))
+            .map_err(|unreadable| unreadable.error)?;
+        if kept.pointer.gave_way_to.is_none() {
+            // Somebody made it anew meanwhile.
+            return self.artifact_state(&found).await;
+        }
+        let kept = KeptPointer { condition: kept.condition, ..KeptPointer::absent() };
+        Ok(ArtifactState { artifact_id, kept, stored: None })
     }
 
     pub(super) async fn stored_at(&self, item: Item) -> Result<(Place, String), StoreError> {

@@ -22,7 +22,7 @@ use super::pointer::{KeptPointer, Place, Pointer};
 use super::state::FoundArtifact;
 use crate::record::{Artifact, Record};
 use crate::store::Store;
-use crate::store::batch_write::{CONTENDED_RECORD, Mode, Outcome, delete, put};
+use crate::store::batch_write::{CONTENDED_RECORD, Mode, Outcome, put};
 use crate::store::error::{StoreError, Unavailability};
 use crate::store::items::{Attributes, Item, Subject};
 use crate::store::keys::{ARTIFACT_HASH, fact_key, pointer_key};
@@ -56,6 +56,8 @@ pub(super) struct ArtifactWrite<'a> {
     /// The digests of the facts that it holds.
     pub(super) recorded: Vec<String>,
     pub(super) beside: Vec<Write>,
+    /// The keys of what nobody needs any more once it is written.
+    pub(super) unneeded: Vec<Item>,
 }
 
 /// What an artifact is to be stored as, worked out from what is stored.
@@ -124,11 +126,9 @@ impl Store {
                 artifact: &plan.artifact,
                 recorded: plan.recorded,
                 beside: plan.beside,
+                unneeded: plan.dropped.iter().map(|digest| fact_key(digest)).collect(),
             };
             if self.write_artifact(write).await? == Transacted::Done {
-                // Where these are left, they count for nothing: no pointer lists them.
-                let dropped = plan.dropped.iter().map(|digest| delete(fact_key(digest)));
-                self.batch_write(&self.artifacts_table, dropped.collect()).await?;
                 return Ok(stored);
             }
             let Some(wait) = waits.next() else {
@@ -245,7 +245,7 @@ impl Store {
 
     /// Writes an artifact while its pointer is as it was read.
     pub(super) async fn write_artifact(&self, write: ArtifactWrite<'_>) -> Result<Transacted, StoreError> {
-        let ArtifactWrite { kept, artifact, recorded, beside } = write;
+        let ArtifactWrite { kept, artifact, recorded, beside, mut unneeded } = write;
         let (id, place) = (artifact.artifact_id(), &artifact.place);
         let known = kept.pointer.place.iter().chain(&kept.pointer.stale);
         let stale: Vec<_> = known.filter(|known| *known != place).cloned().collect();
@@ -253,10 +253,9 @@ impl Store {
         let mut moved: Vec<_> = moved.map(|stale| Write::Delete(stale.key(), None)).collect();
         // Two stale places may be the same item at two revisions.
         moved.dedup_by(|one, other| one.key() == other.key());
-        let mut stale_parts: Vec<Item> = Vec::new();
         for part in stale.iter().flat_map(|stale| stale.parts_beside(id, place)) {
-            if !stale_parts.contains(&part) {
-                stale_parts.push(part);
+            if !unneeded.contains(&part) {
+                unneeded.push(part);
             }
         }
         let settled = Pointer { recorded: recorded.clone(), ..Pointer::to(Some(place.clone())) };
@@ -264,13 +263,13 @@ impl Store {
         let item = Write::Put(artifact.item.clone(), None);
         let commit: Vec<_> = [item].into_iter().chain(moved).chain(beside).collect();
         let parts = artifact.parts().map(|part| Write::Put(part, None));
-        let removed = stale_parts.iter().map(|key| Write::Delete(key.clone(), None));
+        let removed = unneeded.iter().map(|key| Write::Delete(key.clone(), None));
         let all: Vec<_> =
             std::iter::once(pointer).chain(commit.iter().cloned()).chain(parts).chain(removed).collect();
         if self.fit_a_transaction(&all) {
             return self.transact(&self.artifacts_table, ARTIFACT_HASH, all).await;
         }
-        self.write_in_steps(kept, artifact, settled, stale, commit, stale_parts).await
+        self.write_in_steps(kept, artifact, settled, stale, commit, unneeded).await
     }
 
     async fn write_in_steps(
@@ -280,7 +279,7 @@ impl Store {
         settled: Pointer,
         stale: Vec<Place>,
         commit: Vec<Write>,
-        stale_parts: Vec<Item>,
+        unneeded: Vec<Item>,
     ) -> Result<Transacted, StoreError> {
         let (id, table) = (artifact.artifact_id(), self.artifacts_table.as_str());
         let transact = |writes| self.transact(table, ARTIFACT_HASH, writes);
@@ -299,8 +298,9 @@ impl Store {
         if let refused @ Transacted::Refused(_) = transact(commit).await? {
             return Ok(refused);
         }
-        // The artifact is what it should be. Who overtakes this writer removes the stale parts, which the pointer names.
-        for keys in stale_parts.chunks(self.writes_a_transaction - 1) {
+        // The artifact is what it should be. Who overtakes this writer removes the stale parts, which the pointer names; facts
+        // that no pointer lists count for nothing, and `reindex` removes them.
+        for keys in unneeded.chunks(self.writes_a_transaction - 1) {
             let check = Write::Check(pointer_key(id), committed.condition());
             let removed = keys.iter().map(|key| Write::Delete(key.clone(), None));
             if let Transacted::Refused(_) = transact(std::iter::once(check).chain(removed).collect()).await? {

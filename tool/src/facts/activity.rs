@@ -201,9 +201,9 @@ impl Activity {
                 if is_free {
                     return Ok(state);
                 }
-                FoundArtifact::by_id(self.new_artifact_id())
+                return Ok(store.state_of_new(self.new_artifact_id()).await?);
             }
-            Target::New => FoundArtifact::by_id(self.new_artifact_id()),
+            Target::New => return Ok(store.state_of_new(self.new_artifact_id()).await?),
         };
         Ok(store.artifact_state(&found).await?)
     }

@@ -3,6 +3,7 @@
 //! A URL loses its user info, and the parameters whose names say that they hold a secret. A repository loses its user info,
 //! and all that follows its path. What cannot be told apart safely is refused, and no refusal shows what was given.
 
+use percent_encoding::percent_decode_str;
 use url::{Url, form_urlencoded};
 
 /// The schemes whose URLs have a host however many slashes follow the colon, as the URL standard has it.
@@ -12,7 +13,7 @@ const SCHEMES_WITHOUT_SLASHES: [&str; 6] = ["http", "https", "ws", "wss", "ftp",
 const SECRET_WORDS: [&str; 8] =
     ["token", "key", "secret", "passw", "pwd", "signature", "credential", "authorization"];
 /// A parameter with one of these names holds a secret too; they are too short to be looked for in longer names.
-const SECRET_NAMES: [&str; 4] = ["sig", "pass", "auth", "jwt"];
+const SECRET_NAMES: [&str; 7] = ["sig", "pass", "auth", "jwt", "bearer", "pat", "code"];
 
 /// What no repository's path holds: it would be the rest of something that was not understood.
 const NOT_IN_A_PATH: [char; 8] = ['@', ':', ';', '=', '?', '#', '&', '\\'];
@@ -53,6 +54,11 @@ pub(super) fn clean_url(from: &'static str, text: &str) -> Result<String, Unread
             url.set_fragment(None);
             is_clean = false;
         }
+    }
+    if url.path().split(';').skip(1).any(is_secret) {
+        let path = url.path().split(';').next().unwrap_or_default().to_owned();
+        url.set_path(&path);
+        is_clean = false;
     }
     if url.fragment().is_some_and(|fragment| without_secrets(fragment).len() < fragment.len()) {
         url.set_fragment(None);
@@ -207,12 +213,25 @@ fn without_secrets(query: &str) -> String {
 /// such a parameter or with user info.
 fn is_secret(parameter: &str) -> bool {
     form_urlencoded::parse(parameter.as_bytes()).any(|(name, value)| {
-        let name = name.to_ascii_lowercase();
+        let name = decoded(&name);
         SECRET_NAMES.contains(&name.as_str())
             || SECRET_WORDS.iter().any(|word| name.contains(word))
             || (value.contains("//") && value.contains('@'))
             || (value.contains('=') && value.split(['?', '&', ';', '#']).any(is_secret))
     })
+}
+
+/// A name as whoever decodes it once more, or once too often, understands it: in lower case, without control characters.
+fn decoded(name: &str) -> String {
+    let mut name = name.to_owned();
+    while let Ok(Some(again)) = percent_decode_str(&name)
+        .decode_utf8()
+        .map(|again| Some(again.into_owned()).filter(|again| *again != name))
+    {
+        name = again;
+    }
+    name.retain(|letter| !letter.is_control());
+    name.to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -263,6 +282,10 @@ mod tests {
             ("https://h/x?to=https%3A%2F%2Fu%3ASECRET%40h2&b=3", "https://h/x?b=3"),
             ("https://h/x?to=%2Fy%3Ftoken%3DSECRET&b=3", "https://h/x?b=3"),
             ("https://h/x#access_token=SECRET", "https://h/x"),
+            ("https://h/1;token=SECRET/x?page=2", "https://h/1?page=2"),
+            ("https://h/1;a=b/x?pat=SECRET", "https://h/1;a=b/x"),
+            ("https://h/x?%2574oken=SECRET", "https://h/x"),
+            ("https://h/x?to%00ken=SECRET", "https://h/x"),
         ] {
             assert_eq!(url(text).as_deref(), Some(cleaned), "{text}");
         }
