@@ -6,6 +6,7 @@ mod artifacts;
 mod document_cache;
 mod failures;
 mod function;
+mod fuzz;
 mod releases;
 mod replay;
 mod scale;

@@ -255,6 +255,27 @@ impl Answer {
     }
 }
 
+/// Numbers that look random, the same for the same seed (splitmix64).
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+
+    pub fn one_in(&mut self, bound: u64) -> bool {
+        self.below(bound) == 0
+    }
+
+    pub fn some_below(&mut self, bound: u64) -> Vec<u64> {
+        (0..bound).filter(|_| self.one_in(2)).collect()
+    }
+}
+
 /// Inflates one gzip member and nothing behind it.
 pub fn gunzip(gzip: &[u8]) -> String {
     let mut text = String::new();

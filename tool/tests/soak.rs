@@ -14,32 +14,11 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::running::{Ran, tool};
 use crate::support::faulty::{Fault, FaultyProxy};
-use crate::support::{Tables, artifact, deploy, lines, release};
+use crate::support::{Random, Tables, artifact, deploy, lines, release};
 
 const ARTIFACTS: u64 = 8;
 const RELEASES: u64 = 6;
 const SECRET: &str = "s3cr3t-of-the-soak";
-
-/// Numbers that look random, the same for the same seed (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-
-    fn one_in(&mut self, bound: u64) -> bool {
-        self.below(bound) == 0
-    }
-
-    fn some_below(&mut self, bound: u64) -> Vec<u64> {
-        (0..bound).filter(|_| self.one_in(2)).collect()
-    }
-}
 
 #[derive(Debug, Clone)]
 enum Work {

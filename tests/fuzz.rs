@@ -1,0 +1,227 @@
+//! Events with anything in them that a caller has a say in, through the real binaries: each is answered, none ends in a
+//! bare failure. `FUZZ_EVENTS` says how many, `FUZZ_SEED` which.
+
+use std::collections::BTreeMap;
+
+use delivery_center::endpoint::Endpoint::{GetArtifact, ListReleases};
+use serde_json::{Map, Value, json};
+
+use crate::function::{Function, FunctionAnswer};
+use crate::support::{Answer, Random, Tables};
+
+/// What parsers stumble over, and what the endpoints understand.
+const PIECES: [&str; 48] = [
+    "",
+    "a",
+    "0",
+    "-1",
+    "99999999999999999999",
+    "%",
+    "%2",
+    "%zz",
+    "%00",
+    "%25",
+    "%2F",
+    "%ff",
+    "+",
+    "&",
+    "=",
+    "?",
+    "#",
+    "/",
+    "//",
+    ":",
+    "@",
+    ";",
+    ",",
+    "\\",
+    "\"",
+    "'",
+    "{",
+    "[",
+    "<",
+    " ",
+    "\t",
+    "\n",
+    "\r",
+    "\0",
+    "\u{7f}",
+    "\u{e9}",
+    "\u{1f600}",
+    "\u{fffd}",
+    "image=",
+    "projectName=",
+    "taskId=",
+    "page=",
+    "per_page=1",
+    "after=",
+    "verbosity=brief",
+    "sha256:",
+    "W/\"*\"",
+    "gzip;q=",
+];
+const NAMES: [&str; 20] = [
+    "host",
+    "accept-encoding",
+    "if-none-match",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+    "content-type",
+    "cookie",
+    "image",
+    "projectName",
+    "workflowName",
+    "taskId",
+    "serviceName",
+    "page",
+    "per_page",
+    "after",
+    "verbosity",
+    "",
+    "a b",
+    "\u{e9}",
+    "x\ny",
+];
+const READABLE_NAMES: usize = 16;
+const READABLE: [&str; 22] = [
+    "",
+    "a",
+    "0",
+    "1",
+    "12",
+    "nginx2",
+    "%25",
+    "%2F",
+    "%ff",
+    "+",
+    "&",
+    "=",
+    "?",
+    "/",
+    ":",
+    "@",
+    "image=",
+    "projectName=",
+    "taskId=",
+    "page=1",
+    "verbosity=brief",
+    "sha256:",
+];
+const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "OPTIONS", "get", "", "A B", "\u{e9}"];
+const PATHS: [&str; 6] = [
+    "/api/aslan/delivery/releases",
+    "/api/directory/dc/artifact",
+    "/",
+    "",
+    "/prod/api/aslan/delivery/releases",
+    "*",
+];
+
+fn text(random: &mut Random) -> String {
+    if random.one_in(200) {
+        return "x".repeat(20_000);
+    }
+    // Mostly such that the request can be read at all.
+    let pieces = if random.one_in(6) { PIECES.as_slice() } else { &READABLE };
+    (0..random.below(6)).map(|_| one_of(random, pieces)).collect()
+}
+
+fn name(random: &mut Random) -> &'static str {
+    let names = if random.one_in(20) { NAMES.as_slice() } else { &NAMES[..READABLE_NAMES] };
+    one_of(random, names)
+}
+
+fn one_of(random: &mut Random, texts: &[&'static str]) -> &'static str {
+    texts[usize::try_from(random.below(texts.len() as u64)).unwrap()]
+}
+
+fn maybe(random: &mut Random, value: impl FnOnce(&mut Random) -> Value) -> Value {
+    if random.one_in(8) { Value::Null } else { value(random) }
+}
+
+fn texts(random: &mut Random) -> Value {
+    let names: Vec<_> = (0..random.below(5)).map(|_| name(random)).collect();
+    names.into_iter().map(|name| (name.to_owned(), Value::from(text(random)))).collect::<Map<_, _>>().into()
+}
+
+fn lists_of_texts(random: &mut Random) -> Value {
+    let Value::Object(texts) = texts(random) else { unreachable!("an object is made") };
+    texts.into_iter().map(|(name, value)| (name, json!([value, text(random)]))).collect::<Map<_, _>>().into()
+}
+
+fn path(random: &mut Random) -> String {
+    let path = one_of(random, &PATHS).to_owned();
+    if random.one_in(3) { path + &text(random) } else { path }
+}
+
+/// An event of an HTTP API or a Function URL, of a REST API, or of a load balancer.
+fn event(random: &mut Random) -> Value {
+    let (method, path) = (if random.one_in(10) { one_of(random, &METHODS) } else { "GET" }, path(random));
+    let mut event = json!({
+        "headers": maybe(random, texts),
+        "isBase64Encoded": random.one_in(4),
+        "body": maybe(random, |random| text(random).into()),
+    });
+    let more = match random.below(3) {
+        0 => json!({
+            "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": text(random),
+            "cookies": maybe(random, |random| json!([text(random)])),
+            "queryStringParameters": maybe(random, texts),
+            "requestContext": {
+                "stage": if random.one_in(2) { "$default" } else { "prod" },
+                "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.9", "userAgent": text(random) },
+            },
+        }),
+        1 => json!({
+            "resource": "/{proxy+}", "path": path, "httpMethod": method,
+            "multiValueHeaders": maybe(random, lists_of_texts),
+            "queryStringParameters": maybe(random, texts),
+            "multiValueQueryStringParameters": maybe(random, lists_of_texts),
+            "pathParameters": maybe(random, texts),
+            "requestContext": { "stage": "prod", "httpMethod": method, "path": path, "identity": { "sourceIp": "203.0.113.9" } },
+        }),
+        _ => json!({
+            "httpMethod": method, "path": path,
+            "queryStringParameters": maybe(random, texts),
+            "multiValueQueryStringParameters": maybe(random, lists_of_texts),
+            "multiValueHeaders": maybe(random, lists_of_texts),
+            "requestContext": { "elb": { "targetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/a/b" } },
+        }),
+    };
+    event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    event
+}
+
+fn number_of(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |number| number.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_a_caller_sends_is_answered() {
+    let tables = Tables::with_samples().await;
+    let mut random = Random(number_of("FUZZ_SEED", 1));
+    let mut functions = Vec::new();
+    for endpoint in [ListReleases, GetArtifact] {
+        functions.push(Function::start(endpoint, &tables.environment()).await);
+    }
+    let mut statuses = BTreeMap::<u16, u64>::new();
+    for number in 0..number_of("FUZZ_EVENTS", 2000) {
+        let event = event(&mut random).to_string();
+        let answer = match functions[usize::try_from(number % 2).unwrap()].invoke(event.as_str()).await {
+            FunctionAnswer::Response(json) => Answer::from_lambda_json(&json),
+            FunctionAnswer::Failure(failure) => panic!("event {number}: {failure}\n{event}"),
+        };
+        match answer.status {
+            200 => drop(answer.json()),
+            304 => assert_eq!(answer.body, ""),
+            400 | 404 | 405 => assert_eq!(answer.json()["type"], "error", "event {number}: {event}"),
+            status => panic!("event {number}: {status} {}\n{event}", answer.body),
+        }
+        *statuses.entry(answer.status).or_default() += 1;
+    }
+    for function in functions {
+        function.end().await;
+    }
+    println!("{statuses:?}");
+    assert!(statuses[&200] > 0 && statuses[&400] > 0 && statuses[&404] > 0, "{statuses:?}");
+}
