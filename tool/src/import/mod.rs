@@ -1,9 +1,9 @@
 //! Records into the tables, or compared with them. In the order in which a record goes through it:
 //!
-//! - [`json_files`], [`collections`], [`zadig_server`]: read records, of which [`identity`] tells which they are;
-//! - [`pipeline`]: takes them in batches from whoever reads them, and runs several batches side by side;
-//! - [`batch`]: checks and packs the records of one batch, and writes or compares them;
-//! - [`report`]: counts what became of them.
+//! - `json_files`, `collections`, `zadig_server`: read records, of which `identity` tells which they are;
+//! - `pipeline`: takes them in batches from whoever reads them, and runs several batches side by side;
+//! - `batch`: checks and packs the records of one batch, and writes or compares them;
+//! - `report`: counts what became of them.
 
 mod batch;
 mod collections;
