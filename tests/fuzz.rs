@@ -7,7 +7,7 @@ use delivery_center::endpoint::Endpoint::{GetArtifact, ListReleases};
 use serde_json::{Map, Value, json};
 
 use crate::function::{Function, FunctionAnswer};
-use crate::support::{Answer, Random, Tables};
+use crate::support::{Answer, Random, Tables, number_of};
 
 /// What parsers stumble over, and what the endpoints understand.
 const PIECES: [&str; 48] = [
@@ -190,10 +190,6 @@ fn event(random: &mut Random) -> Value {
     };
     event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     event
-}
-
-fn number_of(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |number| number.parse().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
@@ -131,6 +132,19 @@ impl Store {
         Ok(())
     }
 
+    /// Reads one page of a table, consistently, as a scan asks for it.
+    async fn scan_page(&self, table: &str, scan: ScanFluentBuilder) -> Result<ItemsPage, StoreError> {
+        let sent = scan.table_name(table).consistent_read(true).send().await;
+        let output = sent.map_err(|error| StoreError::from_sdk(table, error))?;
+        ItemsPage::of(table, output.items, output.last_evaluated_key)
+    }
+
+    /// A scan of one of the segments among which a table is split.
+    fn scan_of_segment(&self, segment: i32, start: Option<Item>) -> ScanFluentBuilder {
+        let scan = self.client.scan().segment(segment).total_segments(SCAN_SEGMENTS);
+        scan.set_exclusive_start_key(start)
+    }
+
     /// Reads items by key, in no order, in as many calls as they need; what is not there is left out.
     ///
     /// There may be [`MAX_KEYS_A_CALL`] keys.
@@ -170,6 +184,21 @@ impl Store {
             };
             tokio::time::sleep(wait).await;
         }
+    }
+}
+
+/// A page of a scan or a query.
+struct ItemsPage {
+    items: Vec<Item>,
+    /// Where the next begins; `None` behind the last.
+    next: Option<Item>,
+}
+
+impl ItemsPage {
+    /// DynamoDB names its items where there are none, too; what names none is not its answer.
+    fn of(table: &str, items: Option<Vec<Item>>, next: Option<Item>) -> Result<Self, StoreError> {
+        let no_answer = || StoreError::unavailable(table, Unavailability::UnreadableAnswer);
+        Ok(Self { items: items.ok_or_else(no_answer)?, next })
     }
 }
 

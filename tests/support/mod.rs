@@ -276,6 +276,11 @@ impl Random {
     }
 }
 
+/// The number in an environment variable, by which whoever runs a test chooses how much of it there is.
+pub fn number_of(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |number| number.parse().unwrap())
+}
+
 /// Inflates one gzip member and nothing behind it.
 pub fn gunzip(gzip: &[u8]) -> String {
     let mut text = String::new();

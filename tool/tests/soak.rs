@@ -14,7 +14,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::running::{Ran, tool};
 use crate::support::faulty::{Fault, FaultyProxy};
-use crate::support::{Random, Tables, artifact, deploy, lines, release};
+use crate::support::{Random, Tables, artifact, deploy, lines, number_of, release};
 
 const ARTIFACTS: u64 = 8;
 const RELEASES: u64 = 6;
@@ -217,10 +217,6 @@ fn fault(operation: &str, number: u64) -> Fault {
         (_, 4) => Fault::Delay(Duration::from_millis(30)),
         _ => Fault::None,
     }
-}
-
-fn number_of(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |number| number.parse().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]

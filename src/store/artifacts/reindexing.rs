@@ -11,13 +11,13 @@ use super::state::{ArtifactState, FoundArtifact};
 use super::writing::ArtifactWrite;
 use crate::record::{Artifact, Record, RecordedActivity};
 use crate::store::batch_write::Mode;
-use crate::store::error::{StoreError, Unavailability};
+use crate::store::error::StoreError;
 use crate::store::items::{Attributes, Item, Subject, text};
 use crate::store::keys::{
     ARTIFACT_HASH, FACT_PREFIX, PART_PREFIX, artifact_key, artifact_position, fact_key, pointer_key,
 };
 use crate::store::transaction::{Condition, Transacted, Write};
-use crate::store::{SCAN_SEGMENTS, Store};
+use crate::store::{ItemsPage, Store};
 
 /// An item of the Artifacts table, by its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,29 +66,18 @@ impl Store {
         start: Option<ArtifactScan>,
     ) -> Result<(Vec<ArtifactEntry>, Option<ArtifactScan>), StoreError> {
         let table = self.artifacts_table.as_str();
-        let sent = self
-            .client
-            .scan()
-            .table_name(table)
-            .segment(segment)
-            .total_segments(SCAN_SEGMENTS)
-            .consistent_read(true)
+        let scan = self
+            .scan_of_segment(segment, start.map(|ArtifactScan(start)| start))
             .projection_expression("image_digest, #entry")
-            .expression_attribute_names("#entry", "entry")
-            .set_exclusive_start_key(start.map(|ArtifactScan(start)| start))
-            .send()
-            .await;
-        let output = sent.map_err(|error| StoreError::from_sdk(table, error))?;
-        let Some(items) = output.items else {
-            return Err(StoreError::unavailable(table, Unavailability::UnreadableAnswer));
-        };
+            .expression_attribute_names("#entry", "entry");
+        let ItemsPage { items, next } = self.scan_page(table, scan).await?;
         let entry = |item| {
             let mut attributes = Attributes::new(item, table, Subject::SomeItem);
             let (hash_key, entry) = (attributes.text(ARTIFACT_HASH)?, attributes.text("entry")?);
             Ok(ArtifactEntry { hash_key, entry })
         };
         let entries = items.into_iter().map(entry).collect::<Result<_, StoreError>>()?;
-        Ok((entries, output.last_evaluated_key.map(ArtifactScan)))
+        Ok((entries, next.map(ArtifactScan)))
     }
 
     /// Looks at one item, and mends what is wrong with it.
@@ -233,16 +222,11 @@ impl Store {
             let scan = self
                 .client
                 .scan()
-                .table_name(table)
-                .consistent_read(true)
                 .filter_expression("begins_with(image_digest, :fact) AND artifact_id = :id")
                 .expression_attribute_values(":fact", text(FACT_PREFIX))
                 .expression_attribute_values(":id", text(&artifact.artifact_id))
                 .set_exclusive_start_key(start);
-            let output = scan.send().await.map_err(|error| StoreError::from_sdk(table, error))?;
-            let Some(items) = output.items else {
-                return Err(StoreError::unavailable(table, Unavailability::UnreadableAnswer));
-            };
+            let ItemsPage { items, next } = self.scan_page(table, scan).await?;
             for item in items {
                 let recorded_at = match item.get("recorded_at") {
                     Some(AttributeValue::N(seconds)) => seconds.parse::<u64>().unwrap_or_default(),
@@ -261,7 +245,7 @@ impl Store {
                     facts.push((recorded_at, hash_key.trim_start_matches(FACT_PREFIX).to_owned()));
                 }
             }
-            start = output.last_evaluated_key;
+            start = next;
             if start.is_none() {
                 facts.sort();
                 return Ok(facts.into_iter().map(|(_, digest)| digest).collect());

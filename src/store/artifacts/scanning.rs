@@ -7,16 +7,10 @@ use super::state::FoundArtifact;
 use super::{ATTRIBUTES, StoredArtifact};
 use crate::document::Document;
 use crate::image_reference::ImageReference;
-use crate::store::error::{StoreError, Unavailability};
+use crate::store::error::StoreError;
 use crate::store::items::{Item, entry_of, text};
 use crate::store::keys::{ARTIFACT_PREFIX, artifact_position};
-use crate::store::{SCAN_SEGMENTS, Store, Usage};
-
-/// The items of one page, and where the next begins.
-struct ItemsPage {
-    items: Vec<Item>,
-    next: Option<Item>,
-}
+use crate::store::{ItemsPage, Store, Usage};
 
 impl Store {
     /// The artifacts of one segment of the table, in no order.
@@ -37,21 +31,13 @@ impl Store {
     }
 
     async fn scan_artifacts(&self, segment: i32, start: Option<Item>) -> Result<ItemsPage, StoreError> {
-        let table = self.artifacts_table.as_str();
         let scan = self
-            .client
-            .scan()
-            .table_name(table)
-            .segment(segment)
-            .total_segments(SCAN_SEGMENTS)
-            .consistent_read(true)
+            .scan_of_segment(segment, start)
             .projection_expression(ATTRIBUTES)
             .filter_expression("begins_with(#entry, :prefix)")
             .expression_attribute_names("#entry", "entry")
-            .expression_attribute_values(":prefix", text(ARTIFACT_PREFIX))
-            .set_exclusive_start_key(start);
-        let output = scan.send().await.map_err(|error| StoreError::from_sdk(table, error))?;
-        self.items_page(output.items, output.last_evaluated_key)
+            .expression_attribute_values(":prefix", text(ARTIFACT_PREFIX));
+        self.scan_page(&self.artifacts_table, scan).await
     }
 
     async fn query_artifacts(
@@ -62,12 +48,7 @@ impl Store {
         let Some(query) = query else { return Ok(ItemsPage { items: Vec::new(), next: None }) };
         let sent = query.set_exclusive_start_key(start).send().await;
         let output = sent.map_err(|error| StoreError::from_sdk(&self.artifacts_table, error))?;
-        self.items_page(output.items, output.last_evaluated_key)
-    }
-
-    fn items_page(&self, items: Option<Vec<Item>>, next: Option<Item>) -> Result<ItemsPage, StoreError> {
-        let no_answer = || StoreError::unavailable(&self.artifacts_table, Unavailability::UnreadableAnswer);
-        Ok(ItemsPage { items: items.ok_or_else(no_answer)?, next })
+        ItemsPage::of(&self.artifacts_table, output.items, output.last_evaluated_key)
     }
 
     /// The artifacts of the pages that `page` reads, from the first on.

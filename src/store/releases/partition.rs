@@ -8,7 +8,7 @@ use crate::store::error::{StoreError, Unavailability};
 use crate::store::items::{Attributes, Item, Subject, reserved_names, text};
 use crate::store::keys::{RELEASE_ENTRY, WRITER};
 use crate::store::transaction::Condition;
-use crate::store::{SCAN_SEGMENTS, Store};
+use crate::store::{ItemsPage, Store};
 
 /// What tells one state of an item from another: what it says of its release, as far as it says it.
 #[derive(Debug, PartialEq, Eq)]
@@ -126,22 +126,10 @@ impl Store {
         segment: i32,
         start: Option<ReleaseScan>,
     ) -> Result<(Vec<String>, Option<ReleaseScan>), StoreError> {
-        let table = self.releases_table.as_str();
-        let sent = self
-            .client
-            .scan()
-            .table_name(table)
-            .segment(segment)
-            .total_segments(SCAN_SEGMENTS)
-            .consistent_read(true)
-            .projection_expression("release_id")
-            .set_exclusive_start_key(start.map(|ReleaseScan(start)| start))
-            .send()
-            .await;
-        let output = sent.map_err(|error| StoreError::from_sdk(table, error))?;
-        let Some(items) = output.items else {
-            return Err(StoreError::unavailable(table, Unavailability::UnreadableAnswer));
-        };
+        let scan = self
+            .scan_of_segment(segment, start.map(|ReleaseScan(start)| start))
+            .projection_expression("release_id");
+        let ItemsPage { items, next } = self.scan_page(&self.releases_table, scan).await?;
         let ids = items.into_iter().filter_map(|mut item| match item.remove("release_id") {
             Some(AttributeValue::S(release_id)) => Some(release_id),
             _ => None,
@@ -149,6 +137,6 @@ impl Store {
         let mut ids: Vec<_> = ids.collect();
         // The entries of one release are neighbours.
         ids.dedup();
-        Ok((ids, output.last_evaluated_key.map(ReleaseScan)))
+        Ok((ids, next.map(ReleaseScan)))
     }
 }
