@@ -9,10 +9,12 @@
 //! - [`store`]: the two tables: keys, reading, writing;
 //! - [`document`]: how a record is packed, and spliced into an answer;
 //! - [`record`]: a release or an artifact that was checked and brought to the contract's JSON;
-//! - [`image_reference`], [`position`], [`digest`]: what names an image, what orders records, and what is short and unique;
+//! - [`image_reference`], [`commit_prefix`], [`position`], [`digest`]: what names an image or a commit, what orders records,
+//!   and what is short and unique;
 //! - [`lambda_edge`]: how an event becomes a request, and a response Lambda's JSON;
 //! - [`function`]: the Lambda process around all of it.
 
+pub mod commit_prefix;
 pub mod digest;
 pub mod document;
 pub mod endpoint;

@@ -9,6 +9,7 @@ pub use extent::Extent;
 pub use query::{Query, encoded_length};
 pub use release_filter::ReleaseFilter;
 
+use crate::commit_prefix::UnreadableCommit;
 use crate::image_reference::UnreadableDigest;
 use strconv::{AtoiError, quote};
 
@@ -42,4 +43,7 @@ pub enum ParameterError {
         quote(.0.digest.as_str())
     )]
     Digest(UnreadableDigest),
+    /// `commit` is not the beginning of a commit's id.
+    #[error("commit {} is not 7 to 64 hex digits", quote(.0.commit.as_str()))]
+    Commit(UnreadableCommit),
 }

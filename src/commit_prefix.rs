@@ -1,0 +1,103 @@
+//! What `commit=` may say: the first digits of a commit's id.
+
+use std::fmt;
+
+/// The fewest digits that name a commit: as many as git shows. Commits are indexed under so many.
+pub const MIN_COMMIT_DIGITS: usize = 7;
+/// The most: those of a SHA-256.
+const MAX_COMMIT_DIGITS: usize = 64;
+
+/// The first 7 to 64 hex digits of a commit's id, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommitPrefix(String);
+
+/// What stands where a commit is expected, and has another form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableCommit {
+    /// What was given.
+    pub commit: String,
+}
+
+impl CommitPrefix {
+    /// Reads the `commit` parameter.
+    ///
+    /// # Errors
+    /// [`UnreadableCommit`], where it is not 7 to 64 hex digits.
+    pub fn parse(commit: &str) -> Result<Self, UnreadableCommit> {
+        let has_form = (MIN_COMMIT_DIGITS..=MAX_COMMIT_DIGITS).contains(&commit.len())
+            && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !has_form {
+            return Err(UnreadableCommit { commit: commit.to_owned() });
+        }
+        Ok(Self(commit.to_ascii_lowercase()))
+    }
+
+    /// All that a prefix may say of a stored `commit_id`: its leading hex digits, 64 at most; `None` where there are fewer
+    /// than 7, since no prefix can name such a commit.
+    #[must_use]
+    pub fn longest_of(commit_id: &str) -> Option<Self> {
+        let digits = commit_id.bytes().take(MAX_COMMIT_DIGITS).take_while(u8::is_ascii_hexdigit).count();
+        Self::parse(&commit_id[..digits]).ok()
+    }
+
+    /// Whether a commit, as [`CommitPrefix::longest_of`] gave it, begins with this prefix.
+    #[must_use]
+    pub fn begins(&self, commit: &str) -> bool {
+        commit.starts_with(&self.0)
+    }
+
+    /// The digits under which commits that begin so are indexed.
+    #[must_use]
+    pub fn indexed(&self) -> &str {
+        &self.0[..MIN_COMMIT_DIGITS]
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CommitPrefix {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_7_to_64_hex_digits_of_either_case() {
+        for commit in ["4b15c43", "4B15C43", &"a".repeat(64)] {
+            assert_eq!(CommitPrefix::parse(commit).unwrap().as_str(), commit.to_lowercase());
+        }
+        for commit in ["", "4b15c4", "4b15c4g", "4b15c43 ", "é4b15c4", &"a".repeat(65)] {
+            assert_eq!(CommitPrefix::parse(commit), Err(UnreadableCommit { commit: commit.to_owned() }));
+        }
+    }
+
+    #[test]
+    fn a_stored_commit_counts_as_far_as_a_prefix_can_tell() {
+        let longest = |commit_id: &str| CommitPrefix::longest_of(commit_id).map(|commit| commit.to_string());
+        assert_eq!(longest("4B15C43e"), Some("4b15c43e".to_owned()));
+        assert_eq!(longest("4b15c43-dirty"), Some("4b15c43".to_owned()));
+        assert_eq!(longest(&"a".repeat(70)), Some("a".repeat(64)));
+        for commit_id in ["", "4b15c4", "4b15c4é", "refs/heads/main"] {
+            assert_eq!(longest(commit_id), None, "{commit_id}");
+        }
+    }
+
+    #[test]
+    fn a_commit_is_begun_by_its_own_digits() {
+        let commit = CommitPrefix::longest_of("4B15C43E2D").unwrap();
+        assert_eq!(commit.indexed(), "4b15c43");
+        for (prefix, begins) in
+            [("4b15c43", true), ("4B15C43E2d", true), ("4b15c43e3", false), ("4b15c43e2d0", false)]
+        {
+            assert_eq!(CommitPrefix::parse(prefix).unwrap().begins(commit.as_str()), begins, "{prefix}");
+        }
+    }
+}
