@@ -34,6 +34,15 @@ pub enum Error {
         /// Releases a page that fit.
         fitting_per_page: u64,
     },
+    /// A page lies deeper in a combination of filters than one request searches.
+    #[error(
+        "page {page} lies too deep: this combination of filters was searched as far as one request can; \
+         leave out page and per_page, and follow the Link header"
+    )]
+    PageTooDeep {
+        /// The page asked for.
+        page: u64,
+    },
     /// One release alone is larger than a response.
     #[error(
         "release {} does not fit into one response of 6 MiB: {remedy}pass it by with after={}",
@@ -129,6 +138,7 @@ impl Error {
             Self::UnreadableRequest
             | Self::Parameter(_)
             | Self::PageTooLarge { .. }
+            | Self::PageTooDeep { .. }
             | Self::ReleaseTooLarge { .. }
             | Self::ArtifactTooLarge { .. } => Status::BadRequest,
             Self::NoSuchArtifact { .. } | Self::NoSuchPath { .. } => Status::NotFound,

@@ -18,7 +18,7 @@ use crate::endpoint::Endpoint;
 use crate::image_reference::ImageReference;
 use crate::lambda_edge;
 use crate::service::EndpointService;
-use crate::store::{Facet, Store, StoreError, TableNames, Usage};
+use crate::store::{ReleaseSearch, Store, StoreError, TableNames, Usage};
 
 /// Amazon Trust Services' published roots, to which every AWS endpoint chains: five to read at a start instead of 140.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
@@ -93,7 +93,7 @@ async fn open_connection(endpoint: Endpoint, store: &Store) {
     let ask = async {
         match endpoint {
             Endpoint::ListReleases => {
-                store.release_entries(&Facet::of_nothing(), None, Some(1), &usage).await.map(drop)
+                store.release_entries(&ReleaseSearch::of_nothing(), None, Some(1), &usage).await.map(drop)
             }
             Endpoint::GetArtifact => {
                 let nothing = ImageReference::Pushed("-".to_owned());

@@ -11,24 +11,42 @@ use crate::request::{Extent, ParameterError, Query, ReleaseFilter, encoded_lengt
 use crate::request_headers::{ContentCoding, matches_etag};
 use crate::response::{self, Response};
 use crate::response_limit::{body_in_json, fits, room_for_body};
-use crate::store::{Facet, ReleaseEntry, Store, StoredRelease, Usage, Verbosity};
+use crate::store::{ReleaseEntry, ReleaseSearch, Store, StoredRelease, Usage, Verbosity};
 
 /// A page that begins no deeper is read past with the page itself: one round trip, at a few read units more.
 const MAX_SKIPPED_IN_PASSING: u64 = 1000;
+/// How many pages of the index, of 1 MB or some 3,000 releases each, a search that passes over some of them reads for a list:
+/// what is found so far is answered then, with a link to the rest.
+const MAX_INDEX_PAGES_A_LIST: usize = 4;
+/// The same for a numbered page, which is answered whole or not at all.
+const MAX_INDEX_PAGES_A_PAGE: usize = 20;
 
 /// What a request asks for, and how it is to be answered.
 struct Listing<'a> {
     query: &'a Query,
+    /// How long the query of a link is without its cursor.
+    query_without_cursor: usize,
     extent: Extent,
     verbosity: Verbosity,
     coding: ContentCoding,
 }
 
-/// The releases to answer, and whether older ones remain.
+/// The releases to answer, and what remains.
 #[derive(Default)]
 struct Selection {
     entries: Vec<ReleaseEntry>,
-    has_more: bool,
+    rest: Rest,
+}
+
+/// Whether a list has older releases than those that are answered.
+#[derive(Default, PartialEq, Eq)]
+enum Rest {
+    #[default]
+    None,
+    /// They are older than the last one answered.
+    BehindTheLast,
+    /// They, if there are any, are older than this position: the search was ended there.
+    Behind(Position),
 }
 
 /// What a query asks for, in the index's form: for the log.
@@ -54,13 +72,14 @@ pub async fn answer(
     let filter = ReleaseFilter::from_query(query)?;
     let listing = Listing {
         query,
+        query_without_cursor: query.with("after", "").len(),
         extent: Extent::from_query(query)?,
         verbosity: verbosity(query),
         coding: ContentCoding::accepted(headers),
     };
-    let facet = filter.facet();
-    let selection = match &facet {
-        Some(facet) => listing.select(store, facet, usage).await?,
+    let search = filter.search();
+    let selection = match &search {
+        Some(search) => listing.select(store, search, usage).await?,
         None => Selection::default(),
     };
     let count = selection.entries.len();
@@ -69,8 +88,8 @@ pub async fn answer(
     if matches_etag(headers, &etag) {
         return Ok((response::with_next(response::not_modified(&etag), next.as_deref()), count));
     }
-    let releases = match &facet {
-        Some(facet) => store.releases(facet, &selection.entries, listing.verbosity, usage).await?,
+    let releases = match &search {
+        Some(search) => store.releases(search, &selection.entries, listing.verbosity, usage).await?,
         None => Vec::new(),
     };
     let body = listing.body(store, &selection, &releases)?;
@@ -100,47 +119,63 @@ fn etag(selection: &Selection, verbosity: Verbosity) -> String {
         digest.update(entry.revision.as_bytes());
         digest.update(b"\n");
     }
-    digest.update(if selection.has_more { b"more".as_slice() } else { b"end" });
+    match &selection.rest {
+        Rest::None => digest.update(b"end"),
+        Rest::BehindTheLast => digest.update(b"more"),
+        Rest::Behind(position) => digest.update(position.as_str().as_bytes()),
+    }
     format!("W/\"{}\"", hex_simd::encode_to_string(&digest.finish().as_ref()[..16], AsciiCase::Lower))
 }
 
 impl Listing<'_> {
-    async fn select(&self, store: &Store, facet: &Facet, usage: &Usage) -> Result<Selection, Error> {
+    async fn select(&self, store: &Store, search: &ReleaseSearch, usage: &Usage) -> Result<Selection, Error> {
         match &self.extent {
-            Extent::All { after } => self.select_all(store, facet, after.clone(), usage).await,
-            Extent::Page { page, per_page } => self.select_page(store, facet, *page, *per_page, usage).await,
+            Extent::All { after } => self.select_all(store, search, after.clone(), usage).await,
+            Extent::Page { page, per_page } => self.select_page(store, search, *page, *per_page, usage).await,
         }
     }
 
-    /// The newest that fit: reads the index until the response is full or the list ends.
+    /// The newest that fit: reads the index until the response is full, the list ends, or the search got long.
     async fn select_all(
         &self,
         store: &Store,
-        facet: &Facet,
+        search: &ReleaseSearch,
         after: Option<Position>,
         usage: &Usage,
     ) -> Result<Selection, Error> {
         let mut size = self.size();
         let mut selection = Selection::default();
-        let bare_link = self.query.with("after", "").len();
         // How many of the entries fit with a link behind them; without one the last may fit too.
         let mut fitting_with_link = 0;
         let mut older_than = after;
+        let mut pages = 0;
         loop {
-            let page = store.release_entries(facet, older_than.as_ref(), None, usage).await?;
+            let page = store.release_entries(search, older_than.as_ref(), None, usage).await?;
             for entry in page.entries {
-                let link = bare_link + encoded_length(entry.position.as_str());
                 size.add(&entry);
                 if !size.fits(None) {
                     return self.cut(selection, fitting_with_link, &entry);
                 }
+                let link = self.link_behind(&entry.position);
                 selection.entries.push(entry);
                 if size.fits(Some(link)) {
                     fitting_with_link = selection.entries.len();
                 }
             }
-            older_than = selection.entries.last().map(|entry| entry.position.clone()).or(older_than);
+            older_than = page.reached.or(older_than);
             if !page.may_have_more {
+                return Ok(selection);
+            }
+            pages += 1;
+            if let Some(reached) = &older_than
+                && search.is_filtered()
+                && pages == MAX_INDEX_PAGES_A_LIST
+            {
+                if !size.fits(Some(self.link_behind(reached))) {
+                    let last = selection.entries.pop().expect("an empty list fits with a link");
+                    return self.cut(selection, fitting_with_link, &last);
+                }
+                selection.rest = Rest::Behind(reached.clone());
                 return Ok(selection);
             }
         }
@@ -153,22 +188,22 @@ impl Listing<'_> {
             return Err(self.too_large(too_large));
         }
         selection.entries.truncate(fitting);
-        selection.has_more = true;
+        selection.rest = Rest::BehindTheLast;
         Ok(selection)
     }
 
     async fn select_page(
         &self,
         store: &Store,
-        facet: &Facet,
+        search: &ReleaseSearch,
         page: u64,
         per_page: u64,
         usage: &Usage,
     ) -> Result<Selection, Error> {
         let mut skipped = (page - 1).saturating_mul(per_page);
         let mut older_than = None;
-        if skipped > MAX_SKIPPED_IN_PASSING {
-            older_than = store.position_of(facet, skipped, usage).await?;
+        if skipped > MAX_SKIPPED_IN_PASSING && !search.is_filtered() {
+            older_than = store.position_of(search, skipped, usage).await?;
             if older_than.is_none() {
                 return Ok(Selection::default());
             }
@@ -178,19 +213,21 @@ impl Listing<'_> {
         let mut selection = Selection::default();
         let link = Some(self.page(page.saturating_add(1)).len());
         let mut fitting_with_link = 0;
+        let mut pages = 0;
         loop {
             let wanted =
                 (per_page - selection.entries.len() as u64).saturating_add(skipped).saturating_add(1);
-            let limit = usize::try_from(wanted).unwrap_or(usize::MAX);
-            let found = store.release_entries(facet, older_than.as_ref(), Some(limit), usage).await?;
-            older_than = found.entries.back().map(|entry| entry.position.clone()).or(older_than);
+            // Of what a search passes over nobody knows how much there is before the next that it finds.
+            let limit = (!search.is_filtered()).then(|| usize::try_from(wanted).unwrap_or(usize::MAX));
+            let found = store.release_entries(search, older_than.as_ref(), limit, usage).await?;
+            older_than = found.reached.or(older_than);
             for entry in found.entries {
                 if skipped > 0 {
                     skipped -= 1;
                     continue;
                 }
                 if selection.entries.len() as u64 == per_page {
-                    selection.has_more = true;
+                    selection.rest = Rest::BehindTheLast;
                     break;
                 }
                 size.add(&entry);
@@ -202,11 +239,16 @@ impl Listing<'_> {
                     return Err(self.page_too_large(page, per_page, &selection, fitting_with_link));
                 }
             }
-            if selection.has_more && !size.fits(link) {
+            let has_more = selection.rest == Rest::BehindTheLast;
+            if has_more && !size.fits(link) {
                 return Err(self.page_too_large(page, per_page, &selection, fitting_with_link));
             }
-            if selection.has_more || !found.may_have_more {
+            if has_more || !found.may_have_more {
                 return Ok(selection);
+            }
+            pages += 1;
+            if search.is_filtered() && pages == MAX_INDEX_PAGES_A_PAGE {
+                return Err(Error::PageTooDeep { page });
             }
         }
     }
@@ -234,15 +276,22 @@ impl Listing<'_> {
 
     /// The query of what follows the selection.
     fn next(&self, selection: &Selection) -> Option<String> {
-        if !selection.has_more {
-            return None;
+        let last = || selection.entries.last().map(|entry| &entry.position);
+        match (&selection.rest, &self.extent) {
+            (Rest::None, _) => None,
+            (Rest::BehindTheLast, Extent::Page { page, .. }) => Some(self.page(page.saturating_add(1))),
+            (Rest::BehindTheLast, Extent::All { .. }) => Some(self.after(last()?)),
+            (Rest::Behind(position), _) => Some(self.after(position)),
         }
-        match &self.extent {
-            Extent::All { .. } => {
-                selection.entries.last().map(|entry| self.query.with("after", entry.position.as_str()))
-            }
-            Extent::Page { page, .. } => Some(self.page(page.saturating_add(1))),
-        }
+    }
+
+    fn after(&self, position: &Position) -> String {
+        self.query.with("after", position.as_str())
+    }
+
+    /// How long the query is that goes on behind a position.
+    fn link_behind(&self, position: &Position) -> usize {
+        self.query_without_cursor + encoded_length(position.as_str())
     }
 
     fn page(&self, page: u64) -> String {

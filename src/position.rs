@@ -24,6 +24,12 @@ impl Position {
         Self(format!("{time:0TIME_DIGITS$}#{id}"))
     }
 
+    /// What stands before every position of a time, and behind all of earlier ones.
+    #[must_use]
+    pub fn before_all_of(time: UnixSeconds) -> Self {
+        Self::new(time, "")
+    }
+
     /// Reads a position that [`Position::as_str`] gave; `None` where the text has another form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -53,12 +53,12 @@ impl Table {
 
     /// How many calls and round trips the documents of the newest releases take the warm function.
     async fn calls_for_documents(&self, verbosity: Verbosity) -> (u32, u32) {
-        let facet = ReleaseFilter::default().facet().expect("all");
+        let search = ReleaseFilter::default().search().expect("all");
         let index = Usage::default();
-        let page = self.warm.release_entries(&facet, None, None, &index).await.expect("index entries");
+        let page = self.warm.release_entries(&search, None, None, &index).await.expect("index entries");
         let entries: Vec<_> = page.entries.into();
         let documents = Usage::default();
-        self.warm.releases(&facet, &entries, verbosity, &documents).await.expect("documents");
+        self.warm.releases(&search, &entries, verbosity, &documents).await.expect("documents");
         (documents.calls(), documents.round_trips())
     }
 }
@@ -143,13 +143,13 @@ async fn a_deleted_release_is_answered_no_more_and_a_reimported_one_as_it_is_the
 #[tokio::test]
 async fn what_a_lagging_index_lists_is_kept_under_the_revision_that_was_read() {
     let table = Table::start(CACHE_BYTES).await;
-    let facet = ReleaseFilter::default().facet().expect("all");
+    let search = ReleaseFilter::default().search().expect("all");
     let listed = async || {
-        let page = table.warm.release_entries(&facet, None, None, &Usage::default()).await;
+        let page = table.warm.release_entries(&search, None, None, &Usage::default()).await;
         Vec::from(page.expect("index entries").entries)
     };
     let read = async |entries: Vec<ReleaseEntry>| {
-        let read = table.warm.releases(&facet, &entries, Verbosity::Detailed, &Usage::default()).await;
+        let read = table.warm.releases(&search, &entries, Verbosity::Detailed, &Usage::default()).await;
         read.expect("documents").remove(0)
     };
     table.import([release("a", "one")]).await;

@@ -1,6 +1,7 @@
 //! Checks one input record, release or artifact, and brings it to the contract's JSON.
 
 mod artifact;
+mod contents;
 mod credentials;
 mod differences;
 mod json_text;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::contents::Contents;
 use super::credentials::drop_credentials;
 use super::json_text::{Members, elements, members, push_separator, string};
 use super::problem::{Path, Problem};
@@ -26,6 +27,15 @@ pub struct Release {
     pub deleted: bool,
     /// The raw service names of its live deploys: distinct, sorted, none empty.
     pub services: Vec<String>,
+    /// `versionInfo.labels`.
+    pub labels: Vec<String>,
+    /// `versionInfo.productEnvInfo.env_name`; empty where there is none.
+    pub env_name: String,
+    /// The images of its live records and its environment, as they are written there: distinct, sorted, none empty. The
+    /// digest that a build tells is one of them, behind the repository that it built, where it names that.
+    pub images: Vec<String>,
+    /// The ids of the commits that its live builds were made from, as they are written there.
+    pub commits: Vec<String>,
     /// The `versionInfo` object as compact JSON.
     pub version_info: String,
     /// The members after `versionInfo`, from `buildInfo` to those the page does not show, as compact JSON without the braces around them.
@@ -142,8 +152,8 @@ const BUILD: &[Field] = &[
 const SECTIONS: [(&str, Section); 5] = [
     ("buildInfo", Section::Builds),
     ("deployInfo", Section::Deploys),
-    ("testInfo", Section::Records(UNSHOWN_RECORD)),
-    ("distributeInfo", Section::Records(UNSHOWN_RECORD)),
+    ("testInfo", Section::Tests),
+    ("distributeInfo", Section::Distributions),
     ("securityStatsInfo", Section::SecurityStats),
 ];
 
@@ -151,8 +161,8 @@ enum Section {
     /// Records that lose their credentials.
     Builds,
     Deploys,
-    /// Records of a kind that the page does not show.
-    Records(&'static [Field]),
+    Tests,
+    Distributions,
     /// Not records of Zadig's own, hence never soft-deleted.
     SecurityStats,
 }
@@ -165,7 +175,15 @@ impl Release {
         let mut version_info = Writer::default();
         version_info.object(VERSION_INFO, &version, &path)?;
         let task_id = integer_of(&version, "taskId", &path)?;
-        let sections = Sections::of(root)?;
+        let mut sections = Sections::of(root)?;
+        let mut env_name = String::new();
+        if let Some(environment) = version.given("productEnvInfo") {
+            let path = path.field("productEnvInfo");
+            env_name = text_of(&members(environment, &path)?, "env_name", &path)?;
+            sections.contents.add_environment(environment, &path)?;
+        }
+        let labels = elements(version.given("labels").unwrap_or("[]"), &path)?;
+        let labels = labels.into_iter().filter(|label| *label != "null");
         Ok(Self {
             release_id,
             version: text_of(&version, "version", &path)?,
@@ -175,6 +193,10 @@ impl Release {
             created_at: unix_seconds_of(&version, "created_at", &path)?,
             deleted: is_deleted(&version, &path)?,
             services: sections.services.into_iter().collect(),
+            labels: labels.map(|label| string(label, &path)).collect::<Result<_, _>>()?,
+            env_name,
+            images: sections.contents.images.into_iter().collect(),
+            commits: sections.contents.commits.into_iter().collect(),
             version_info: version_info.out,
             sections: sections.writer.out,
             unfilled: sections.unfilled,
@@ -188,6 +210,7 @@ impl Release {
 struct Sections {
     writer: Writer,
     services: BTreeSet<String>,
+    contents: Contents,
     credentials_dropped: usize,
     unfilled: Vec<&'static str>,
 }
@@ -223,10 +246,19 @@ impl Sections {
             match section {
                 Section::Builds => {
                     let kept = drop_credentials(value, &mut self.credentials_dropped, &path)?;
-                    self.writer.unordered(BUILD, &members(&kept, &path)?, &path)?;
+                    let build = members(&kept, &path)?;
+                    self.writer.unordered(BUILD, &build, &path)?;
+                    self.contents.add_build(&build, &path)?;
                 }
-                Section::Deploys => self.deploy(record, &path)?,
-                Section::Records(table) => self.writer.unordered(table, &record, &path)?,
+                Section::Deploys => {
+                    self.contents.add_deploy(&record, &path);
+                    self.deploy(record, &path)?;
+                }
+                Section::Tests => self.writer.unordered(UNSHOWN_RECORD, &record, &path)?,
+                Section::Distributions => {
+                    self.writer.unordered(UNSHOWN_RECORD, &record, &path)?;
+                    self.contents.add_distribution(&record, &path)?;
+                }
                 Section::SecurityStats => self.writer.unordered(&[], &record, &path)?,
             }
         }

@@ -4,10 +4,12 @@ mod extent;
 mod query;
 mod release_filter;
 pub mod strconv;
+mod time;
 
 pub use extent::Extent;
 pub use query::{Query, encoded_length};
 pub use release_filter::ReleaseFilter;
+pub use time::{UnreadableTime, unix_seconds};
 
 use crate::commit_prefix::UnreadableCommit;
 use crate::image_reference::UnreadableDigest;
@@ -46,4 +48,17 @@ pub enum ParameterError {
     /// `commit` is not the beginning of a commit's id.
     #[error("commit {} is not 7 to 64 hex digits", quote(.0.commit.as_str()))]
     Commit(UnreadableCommit),
+    /// `since` is not a time.
+    #[error("since {}", not_a_time(.0))]
+    Since(UnreadableTime),
+    /// `until` is not a time.
+    #[error("until {}", not_a_time(.0))]
+    Until(UnreadableTime),
+}
+
+fn not_a_time(unreadable: &UnreadableTime) -> String {
+    let time = quote(&unreadable.time);
+    format!(
+        "{time} is neither Unix seconds nor a time as in RFC 3339: 2026-11-24, 2026-11-24T12:00:00Z, 2026-11-24T12:00:00%2B08:00"
+    )
 }

@@ -1,26 +1,70 @@
-//! The facets under which the index of releases finds them.
+//! The facets under which the index of releases finds them, and what a search leaves of the list that it reads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hex_simd::AsciiCase;
 use ring::digest::{SHA256, digest};
 
+use super::error::StoreError;
+use super::items::{Attributes, Item, bytes, text};
 use super::keys::MAX_HASH_KEY_BYTES;
+use crate::commit_prefix::CommitPrefix;
+use crate::image_reference::{ImageDigest, ImageReference, repository};
+use crate::position::{MAX_UNIX_SECONDS, Position, UnixSeconds};
+use crate::record::Release;
 
 /// A term is told from others by so much of its digest.
 const TERM_DIGEST_BYTES: usize = 6;
 /// The facet that every release has.
 const ALL: &str = "all";
 
-/// A hash key of the index `by_facet`: `all`, or `project=P&workflow=W&task=T&service=S` with any of the four.
+/// A hash key of the index `by_facet`: `all`, `project=P&workflow=W&task=T&service=S` with any of the four, or one of
+/// `environment=E`, `label=L`, `version=V`, `image=I`, `digest=D` and `commit=C`, the last with a commit's first 7 digits.
 ///
-/// There is one for every combination of the filters, so that any filter is one Query that reads just what it answers,
-/// however long the history. `%` and `&` in a name are percent-encoded, which keeps different names different.
+/// There is one for every combination of the documented four, so that any of those is one Query that reads just what it
+/// answers, however long the history. `%` and `&` in a name are percent-encoded, which keeps different names different.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Facet(String);
+pub struct Facet {
+    kind: Kind,
+    text: String,
+}
+
+/// How a list is narrower than others, as far as that can be known without asking: the narrowest comes first. A search
+/// reads its narrowest list, so an entry tells the terms of all wider kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Kind {
+    Commit,
+    Image,
+    Version,
+    /// Some of the documented four, a task among them.
+    Task,
+    Label,
+    Environment,
+    /// Some of the documented four without a task, or none.
+    Names,
+}
+
+type TermDigest = [u8; TERM_DIGEST_BYTES];
+
+/// What an item says that its release is found by: a release's own item all of it, a facet's entry what a search needs that
+/// reads this list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Terms {
+    /// Short digests of terms, one behind another, in no matter what order.
+    pub(super) digests: Vec<u8>,
+    /// The commits of the release's builds, or those of them that the entry stands for, with blanks between.
+    pub(super) commits: String,
+}
+
+/// An entry of a release in the index.
+#[derive(Debug)]
+pub(super) struct ListedUnder {
+    pub(super) facet: Facet,
+    pub(super) terms: Terms,
+}
 
 impl Facet {
-    /// The facet of one combination of filters.
+    /// The facet of one combination of the documented four filters.
     #[must_use]
     pub fn new(
         project: Option<&str>,
@@ -35,46 +79,86 @@ impl Facet {
             ("task", task_id.as_deref()),
             ("service", service),
         ];
-        let terms: Vec<_> =
-            named.iter().filter_map(|(name, value)| Some(format!("{name}={}", escape((*value)?)))).collect();
-        Self(if terms.is_empty() { ALL.to_owned() } else { terms.join("&") })
+        let terms: Vec<_> = named.iter().filter_map(|(name, value)| Some(term(name, (*value)?))).collect();
+        let text = if terms.is_empty() { ALL.to_owned() } else { terms.join("&") };
+        Self { kind: if task_id.is_some() { Kind::Task } else { Kind::Names }, text }
+    }
+
+    /// The facet of an environment's releases.
+    #[must_use]
+    pub fn of_environment(env_name: &str) -> Self {
+        Self { kind: Kind::Environment, text: term("environment", env_name) }
+    }
+
+    /// The facet of a label's releases.
+    #[must_use]
+    pub fn of_label(label: &str) -> Self {
+        Self { kind: Kind::Label, text: term("label", label) }
+    }
+
+    /// The facet of a version's releases.
+    #[must_use]
+    pub fn of_version(version: &str) -> Self {
+        Self { kind: Kind::Version, text: term("version", version) }
+    }
+
+    /// The facet of the releases that hold an image: of a digest's releases, whatever the repository.
+    #[must_use]
+    pub fn of_image(image: &ImageReference) -> Self {
+        match image {
+            ImageReference::Pushed(image) => Self::of_pushed(image),
+            ImageReference::Digest { digest, .. } => Self::of_digest(digest),
+        }
+    }
+
+    fn of_pushed(image: &str) -> Self {
+        Self { kind: Kind::Image, text: term("image", image) }
+    }
+
+    fn of_digest(digest: &ImageDigest) -> Self {
+        Self { kind: Kind::Image, text: term("digest", digest.as_str()) }
+    }
+
+    /// The facet of the releases whose builds were made from commits that begin so, as far as commits are indexed.
+    #[must_use]
+    pub fn of_commit(commit: &CommitPrefix) -> Self {
+        Self { kind: Kind::Commit, text: term("commit", commit.indexed()) }
     }
 
     /// A facet that no release has.
     #[must_use]
     pub fn of_nothing() -> Self {
-        Self("nothing".to_owned())
+        Self { kind: Kind::Names, text: "nothing".to_owned() }
     }
 
-    /// Every facet under which a release is found. Nobody can ask for an empty name or a task id of 0, so these have none.
-    #[must_use]
-    pub fn of_release(project: &str, workflow: &str, task_id: Option<u64>, services: &[String]) -> Vec<Self> {
+    /// The facets of the documented four. Nobody can ask for an empty name or a task id of 0, so these have none.
+    fn of_names(release: &Release) -> BTreeSet<Self> {
+        let task_id = release.task_id.as_ref().and_then(|task_id| task_id.parse().ok());
         let optional = |name| [None, Some(name).filter(|name: &&str| !name.is_empty())];
-        let mut facets = Vec::new();
-        for service in std::iter::once(None).chain(services.iter().map(|service| Some(service.as_str()))) {
-            for project in optional(project) {
-                for workflow in optional(workflow) {
+        let services = release.services.iter().map(|service| Some(service.as_str()));
+        let mut facets = BTreeSet::new();
+        for service in std::iter::once(None).chain(services) {
+            for project in optional(&release.project) {
+                for workflow in optional(&release.workflow) {
                     for task_id in [None, task_id.filter(|task_id| *task_id != 0)] {
-                        facets.push(Self::new(project, workflow, task_id, service));
+                        facets.insert(Self::new(project, workflow, task_id, service));
                     }
                 }
             }
         }
-        facets.sort_unstable();
-        facets.dedup();
         facets
     }
 
     /// Whether DynamoDB can hold the facet as a hash key.
     #[must_use]
     pub fn fits_a_key(&self) -> bool {
-        self.0.len() <= MAX_HASH_KEY_BYTES
+        self.text.len() <= MAX_HASH_KEY_BYTES
     }
 
     /// The text, as it is stored.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The range key of a release's entry for this facet: a digest, since a range key holds half of what a hash key does.
@@ -82,37 +166,276 @@ impl Facet {
     pub fn entry(&self) -> String {
         format!(
             "facet#{}",
-            hex_simd::encode_to_string(&digest(&SHA256, self.0.as_bytes()).as_ref()[..16], AsciiCase::Lower)
+            hex_simd::encode_to_string(
+                &digest(&SHA256, self.text.as_bytes()).as_ref()[..16],
+                AsciiCase::Lower
+            )
         )
     }
 
-    /// What a release's own item says of its facets: a short digest of each term that they have, in no matter what order.
-    #[must_use]
-    pub fn digests(facets: &[Self]) -> Vec<u8> {
-        let terms: BTreeSet<_> = facets.iter().flat_map(Self::terms).collect();
-        terms.into_iter().flat_map(term_digest).collect()
-    }
-
-    /// Whether a release with these digests has this facet: one for every combination of its terms.
-    #[must_use]
-    pub fn is_among(&self, digests: &[u8]) -> bool {
-        let (known, _) = digests.as_chunks();
-        self.terms().all(|term| known.contains(&term_digest(term)))
-    }
-
     /// `project=P` and the others. The facet of all releases has no term.
-    fn terms(&self) -> impl Iterator<Item = &str> {
-        self.0.split('&').filter(|term| *term != ALL)
+    fn terms(&self) -> impl Iterator<Item = TermDigest> {
+        self.text.split('&').filter(|term| *term != ALL).map(term_digest)
     }
 }
 
-fn term_digest(term: &str) -> [u8; TERM_DIGEST_BYTES] {
+/// The terms of a release by kind, as they are gathered from the widest kind to the narrowest.
+#[derive(Default)]
+struct Gathered {
+    listed: Vec<ListedUnder>,
+    /// The terms of all kinds so far.
+    wider: BTreeSet<TermDigest>,
+}
+
+impl Gathered {
+    /// Lists the release under facets of one kind, beside all that is gathered so far.
+    fn list(&mut self, facets: impl IntoIterator<Item = Facet>) {
+        let terms = Terms::of(&self.wider);
+        let mut found = BTreeSet::new();
+        for facet in facets.into_iter().filter(Facet::fits_a_key) {
+            found.extend(facet.terms());
+            self.listed.push(ListedUnder { facet, terms: terms.clone() });
+        }
+        self.wider.append(&mut found);
+    }
+}
+
+/// Everything that a release is listed under, and all of its terms.
+///
+/// A value that is longer than a key can be finds nothing, and is left out; who wants to know of that for the documented four
+/// asks each of these facets.
+pub(super) fn listed(release: &Release) -> (Vec<ListedUnder>, Terms) {
+    let given = |value: &&String| !value.is_empty();
+    let (tasks, names): (Vec<_>, Vec<_>) =
+        Facet::of_names(release).into_iter().partition(|facet| facet.kind == Kind::Task);
+    let mut gathered = Gathered::default();
+    // What a search for names and tasks reads needs no narrowing by those: there is a list for all of them together.
+    for facet in names {
+        gathered.wider.extend(facet.terms());
+        gathered.listed.push(ListedUnder { facet, terms: Terms::default() });
+    }
+    let names = gathered.wider.clone();
+    gathered.list(Some(&release.env_name).filter(given).map(|name| Facet::of_environment(name)));
+    let labels: BTreeSet<_> =
+        release.labels.iter().filter(given).map(|label| Facet::of_label(label)).collect();
+    gathered.list(labels);
+    let situation: BTreeSet<_> = gathered.wider.difference(&names).copied().collect();
+    for facet in tasks {
+        gathered.wider.extend(facet.terms());
+        gathered.listed.push(ListedUnder { facet, terms: Terms::of(&situation) });
+    }
+    gathered.list(Some(&release.version).filter(given).map(|version| Facet::of_version(version)));
+    list_images(&mut gathered, &release.images);
+    let commits = list_commits(&mut gathered, &release.commits);
+    let Gathered { listed, wider } = gathered;
+    (listed, Terms { commits, ..Terms::of(&wider) })
+}
+
+/// Lists the release under its images: an entry of a digest tells, besides, in which repositories that is.
+fn list_images(gathered: &mut Gathered, images: &[String]) {
+    let (mut pushed, mut digests) = (BTreeSet::new(), BTreeMap::<Facet, BTreeSet<TermDigest>>::new());
+    for image in images {
+        let image = WrittenImage::read(image);
+        pushed.extend(image.pushed.map(Facet::of_pushed));
+        if let Some((digest, repository)) = image.digest {
+            digests.entry(Facet::of_digest(&digest)).or_default().insert(held_in(&digest, repository));
+        }
+    }
+    let terms_of_all = Terms::of(&gathered.wider);
+    let mut found = BTreeSet::new();
+    for (facet, held_in) in digests {
+        let terms = Terms::of(gathered.wider.union(&held_in));
+        found.extend(facet.terms().chain(held_in));
+        gathered.listed.push(ListedUnder { facet, terms });
+    }
+    for facet in pushed.into_iter().filter(Facet::fits_a_key) {
+        found.extend(facet.terms());
+        gathered.listed.push(ListedUnder { facet, terms: terms_of_all.clone() });
+    }
+    gathered.wider.append(&mut found);
+}
+
+/// Lists the release under its commits, and gives the commits: an entry tells those that begin with its digits.
+fn list_commits(gathered: &mut Gathered, commits: &[String]) -> String {
+    let commits: BTreeSet<_> =
+        commits.iter().filter_map(|commit_id| CommitPrefix::longest_of(commit_id)).collect();
+    let mut by_facet = BTreeMap::<Facet, Vec<&str>>::new();
+    for commit in &commits {
+        by_facet.entry(Facet::of_commit(commit)).or_default().push(commit.as_str());
+    }
+    let wider = Terms::of(&gathered.wider);
+    for (facet, commits) in by_facet {
+        gathered.wider.extend(facet.terms());
+        let terms = Terms { commits: commits.join(" "), ..wider.clone() };
+        gathered.listed.push(ListedUnder { facet, terms });
+    }
+    commits.iter().map(CommitPrefix::as_str).collect::<Vec<_>>().join(" ")
+}
+
+/// An image as a release has it written.
+struct WrittenImage<'a> {
+    /// As it was pushed, whatever digest follows.
+    pushed: Option<&'a str>,
+    /// The digest, and the repository; that is empty where none is told.
+    digest: Option<(ImageDigest, &'a str)>,
+}
+
+impl<'a> WrittenImage<'a> {
+    fn read(image: &'a str) -> Self {
+        if let Some((name, digest)) = image.split_once('@') {
+            let repository = repository(name);
+            let digest = ImageDigest::parse(digest).map(|digest| (digest, repository));
+            // In front of a digest, a name without a tag is a repository, and nothing that was pushed.
+            return Self { pushed: Some(name).filter(|name| *name != repository), digest };
+        }
+        match ImageDigest::parse(image) {
+            Some(digest) => Self { pushed: None, digest: Some((digest, "")) },
+            None => Self { pushed: Some(image), digest: None },
+        }
+    }
+}
+
+/// A search for releases: the list that it reads, and what it leaves of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseSearch {
+    facet: Facet,
+    /// Of each, a release must have one term at least.
+    others: Vec<Vec<TermDigest>>,
+    /// Where it has more digits than commits are indexed by.
+    commit: Option<CommitPrefix>,
+    /// The first position, and the one behind the last.
+    between: (Option<Position>, Option<Position>),
+}
+
+impl ReleaseSearch {
+    /// The search for the releases that have all of these facets, and that hold an image and a commit besides; `None` where no
+    /// release can match, since a value is longer than a key can be.
+    ///
+    /// It reads the narrowest of the lists.
+    #[must_use]
+    pub fn new(
+        mut facets: Vec<Facet>,
+        image: Option<&ImageReference>,
+        commit: Option<&CommitPrefix>,
+    ) -> Option<Self> {
+        facets.extend(image.map(Facet::of_image));
+        facets.extend(commit.map(Facet::of_commit));
+        if !facets.iter().all(Facet::fits_a_key) {
+            return None;
+        }
+        facets.sort();
+        let mut facets = facets.into_iter();
+        let facet = facets.next().unwrap_or_else(|| Facet::new(None, None, None, None));
+        let mut others: Vec<_> =
+            facets.flat_map(|facet| facet.terms().map(|term| vec![term]).collect::<Vec<_>>()).collect();
+        if let Some(ImageReference::Digest { digest, repository: Some(repository) }) = image {
+            others.push(vec![held_in(digest, repository), held_in(digest, "")]);
+        }
+        let is_told_by_facet = |commit: &&CommitPrefix| commit.as_str() == commit.indexed();
+        let commit = commit.filter(|commit| !is_told_by_facet(commit)).cloned();
+        Some(Self { facet, others, commit, between: (None, None) })
+    }
+
+    /// The same search, of what was created at one time or later, and before another; `None` where that can be nothing.
+    #[must_use]
+    pub fn between(self, since: Option<UnixSeconds>, until: Option<UnixSeconds>) -> Option<Self> {
+        let is_nothing = since.is_some_and(|since| since > MAX_UNIX_SECONDS)
+            || until.is_some_and(|until| until <= since.unwrap_or_default());
+        if is_nothing {
+            return None;
+        }
+        let until = until.filter(|until| *until <= MAX_UNIX_SECONDS);
+        let between = (since.map(Position::before_all_of), until.map(Position::before_all_of));
+        Some(Self { between, ..self })
+    }
+
+    /// A search that finds nothing.
+    #[must_use]
+    pub fn of_nothing() -> Self {
+        Self { facet: Facet::of_nothing(), others: Vec::new(), commit: None, between: (None, None) }
+    }
+
+    /// Whether it may pass over entries of the list that it reads.
+    #[must_use]
+    pub fn is_filtered(&self) -> bool {
+        !self.others.is_empty() || self.commit.is_some()
+    }
+
+    /// The list that it reads.
+    pub(super) fn facet(&self) -> &Facet {
+        &self.facet
+    }
+
+    /// The position from which on it reads, and the one before which, with a cursor's.
+    pub(super) fn range<'a>(
+        &'a self,
+        older_than: Option<&'a Position>,
+    ) -> (Option<&'a Position>, Option<&'a Position>) {
+        let (since, until) = &self.between;
+        (since.as_ref(), older_than.into_iter().chain(until).min())
+    }
+
+    /// Whether it finds a release, by what its entry in the list that is read says.
+    pub(super) fn finds_entry(&self, terms: &Terms) -> bool {
+        let has = |term: &TermDigest| terms.has(term);
+        self.others.iter().all(|one_of| one_of.iter().any(has))
+            && self
+                .commit
+                .as_ref()
+                .is_none_or(|commit| terms.commits.split(' ').any(|found| commit.begins(found)))
+    }
+
+    /// Whether it finds a release, by what its own item says.
+    pub(super) fn finds_release(&self, terms: &Terms) -> bool {
+        self.facet.terms().all(|term| terms.has(&term)) && self.finds_entry(terms)
+    }
+}
+
+impl Terms {
+    fn of<'a>(digests: impl IntoIterator<Item = &'a TermDigest>) -> Self {
+        Self { digests: digests.into_iter().flatten().copied().collect(), commits: String::new() }
+    }
+
+    fn has(&self, term: &TermDigest) -> bool {
+        let (digests, _) = self.digests.as_chunks::<TERM_DIGEST_BYTES>();
+        digests.contains(term)
+    }
+
+    /// How many bytes of an item they take.
+    pub(super) fn weight(&self) -> usize {
+        self.digests.len() + self.commits.len()
+    }
+
+    /// Puts them into an item, as far as there are any.
+    pub(super) fn put_into(&self, item: &mut Item) {
+        if !self.digests.is_empty() {
+            item.insert("facets".to_owned(), bytes(self.digests.clone()));
+        }
+        if !self.commits.is_empty() {
+            item.insert("commits".to_owned(), text(&self.commits));
+        }
+    }
+
+    /// Takes them out of an item.
+    pub(super) fn take_from(attributes: &mut Attributes<'_>) -> Result<Self, StoreError> {
+        let digests = if attributes.has("facets") { attributes.bytes("facets")? } else { Vec::new() };
+        let commits = if attributes.has("commits") { attributes.text("commits")? } else { String::new() };
+        Ok(Self { digests, commits })
+    }
+}
+
+fn term(name: &str, value: &str) -> String {
+    format!("{name}={}", value.replace('%', "%25").replace('&', "%26"))
+}
+
+fn term_digest(term: &str) -> TermDigest {
     let digest = digest(&SHA256, term.as_bytes());
     digest.as_ref()[..TERM_DIGEST_BYTES].try_into().expect("a SHA-256 digest has more bytes")
 }
 
-fn escape(name: &str) -> String {
-    name.replace('%', "%25").replace('&', "%26")
+/// The term of a digest in a repository, or in none that is told.
+fn held_in(digest: &ImageDigest, repository: &str) -> TermDigest {
+    term_digest(&term("digest", &format!("{repository}@{digest}")))
 }
 
 #[cfg(test)]
@@ -120,42 +443,167 @@ mod tests {
     use std::collections::HashSet;
 
     use proptest::prelude::*;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::record::Record;
+
+    const DIGESTS: [&str; 2] = [
+        "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e",
+        "sha256:3d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e",
+    ];
+
+    fn release(record: &Value) -> Release {
+        match Record::check(record.to_string().as_bytes()).expect("a record") {
+            Record::Release(release) => *release,
+            Record::Artifact(_) => unreachable!("it has versionInfo"),
+        }
+    }
+
+    fn texts(record: &Value) -> Vec<String> {
+        let (listed, _) = listed(&release(record));
+        let mut texts: Vec<_> = listed.iter().map(|listed| listed.facet.as_str().to_owned()).collect();
+        texts.sort();
+        texts
+    }
 
     #[test]
-    fn a_release_has_a_facet_for_every_combination_of_filters() {
-        let facets = Facet::of_release("p", "w", Some(3), &["a".to_owned(), "b".to_owned()]);
-        assert_eq!(facets.len(), 8 + 2 * 8);
-        let unnamed = Facet::of_release("", "", Some(0), &[]);
-        assert_eq!(unnamed.iter().map(Facet::as_str).collect::<Vec<_>>(), ["all"]);
-        assert_eq!(Facet::of_release("p", "", None, &[]).len(), 2);
+    fn a_release_is_listed_under_every_combination_of_the_documented_four() {
+        let deploys = json!([{"serviceName": "a"}, {"serviceName": "b"}]);
+        let names = json!({"id": "r", "productName": "p", "workflowName": "w", "taskId": 3});
+        assert_eq!(texts(&json!({"versionInfo": names, "deployInfo": deploys})).len(), 8 + 2 * 8);
+        assert_eq!(texts(&json!({"versionInfo": {"id": "r", "productName": "", "taskId": 0}})), ["all"]);
+        assert_eq!(texts(&json!({"versionInfo": {"id": "r", "productName": "p"}})), ["all", "project=p"]);
+    }
+
+    #[test]
+    fn a_release_is_listed_under_each_of_its_other_facets() {
+        let record = json!({
+            "versionInfo": {"id": "r", "version": "1&2", "labels": ["a", "", "a"], "productEnvInfo": {
+                "env_name": "prod", "services": [[{"containers": [{"image": "reg:5000/x"}]}], null]}},
+            "buildInfo": [
+                {"imageName": "reg/b:1", "imageInfo": {"imageDigest": DIGESTS[0]},
+                    "commits": [{"commit_id": "4B15C43E2D"}, {"commit_id": "4b15c43f"}, {"commit_id": "main"}]},
+                {"imageName": 7, "imageInfo": null, "commits": null},
+                {"imageName": "reg/gone:1", "deleted_at": 1},
+            ],
+            "deployInfo": [{"image": format!("reg/d:2@{}", DIGESTS[1])}],
+            "distributeInfo": [{"registryName": "reg/e:3", "subDistributes": [
+                {"registryName": "reg/f:4"}, {"registryName": "reg/gone:4", "deleted_at": 9}, "x"]}],
+        });
+        let digests = DIGESTS.map(|digest| format!("digest={digest}"));
+        assert_eq!(
+            texts(&record),
+            [
+                "all",
+                "commit=4b15c43",
+                &digests[0],
+                &digests[1],
+                "environment=prod",
+                "image=reg/b:1",
+                "image=reg/d:2",
+                "image=reg/e:3",
+                "image=reg/f:4",
+                "image=reg:5000/x",
+                "label=a",
+                "version=1%262",
+            ]
+        );
+        let (_, terms) = listed(&release(&record));
+        assert_eq!(terms.commits, "4b15c43e2d 4b15c43f");
+    }
+
+    #[test]
+    fn a_value_that_nobody_can_ask_for_has_no_entry() {
+        let long = "x".repeat(MAX_HASH_KEY_BYTES);
+        let record = json!({"versionInfo": {"id": "r", "labels": [long], "version": long}});
+        assert_eq!(texts(&record), ["all"]);
+    }
+
+    /// What a naive reader says of one image that is written in a release, and of what is asked for.
+    fn is_image(written: &str, asked: &ImageReference) -> bool {
+        let (name, digest) =
+            written.split_once('@').map_or((written, None), |(name, digest)| (name, Some(digest)));
+        let (name, digest) =
+            if name.starts_with("sha256:") { (None, Some(name)) } else { (Some(name), digest) };
+        match asked {
+            ImageReference::Pushed(asked) => {
+                name == Some(asked) && (digest.is_none() || name.map(repository) != name)
+            }
+            ImageReference::Digest { digest: asked, repository: in_repository } => {
+                digest == Some(asked.as_str())
+                    && (in_repository.is_none()
+                        || name.is_none_or(|name| Some(repository(name)) == in_repository.as_deref()))
+            }
+        }
+    }
+
+    fn image() -> impl Strategy<Value = String> {
+        let digest = prop::sample::select(&DIGESTS);
+        (prop::sample::select(&["a", "b", "a:1", "b:1"]), prop::option::of(digest), any::<bool>()).prop_map(
+            |(name, digest, is_bare)| match digest {
+                None => name.to_owned(),
+                Some(digest) if is_bare => digest.to_owned(),
+                Some(digest) => format!("{name}@{digest}"),
+            },
+        )
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
         #[test]
-        fn a_release_has_a_facet_exactly_where_its_digests_say_so(
-            project in "[ab&=%]{0,2}",
-            workflow in "[ab&=%]{0,2}",
-            task_id in prop::option::of(0_u64..3),
-            services in prop::collection::vec("[ab&=%]{1,2}", 0..3),
-            asked in ["[ab&=%]{0,2}", "[ab&=%]{0,2}", "[ab&=%]{1,2}"],
-            asked_task in prop::option::of(1_u64..3),
-            asks_for_a_service: bool,
+        fn a_search_finds_a_release_exactly_where_it_has_all_that_is_asked(
+            names in ["[pq]?", "[w&%]?"],
+            task in 0_u64..3,
+            services in prop::collection::vec("[st]", 0..3),
+            labels in prop::collection::vec("[lm]", 0..3),
+            env_name in "[ef]?",
+            version in "[vu]?",
+            images in prop::collection::vec(image(), 0..4),
+            commits in prop::collection::vec("4b15c43[ab]{0,2}", 0..3),
+            asked in ["[pq]", "[w&%]", "[st]", "[lm]", "[ef]", "[vu]"],
+            asked_task in 1_u64..3,
+            asked_image in image(),
+            asked_commit in "4B15c43[Ab]{0,2}",
+            asks: [bool; 9],
         ) {
-            let facets = Facet::of_release(&project, &workflow, task_id, &services);
-            let digests = Facet::digests(&facets);
-            let named = |name: &'_ String| Some(name.clone()).filter(|name| !name.is_empty());
-            let (project, workflow) = (named(&asked[0]), named(&asked[1]));
-            let service = asks_for_a_service.then_some(asked[2].as_str());
-            let facet = Facet::new(project.as_deref(), workflow.as_deref(), asked_task, service);
-            prop_assert_eq!(facet.is_among(&digests), facets.contains(&facet));
-            prop_assert!(!Facet::of_nothing().is_among(&digests));
-            for facet in &facets {
-                prop_assert!(facet.is_among(&digests));
-            }
+            let record = json!({
+                "versionInfo": {"id": "r", "productName": names[0], "workflowName": names[1], "taskId": task,
+                    "version": version, "labels": labels, "productEnvInfo": {"env_name": env_name}},
+                "buildInfo": commits.iter().map(|commit| json!({"commits": [{"commit_id": commit}]})).collect::<Vec<_>>(),
+                "deployInfo": images.iter().map(|image| json!({"image": image}))
+                    .chain(services.iter().map(|service| json!({"serviceName": service}))).collect::<Vec<_>>(),
+            });
+            let text = |place: usize| asks[place].then(|| asked[place].as_str());
+            let asked_image = asks[6].then(|| ImageReference::parse(&asked_image).unwrap());
+            let asked_commit = asks[7].then(|| CommitPrefix::parse(&asked_commit).unwrap());
+            let asked_task = asks[8].then_some(asked_task);
+            let facets = [
+                Some(Facet::new(text(0), text(1), asked_task, text(2))),
+                text(3).map(Facet::of_label),
+                text(4).map(Facet::of_environment),
+                text(5).map(Facet::of_version),
+            ];
+            let facets = facets.into_iter().flatten().collect();
+            let search = ReleaseSearch::new(facets, asked_image.as_ref(), asked_commit.as_ref()).unwrap();
+            let is_found = text(0).is_none_or(|asked| names[0] == asked)
+                && text(1).is_none_or(|asked| names[1] == asked)
+                && text(2).is_none_or(|asked| services.iter().any(|service| service == asked))
+                && text(3).is_none_or(|asked| labels.iter().any(|label| label == asked))
+                && text(4).is_none_or(|asked| env_name == asked)
+                && text(5).is_none_or(|asked| version == asked)
+                && asked_task.is_none_or(|asked| task == asked)
+                && asked_image.as_ref().is_none_or(|asked| images.iter().any(|image| is_image(image, asked)))
+                && asked_commit.as_ref().is_none_or(|asked| commits.iter().any(|commit| asked.begins(commit)));
+            let (listed, terms) = listed(&release(&record));
+            let entry = listed.iter().find(|listed| listed.facet == *search.facet());
+            prop_assert_eq!(entry.is_some_and(|entry| search.finds_entry(&entry.terms)), is_found);
+            prop_assert_eq!(search.finds_release(&terms), is_found);
+            prop_assert!(!ReleaseSearch::of_nothing().finds_release(&terms));
         }
+    }
 
+    proptest! {
         #[test]
         fn different_names_have_different_facets(names: HashSet<[String; 3]>) {
             let names: Vec<_> = names.into_iter().filter(|names| names.iter().all(|name| !name.is_empty())).collect();

@@ -58,6 +58,7 @@ pub(super) struct Attributes<'a> {
 }
 
 /// What an item belongs to. It is put into words only where something is wrong with the item: there is one for each item read.
+#[derive(Clone, Copy)]
 pub(super) enum Subject<'a> {
     Release(&'a str),
     Artifact(&'a str),

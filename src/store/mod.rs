@@ -33,7 +33,7 @@ pub use self::batch_write::{Mode, Outcome, Unstorable};
 pub use self::comparing::Comparison;
 use self::document_cache::DocumentCache;
 pub use self::error::{CallError, StoreError, Unavailability};
-pub use self::facet::Facet;
+pub use self::facet::{Facet, ReleaseSearch};
 use self::items::{Item, reserved_names};
 pub use self::keys::MAX_HASH_KEY_BYTES;
 pub use self::releases::{

@@ -10,7 +10,7 @@ use delivery_center::request_headers::ContentCoding;
 use delivery_center::response;
 use delivery_center::response_limit::escaped_length;
 use delivery_center::service::EndpointService;
-use delivery_center::store::{Facet, Store, TableNames};
+use delivery_center::store::{ReleaseSearch, Store, TableNames};
 use divan::{Bencher, black_box, counter::BytesCount};
 
 fn main() {
@@ -90,9 +90,9 @@ fn response(bencher: Bencher) {
 const QUERY: &str = "projectName=shop&workflowName=shop-dev&taskId=12&serviceName=cart%2Fcart";
 
 #[divan::bench]
-fn filter() -> Option<Facet> {
+fn filter() -> Option<ReleaseSearch> {
     let query = Query::parse(black_box(QUERY));
-    ReleaseFilter::from_query(&query).expect("a filter").facet()
+    ReleaseFilter::from_query(&query).expect("a filter").search()
 }
 
 /// From an event's JSON to the answer's, by a way that does not lead to DynamoDB: a page that cannot be read.

@@ -125,11 +125,13 @@ impl FromStr for Lengths {
     }
 }
 
-/// One index page: releases of a facet, newest first.
-#[derive(Debug)]
+/// One index page: what a search found, newest first.
+#[derive(Debug, Default)]
 pub struct ReleaseEntries {
     /// The releases.
     pub entries: VecDeque<ReleaseEntry>,
+    /// How far it was read: the last position, whether the search found that release or passed it over.
+    pub reached: Option<Position>,
     /// Whether older ones may follow.
     pub may_have_more: bool,
 }

@@ -9,7 +9,7 @@ use crate::position::Position;
 use crate::record::Release;
 use crate::response_limit::escaped_length;
 use crate::store::batch_write::{MAX_DOCUMENT_BYTES_AN_ITEM, Unstorable, check_parts};
-use crate::store::facet::Facet;
+use crate::store::facet::{ListedUnder, listed};
 use crate::store::items::{Item, bytes, note, text};
 use crate::store::keys::{
     MAX_HASH_KEY_BYTES, MAX_RELEASE_ID_BYTES, RELEASE_ENTRY, release_key, release_part_entry,
@@ -99,11 +99,10 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
     let rest = format!(",{}}}", release.sections);
     let pack = |text: &str| Document::pack(text).map_err(|too_long| Unstorable(too_long.to_string()));
     let (brief_document, rest_document) = (pack(&brief)?, pack(&rest)?);
-    let facets = facets(release)?;
-    let digests = Facet::digests(&facets);
-    let room = MAX_DOCUMENT_BYTES_AN_ITEM.checked_sub(digests.len()).ok_or_else(|| {
-        Unstorable(format!("it has {} services, and may have about 45,000", release.services.len()))
-    })?;
+    let (listed, terms) = listed(release);
+    check_keys(release, &listed)?;
+    let room =
+        MAX_DOCUMENT_BYTES_AN_ITEM.checked_sub(terms.weight()).ok_or_else(|| too_much_to_find(release))?;
     let layout = Layout::new(brief_document.stored(), rest_document.stored(), room)?;
     let entry = ReleaseEntry {
         position: Position::new(release.created_at, &release.release_id),
@@ -117,7 +116,7 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
             parts: layout.parts.len(),
         },
     };
-    let mut items = facet_items(&facets, &entry);
+    let mut items = facet_items(&listed, &entry);
     for (number, part) in (1..).zip(layout.parts) {
         let part_entry = release_part_entry(&entry.revision, number);
         let mut item = release_key(&release.release_id, &part_entry);
@@ -126,9 +125,7 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
     }
     let mut item = release_key(&release.release_id, RELEASE_ENTRY);
     item.insert("brief".to_owned(), bytes(layout.brief));
-    if !digests.is_empty() {
-        item.insert("facets".to_owned(), bytes(digests));
-    }
+    terms.put_into(&mut item);
     if !layout.rest.is_empty() {
         item.insert("rest".to_owned(), bytes(layout.rest));
     }
@@ -139,11 +136,9 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
     Ok((items, entry.revision))
 }
 
-/// The facets of a release, each of which fits a key.
-pub(super) fn facets(release: &Release) -> Result<Vec<Facet>, Unstorable> {
-    let task_id = release.task_id.as_ref().and_then(|task_id| task_id.parse().ok());
-    let facets = Facet::of_release(&release.project, &release.workflow, task_id, &release.services);
-    let Some(facet) = facets.iter().find(|facet| !facet.fits_a_key()) else { return Ok(facets) };
+/// Checks that the documented four, which every list of releases is asked by, fit a key.
+fn check_keys(release: &Release, listed: &[ListedUnder]) -> Result<(), Unstorable> {
+    let Some(too_long) = listed.iter().find(|listed| !listed.facet.fits_a_key()) else { return Ok(()) };
     let names = [("productName", &release.project), ("workflowName", &release.workflow)]
         .into_iter()
         .chain(release.services.iter().map(|service| ("serviceName", service)));
@@ -151,21 +146,32 @@ pub(super) fn facets(release: &Release) -> Result<Vec<Facet>, Unstorable> {
     Err(Unstorable(format!(
         "its names are together longer than a DynamoDB key can be ({} of {MAX_HASH_KEY_BYTES} bytes); \
          the longest is {name} with {} bytes",
-        facet.as_str().len(),
+        too_long.facet.as_str().len(),
         value.len()
     )))
 }
 
-/// The entries that find a release under its facets, by range key.
-pub(super) fn facet_items(facets: &[Facet], entry: &ReleaseEntry) -> BTreeMap<String, Item> {
-    let item = |facet: &Facet| {
+fn too_much_to_find(release: &Release) -> Unstorable {
+    let Release { services, images, commits, .. } = release;
+    Unstorable(format!(
+        "it has {} services, {} images and {} commits, more than one item can name",
+        services.len(),
+        images.len(),
+        commits.len()
+    ))
+}
+
+/// The entries that find a release, by range key.
+fn facet_items(listed: &[ListedUnder], entry: &ReleaseEntry) -> BTreeMap<String, Item> {
+    let item = |ListedUnder { facet, terms }: &ListedUnder| {
         let range_key = facet.entry();
         let mut item = release_key(entry.position.id(), &range_key);
         item.insert("facet".to_owned(), text(facet.as_str()));
+        terms.put_into(&mut item);
         item.extend(described(entry));
         (range_key, item)
     };
-    facets.iter().map(item).collect()
+    listed.iter().map(item).collect()
 }
 
 /// What a release's own item and its facet entries say alike.

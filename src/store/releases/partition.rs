@@ -18,6 +18,7 @@ pub(super) struct Described {
     revision: Option<String>,
     lengths: Option<String>,
     facets: Option<Vec<u8>>,
+    commits: Option<String>,
 }
 
 impl Described {
@@ -32,6 +33,7 @@ impl Described {
                 .get("facets")
                 .and_then(|facets| facets.as_b().ok())
                 .map(|facets| facets.as_ref().to_vec()),
+            commits: text("commits"),
         }
     }
 
@@ -101,7 +103,7 @@ impl Store {
 
     /// What is stored of a release.
     pub(super) async fn partition(&self, release_id: &str) -> Result<Partition, StoreError> {
-        let projection = "#entry, facet, #position, revision, lengths, facets, writer";
+        let projection = "#entry, facet, #position, revision, lengths, facets, commits, writer";
         let mut partition = Partition::default();
         for item in self.release_partition(release_id, Some(projection)).await? {
             let described = Described::of(&item);

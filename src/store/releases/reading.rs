@@ -1,6 +1,6 @@
 //! Reads releases: a list is one Query of the index and one round of BatchGetItem, at any history length.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::query::QueryOutput;
@@ -12,7 +12,7 @@ use super::{ReleaseEntries, ReleaseEntry, StoredRelease, UnreadableLengths, Verb
 use crate::document::{Document, Spoiled};
 use crate::position::Position;
 use crate::store::error::{StoreError, Unavailability};
-use crate::store::facet::Facet;
+use crate::store::facet::{ReleaseSearch, Terms};
 use crate::store::items::{Attributes, Item, Subject, entry_of, text};
 use crate::store::keys::{BY_FACET, RELEASE_ENTRY, WRITER, release_key, release_part_entry};
 use crate::store::{MAX_KEYS_A_CALL, Store, Usage, projected};
@@ -24,8 +24,9 @@ const MAX_STORED_BYTES_A_CALL: usize = 4 << 20;
 /// How often a release is read again that is replaced while it is read.
 const MAX_READS_AGAIN: usize = 4;
 
-/// What a list needs of an index entry.
+/// What a list needs of an index entry, and what a search does that passes over some of them.
 const ENTRY: &str = "#position, revision, lengths";
+const SEARCHED_ENTRY: &str = "#position, revision, lengths, facets, commits";
 /// The attributes that a detailed answer needs; a brief one leaves out `rest`.
 const DOCUMENTS: &str = "release_id, #entry, revision, brief, rest, document";
 const BRIEF_DOCUMENTS: &str = "release_id, #entry, revision, brief, document";
@@ -40,29 +41,53 @@ pub struct CurrentRelease {
 }
 
 impl Store {
-    /// The releases of a facet older than a position, newest first: one Query, at most 1 MB of the index.
+    /// What a search finds older than a position, newest first, in one Query: at most 1 MB of the index.
+    ///
+    /// `limit` counts the entries that are read, those that the search passes over among them.
     ///
     /// # Errors
     /// The table's, and an entry that cannot be read.
     pub async fn release_entries(
         &self,
-        facet: &Facet,
+        search: &ReleaseSearch,
         older_than: Option<&Position>,
         limit: Option<usize>,
         usage: &Usage,
     ) -> Result<ReleaseEntries, StoreError> {
-        let query = self.facet_query(facet, older_than, limit).projection_expression(ENTRY);
-        let output =
-            self.query_releases(query.expression_attribute_names("#position", "position"), usage).await?;
-        let may_have_more = output.last_evaluated_key.is_some();
+        let Some(query) = self.search_query(search, older_than, limit) else {
+            return Ok(ReleaseEntries::default());
+        };
+        let is_filtered = search.is_filtered();
+        let query = query
+            .projection_expression(if is_filtered { SEARCHED_ENTRY } else { ENTRY })
+            .expression_attribute_names("#position", "position");
+        let output = self.query_releases(query, usage).await?;
         let Some(items) = output.items else {
             return Err(StoreError::unavailable(&self.releases_table, Unavailability::UnreadableAnswer));
         };
-        let entries = items.into_iter().map(|item| self.entry(facet, item));
-        Ok(ReleaseEntries { entries: entries.collect::<Result<_, _>>()?, may_have_more })
+        let mut found = ReleaseEntries {
+            entries: VecDeque::with_capacity(items.len()),
+            reached: None,
+            may_have_more: output.last_evaluated_key.is_some(),
+        };
+        let subject = Subject::EntryOf(search.facet().as_str());
+        for item in items {
+            let mut attributes = Attributes::new(item, &self.releases_table, subject);
+            let terms = if is_filtered { Some(Terms::take_from(&mut attributes)?) } else { None };
+            let entry = entry_in(&mut attributes)?;
+            // A range of DynamoDB's holds both of its ends.
+            if Some(&entry.position) == older_than {
+                continue;
+            }
+            found.reached = Some(entry.position.clone());
+            if terms.is_none_or(|terms| search.finds_entry(&terms)) {
+                found.entries.push_back(entry);
+            }
+        }
+        Ok(found)
     }
 
-    /// The position of the `count`th newest release of a facet, `None` where there are fewer.
+    /// The position of the `count`th newest release of a search that passes over none, `None` where there are fewer.
     ///
     /// Skipping reads the index and answers no items: a deep page costs its read units, not their transfer.
     ///
@@ -70,7 +95,7 @@ impl Store {
     /// The table's.
     pub async fn position_of(
         &self,
-        facet: &Facet,
+        search: &ReleaseSearch,
         count: u64,
         usage: &Usage,
     ) -> Result<Option<Position>, StoreError> {
@@ -78,8 +103,9 @@ impl Store {
         let mut start: Option<Item> = None;
         while remaining > 0 {
             let limit = usize::try_from(remaining).unwrap_or(usize::MAX);
-            let query = self.facet_query(facet, None, Some(limit)).select(Select::Count);
-            let output = self.query_releases(query.set_exclusive_start_key(start), usage).await?;
+            let Some(query) = self.search_query(search, None, Some(limit)) else { return Ok(None) };
+            let query = query.select(Select::Count).set_exclusive_start_key(start);
+            let output = self.query_releases(query, usage).await?;
             remaining = remaining.saturating_sub(u64::try_from(output.count).unwrap_or_default());
             start = output.last_evaluated_key;
             if start.is_none() {
@@ -87,32 +113,46 @@ impl Store {
             }
         }
         let Some(start) = start else { return Ok(None) };
-        let mut attributes =
-            Attributes::new(start, &self.releases_table, Subject::PositionOf(facet.as_str()));
-        attributes.position("position").map(Some)
+        let subject = Subject::PositionOf(search.facet().as_str());
+        Attributes::new(start, &self.releases_table, subject).position("position").map(Some)
     }
 
-    fn facet_query(
+    /// Asks for the entries of the list that a search reads, newest first; `None` where its range is empty.
+    fn search_query(
         &self,
-        facet: &Facet,
+        search: &ReleaseSearch,
         older_than: Option<&Position>,
         limit: Option<usize>,
-    ) -> QueryFluentBuilder {
+    ) -> Option<QueryFluentBuilder> {
         let query = self
             .client
             .query()
             .table_name(&self.releases_table)
             .index_name(BY_FACET)
             .scan_index_forward(false)
-            .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
-            .expression_attribute_values(":facet", text(facet.as_str()));
-        match older_than {
-            None => query.key_condition_expression("facet = :facet"),
-            Some(position) => query
-                .key_condition_expression("facet = :facet AND #position < :position")
-                .expression_attribute_names("#position", "position")
-                .expression_attribute_values(":position", text(position.as_str())),
+            .expression_attribute_values(":facet", text(search.facet().as_str()));
+        let (from, before) = search.range(older_than);
+        let condition = match (from, before) {
+            (None, None) => "facet = :facet",
+            (None, Some(_)) => "facet = :facet AND #position < :before",
+            (Some(_), None) => "facet = :facet AND #position >= :from",
+            (Some(from), Some(before)) if from >= before => return None,
+            (Some(_), Some(_)) => "facet = :facet AND #position BETWEEN :from AND :before",
+        };
+        let is_cursor_in_range = from.is_some() && before.is_some() && before == older_than;
+        let limit = limit.map(|limit| limit.saturating_add(usize::from(is_cursor_in_range)));
+        let mut query = query
+            .key_condition_expression(condition)
+            .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)));
+        if from.is_some() || before.is_some() {
+            query = query.expression_attribute_names("#position", "position");
         }
+        for (name, position) in [(":from", from), (":before", before)] {
+            if let Some(position) = position {
+                query = query.expression_attribute_values(name, text(position.as_str()));
+            }
+        }
+        Some(query)
     }
 
     /// Asks for one page; it is counted as a call, and as a wait for DynamoDB.
@@ -128,17 +168,13 @@ impl Store {
         Ok(output)
     }
 
-    fn entry(&self, facet: &Facet, item: Item) -> Result<ReleaseEntry, StoreError> {
-        entry_in(&mut Attributes::new(item, &self.releases_table, Subject::EntryOf(facet.as_str())))
-    }
-
     /// The documents of listed releases, in the order listed; `None` for a release that was deleted meanwhile.
     ///
     /// # Errors
     /// The table's, and a document that cannot be read.
     pub async fn releases(
         &self,
-        facet: &Facet,
+        search: &ReleaseSearch,
         entries: &[ReleaseEntry],
         verbosity: Verbosity,
         usage: &Usage,
@@ -152,7 +188,7 @@ impl Store {
                 Some(release) => Some(release),
                 None => match items.take_release(entry, verbosity)? {
                     Some(release) => Some(self.keep(entry, release)),
-                    None => self.release_again(facet, entry, verbosity, usage).await?,
+                    None => self.release_again(search, entry, verbosity, usage).await?,
                 },
             });
         }
@@ -252,11 +288,11 @@ impl Store {
 
     /// Reads a release that was not found as the index has it, consistently: the index and the replicas may lag.
     ///
-    /// What the table has now is answered where it stands at that place and still has that facet. Otherwise it was
+    /// What the table has now is answered where it stands at that place and the search still finds it. Otherwise it was
     /// deleted, or moved to a place where this or a later answer meets it.
     async fn release_again(
         &self,
-        facet: &Facet,
+        search: &ReleaseSearch,
         entry: &ReleaseEntry,
         verbosity: Verbosity,
         usage: &Usage,
@@ -265,8 +301,8 @@ impl Store {
         let id = entry.position.id();
         let mut revision_before = None;
         for _ in 0..MAX_READS_AGAIN {
-            let described = "#entry, #position, revision, lengths, facets, writer";
-            let keys = vec![release_key(id, RELEASE_ENTRY), release_key(id, &facet.entry())];
+            let described = "#entry, #position, revision, lengths, facets, commits, writer";
+            let keys = vec![release_key(id, RELEASE_ENTRY), release_key(id, &search.facet().entry())];
             usage.count_round_trip();
             let mut found = self.batch_get(table, projected(keys, described, true), usage).await?;
             let item = found.iter().position(|item| entry_of(item) == RELEASE_ENTRY);
@@ -281,10 +317,9 @@ impl Store {
             if is_without_documents(&release) {
                 return Ok(None);
             }
-            // A release that only the list of all releases holds has no digests.
-            let digests = if release.has("facets") { release.bytes("facets")? } else { Vec::new() };
+            let terms = Terms::take_from(&mut release)?;
             let now = entry_in(&mut release)?;
-            if !facet.is_among(&digests) || now.position != entry.position {
+            if !search.finds_release(&terms) || now.position != entry.position {
                 return Ok(None);
             }
             if let Some(found) = self.documents_of(&now, verbosity, usage).await? {

@@ -7,7 +7,8 @@ use delivery_center::document::Inflater;
 use delivery_center::image_reference::ImageReference;
 use delivery_center::request::{ParameterError, ReleaseFilter};
 use delivery_center::store::{
-    Facet, ReleaseEntry, SCAN_SEGMENTS, Store, StoreError, StoredArtifact, StoredRelease, Usage, Verbosity,
+    ReleaseEntry, ReleaseSearch, SCAN_SEGMENTS, Store, StoreError, StoredArtifact, StoredRelease, Usage,
+    Verbosity,
 };
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use indicatif::ProgressBar;
@@ -104,7 +105,13 @@ pub(super) async fn run(arguments: ExportArguments) -> anyhow::Result<Ended> {
 
 impl ExportArguments {
     fn selection(self) -> anyhow::Result<Selection> {
-        let filter = ReleaseFilter::new(self.project, self.workflow, self.task, self.service);
+        let filter = ReleaseFilter {
+            project: self.project,
+            workflow: self.workflow,
+            task_id: self.task,
+            service: self.service,
+            ..ReleaseFilter::default()
+        };
         let (has_filters, has_image) = (filter != ReleaseFilter::default(), self.image.is_some());
         let says_nothing = !self.releases && !self.artifacts;
         let releases = self.releases || (says_nothing && (has_filters || !has_image));
@@ -134,9 +141,9 @@ async fn export(
     let mut exported = Exported::default();
     let mut inflater = Inflater::default();
     let mut line = Vec::new();
-    // A filter that nothing can match has no facet.
-    if let Some(facet) = selection.releases.as_ref().and_then(ReleaseFilter::facet) {
-        let mut releases = Box::pin(releases(store, &facet));
+    // There is no search for what nothing can match.
+    if let Some(search) = selection.releases.as_ref().and_then(ReleaseFilter::search) {
+        let mut releases = Box::pin(releases(store, &search));
         while let Some((release_id, release)) = releases.try_next().await? {
             let unreadable = |spoiled| store.unreadable_release(&release_id, spoiled);
             line.clear();
@@ -168,26 +175,25 @@ async fn export(
 
 type Releases = Vec<(String, StoredRelease)>;
 
-/// The releases of a facet with their ids, newest first.
+/// The releases that a search finds with their ids, newest first.
 fn releases<'a>(
     store: &'a Store,
-    facet: &'a Facet,
+    search: &'a ReleaseSearch,
 ) -> impl Stream<Item = Result<(String, StoredRelease), StoreError>> + 'a {
     let pages = stream::try_unfold((None, false), move |(older_than, is_last)| async move {
         if is_last {
             return Ok(None);
         }
-        let page = store.release_entries(facet, Option::as_ref(&older_than), None, &Usage::default()).await?;
-        let entries: Vec<_> = page.entries.into();
-        let oldest = entries.last().map(|entry| entry.position.clone()).or(older_than);
+        let page =
+            store.release_entries(search, Option::as_ref(&older_than), None, &Usage::default()).await?;
         Ok::<_, StoreError>(Some((
-            stream::iter(fetches(entries).into_iter().map(Ok)),
-            (oldest, !page.may_have_more),
+            stream::iter(fetches(page.entries.into()).into_iter().map(Ok)),
+            (page.reached.or(older_than), !page.may_have_more),
         )))
     });
     pages
         .try_flatten()
-        .map_ok(move |entries| fetch(store, facet, entries))
+        .map_ok(move |entries| fetch(store, search, entries))
         .try_buffered(FETCHES_AT_ONCE)
         .map_ok(|releases| stream::iter(releases.into_iter().map(Ok)))
         .try_flatten()
@@ -212,8 +218,12 @@ fn fetches(entries: Vec<ReleaseEntry>) -> Vec<Vec<ReleaseEntry>> {
     fetches
 }
 
-async fn fetch(store: &Store, facet: &Facet, entries: Vec<ReleaseEntry>) -> Result<Releases, StoreError> {
-    let found = store.releases(facet, &entries, Verbosity::Detailed, &Usage::default()).await?;
+async fn fetch(
+    store: &Store,
+    search: &ReleaseSearch,
+    entries: Vec<ReleaseEntry>,
+) -> Result<Releases, StoreError> {
+    let found = store.releases(search, &entries, Verbosity::Detailed, &Usage::default()).await?;
     let ids = entries.iter().map(|entry| entry.position.id().to_owned());
     Ok(ids.zip(found).filter_map(|(id, release)| Some((id, release?))).collect())
 }

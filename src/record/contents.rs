@@ -1,0 +1,88 @@
+//! What a release holds that it can be found by: the images in it, and the commits that its builds were made from.
+
+use std::collections::BTreeSet;
+
+use super::json_text::{Members, elements, members, string};
+use super::problem::{Path, Problem};
+use super::shape::is_deleted;
+use crate::image_reference::{ImageDigest, repository};
+
+/// The images and commits of a release's live records.
+#[derive(Default)]
+pub(super) struct Contents {
+    /// As they are written; a build's own digest is written as `repository@digest`, or alone where the build names no image.
+    pub(super) images: BTreeSet<String>,
+    pub(super) commits: BTreeSet<String>,
+}
+
+impl Contents {
+    pub(super) fn add_environment(&mut self, environment: &str, path: &Path<'_>) -> Result<(), Problem> {
+        for services in lists(&members(environment, path)?, "services", path)? {
+            for service in elements(or_empty_list(services), path)? {
+                for container in lists(&members(service, path)?, "containers", path)? {
+                    self.add_image(text(&members(container, path)?, "image", path));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn add_build(&mut self, build: &Members<'_>, path: &Path<'_>) -> Result<(), Problem> {
+        let image = text(build, "imageName", path);
+        if let Some(digest) = build_digest(build, path)? {
+            self.images.insert(match &image {
+                Some(image) => format!("{}@{digest}", repository(image)),
+                None => digest.to_string(),
+            });
+        }
+        self.add_image(image);
+        for commit in lists(build, "commits", path)? {
+            self.commits.extend(text(&members(commit, path)?, "commit_id", path));
+        }
+        Ok(())
+    }
+
+    pub(super) fn add_deploy(&mut self, deploy: &Members<'_>, path: &Path<'_>) {
+        self.add_image(text(deploy, "image", path));
+    }
+
+    /// A chart's distribution holds those of its images.
+    pub(super) fn add_distribution(
+        &mut self,
+        distribution: &Members<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Problem> {
+        self.add_image(text(distribution, "registryName", path));
+        for part in lists(distribution, "subDistributes", path)? {
+            let part = if part.starts_with('{') { members(part, path)? } else { continue };
+            if !is_deleted(&part, path)? {
+                self.add_image(text(&part, "registryName", path));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_image(&mut self, image: Option<String>) {
+        self.images.extend(image.filter(|image| !image.is_empty()));
+    }
+}
+
+fn build_digest(build: &Members<'_>, path: &Path<'_>) -> Result<Option<ImageDigest>, Problem> {
+    let Some(info) = build.value("imageInfo").filter(|info| info.starts_with('{')) else { return Ok(None) };
+    let digest = text(&members(info, path)?, "imageDigest", path);
+    Ok(digest.and_then(|digest| ImageDigest::parse(&digest)))
+}
+
+/// A string field that the reference page may not describe; `None` where it is something else.
+fn text(members: &Members<'_>, name: &str, path: &Path<'_>) -> Option<String> {
+    members.value(name).filter(|value| value.starts_with('"')).and_then(|value| string(value, path).ok())
+}
+
+/// The elements of a list that the reference page may not describe; none where it is something else.
+fn lists<'a>(members: &Members<'a>, name: &str, path: &Path<'_>) -> Result<Vec<&'a str>, Problem> {
+    elements(members.value(name).map_or("[]", or_empty_list), path)
+}
+
+fn or_empty_list(value: &str) -> &str {
+    if value.starts_with('[') { value } else { "[]" }
+}
