@@ -10,6 +10,7 @@ mod fuzz;
 mod releases;
 mod replay;
 mod scale;
+mod searches;
 mod structure;
 mod support;
 mod writers;

@@ -1,0 +1,415 @@
+//! Releases found from the other end, by what is in them and when they were made: against a naive search through everything.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use delivery_center::endpoint::Endpoint::ListReleases;
+use delivery_center::record::Record;
+use delivery_center::store::{Mode, PackedRelease, Reindexed};
+use serde_json::{Value, json};
+
+use crate::support::{Random, Tables, lines, number_of, release};
+
+const DIGESTS: [&str; 2] = [
+    "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e",
+    "sha256:3d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e",
+];
+const IMAGES: [&str; 4] = ["reg:5000/a/b:1", "reg:5000/a/b", "b:1", "b"];
+const COMMITS: [&str; 4] = ["4b15c43aaaaa", "4b15c43aaaab", "4B15C43bbbbb", "5b15c43aaaaa"];
+const BEGIN: u64 = 1_600_000_000;
+
+fn pick<'a>(random: &mut Random, values: &[&'a str]) -> &'a str {
+    values[usize::try_from(random.below(values.len() as u64)).unwrap()]
+}
+
+/// An image with or without a digest, or a digest alone.
+fn image(random: &mut Random) -> String {
+    match random.below(4) {
+        0 => pick(random, &DIGESTS).to_owned(),
+        1 => format!("{}@{}", pick(random, &IMAGES), pick(random, &DIGESTS)),
+        _ => pick(random, &IMAGES).to_owned(),
+    }
+}
+
+fn record(random: &mut Random, id: &str) -> Value {
+    let mut record = release(id, BEGIN + random.below(40));
+    record["versionInfo"]["productName"] = json!(pick(random, &["p", "q"]));
+    record["versionInfo"]["workflowName"] = json!(pick(random, &["w", "x"]));
+    record["versionInfo"]["taskId"] = json!(random.below(3));
+    record["versionInfo"]["version"] = json!(pick(random, &["1.0", "1.1"]));
+    record["versionInfo"]["labels"] =
+        json!((0..random.below(3)).map(|_| pick(random, &["l", "m&%"])).collect::<Vec<_>>());
+    record["versionInfo"]["productEnvInfo"] = json!({
+        "env_name": pick(random, &["prod", "dev", ""]),
+        "services": [[{"containers": [{"image": image(random)}]}]],
+    });
+    let build = |random: &mut Random| {
+        json!({
+            "deleted_at": u8::from(random.one_in(5)),
+            "imageName": if random.one_in(2) { json!(pick(random, &IMAGES)) } else { Value::Null },
+            "imageInfo": if random.one_in(2) { json!({"imageDigest": pick(random, &DIGESTS)}) } else { Value::Null },
+            "commits": (0..random.below(3)).map(|_| json!({"commit_id": pick(random, &COMMITS)})).collect::<Vec<_>>(),
+        })
+    };
+    record["buildInfo"] = (0..random.below(3)).map(|_| build(random)).collect();
+    let deploy = |random: &mut Random| json!({"deleted_at": u8::from(random.one_in(5)), "serviceName": pick(random, &["s", "t"]), "image": image(random)});
+    record["deployInfo"] = (0..random.below(2)).map(|_| deploy(random)).collect();
+    if random.one_in(3) {
+        record["distributeInfo"] =
+            json!([{"registryName": image(random), "subDistributes": [{"registryName": image(random)}]}]);
+    }
+    record
+}
+
+fn live<'a>(record: &'a Value, section: &str) -> impl Iterator<Item = &'a Value> {
+    let records = record[section].as_array().map(Vec::as_slice).unwrap_or_default();
+    records.iter().filter(|record| record["deleted_at"].as_u64().unwrap_or_default() == 0)
+}
+
+fn repository(name: &str) -> &str {
+    let last = name.rfind('/').map_or(0, |slash| slash + 1);
+    name[last..].find(':').map_or(name, |colon| &name[..last + colon])
+}
+
+/// The images of a record: name as written before a digest, and the digest.
+fn images(record: &Value) -> Vec<(Option<String>, Option<String>, bool)> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let mut written = Vec::new();
+    let mut images = Vec::new();
+    for build in live(record, "buildInfo") {
+        written.extend(text(&build["imageName"]));
+        if let Some(digest) = text(&build["imageInfo"]["imageDigest"]) {
+            images.push((
+                text(&build["imageName"]).map(|name| repository(&name).to_owned()),
+                Some(digest),
+                false,
+            ));
+        }
+    }
+    written.extend(live(record, "deployInfo").filter_map(|deploy| text(&deploy["image"])));
+    written
+        .extend(text(&record["versionInfo"]["productEnvInfo"]["services"][0][0]["containers"][0]["image"]));
+    for distribution in live(record, "distributeInfo") {
+        written.extend(text(&distribution["registryName"]));
+        written.extend(text(&distribution["subDistributes"][0]["registryName"]));
+    }
+    images.extend(written.into_iter().map(|image| match image.split_once('@') {
+        Some((name, digest)) => (Some(name.to_owned()), Some(digest.to_owned()), repository(name) != name),
+        None if image.starts_with("sha256:") => (None, Some(image), false),
+        None => (Some(image), None, true),
+    }));
+    images
+}
+
+fn has_image(record: &Value, asked: &str) -> bool {
+    images(record).iter().any(|(name, digest, is_pushed)| match asked.split_once('@') {
+        Some((asked_name, asked_digest)) => {
+            digest.as_deref() == Some(asked_digest)
+                && name.as_ref().is_none_or(|name| repository(name) == repository(asked_name))
+        }
+        None if asked.starts_with("sha256:") => digest.as_deref() == Some(asked),
+        None => *is_pushed && name.as_deref() == Some(asked),
+    })
+}
+
+fn is_match(record: &Value, name: &str, asked: &str) -> bool {
+    let version = &record["versionInfo"];
+    let created_at = version["created_at"].as_u64().unwrap();
+    match name {
+        "projectName" => version["productName"] == asked,
+        "workflowName" => version["workflowName"] == asked,
+        "taskId" => version["taskId"].to_string() == asked,
+        "serviceName" => live(record, "deployInfo").any(|deploy| deploy["serviceName"] == asked),
+        "label" => version["labels"].as_array().unwrap().iter().any(|label| label == asked),
+        "envName" => version["productEnvInfo"]["env_name"] == asked,
+        "version" => version["version"] == asked,
+        "image" => has_image(record, asked),
+        "commit" => {
+            live(record, "buildInfo").flat_map(|build| build["commits"].as_array().unwrap()).any(|commit| {
+                commit["commit_id"].as_str().unwrap().to_lowercase().starts_with(&asked.to_lowercase())
+            })
+        }
+        "since" => created_at >= asked.parse().unwrap(),
+        "until" => created_at < asked.parse().unwrap(),
+        other => panic!("{other} is no filter"),
+    }
+}
+
+/// Some of the filters, each with a value that some releases have.
+fn filters(random: &mut Random) -> Vec<(&'static str, String)> {
+    let mut filters = Vec::new();
+    for name in [
+        "projectName",
+        "workflowName",
+        "taskId",
+        "serviceName",
+        "label",
+        "envName",
+        "version",
+        "image",
+        "commit",
+        "since",
+        "until",
+    ] {
+        if !random.one_in(4) {
+            continue;
+        }
+        let value = match name {
+            "projectName" => pick(random, &["p", "q", "none"]).to_owned(),
+            "workflowName" => pick(random, &["w", "x"]).to_owned(),
+            "taskId" => (1 + random.below(2)).to_string(),
+            "serviceName" => pick(random, &["s", "t"]).to_owned(),
+            "label" => pick(random, &["l", "m&%"]).to_owned(),
+            "envName" => pick(random, &["prod", "dev"]).to_owned(),
+            "version" => pick(random, &["1.0", "1.1"]).to_owned(),
+            "image" => image(random),
+            "commit" => {
+                let commit = pick(random, &COMMITS);
+                commit[..usize::try_from(7 + random.below(6)).unwrap()].to_owned()
+            }
+            _ => (BEGIN + random.below(42)).to_string(),
+        };
+        filters.push((name, value));
+    }
+    filters
+}
+
+fn query(filters: &[(&str, String)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(filters).finish()
+}
+
+/// The ids of what a naive search finds, newest first.
+fn wanted(records: &BTreeMap<String, Value>, filters: &[(&str, String)]) -> Vec<String> {
+    let found = |record: &&Value| filters.iter().all(|(name, asked)| is_match(record, name, asked));
+    let mut found: Vec<_> = records
+        .values()
+        .filter(found)
+        .map(|record| {
+            (
+                record["versionInfo"]["created_at"].as_u64(),
+                record["versionInfo"]["id"].as_str().unwrap().to_owned(),
+            )
+        })
+        .collect();
+    found.sort();
+    found.into_iter().rev().map(|(_, id)| id).collect()
+}
+
+/// Stores a release, whatever it takes away from the one before.
+async fn put(tables: &Tables, record: &Value) {
+    let Ok(Record::Release(release)) = Record::check(record.to_string().as_bytes()) else {
+        panic!("{record} is no release")
+    };
+    tables.store.put_release(&PackedRelease::new(&release).unwrap(), Mode::Write).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_combination_of_filters_finds_what_a_search_through_everything_finds() {
+    let mut random = Random(number_of("SEARCH_SEED", 11));
+    let tables = Tables::empty().await;
+    let mut records = BTreeMap::new();
+    let id = |number: u64| format!("{number:024x}");
+    for number in 0..150 {
+        records.insert(id(number), record(&mut random, &id(number)));
+    }
+    tables.import(&lines(records.values())).await;
+    let (mut found_some, mut found_none) = (0, 0);
+    for _ in 0..number_of("SEARCHES", 2_500) {
+        // Now and then one is replaced, or deleted.
+        if random.one_in(20) {
+            let id = id(random.below(150));
+            let mut replaced = record(&mut random, &id);
+            if random.one_in(3) {
+                replaced["versionInfo"]["deleted_at"] = json!(1);
+                records.remove(&id);
+            } else {
+                records.insert(id, replaced.clone());
+            }
+            put(&tables, &replaced).await;
+        }
+        let filters = filters(&mut random);
+        let (query, wanted) = (query(&filters), wanted(&records, &filters));
+        *if wanted.is_empty() { &mut found_none } else { &mut found_some } += 1;
+        let answer = tables.get(ListReleases, &query).await;
+        assert_eq!(answer.release_ids(), wanted, "{query}");
+        if random.one_in(4) && !wanted.is_empty() {
+            let place = usize::try_from(random.below(wanted.len() as u64)).unwrap();
+            let created_at = records[&wanted[place]]["versionInfo"]["created_at"].as_u64().unwrap();
+            let after = format!("{query}&after={created_at:012}%23{}", wanted[place]);
+            assert_eq!(tables.get(ListReleases, &after).await.release_ids(), wanted[place + 1..], "{after}");
+        }
+        if random.one_in(4) {
+            let per_page = 1 + random.below(9);
+            let (mut paged, mut next) = (Vec::new(), Some(format!("{query}&per_page={per_page}")));
+            while let Some(query) = next {
+                let page = tables.get(ListReleases, &query).await;
+                let ids = page.release_ids();
+                next = page.next_query();
+                assert!(next.is_none() || ids.len() as u64 == per_page, "{query}");
+                paged.extend(ids);
+            }
+            assert_eq!(paged, wanted, "{query}&per_page={per_page}");
+        }
+    }
+    assert!(found_some > 300 && found_none > 300, "{found_some} found something, {found_none} nothing");
+}
+
+#[tokio::test]
+async fn each_filter_alone_costs_a_query_and_a_round_of_reading() {
+    let tables = Tables::empty().await;
+    let mut record = record(&mut Random(1), "r");
+    record["versionInfo"]["labels"] = json!(["l"]);
+    record["versionInfo"]["productEnvInfo"]["env_name"] = json!("prod");
+    record["buildInfo"] = json!([{"imageName": "b:1", "commits": [{"commit_id": COMMITS[0]}]}]);
+    tables.import(&record.to_string()).await;
+    for query in [
+        "image=b:1",
+        "commit=4b15c43",
+        "label=l",
+        "envName=prod",
+        "version=1.0&since=1",
+        "version=1.1&since=1",
+        "since=1&until=2000000000",
+    ] {
+        let answer = tables.get(ListReleases, query).await;
+        let etag = answer.header("etag").unwrap().to_owned();
+        let again = tables.get_with(ListReleases, query, &[("if-none-match", &etag)]).await;
+        assert_eq!((again.status, again.body.as_str()), (304, ""), "{query}");
+        let brief = tables.get(ListReleases, &format!("{query}&verbosity=brief")).await;
+        assert_eq!(brief.release_ids(), answer.release_ids(), "{query}");
+    }
+}
+
+/// What a table held that was filled before there were these filters.
+async fn as_it_was_before(tables: &Tables) {
+    let mut pages = tables.client.scan().table_name(&tables.names.releases).into_paginator().items().send();
+    while let Some(item) = pages.next().await {
+        let mut item = item.unwrap();
+        let facet = item.get("facet").map(|facet| facet.as_s().unwrap().clone());
+        let is_new = facet.is_some_and(|facet| {
+            ["image=", "digest=", "commit=", "label=", "environment=", "version="]
+                .iter()
+                .any(|new| facet.starts_with(new))
+        });
+        if is_new {
+            let key = |name: &str| item[name].clone();
+            let delete = tables.client.delete_item().table_name(&tables.names.releases);
+            delete.key("release_id", key("release_id")).key("entry", key("entry")).send().await.unwrap();
+            continue;
+        }
+        item.remove("commits");
+        if item["entry"].as_s().unwrap() == "release" {
+            // The digests of the documented four came first, and are still among the others; here they are all that is left.
+            let digests = item["facets"].as_b().unwrap().as_ref()[..6].to_vec();
+            item.insert("facets".to_owned(), AttributeValue::B(digests.into()));
+        } else {
+            item.remove("facets");
+        }
+        let put = tables.client.put_item().table_name(&tables.names.releases);
+        put.set_item(Some(item)).send().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_was_filled_before_is_answered_as_before_and_brought_up_by_reindexing_or_importing() {
+    let mut random = Random(5);
+    let records: BTreeMap<_, _> = (0..40)
+        .map(|number| format!("{number:024x}"))
+        .map(|id| (id.clone(), record(&mut random, &id)))
+        .collect();
+    for is_reindexed in [true, false] {
+        let tables = Tables::empty().await;
+        tables.import(&lines(records.values())).await;
+        let whole = tables.dump_both().await;
+        as_it_was_before(&tables).await;
+        assert_ne!(tables.dump_both().await, whole);
+        for query in ["", "projectName=p&workflowName=w", "taskId=1&serviceName=s", "since=1600000020"] {
+            let filters: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+            let filters: Vec<_> =
+                filters.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+            assert_eq!(
+                tables.get(ListReleases, query).await.release_ids(),
+                wanted(&records, &filters),
+                "{query}"
+            );
+        }
+        for query in ["label=l", "taskId=1&envName=prod", "commit=4b15c43&projectName=p"] {
+            assert_eq!(tables.get(ListReleases, query).await.body, "[]", "{query}");
+        }
+        if is_reindexed {
+            for id in records.keys() {
+                let written = tables.store.reindex_release(id, Mode::Write).await.unwrap();
+                assert!(matches!(written, Reindexed::Release(1..)), "{id}: {written:?}");
+                assert_eq!(
+                    tables.store.reindex_release(id, Mode::Write).await.unwrap(),
+                    Reindexed::Release(0)
+                );
+            }
+        } else {
+            assert_eq!(tables.import(&lines(records.values())).await.stored, 40);
+        }
+        assert_eq!(tables.dump_both().await, whole);
+    }
+}
+
+/// Entries of a list, of releases that are not there: none of them is looked at any closer, since a search passes over them.
+async fn passed_over(tables: &Tables, facet: &str, count: usize) {
+    let mut writes = Vec::new();
+    for number in 0..count {
+        let id = format!("{number:0800}");
+        let item = [
+            ("release_id", id.clone()),
+            ("entry", "facet#x".to_owned()),
+            ("facet", facet.to_owned()),
+            ("position", format!("{:012}#{id}", BEGIN + 1)),
+            ("revision", "r".to_owned()),
+            ("lengths", "1:1,1,1,1,0,0".to_owned()),
+        ];
+        let item = item.map(|(name, text)| (name.to_owned(), AttributeValue::S(text)));
+        let put = PutRequest::builder().set_item(Some(item.into())).build().unwrap();
+        writes.push(WriteRequest::builder().put_request(put).build());
+    }
+    for writes in writes.chunks(25) {
+        let write = tables.client.batch_write_item().request_items(&tables.names.releases, writes.to_vec());
+        write.send().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_long_search_ends_early_behind_its_link_and_a_page_is_whole_or_refused() {
+    let tables = Tables::empty().await;
+    let label = "l".repeat(2_000);
+    let mut old = release("old", BEGIN);
+    let mut new = release("new", BEGIN + 2);
+    old["versionInfo"]["labels"] = json!([label]);
+    new["versionInfo"]["labels"] = json!([label]);
+    tables.import(&lines([&old, &new])).await;
+    // Of 1 MB there are 200 to 300 of these.
+    passed_over(&tables, &format!("label={label}"), 2_000).await;
+    let query = format!("label={label}&projectName=p");
+    let first = tables.get(ListReleases, &query).await;
+    assert_eq!(first.release_ids(), ["new"]);
+    let (mut ids, mut next, mut answers) = (first.release_ids(), first.next_query(), 1);
+    assert!(
+        next.as_ref().is_some_and(|next| !next.contains("new")),
+        "the link goes on where the search ended"
+    );
+    while let Some(query) = next {
+        let answer = tables.get(ListReleases, &query).await;
+        ids.extend(answer.release_ids());
+        next = answer.next_query();
+        answers += 1;
+    }
+    assert_eq!(ids, ["new", "old"]);
+    assert!((2..8).contains(&answers), "{answers} answers");
+    let page = tables.get(ListReleases, &format!("{query}&per_page=2")).await;
+    assert_eq!((page.release_ids(), page.next_query()), (vec!["new".to_owned(), "old".to_owned()], None));
+    passed_over(&tables, &format!("label={label}"), 7_000).await;
+    let refused = tables.get(ListReleases, &format!("{query}&per_page=2")).await;
+    assert_eq!(refused.status, 400);
+    assert_eq!(
+        refused.description(),
+        "page 1 lies too deep: this combination of filters was searched as far as one request can; \
+         leave out page and per_page, and follow the Link header"
+    );
+}
