@@ -60,7 +60,7 @@ const PIECES: [&str; 48] = [
     "W/\"*\"",
     "gzip;q=",
 ];
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 30] = [
     "host",
     "accept-encoding",
     "if-none-match",
@@ -73,6 +73,16 @@ const NAMES: [&str; 20] = [
     "workflowName",
     "taskId",
     "serviceName",
+    "commit",
+    "pr",
+    "repo",
+    "label",
+    "envName",
+    "namespace",
+    "version",
+    "since",
+    "until",
+    "include",
     "page",
     "per_page",
     "after",
@@ -82,8 +92,8 @@ const NAMES: [&str; 20] = [
     "\u{e9}",
     "x\ny",
 ];
-const READABLE_NAMES: usize = 16;
-const READABLE: [&str; 22] = [
+const READABLE_NAMES: usize = 26;
+const READABLE: [&str; 29] = [
     "",
     "a",
     "0",
@@ -106,6 +116,13 @@ const READABLE: [&str; 22] = [
     "page=1",
     "verbosity=brief",
     "sha256:",
+    "commit=",
+    "4b15c43",
+    "pr=7&repo=a/b",
+    "since=",
+    "2026-11-24",
+    "T12:00:00Z",
+    "include=environments",
 ];
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "OPTIONS", "get", "", "A B", "\u{e9}"];
 const PATHS: [&str; 6] = [
