@@ -23,10 +23,19 @@ fn record(number: u64) -> Value {
     record["versionInfo"]["workflowName"] = json!(format!("workflow-{}", number % 7));
     record["versionInfo"]["taskId"] = json!(number % 11 + 1);
     record["deployInfo"][0]["serviceName"] = json!(format!("service-{}", number % 13));
+    record["deployInfo"][0]["image"] = json!(format!("registry.example.com/cart:{}", number % 4));
+    record["versionInfo"]["version"] = json!(format!("1.{}", number % 5));
+    record["versionInfo"]["labels"] = json!([format!("label-{}", number % 6)]);
+    record["versionInfo"]["productEnvInfo"] = json!({"env_name": format!("env-{}", number % 3)});
+    record["buildInfo"] = json!([{"commits": [{"commit_id": commit(number)}]}]);
     record
 }
 
-/// Every combination of the filters that the `number`th release matches.
+fn commit(number: u64) -> String {
+    format!("{:040x}", 0x4b15_c430 + number % 7).chars().rev().collect()
+}
+
+/// Every combination of the documented filters that the `number`th release matches, and each other one alone and within a time.
 fn queries(number: u64) -> Vec<String> {
     let terms = [
         format!("projectName=project-{}", number % 3),
@@ -35,7 +44,19 @@ fn queries(number: u64) -> Vec<String> {
         format!("serviceName=service-{}", number % 13),
     ];
     let chosen = |mask: usize| (0..4).filter(move |bit| mask >> bit & 1 == 1);
-    (0..16).map(|mask| chosen(mask).map(|bit| terms[bit].as_str()).collect::<Vec<_>>().join("&")).collect()
+    let documented =
+        (0..16).map(|mask| chosen(mask).map(|bit| terms[bit].as_str()).collect::<Vec<_>>().join("&"));
+    let others = [
+        format!("image=registry.example.com/cart:{}", number % 4),
+        format!("version=1.{}", number % 5),
+        format!("label=label-{}", number % 6),
+        format!("envName=env-{}", number % 3),
+        format!("commit={}", &commit(number)[..7]),
+    ];
+    // Everything was created between these two.
+    let between = |term: &String| format!("{term}&since=1400000000&until=1700000000");
+    let within: Vec<_> = others.iter().chain(&terms).map(between).collect();
+    documented.chain(others.iter().cloned()).chain(within).collect()
 }
 
 /// Calls, round trips and read units of a request.
