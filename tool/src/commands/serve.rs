@@ -198,6 +198,18 @@ fn print_what_to_try(http: SocketAddr, dynamodb: SocketAddr) -> anyhow::Result<(
   curl 'http://{http}/api/directory/dc/artifact?image=koderover.tencentcloudcr.com/koderover-demo/picket:20211214154446-70-main-pr-736'
   curl 'http://{http}/api/directory/dc/artifact?image=sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e'
 
+From the other end: which releases held this image, came of this commit, went to production lately? Which image came of
+this commit or pull request, where does it run, and what runs in production now?
+
+  curl 'http://{http}/api/aslan/delivery/releases?verbosity=brief&image=registry.example.com/shop/cart:20211203101907-1-main'
+  curl 'http://{http}/api/aslan/delivery/releases?verbosity=brief&commit=d6ca076'
+  curl 'http://{http}/api/aslan/delivery/releases?verbosity=brief&label=release&version=1.0.0'
+  curl 'http://{http}/api/aslan/delivery/releases?verbosity=brief&envName=prod&since=2022-04-01&until=2022-05-01'
+  curl -i 'http://{http}/api/directory/dc/artifact?commit=9d8b693'
+  curl 'http://{http}/api/directory/dc/artifact?pr=118&repo=acme-shop/shop'
+  curl 'http://{http}/api/directory/dc/artifact?image=registry.example.com/payments/ledger-api:20220422102000-2-release&include=environments'
+  curl 'http://{http}/api/directory/dc/artifact?image=registry.example.com/shop/cart&envName=prod'
+
 Import into it from another shell:
 
   export AWS_ENDPOINT_URL_DYNAMODB=http://{dynamodb} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
