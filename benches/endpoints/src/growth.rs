@@ -1,4 +1,5 @@
-//! The newest 20 by every combination of filters, over histories of growing length, and the whole history by `Link`.
+//! The newest 20 by every combination of the documented filters and by each of the others, and an artifact in each way to
+//! find one, over histories of growing length; and the whole history by `Link`.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -11,8 +12,8 @@ use crate::bounds::{Figure, Measured};
 use crate::cold::ROUND_TRIP;
 use crate::dynamodb::{Counts, Endpoint};
 use crate::function::Function;
-use crate::programs::{Programs, RELEASES_PATH, event, start};
-use crate::records::FILTERS;
+use crate::programs::{ARTIFACT_PATH, Programs, RELEASES_PATH, event, start};
+use crate::records::{ARTIFACT_SEARCHES, FILTERS, SEARCHES};
 use crate::report::{Milliseconds, Report, print};
 use crate::tables::{Tables, environment};
 
@@ -46,16 +47,24 @@ pub(crate) fn measure(
         let tables = Tables::start()?;
         let set = releases.to_string();
         let started = Instant::now();
-        runtime.block_on(tables.fill(&set, *releases, RELEASE_BYTES))?;
+        runtime.block_on(tables.fill_searchable(&set, *releases, RELEASE_BYTES))?;
         eprintln!("stored {releases} releases in {:.0} s", started.elapsed().as_secs_f64());
         let endpoint = Endpoint::start(tables.address(), None)?;
         let environment = environment(&set);
         let uncached =
             environment.clone().into_iter().chain([("DOCUMENT_CACHE_BYTES".to_owned(), "0".to_owned())]);
-        let mut function = Function::start(&start(&programs.list_releases, &endpoint.url, uncached))?;
+        let mut function = Function::start(&start(&programs.list_releases, &endpoint.url, uncached.clone()))?;
         endpoint.set_delay(ROUND_TRIP);
         for filter in filters() {
-            points.push(point(&mut function, &endpoint, &filter, *releases, rounds)?);
+            let query = if filter.is_empty() { "per_page=20" } else { &format!("{filter}&per_page=20") };
+            let name = if filter.is_empty() { "none" } else { &filter };
+            let event = event(RELEASES_PATH, query, true);
+            points.push(point(&mut function, &endpoint, name, &event, *releases, rounds)?);
+        }
+        let mut function = Function::start(&start(&programs.get_artifact, &endpoint.url, uncached))?;
+        for query in ARTIFACT_SEARCHES {
+            let (name, event) = (format!("artifact {query}"), event(ARTIFACT_PATH, query, true));
+            points.push(point(&mut function, &endpoint, &name, &event, *releases, rounds)?);
         }
         let endpoint = Endpoint::start(tables.address(), None)?;
         let mut function = Function::start(&start(&programs.list_releases, &endpoint.url, environment))?;
@@ -76,34 +85,34 @@ pub(crate) fn measure(
     Ok(plot(&points, lengths))
 }
 
-/// Every combination, none included.
+/// Every combination of the documented filters, none included, and the others.
 fn filters() -> Vec<String> {
     let combination = |bits: usize| {
         let named =
             FILTERS.iter().enumerate().filter(|(place, _)| bits >> place & 1 == 1).map(|(_, filter)| *filter);
         named.collect::<Vec<_>>().join("&")
     };
-    (0..1 << FILTERS.len()).map(combination).collect()
+    (0..1 << FILTERS.len()).map(combination).chain(SEARCHES.map(str::to_owned)).collect()
 }
 
 fn point(
     function: &mut Function,
     endpoint: &Endpoint,
-    filter: &str,
+    name: &str,
+    event: &str,
     releases: u32,
     rounds: usize,
 ) -> anyhow::Result<Point> {
-    let query = if filter.is_empty() { "per_page=20".to_owned() } else { format!("{filter}&per_page=20") };
-    let event = event(RELEASES_PATH, &query, true);
-    function.invoke(&event)?;
+    let answer = Answer::parse(&function.invoke(event)?.answer)?;
+    ensure!(answer.text()?.len() > "[]".len(), "{name} finds nothing");
     let mut counts = endpoint.take_counts();
     let mut latency = Milliseconds::default();
     for _ in 0..rounds {
-        latency.push(function.invoke(&event)?.latency);
+        latency.push(function.invoke(event)?.latency);
         counts = endpoint.take_counts();
     }
     Ok(Point {
-        filter: if filter.is_empty() { "none".to_owned() } else { filter.to_owned() },
+        filter: name.to_owned(),
         releases,
         latency: latency.median(),
         p90: latency.p90(),
@@ -241,11 +250,11 @@ fn plot(points: &[Point], lengths: &[u32]) -> String {
             draw(format_args!(
                 "<polyline points=\"{}\" fill=\"none\" stroke=\"hsl({},60%,45%)\" stroke-width=\"1.5\"><title>{}</title></polyline>",
                 line.join(" "),
-                number * 22,
+                number * 12,
                 of_filter[0].filter.replace('&', " ")
             ));
         }
     }
-    svg.push_str("<text x=\"410\" y=\"312\" text-anchor=\"middle\">releases in the history; one line for each combination of filters</text>\n</svg>\n");
+    svg.push_str("<text x=\"410\" y=\"312\" text-anchor=\"middle\">releases in the history; one line for each way to ask</text>\n</svg>\n");
     svg
 }

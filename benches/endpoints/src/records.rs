@@ -56,6 +56,66 @@ pub(crate) fn release(number: u32, bytes: usize) -> Value {
 pub(crate) const FILTERS: [&str; 4] =
     ["projectName=project-1", "workflowName=workflow-1", "taskId=2", "serviceName=service-1"];
 
+/// The same release with what the other filters look at; each of [`SEARCHES`] finds half of them, or a part of that.
+pub(crate) fn searchable(number: u32, bytes: usize) -> Value {
+    let mut release = release(number, bytes);
+    release["versionInfo"]["labels"] = json!([format!("label-{}", number / 16 % 2)]);
+    release["versionInfo"]["productEnvInfo"] = json!({"env_name": format!("env-{}", number / 32 % 2)});
+    release["versionInfo"]["version"] = json!(format!("1.{}.0", number / 64 % 2));
+    release["buildInfo"] = json!([{
+        "imageName": format!("registry.example.com/shop/cart:{}", number / 128 % 2),
+        "commits": [{"commit_id": commit(number)}],
+    }]);
+    release
+}
+
+/// The commit that a release or an artifact was built from: of two, as far as commits are indexed.
+fn commit(number: u32) -> String {
+    format!("4b15c4{}{number:033x}", number / 256 % 2)
+}
+
+/// The other filters: each alone, within a time, and beside one of the documented four.
+pub(crate) const SEARCHES: [&str; 9] = [
+    "image=registry.example.com/shop/cart:1",
+    "commit=4b15c41",
+    "label=label-1",
+    "envName=env-1",
+    "version=1.1.0",
+    "since=1637000000&until=1637054000",
+    "envName=env-1&since=1637000000",
+    "image=registry.example.com/shop/cart:1&projectName=project-1",
+    "envName=env-1&projectName=project-1",
+];
+
+/// An artifact for the look-ups of [`ARTIFACT_SEARCHES`]: built from a commit and a pull request, and deployed.
+pub(crate) fn searchable_artifact(number: u32) -> Value {
+    let numbers = &mut Numbers(0x517c_c1b7_2722_0a95 ^ u64::from(number));
+    let (id, created_time) =
+        (format!("{:08x}{}", 0x719d_0000 + number, numbers.hex(16)), 1_637_000_000 + number);
+    let build = json!({
+        "artifact_id": id, "type": "build", "created_by": "admin", "created_time": created_time,
+        "commits": [{"repo_owner": "acme", "repo_name": "shop", "branch": "main", "pr": 1 + number % 2, "commit_id": commit(number)}],
+    });
+    let deploy = json!({
+        "artifact_id": id, "type": "deploy", "created_by": "admin", "created_time": created_time + 60,
+        "namespace": "shop-env-prod", "env_name": "prod",
+    });
+    json!({
+        "id": id, "name": "cart", "type": "image", "image": format!("registry.example.com/shop/cart:{number}"),
+        "image_tag": number.to_string(), "image_digest": format!("sha256:{}", numbers.hex(64)),
+        "created_by": "admin", "created_time": created_time, "activities": [deploy, build],
+    })
+}
+
+/// The look-ups of artifacts. The oldest one of these runs nowhere any more.
+pub(crate) const ARTIFACT_SEARCHES: [&str; 5] = [
+    "image=registry.example.com/shop/cart:1",
+    "commit=4b15c41",
+    "pr=1&repo=acme/shop",
+    "image=registry.example.com/shop/cart&envName=prod",
+    "image=registry.example.com/shop/cart:1&include=environments",
+];
+
 fn deploy(release_id: &str, service: &str, numbers: &mut Numbers, bytes: usize) -> Value {
     let image = format!("registry.example.com/shop/{service}:2021120310{:04}-main", numbers.next() % 10_000);
     let mut yaml = format!(

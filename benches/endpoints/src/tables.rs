@@ -9,15 +9,15 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType, WriteRequest,
 };
 use delivery_center::record::Record;
-use delivery_center::store::{KeepRecorded, Mode, PackedArtifact, PackedRelease, TableNames};
+use delivery_center::store::{KeepRecorded, Mode, PackedArtifact, PackedRelease, Store, TableNames};
 use delivery_center_tool::embedded::EmbeddedDynamoDb;
 use delivery_center_tool::table_definitions::definitions;
 use serde_json::Value;
 
 use crate::records;
 
-/// How many releases are packed before they are written.
-const RELEASES_AT_ONCE: u32 = 200;
+/// How many records are packed before they are written.
+const RECORDS_AT_ONCE: u32 = 200;
 
 /// The keys of the tables in the usual form: hash and range.
 pub(crate) const USUAL_KEYS: [&str; 2] = ["list", "position"];
@@ -55,24 +55,28 @@ impl Tables {
 
     /// Stores so many releases of so many bytes, and the artifact.
     pub(crate) async fn fill(&self, set: &str, releases: u32, bytes: usize) -> anyhow::Result<()> {
+        let store = self.create(set).await?;
+        put_releases(&store, releases, |number| records::release(number, bytes)).await?;
+        put_artifacts(&store, &[records::artifact()]).await
+    }
+
+    /// Stores so many releases that every filter finds some of, and a tenth as many artifacts.
+    pub(crate) async fn fill_searchable(&self, set: &str, releases: u32, bytes: usize) -> anyhow::Result<()> {
+        let store = self.create(set).await?;
+        put_releases(&store, releases, |number| records::searchable(number, bytes)).await?;
+        let artifacts: Vec<_> = (0..releases / 10).map(records::searchable_artifact).collect();
+        for artifacts in artifacts.chunks(RECORDS_AT_ONCE as usize) {
+            put_artifacts(&store, artifacts).await?;
+        }
+        Ok(())
+    }
+
+    async fn create(&self, set: &str) -> anyhow::Result<Store> {
         let (client, names) = (self.database.client(), names(set));
         for definition in definitions(&names)? {
             definition.create(&client).await?;
         }
-        let store = self.database.store(names);
-        for first in (0..releases).step_by(RELEASES_AT_ONCE as usize) {
-            let numbers = first..releases.min(first + RELEASES_AT_ONCE);
-            let packed = numbers.map(|number| packed_release(&records::release(number, bytes)));
-            let stored = store.put_releases(&packed.collect::<anyhow::Result<Vec<_>>>()?, Mode::Write).await;
-            stored.into_iter().collect::<Result<Vec<_>, _>>()?;
-        }
-        let Record::Artifact(artifact) = checked(&records::artifact())? else {
-            return Err(anyhow!("no artifact"));
-        };
-        let artifact = PackedArtifact::new(*artifact)?;
-        let stored = store.put_artifacts(&[artifact], Mode::Write, KeepRecorded::No).await;
-        stored.into_iter().collect::<Result<Vec<_>, _>>()?;
-        Ok(())
+        Ok(self.database.store(names))
     }
 
     /// Stores the same as native maps under one key, newest last.
@@ -93,6 +97,27 @@ impl Tables {
         }
         put(&client, &artifacts_table, records::IMAGE, 0, &records::artifact()).await
     }
+}
+
+async fn put_releases(store: &Store, releases: u32, record: impl Fn(u32) -> Value) -> anyhow::Result<()> {
+    for first in (0..releases).step_by(RECORDS_AT_ONCE as usize) {
+        let numbers = first..releases.min(first + RECORDS_AT_ONCE);
+        let packed = numbers.map(|number| packed_release(&record(number)));
+        let stored = store.put_releases(&packed.collect::<anyhow::Result<Vec<_>>>()?, Mode::Write).await;
+        stored.into_iter().collect::<Result<Vec<_>, _>>()?;
+    }
+    Ok(())
+}
+
+async fn put_artifacts(store: &Store, artifacts: &[Value]) -> anyhow::Result<()> {
+    let mut packed = Vec::with_capacity(artifacts.len());
+    for artifact in artifacts {
+        let Record::Artifact(artifact) = checked(artifact)? else { return Err(anyhow!("no artifact")) };
+        packed.push(PackedArtifact::new(*artifact)?);
+    }
+    let stored = store.put_artifacts(&packed, Mode::Write, KeepRecorded::No).await;
+    stored.into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok(())
 }
 
 fn checked(record: &Value) -> anyhow::Result<Record> {
