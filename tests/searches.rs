@@ -214,7 +214,8 @@ async fn every_combination_of_filters_finds_what_a_search_through_everything_fin
     }
     tables.import(&lines(records.values())).await;
     let (mut found_some, mut found_none) = (0, 0);
-    for _ in 0..number_of("SEARCHES", 2_500) {
+    let searches = number_of("SEARCHES", 2_500);
+    for _ in 0..searches {
         // Now and then one is replaced, or deleted.
         if random.one_in(20) {
             let id = id(random.below(150));
@@ -251,7 +252,10 @@ async fn every_combination_of_filters_finds_what_a_search_through_everything_fin
             assert_eq!(paged, wanted, "{query}&per_page={per_page}");
         }
     }
-    assert!(found_some > 300 && found_none > 300, "{found_some} found something, {found_none} nothing");
+    assert!(
+        found_some > searches / 8 && found_none > searches / 8,
+        "{found_some} found something, {found_none} nothing"
+    );
 }
 
 #[tokio::test]
