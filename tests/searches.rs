@@ -118,7 +118,7 @@ fn is_match(record: &Value, name: &str, asked: &str) -> bool {
     match name {
         "projectName" => version["productName"] == asked,
         "workflowName" => version["workflowName"] == asked,
-        "taskId" => version["taskId"].to_string() == asked,
+        "taskId" => version["taskId"] == asked.parse::<u64>().unwrap(),
         "serviceName" => live(record, "deployInfo").any(|deploy| deploy["serviceName"] == asked),
         "label" => version["labels"].as_array().unwrap().iter().any(|label| label == asked),
         "envName" => version["productEnvInfo"]["env_name"] == asked,
@@ -286,15 +286,24 @@ async fn each_filter_alone_costs_a_query_and_a_round_of_reading() {
 
 /// What a table held that was filled before there were these filters.
 async fn as_it_was_before(tables: &Tables) {
+    let mut names = BTreeMap::new();
+    let mut pages = tables.client.scan().table_name(&tables.names.releases).into_paginator().items().send();
+    while let Some(item) = pages.next().await {
+        let item = item.unwrap();
+        if item["entry"].as_s().unwrap() == "terms" {
+            names.insert(item["release_id"].as_s().unwrap().clone(), item["facets"].clone());
+        }
+    }
     let mut pages = tables.client.scan().table_name(&tables.names.releases).into_paginator().items().send();
     while let Some(item) = pages.next().await {
         let mut item = item.unwrap();
         let facet = item.get("facet").map(|facet| facet.as_s().unwrap().clone());
-        let is_new = facet.is_some_and(|facet| {
-            ["image=", "digest=", "commit=", "label=", "environment=", "version="]
-                .iter()
-                .any(|new| facet.starts_with(new))
-        });
+        let is_new = item["entry"].as_s().unwrap() == "terms"
+            || facet.is_some_and(|facet| {
+                ["image=", "digest=", "commit=", "label=", "environment=", "version="]
+                    .iter()
+                    .any(|new| facet.starts_with(new))
+            });
         if is_new {
             let key = |name: &str| item[name].clone();
             let delete = tables.client.delete_item().table_name(&tables.names.releases);
@@ -302,12 +311,9 @@ async fn as_it_was_before(tables: &Tables) {
             continue;
         }
         item.remove("commits");
+        item.remove("facets");
         if item["entry"].as_s().unwrap() == "release" {
-            // The digests of the documented four came first, and are still among the others; here they are all that is left.
-            let digests = item["facets"].as_b().unwrap().as_ref()[..6].to_vec();
-            item.insert("facets".to_owned(), AttributeValue::B(digests.into()));
-        } else {
-            item.remove("facets");
+            item.insert("facets".to_owned(), names[item["release_id"].as_s().unwrap()].clone());
         }
         let put = tables.client.put_item().table_name(&tables.names.releases);
         put.set_item(Some(item)).send().await.unwrap();

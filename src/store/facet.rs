@@ -46,8 +46,8 @@ enum Kind {
 
 type TermDigest = [u8; TERM_DIGEST_BYTES];
 
-/// What an item says that its release is found by: a release's own item all of it, a facet's entry what a search needs that
-/// reads this list.
+/// What an item says that its release is found by: the release's item `terms` all of it, a facet's entry what a search needs
+/// that reads this list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Terms {
     /// Short digests of terms, one behind another, in no matter what order.
@@ -377,17 +377,16 @@ impl ReleaseSearch {
 
     /// Whether it finds a release, by what its entry in the list that is read says.
     pub(super) fn finds_entry(&self, terms: &Terms) -> bool {
-        let has = |term: &TermDigest| terms.has(term);
-        self.others.iter().all(|one_of| one_of.iter().any(has))
+        self.others.iter().all(|one_of| one_of.iter().any(|term| terms.has(*term)))
             && self
                 .commit
                 .as_ref()
                 .is_none_or(|commit| terms.commits.split(' ').any(|found| commit.begins(found)))
     }
 
-    /// Whether it finds a release, by what its own item says.
+    /// Whether it finds a release, by all that this is found by.
     pub(super) fn finds_release(&self, terms: &Terms) -> bool {
-        self.facet.terms().all(|term| terms.has(&term)) && self.finds_entry(terms)
+        self.facet.terms().all(|term| terms.has(term)) && self.finds_entry(terms)
     }
 }
 
@@ -396,9 +395,9 @@ impl Terms {
         Self { digests: digests.into_iter().flatten().copied().collect(), commits: String::new() }
     }
 
-    fn has(&self, term: &TermDigest) -> bool {
+    fn has(&self, term: TermDigest) -> bool {
         let (digests, _) = self.digests.as_chunks::<TERM_DIGEST_BYTES>();
-        digests.contains(term)
+        digests.contains(&term)
     }
 
     /// How many bytes of an item they take.
@@ -418,7 +417,7 @@ impl Terms {
 
     /// Takes them out of an item.
     pub(super) fn take_from(attributes: &mut Attributes<'_>) -> Result<Self, StoreError> {
-        let digests = if attributes.has("facets") { attributes.bytes("facets")? } else { Vec::new() };
+        let digests = attributes.bytes_or_none("facets")?;
         let commits = if attributes.has("commits") { attributes.text("commits")? } else { String::new() };
         Ok(Self { digests, commits })
     }

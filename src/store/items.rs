@@ -103,6 +103,11 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    /// Bytes that may be left out: none are, where there is no such attribute.
+    pub(super) fn bytes_or_none(&mut self, name: &str) -> Result<Vec<u8>, StoreError> {
+        if self.has(name) { self.bytes(name) } else { Ok(Vec::new()) }
+    }
+
     pub(super) fn number(&mut self, name: &str) -> Result<usize, StoreError> {
         match self.item.remove(name) {
             Some(AttributeValue::N(number)) => {

@@ -4,17 +4,19 @@
 //!
 //! | entry | holds |
 //! | --- | --- |
-//! | `release` | the two documents `brief` and `rest`, as far as they fit, what describes them, digests of what its `facets` are made of, and its `writer` |
+//! | `release` | the two documents `brief` and `rest`, as far as they fit, what describes them, and its `writer` |
+//! | `terms` | what the release is found by: short digests of what its `facets` are made of, and its `commits`. They stand apart because every list reads `release` |
 //! | `part#<revision>#<number>` | what did not fit |
-//! | `facet#<digest>` | where the release stands in one list: `facet`, `position`, `revision`, `lengths` |
+//! | `facet#<digest>` | where the release stands in one list: `facet`, `position`, `revision`, `lengths`; and where that list is narrowed by reading it, what of `terms` that needs |
 //!
 //! Artifacts table, `image_digest` (hash) and `entry` (range):
 //!
 //! | hash key | entry | holds |
 //! | --- | --- | --- |
-//! | digest | `artifact#<position>` | the document, and its `image`, `repository`, `position`, `revision` |
+//! | digest | `artifact#<position>` | the document, and its `image`, `repository`, `position`, `revision`, `found_by` |
 //! | digest | `part#<id>#<revision>#<number>` | what does not fit into one item |
-//! | `id:<id>` | `pointer` | under which digest and entry the artifact is kept, so that one whose digest changed is moved, and the digests of the facts that pipelines recorded of it |
+//! | digest | `found-by#<id>#<digest>` | a commit, a pull request or an environment that the artifact is found by: `image` (a text that begins with `#`), `position`, `artifact` (the range key of its item), `commits` |
+//! | `id:<id>` | `pointer` | under which digest and entry the artifact is kept and what it is found by, so that one whose digest changed is moved, and the digests of the facts that pipelines recorded of it |
 //! | `fact#<digest>` | `fact` | what a pipeline recorded: the activity, what it knew of the artifact, and which artifact that is |
 //!
 //! An artifact without a digest is kept under `image:<image>`, and one without either under `id:<id>`. Entries of one
@@ -45,10 +47,14 @@ pub(super) const WRITER: &str = "writer";
 
 /// The range key of a release's item, which holds its documents.
 pub(super) const RELEASE_ENTRY: &str = "release";
+/// The range key of the item that tells what a release is found by.
+pub(super) const TERMS_ENTRY: &str = "terms";
 /// How the range keys of parts begin, in both tables.
 pub(super) const PART_PREFIX: &str = "part#";
 /// How the range keys of artifacts begin.
 pub(super) const ARTIFACT_PREFIX: &str = "artifact#";
+/// How the range keys of the entries begin by which artifacts are found.
+pub(super) const FOUND_BY_PREFIX: &str = "found-by#";
 const POINTER_ENTRY: &str = "pointer";
 const FACT_ENTRY: &str = "fact";
 /// How the hash keys of pipelines' facts begin.
@@ -111,6 +117,21 @@ pub(super) fn artifact_position(entry: &str) -> Option<Position> {
 /// The range key of one of the parts of an artifact.
 pub(super) fn artifact_part_entry(artifact_id: &str, revision: &str, number: usize) -> String {
     format!("{PART_PREFIX}{artifact_id}#{revision}#{number:03}")
+}
+
+/// The range key of one of the entries by which an artifact is found.
+pub(super) fn found_by_entry(artifact_id: &str, digest: &str) -> String {
+    format!("{FOUND_BY_PREFIX}{artifact_id}#{digest}")
+}
+
+/// The id and the digest in the range key of an entry by which an artifact is found; an id may hold what stands between.
+pub(super) fn read_found_by_entry(entry: &str) -> Option<(&str, &str)> {
+    entry.strip_prefix(FOUND_BY_PREFIX)?.rsplit_once('#')
+}
+
+/// An image, as the index lists it: what else it lists begins with `#`, and no image does there.
+pub(super) fn indexed_image(image: &str) -> String {
+    if image.starts_with('#') { format!("#{image}") } else { image.to_owned() }
 }
 
 /// The key of an artifact's pointer.

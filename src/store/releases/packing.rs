@@ -12,7 +12,7 @@ use crate::store::batch_write::{MAX_DOCUMENT_BYTES_AN_ITEM, Unstorable, check_pa
 use crate::store::facet::{ListedUnder, listed};
 use crate::store::items::{Item, bytes, note, text};
 use crate::store::keys::{
-    MAX_HASH_KEY_BYTES, MAX_RELEASE_ID_BYTES, RELEASE_ENTRY, release_key, release_part_entry,
+    MAX_HASH_KEY_BYTES, MAX_RELEASE_ID_BYTES, RELEASE_ENTRY, TERMS_ENTRY, release_key, release_part_entry,
 };
 
 /// A release packed and laid out as items; there are no items where it is soft-deleted.
@@ -101,9 +101,7 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
     let (brief_document, rest_document) = (pack(&brief)?, pack(&rest)?);
     let (listed, terms) = listed(release);
     check_keys(release, &listed)?;
-    let room =
-        MAX_DOCUMENT_BYTES_AN_ITEM.checked_sub(terms.weight()).ok_or_else(|| too_much_to_find(release))?;
-    let layout = Layout::new(brief_document.stored(), rest_document.stored(), room)?;
+    let layout = Layout::new(brief_document.stored(), rest_document.stored())?;
     let entry = ReleaseEntry {
         position: Position::new(release.created_at, &release.release_id),
         revision: digest::of_texts(&[&brief, &rest]),
@@ -125,7 +123,6 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
     }
     let mut item = release_key(&release.release_id, RELEASE_ENTRY);
     item.insert("brief".to_owned(), bytes(layout.brief));
-    terms.put_into(&mut item);
     if !layout.rest.is_empty() {
         item.insert("rest".to_owned(), bytes(layout.rest));
     }
@@ -133,6 +130,13 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
     item.extend(note(&release.version).map(|version| ("version".to_owned(), version)));
     item.extend(described(&entry));
     items.insert(RELEASE_ENTRY.to_owned(), item);
+    if terms.weight() > MAX_DOCUMENT_BYTES_AN_ITEM {
+        return Err(too_much_to_find(release));
+    }
+    let mut item = release_key(&release.release_id, TERMS_ENTRY);
+    item.insert("revision".to_owned(), text(&entry.revision));
+    terms.put_into(&mut item);
+    items.insert(TERMS_ENTRY.to_owned(), item);
     Ok((items, entry.revision))
 }
 
@@ -192,8 +196,8 @@ struct Layout {
 }
 
 impl Layout {
-    /// `room` is what the item `release` has for both.
-    fn new(brief: &[u8], rest: &[u8], room: usize) -> Result<Self, Unstorable> {
+    fn new(brief: &[u8], rest: &[u8]) -> Result<Self, Unstorable> {
+        let room = MAX_DOCUMENT_BYTES_AN_ITEM;
         let cut = |bytes: &[u8], room: usize| {
             let (kept, overflow) = bytes.split_at(bytes.len().min(room));
             (
@@ -217,7 +221,7 @@ mod tests {
     #[test]
     fn documents_are_cut_into_items_and_their_parts_are_counted() {
         let cut = |brief: usize, rest: usize| {
-            let layout = Layout::new(&vec![1; brief], &vec![2; rest], MAX_DOCUMENT_BYTES_AN_ITEM).unwrap();
+            let layout = Layout::new(&vec![1; brief], &vec![2; rest]).unwrap();
             let parts: Vec<_> = layout.parts.iter().map(|part| (part[0], part.len())).collect();
             (layout.brief.len(), layout.rest.len(), layout.brief_parts, parts)
         };
@@ -225,6 +229,6 @@ mod tests {
         assert_eq!(cut(10, 20), (10, 20, 0, vec![]));
         assert_eq!(cut(10, room), (10, room - 10, 0, vec![(2, 10)]));
         assert_eq!(cut(room + 5, room + 7), (room, 0, 1, vec![(1, 5), (2, room), (2, 7)]));
-        assert!(Layout::new(&[0; 12], &vec![0; room * 1001], room).is_err());
+        assert!(Layout::new(&[0; 12], &vec![0; room * 1001]).is_err());
     }
 }

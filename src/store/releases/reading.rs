@@ -14,7 +14,7 @@ use crate::position::Position;
 use crate::store::error::{StoreError, Unavailability};
 use crate::store::facet::{ReleaseSearch, Terms};
 use crate::store::items::{Attributes, Item, Subject, entry_of, text};
-use crate::store::keys::{BY_FACET, RELEASE_ENTRY, WRITER, release_key, release_part_entry};
+use crate::store::keys::{BY_FACET, RELEASE_ENTRY, TERMS_ENTRY, WRITER, release_key, release_part_entry};
 use crate::store::{MAX_KEYS_A_CALL, Store, Usage, projected};
 
 /// How many BatchGetItem calls run side by side: each is a connection, and more only queue on one core.
@@ -302,11 +302,15 @@ impl Store {
         let mut revision_before = None;
         for _ in 0..MAX_READS_AGAIN {
             let described = "#entry, #position, revision, lengths, facets, commits, writer";
-            let keys = vec![release_key(id, RELEASE_ENTRY), release_key(id, &search.facet().entry())];
+            let entries = [RELEASE_ENTRY, TERMS_ENTRY, &search.facet().entry()];
+            let keys = entries.map(|entry| release_key(id, entry)).to_vec();
             usage.count_round_trip();
             let mut found = self.batch_get(table, projected(keys, described, true), usage).await?;
-            let item = found.iter().position(|item| entry_of(item) == RELEASE_ENTRY);
-            let item = item.map(|place| found.swap_remove(place));
+            let mut take = |entry| {
+                let place = found.iter().position(|item| entry_of(item) == entry)?;
+                Some(found.swap_remove(place))
+            };
+            let (item, terms) = (take(RELEASE_ENTRY), take(TERMS_ENTRY));
             let mut release = Attributes::new(item.unwrap_or_default(), table, Subject::Release(id));
             if release.item.is_empty() {
                 // The entries of a release are removed before or with its item.
@@ -317,8 +321,14 @@ impl Store {
             if is_without_documents(&release) {
                 return Ok(None);
             }
-            let terms = Terms::take_from(&mut release)?;
             let now = entry_in(&mut release)?;
+            let terms = match terms {
+                // The release was replaced while both were read.
+                Some(terms) if !is_at_revision(&terms, &now.revision) => continue,
+                Some(terms) => Terms::take_from(&mut Attributes::new(terms, table, Subject::Release(id)))?,
+                // Stored before they stood apart.
+                None => Terms::take_from(&mut release)?,
+            };
             if !search.finds_release(&terms) || now.position != entry.position {
                 return Ok(None);
             }

@@ -15,7 +15,7 @@
 //! | 1. claim: the item names this writer as claiming, and is otherwise as it was; where there is none, it is made without documents | the release as it was. An item without documents is not there for readers | nothing is to be healed |
 //! | 2. parts of the new revision, whose keys no other revision has | the same, and parts that nobody reads | the next writer of the release, or `reindex` |
 //! | 3. facet entries of the new revision, in transactions that check the claim | the release as it was: readers read the item again where an entry names another revision. Only where the release moved in time, lists pass over it | as above |
-//! | 4. commit: the new item, which names this writer as having written it, where the old one still bears the claim | the new release, whole | nothing is to be healed |
+//! | 4. commit, in one transaction: the new item, which names this writer as having written it, where the old one still bears the claim; and what the release is found by now | the new release, whole | nothing is to be healed |
 //! | 5. removal of what the new item does not need, in transactions that check that the item names this writer | the new release, and entries that readers pass over | as above |
 //!
 //! The claim and the commit name the writer by two different texts: who read the item between them must not take what it read
@@ -33,7 +33,7 @@ use crate::store::Store;
 use crate::store::batch_write::{CONTENDED_RECORD, Mode, Outcome, put};
 use crate::store::error::{StoreError, Unavailability};
 use crate::store::items::{Attributes, Item, Subject, text};
-use crate::store::keys::{PART_PREFIX, RELEASE_ENTRY, RELEASE_HASH, WRITER, release_key};
+use crate::store::keys::{PART_PREFIX, RELEASE_ENTRY, RELEASE_HASH, TERMS_ENTRY, WRITER, release_key};
 use crate::store::transaction::{Condition, Transacted, Write, nonce};
 
 /// How many releases are written side by side.
@@ -50,6 +50,8 @@ struct Changes {
     is_removal: bool,
     parts: Vec<Item>,
     facets: Vec<Item>,
+    /// The item that tells what the release is found by, where that is to be put: always together with the release's item.
+    terms: Option<Item>,
     /// Keys.
     removed: Vec<Item>,
 }
@@ -250,7 +252,8 @@ impl Store {
             None if changes.is_removal => Write::Put(without_documents(release_id, &writer), Some(claimed)),
             None => Write::Set(key(), WRITER, writer.clone(), claimed),
         };
-        if let Attempt::Overtaken = self.attempt(vec![commit]).await? {
+        let terms = changes.terms.map(|terms| Write::Put(terms, None));
+        if let Attempt::Overtaken = self.attempt([commit].into_iter().chain(terms).collect()).await? {
             return Ok(Attempt::Overtaken);
         }
         let mine = Condition::Has(WRITER, writer);
@@ -315,6 +318,8 @@ impl Changes {
             if entry == RELEASE_ENTRY {
                 let is_as_wanted = stored.item.as_ref().is_some_and(|stored| *stored == Described::of(item));
                 changes.item = (mode == Mode::Rewrite || !is_as_wanted).then(|| item.clone());
+            } else if entry == TERMS_ENTRY {
+                changes.terms = (!is_stored(entry, item)).then(|| item.clone());
             } else if !is_stored(entry, item) {
                 let is_part = entry.starts_with(PART_PREFIX);
                 if is_part { &mut changes.parts } else { &mut changes.facets }.push(item.clone());
@@ -328,8 +333,9 @@ impl Changes {
     }
 
     fn len(&self) -> usize {
-        let Self { item, removes_item, parts, facets, removed, .. } = self;
-        usize::from(item.is_some() || *removes_item) + parts.len() + facets.len() + removed.len()
+        let Self { item, removes_item, parts, facets, terms, removed, .. } = self;
+        let puts = parts.len() + facets.len() + usize::from(terms.is_some());
+        usize::from(item.is_some() || *removes_item) + puts + removed.len()
     }
 
     fn is_empty(&self) -> bool {
@@ -343,7 +349,12 @@ impl Changes {
             None if self.removes_item => Write::Delete(key, Some(as_read.clone())),
             None => Write::Check(key, as_read.clone()),
         };
-        let puts = self.parts.iter().chain(&self.facets).map(|item| Write::Put(item.clone(), None));
+        let puts = self
+            .parts
+            .iter()
+            .chain(&self.facets)
+            .chain(&self.terms)
+            .map(|item| Write::Put(item.clone(), None));
         let removed = self.removed.iter().map(|key| Write::Delete(key.clone(), None));
         std::iter::once(of_item).chain(puts).chain(removed).collect()
     }
