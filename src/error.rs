@@ -69,6 +69,32 @@ pub enum Error {
         /// What was asked for.
         image: String,
     },
+    /// No artifact was made from that commit.
+    #[error("no artifact for commit {}{}", quote(.commit), of_repository(.repository.as_deref()))]
+    NoArtifactOfCommit {
+        /// What was asked for.
+        commit: String,
+        /// The repository, where it was given too.
+        repository: Option<String>,
+    },
+    /// No artifact was made from that pull request.
+    #[error("no artifact for pull request {number} of {}", quote(.repository))]
+    NoArtifactOfPullRequest {
+        /// What was asked for.
+        number: String,
+        /// Its repository.
+        repository: String,
+    },
+    /// No artifact of that repository runs in that environment.
+    #[error("no artifact of {} runs in {}{}", quote(.repository), quote(.env_name), in_namespace(.namespace.as_deref()))]
+    NothingRuns {
+        /// The repository of images.
+        repository: String,
+        /// The environment.
+        env_name: String,
+        /// The namespace, where it was given too.
+        namespace: Option<String>,
+    },
     /// The path is not the endpoint's.
     #[error("no such path {}", quote(.path))]
     NoSuchPath {
@@ -141,10 +167,15 @@ impl Error {
             | Self::PageTooDeep { .. }
             | Self::ReleaseTooLarge { .. }
             | Self::ArtifactTooLarge { .. } => Status::BadRequest,
-            Self::NoSuchArtifact { .. } | Self::NoSuchPath { .. } => Status::NotFound,
+            Self::NoSuchArtifact { .. }
+            | Self::NoArtifactOfCommit { .. }
+            | Self::NoArtifactOfPullRequest { .. }
+            | Self::NothingRuns { .. }
+            | Self::NoSuchPath { .. } => Status::NotFound,
             Self::MethodNotAllowed => Status::MethodNotAllowed,
             Self::Store(
                 StoreError::UnreadableRecord { .. }
+                | StoreError::TooLarge { .. }
                 | StoreError::TableMissing { .. }
                 | StoreError::AccessDenied { .. }
                 | StoreError::Refused { .. },
@@ -153,6 +184,14 @@ impl Error {
             Self::Store(StoreError::Unavailable { .. }) | Self::OutOfTime => Status::ServiceUnavailable,
         }
     }
+}
+
+fn of_repository(repository: Option<&str>) -> String {
+    repository.map(|repository| format!(" of {}", quote(repository))).unwrap_or_default()
+}
+
+fn in_namespace(namespace: Option<&str>) -> String {
+    namespace.map(|namespace| format!(" ({})", quote(namespace))).unwrap_or_default()
 }
 
 /// A position as it stands in a query: its `#` would begin a fragment.

@@ -1,24 +1,42 @@
 //! `GET /api/directory/dc/artifact`: an image's record and everything that happened to it.
 
+use hex_simd::AsciiCase;
 use http::HeaderMap;
+use ring::digest::{SHA256, digest};
+use serde::Serialize;
+use serde_json::Number;
 
-use crate::document::{GzipSplice, Inflater, gzip_length_of_document, gzip_length_without_documents};
+use crate::document::{
+    Document, GzipSplice, Inflater, Spoiled, gzip_length_of_document, gzip_length_without_documents,
+};
 use crate::error::Error;
-use crate::image_reference::ImageReference;
-use crate::request::{ParameterError, Query};
+use crate::record::{Activities, Deployment};
+use crate::request::{ArtifactLookup, ParameterError, Query, WantedBy};
 use crate::request_headers::{ContentCoding, matches_etag};
 use crate::response::{self, Response};
 use crate::response_limit::fits;
-use crate::store::{Store, StoredArtifact, Usage};
+use crate::store::{ArtifactSearch, NewestFound, Store, StoredArtifact, Usage};
 
-/// The image that a query asks for, for the log.
+/// An environment that an artifact was deployed to, as it is answered.
+#[derive(Serialize)]
+struct Environment {
+    env_name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    namespace: String,
+    since: Number,
+    running: bool,
+}
+
+/// The artifact that a query asks for, for the log.
 ///
 /// # Errors
 /// That there is none, or that it cannot be read.
 pub fn subject(query: &Query) -> Result<String, ParameterError> {
-    let image = query.first("image").ok_or(ParameterError::NoImage)?;
-    ImageReference::parse(image).map_err(ParameterError::Digest)?;
-    Ok(image.to_owned())
+    let ArtifactLookup { wanted, .. } = ArtifactLookup::from_query(query)?;
+    Ok(match wanted {
+        WantedBy::Image(_) => query.first("image").unwrap_or_default().to_owned(),
+        WantedBy::Search(search, _) => search.to_string(),
+    })
 }
 
 /// Answers a request for an artifact.
@@ -31,40 +49,127 @@ pub async fn answer(
     headers: &HeaderMap,
     usage: &Usage,
 ) -> Result<Response, Error> {
-    let image = query.first("image").ok_or(ParameterError::NoImage)?;
-    let reference = ImageReference::parse(image).map_err(ParameterError::Digest)?;
-    let artifact = store.newest_artifact(&reference, usage).await?;
-    let artifact = artifact.ok_or_else(|| Error::NoSuchArtifact { image: image.to_owned() })?;
-    let etag = format!("W/\"{}\"", artifact.revision);
+    let ArtifactLookup { wanted, with_environments } = ArtifactLookup::from_query(query)?;
+    let (artifact, next) = find(store, query, wanted, usage).await?;
+    let environments =
+        if with_environments { Some(environments(store, &artifact, usage).await?) } else { None };
+    let etag = etag(&artifact, environments.as_deref());
+    let next = next.as_deref();
     if matches_etag(headers, &etag) {
-        return Ok(response::not_modified(&etag));
+        return Ok(response::with_next(response::not_modified(&etag), next));
     }
     let coding = ContentCoding::accepted(headers);
-    Ok(response::ok(&etag, coding, body(store, &artifact, coding)?))
+    let body = body(store, &artifact, environments.as_deref(), coding)?;
+    if !fits(coding, &body, next.map(str::len)) {
+        let remedy = match coding {
+            ContentCoding::Identity => ": accept gzip",
+            ContentCoding::Gzip => "",
+        };
+        return Err(Error::ArtifactTooLarge { artifact_id: artifact.position.id().to_owned(), remedy });
+    }
+    Ok(response::with_next(response::ok(&etag, coding, body), next))
 }
 
-fn body(store: &Store, artifact: &StoredArtifact, coding: ContentCoding) -> Result<Vec<u8>, Error> {
-    let document = &artifact.document;
-    let body = match coding {
-        ContentCoding::Gzip => {
-            let length = gzip_length_of_document(document.packed_length(), 0);
-            let mut splice = GzipSplice::with_capacity(gzip_length_without_documents(0) + length);
-            splice.document(document);
-            splice.finish()
+/// The newest artifact that is wanted, and the query of the next older one.
+async fn find(
+    store: &Store,
+    query: &Query,
+    wanted: WantedBy,
+    usage: &Usage,
+) -> Result<(StoredArtifact, Option<String>), Error> {
+    let given = |name| query.first(name).unwrap_or_default().to_owned();
+    match wanted {
+        WantedBy::Image(image) => {
+            let artifact = store.newest_artifact(&image, usage).await?;
+            Ok((artifact.ok_or_else(|| Error::NoSuchArtifact { image: given("image") })?, None))
         }
-        ContentCoding::Identity => {
-            let mut text = Vec::new();
-            let unreadable = |spoiled| store.unreadable_artifact(artifact.position.id(), spoiled);
-            Inflater::default().append(document, &mut text).map_err(unreadable)?;
-            text
+        WantedBy::Search(search, older_than) => {
+            let found = store.find_newest_artifact(&search, older_than, usage).await?;
+            let NewestFound { artifact, has_older } = found.ok_or_else(|| match &search {
+                ArtifactSearch::Commit(_, repository) => {
+                    Error::NoArtifactOfCommit { commit: given("commit"), repository: repository.clone() }
+                }
+                ArtifactSearch::PullRequest(_, repository) => {
+                    Error::NoArtifactOfPullRequest { number: given("pr"), repository: repository.clone() }
+                }
+                ArtifactSearch::RunningIn { repository, env_name, namespace } => Error::NothingRuns {
+                    repository: repository.clone(),
+                    env_name: env_name.clone(),
+                    namespace: namespace.clone(),
+                },
+            })?;
+            // What ran in an environment before is not what runs there.
+            let has_next = has_older && !matches!(search, ArtifactSearch::RunningIn { .. });
+            let next = has_next.then(|| query.with("after", artifact.position.as_str()));
+            Ok((artifact, next))
         }
-    };
-    if fits(coding, &body, None) {
-        return Ok(body);
     }
-    let remedy = match coding {
-        ContentCoding::Identity => ": accept gzip",
-        ContentCoding::Gzip => "",
+}
+
+/// The member that tells where an artifact runs, as JSON: worked out from the activities that are answered, and from what
+/// was deployed to the same environments later.
+async fn environments(store: &Store, artifact: &StoredArtifact, usage: &Usage) -> Result<String, Error> {
+    let id = artifact.position.id();
+    let json = artifact.document.unpack().map_err(|spoiled| store.unreadable_artifact(id, spoiled))?;
+    let Activities { deployments, .. } =
+        Activities::of(&json).map_err(|error| store.unreadable_artifact(id, error))?;
+    let running = store.are_running(id, &artifact.repository, &deployments, usage).await?;
+    let environments: Vec<_> = deployments
+        .into_iter()
+        .zip(running)
+        .map(|(Deployment { env_name, namespace, since }, running)| Environment {
+            env_name,
+            namespace,
+            since,
+            running,
+        })
+        .collect();
+    Ok(serde_json::to_string(&environments).expect("texts, numbers and truths always serialize"))
+}
+
+fn etag(artifact: &StoredArtifact, environments: Option<&str>) -> String {
+    let revision = &artifact.revision;
+    match environments {
+        None => format!("W/\"{revision}\""),
+        Some(environments) => {
+            let digest = digest(&SHA256, environments.as_bytes());
+            let digest = hex_simd::encode_to_string(&digest.as_ref()[..12], AsciiCase::Lower);
+            format!("W/\"{revision}-{digest}\"")
+        }
+    }
+}
+
+fn body(
+    store: &Store,
+    artifact: &StoredArtifact,
+    environments: Option<&str>,
+    coding: ContentCoding,
+) -> Result<Vec<u8>, Error> {
+    let mut text = Vec::new();
+    if coding == ContentCoding::Identity || environments.is_some() {
+        let unreadable = |spoiled: Spoiled| store.unreadable_artifact(artifact.position.id(), spoiled);
+        Inflater::default().append(&artifact.document, &mut text).map_err(unreadable)?;
+    }
+    if let Some(environments) = environments {
+        text.pop();
+        text.extend_from_slice(b",\"environments\":");
+        text.extend_from_slice(environments.as_bytes());
+        text.push(b'}');
+    }
+    let document = match (coding, environments) {
+        (ContentCoding::Identity, _) => return Ok(text),
+        (ContentCoding::Gzip, None) => &artifact.document,
+        // Packed anew: what is stored ends in the brace behind which a member cannot be added.
+        (ContentCoding::Gzip, Some(_)) => &packed(store, artifact, &text)?,
     };
-    Err(Error::ArtifactTooLarge { artifact_id: artifact.position.id().to_owned(), remedy })
+    let length = gzip_length_of_document(document.packed_length(), 0);
+    let mut splice = GzipSplice::with_capacity(gzip_length_without_documents(0) + length);
+    splice.document(document);
+    Ok(splice.finish())
+}
+
+fn packed(store: &Store, artifact: &StoredArtifact, text: &[u8]) -> Result<Document, Error> {
+    let id = artifact.position.id();
+    let text = str::from_utf8(text).map_err(|error| store.unreadable_artifact(id, error))?;
+    Ok(Document::pack(text).map_err(|too_long| store.unreadable_artifact(id, too_long))?)
 }

@@ -7,6 +7,7 @@ mod document_cache;
 mod failures;
 mod function;
 mod fuzz;
+mod lookups;
 mod releases;
 mod replay;
 mod scale;

@@ -1,5 +1,6 @@
 //! Checks one input record, release or artifact, and brings it to the contract's JSON.
 
+mod activities;
 mod artifact;
 mod contents;
 mod credentials;
@@ -9,6 +10,7 @@ mod problem;
 mod release;
 mod shape;
 
+pub use activities::{Activities, Deployment};
 pub use artifact::{Artifact, RecordedActivity};
 pub use credentials::without_credentials;
 pub use differences::differences;

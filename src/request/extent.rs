@@ -48,6 +48,6 @@ fn or_default(number: Option<i64>, default: u64) -> u64 {
     number.and_then(|number| u64::try_from(number).ok()).filter(|number| *number > 0).unwrap_or(default)
 }
 
-fn cursor(after: &str) -> Result<Position, ParameterError> {
+pub(super) fn cursor(after: &str) -> Result<Position, ParameterError> {
     Position::parse(after).ok_or_else(|| ParameterError::After { after: after.to_owned() })
 }

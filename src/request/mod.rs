@@ -1,11 +1,13 @@
 //! What a caller asks for: the query's parameters, read once and trusted from there on.
 
+mod artifact_lookup;
 mod extent;
 mod query;
 mod release_filter;
 pub mod strconv;
 mod time;
 
+pub use artifact_lookup::{ArtifactLookup, WantedBy};
 pub use extent::Extent;
 pub use query::{Query, encoded_length};
 pub use release_filter::ReleaseFilter;
@@ -45,6 +47,35 @@ pub enum ParameterError {
         quote(.0.digest.as_str())
     )]
     Digest(UnreadableDigest),
+    /// Of `image`, `commit` and `pr` more than one is given.
+    #[error("image, commit and pr each name an artifact: give one of them")]
+    SeveralArtifacts,
+    /// `pr` is not a number; the words are Go's.
+    #[error("pr args err :{0}")]
+    PullRequest(AtoiError),
+    /// `pr` is a number that no pull request has.
+    #[error("pr {} is no pull request: the first is 1", quote(.number))]
+    PullRequestBelowOne {
+        /// What was given.
+        number: String,
+    },
+    /// `pr` is given without the repository that it is of.
+    #[error("pr needs repo=owner/name: every repository has pull requests of that number")]
+    NoRepository,
+    /// `repo` has another form than `owner/name`.
+    #[error("repo {} is not owner/name", quote(.repository))]
+    Repository {
+        /// What was given.
+        repository: String,
+    },
+    /// `envName` asks what runs in an environment, and that needs a repository.
+    #[error(
+        "envName asks which image of a repository runs there: give image=registry/repo/name, without a tag or digest"
+    )]
+    EnvironmentWithoutRepository,
+    /// A look-up by image finds one artifact, and there is nothing after it.
+    #[error("after cannot be combined with image: such a look-up has one answer")]
+    AfterWithImage,
     /// `commit` is not the beginning of a commit's id.
     #[error("commit {} is not 7 to 64 hex digits", quote(.0.commit.as_str()))]
     Commit(UnreadableCommit),

@@ -39,6 +39,16 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A record has more than DynamoDB holds in one item.
+    #[error("{record} cannot be stored in table {table:?}: {reason}")]
+    TooLarge {
+        /// The table's name.
+        table: String,
+        /// Which record.
+        record: String,
+        /// Of what it has too much.
+        reason: String,
+    },
     /// The table or its index is not there.
     #[error("table {table:?} or its index does not exist")]
     TableMissing {

@@ -25,8 +25,8 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
 pub use self::artifacts::{
-    ArtifactEntry, ArtifactScan, ArtifactState, Fact, FactKey, FoundArtifact, KeepRecorded, Mended,
-    PackedArtifact, StoredArtifact, StoredOutcome, WantedArtifact,
+    ArtifactEntry, ArtifactScan, ArtifactSearch, ArtifactState, Fact, FactKey, FoundArtifact, KeepRecorded,
+    Mended, NewestFound, PackedArtifact, StoredArtifact, StoredOutcome, WantedArtifact,
 };
 use self::batch_get_reader::BatchGetReader;
 pub use self::batch_write::{Mode, Outcome, Unstorable};

@@ -27,6 +27,8 @@ struct Expected {
     brief: Option<Vec<String>>,
     /// The id of the artifact, whose whole document is in `artifacts.jsonl`.
     artifact: Option<String>,
+    /// Its environments, as JSON: the last member of the answer.
+    environments: Option<String>,
     /// An error's description.
     description: Option<String>,
 }

@@ -87,6 +87,7 @@ impl Store {
             recorded,
             beside: vec![Write::Put(fact.item(artifact.artifact_id()), Some(condition))],
             unneeded: Vec::new(),
+            with_known_entries: false,
         };
         Ok(self.write_artifact(write).await? == Transacted::Done)
     }

@@ -1,6 +1,8 @@
 //! Artifacts in their table.
 
 mod facts;
+mod finding;
+mod found_by;
 mod packing;
 mod pointer;
 mod reading;
@@ -10,6 +12,7 @@ mod state;
 mod writing;
 
 pub use self::facts::Fact;
+pub use self::finding::{ArtifactSearch, NewestFound};
 pub use self::packing::PackedArtifact;
 pub use self::reindexing::{ArtifactEntry, ArtifactScan, Mended};
 pub use self::state::{ArtifactState, FactKey, FoundArtifact, WantedArtifact};
@@ -18,13 +21,15 @@ use crate::document::Document;
 use crate::position::Position;
 
 /// The attributes that an artifact is read from.
-const ATTRIBUTES: &str = "image_digest, #entry, revision, document, parts";
+const ATTRIBUTES: &str = "image_digest, #entry, repository, revision, document, parts";
 
 /// An artifact as it is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredArtifact {
     /// Its time and id.
     pub position: Position,
+    /// The repository of its image: registry, port and path; empty where it has none.
+    pub repository: String,
     /// The revision of its document.
     pub revision: String,
     /// The whole answer.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use super::found_by::Entries;
 use super::pointer::{Place, Pointer};
 use crate::digest;
 use crate::document::Document;
@@ -14,7 +15,7 @@ use crate::store::batch_write::{MAX_DOCUMENT_BYTES_AN_ITEM, Unstorable, check_pa
 use crate::store::items::{Item, bytes, entry_of, note, text};
 use crate::store::keys::{
     MAX_ARTIFACT_ID_BYTES, MAX_IMAGE_BYTES, artifact_entry, artifact_hash_key, artifact_key,
-    artifact_part_entry,
+    artifact_part_entry, indexed_image,
 };
 
 /// An artifact packed and laid out as items.
@@ -24,6 +25,7 @@ pub struct PackedArtifact {
     pub(super) place: Place,
     pub(super) item: Item,
     parts: Vec<Vec<u8>>,
+    entries: Entries,
     /// Whether it may take the place of one that has activities where it has none itself.
     pub(super) may_empty: bool,
 }
@@ -37,19 +39,27 @@ impl PackedArtifact {
         check_length("id", &artifact.artifact_id, MAX_ARTIFACT_ID_BYTES)?;
         check_length("image", &artifact.image, MAX_IMAGE_BYTES)?;
         let document = Document::pack(&artifact.json).map_err(|too_long| Unstorable(too_long.to_string()))?;
+        let hash_key = artifact_hash_key(&artifact);
+        let entries = Entries::of(&artifact, &hash_key)?;
+        let listed = entries.listed();
         let stored = document.stored();
-        let (kept, overflow) = stored.split_at(stored.len().min(MAX_DOCUMENT_BYTES_AN_ITEM));
+        let room = MAX_DOCUMENT_BYTES_AN_ITEM - listed.len();
+        let (kept, overflow) = stored.split_at(stored.len().min(room));
         let parts: Vec<_> = overflow.chunks(MAX_DOCUMENT_BYTES_AN_ITEM).map(<[u8]>::to_vec).collect();
         check_parts(parts.len())?;
         let position = Position::new(artifact.created_time, &artifact.artifact_id);
         let place = Place {
-            image_digest: artifact_hash_key(&artifact),
+            image_digest: hash_key,
             entry: artifact_entry(&position),
             revision: digest::of_texts(&[&artifact.json]),
             parts: parts.len(),
+            found_by: entries.digests(),
         };
-        let item = item(&artifact, &position, &place, kept);
-        Ok(Self { artifact, place, item, parts, may_empty: true })
+        let mut item = item(&artifact, &position, &place, kept);
+        if !listed.is_empty() {
+            item.insert("found_by".to_owned(), bytes(listed));
+        }
+        Ok(Self { artifact, place, item, parts, entries, may_empty: true })
     }
 
     /// The same artifact, which is not stored where it has no activities and what imports brought of it has some.
@@ -72,8 +82,17 @@ impl PackedArtifact {
     /// Everything that is stored of it where it holds these recorded facts, by entry.
     pub(in crate::store) fn items(&self, recorded: Vec<String>) -> BTreeMap<String, Item> {
         let pointer = Pointer { recorded, ..Pointer::to(Some(self.place.clone())) };
-        let items = self.parts().chain([self.item.clone(), pointer.item(self.artifact_id())]);
+        let items = self
+            .parts()
+            .chain(self.entries.without(&[]).cloned())
+            .chain([self.item.clone(), pointer.item(self.artifact_id())]);
         items.map(|item| (entry_of(&item), item)).collect()
+    }
+
+    /// The items by which it is found, but for those that are there already.
+    pub(super) fn entries_beside(&self, there: Option<&Place>) -> Vec<Item> {
+        let there = there.filter(|place| place.image_digest == self.place.image_digest);
+        self.entries.without(there.map_or(&[], |place| &place.found_by)).cloned().collect()
     }
 
     /// The items of what did not fit into its own.
@@ -103,7 +122,7 @@ fn item(artifact: &Artifact, position: &Position, place: &Place, document: &[u8]
         item.insert("parts".to_owned(), AttributeValue::N(place.parts.to_string()));
     }
     if !artifact.image.is_empty() {
-        item.insert("image".to_owned(), text(&artifact.image));
+        item.insert("image".to_owned(), text(indexed_image(&artifact.image)));
         item.insert("repository".to_owned(), text(repository(&artifact.image)));
     }
     // For whoever looks into the table; the endpoint does not read it.

@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::error::StoreError;
 use crate::store::items::{Attributes, Item, Subject, text};
-use crate::store::keys::{artifact_key, artifact_part_entry, pointer_key};
+use crate::store::keys::{artifact_key, artifact_part_entry, found_by_entry, pointer_key};
 use crate::store::transaction::Condition;
 
 /// The attribute that holds it. Every write of an artifact is on the condition that it is as it was read.
 const KEPT: &str = "kept";
+/// DynamoDB's limit for an item is 400 KB, names included.
+const MAX_POINTER_BYTES: usize = 390_000;
 /// The form of the stored pointers.
 const POINTER_VERSION: u8 = 1;
 
@@ -19,6 +21,9 @@ pub(super) struct Place {
     pub(super) entry: String,
     pub(super) revision: String,
     pub(super) parts: usize,
+    /// The digests of the entries by which it is found, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) found_by: Vec<String>,
 }
 
 /// What an artifact's pointer says.
@@ -58,6 +63,24 @@ impl Pointer {
         let mut item = pointer_key(artifact_id);
         item.insert(KEPT.to_owned(), text(self.stored()));
         item
+    }
+
+    /// Checks that an item can hold it, also while its place is named twice, as an artifact that is written in steps has it.
+    pub(super) fn check_size(&self, artifact_id: &str, table: &str) -> Result<(), StoreError> {
+        let claimed = Self { stale: self.place.iter().cloned().collect(), ..self.clone() };
+        if claimed.stored().len() <= MAX_POINTER_BYTES {
+            return Ok(());
+        }
+        let (recorded, found_by) =
+            (self.recorded.len(), self.place.as_ref().map_or(0, |place| place.found_by.len()));
+        Err(StoreError::TooLarge {
+            table: table.to_owned(),
+            record: Subject::Artifact(artifact_id).to_string(),
+            reason: format!(
+                "it holds {recorded} recorded activities, and is found by {found_by} commits, pull requests and \
+                 environments; into its pointer fit about 14,000 of the one, or 10,000 of the other"
+            ),
+        })
     }
 
     fn stored(&self) -> String {
@@ -131,6 +154,14 @@ impl Place {
     pub(super) fn parts_beside(&self, artifact_id: &str, other: &Self) -> Vec<Item> {
         let is_same = self.image_digest == other.image_digest && self.revision == other.revision;
         if is_same { Vec::new() } else { self.all_parts(artifact_id) }
+    }
+
+    /// The keys of the entries there by which it is found, but for those of the other place.
+    pub(super) fn entries_beside(&self, artifact_id: &str, other: Option<&Self>) -> Vec<Item> {
+        let other = other.filter(|other| other.image_digest == self.image_digest);
+        let known = other.map_or(&[][..], |other| &other.found_by);
+        let gone = self.found_by.iter().filter(|digest| known.binary_search(digest).is_err());
+        gone.map(|digest| artifact_key(&self.image_digest, &found_by_entry(artifact_id, digest))).collect()
     }
 
     /// The keys of all parts there.

@@ -1,22 +1,24 @@
 //! Finds artifacts by image and by digest: one Query of one item, and one BatchGetItem where a document is in parts.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
 use super::{ATTRIBUTES, StoredArtifact};
-use crate::document::{Document, Spoiled};
+use crate::document::Document;
 use crate::image_reference::ImageReference;
 use crate::store::error::{StoreError, Unavailability};
 use crate::store::items::{Attributes, Item, Subject, text};
 use crate::store::keys::{
     ARTIFACT_PREFIX, BY_IMAGE, MAX_HASH_KEY_BYTES, artifact_key, artifact_part_entry, artifact_position,
+    indexed_image,
 };
 use crate::store::{MAX_KEYS_A_CALL, Store, Usage, whole};
 
 /// How often a lookup is begun anew where what it found was replaced while it was read.
-const MAX_LOOKUPS: usize = 3;
+pub(super) const MAX_LOOKUPS: usize = 3;
 
 impl Store {
     /// The newest artifact that an image reference names.
@@ -41,7 +43,7 @@ impl Store {
     /// Asks for the artifacts that an image reference names, newest first; `None` where no artifact can have such a name.
     pub(super) fn artifacts_query(&self, image: &ImageReference) -> Option<QueryFluentBuilder> {
         match image {
-            ImageReference::Pushed(image) if image.len() > MAX_HASH_KEY_BYTES => None,
+            ImageReference::Pushed(image) if indexed_image(image).len() > MAX_HASH_KEY_BYTES => None,
             ImageReference::Pushed(image) => Some(self.query_by_image(image)),
             ImageReference::Digest { digest, repository } => {
                 let query = self.query_by_hash_key(digest.as_str());
@@ -55,7 +57,7 @@ impl Store {
 
     /// Asks for the artifacts of an image as pushed, as the index has them.
     pub(super) fn query_by_image(&self, image: &str) -> QueryFluentBuilder {
-        self.newest_first(image).index_name(BY_IMAGE).key_condition_expression("image = :key")
+        self.newest_first(&indexed_image(image)).index_name(BY_IMAGE).key_condition_expression("image = :key")
     }
 
     /// Asks for the artifacts under a hash key of the table.
@@ -117,6 +119,8 @@ impl Store {
         let position = artifact_position(&entry)
             .ok_or_else(|| attributes.unreadable(format!("its entry {entry:?} has another form")))?;
         attributes.subject = Subject::Artifact(position.id());
+        let repository =
+            if attributes.has("repository") { attributes.text("repository")? } else { String::new() };
         let revision = attributes.text("revision")?;
         let mut stored = attributes.bytes("document")?;
         let parts = if attributes.has("parts") { attributes.number("parts")? } else { 0 };
@@ -127,7 +131,7 @@ impl Store {
         }
         let document =
             Document::from_stored(stored).map_err(|spoiled| attributes.unreadable(spoiled.to_string()))?;
-        Ok(Some(StoredArtifact { position, revision, document }))
+        Ok(Some(StoredArtifact { position, repository, revision, document }))
     }
 
     async fn artifact_parts(
@@ -156,9 +160,9 @@ impl Store {
 
     /// The error for an artifact whose document is not what was stored.
     #[must_use]
-    pub fn unreadable_artifact(&self, artifact_id: &str, spoiled: Spoiled) -> StoreError {
+    pub fn unreadable_artifact(&self, artifact_id: &str, reason: impl fmt::Display) -> StoreError {
         let nothing = Attributes::new(Item::new(), &self.artifacts_table, Subject::Artifact(artifact_id));
-        nothing.unreadable(spoiled.to_string())
+        nothing.unreadable(reason.to_string())
     }
 }
 

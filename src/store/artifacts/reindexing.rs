@@ -15,9 +15,10 @@ use crate::store::error::StoreError;
 use crate::store::items::{Attributes, Item, Subject, text};
 use crate::store::keys::{
     ARTIFACT_HASH, FACT_PREFIX, PART_PREFIX, artifact_key, artifact_position, fact_key, pointer_key,
+    read_found_by_entry,
 };
 use crate::store::transaction::{Condition, Transacted, Write};
-use crate::store::{ItemsPage, Store};
+use crate::store::{ItemsPage, MAX_KEYS_A_CALL, Store, Usage, projected};
 
 /// An item of the Artifacts table, by its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +92,9 @@ impl Store {
         if let Some(artifact_id) = entry.entry.strip_prefix(PART_PREFIX).and_then(id_of_part) {
             return self.mend_part(entry, artifact_id, mode).await;
         }
+        if let Some((artifact_id, digest)) = read_found_by_entry(&entry.entry) {
+            return self.mend_found_by(entry, artifact_id, digest, mode).await;
+        }
         if let Some(digest) = entry.hash_key.strip_prefix(FACT_PREFIX) {
             return self.mend_fact(entry, digest, mode).await;
         }
@@ -123,7 +127,7 @@ impl Store {
         let packed =
             PackedArtifact::new(artifact).map_err(|unstorable_as| unstorable(unstorable_as.to_string()))?;
         let wanted = Pointer { recorded: recorded.clone(), ..Pointer::to(Some(packed.place.clone())) };
-        if kept.pointer == wanted && packed.place == place {
+        if kept.pointer == wanted && packed.place == place && self.are_there(&packed).await? {
             return Ok(Mended::Not);
         }
         if mode == Mode::DryRun {
@@ -140,11 +144,40 @@ impl Store {
             recorded,
             beside: Vec::new(),
             unneeded: Vec::new(),
+            with_known_entries: true,
         };
         Ok(match self.write_artifact(write).await? {
             Transacted::Done => Mended::Artifact,
             Transacted::Refused(_) => Mended::Overtaken,
         })
+    }
+
+    /// Whether the entries are all there by which an artifact is found.
+    async fn are_there(&self, artifact: &PackedArtifact) -> Result<bool, StoreError> {
+        let keys: Vec<_> = artifact.place.entries_beside(artifact.artifact_id(), None);
+        let mut found = 0;
+        for keys in keys.chunks(MAX_KEYS_A_CALL) {
+            let request = projected(keys.to_vec(), "#entry", true);
+            found += self.batch_get(&self.artifacts_table, request, &Usage::default()).await?.len();
+        }
+        Ok(found == keys.len())
+    }
+
+    async fn mend_found_by(
+        &self,
+        entry: &ArtifactEntry,
+        id: &str,
+        digest: &str,
+        mode: Mode,
+    ) -> Result<Mended, StoreError> {
+        let [kept] = self.items_at([Some(&pointer_key(id))]).await?;
+        let kept = KeptPointer::read(kept, &self.artifacts_table, Subject::Artifact(id))
+            .map_err(|unreadable| unreadable.error)?;
+        let mut places = kept.pointer.place.iter().chain(&kept.pointer.stale);
+        let is_named = places.any(|place| {
+            place.image_digest == entry.hash_key && place.found_by.iter().any(|named| named == digest)
+        });
+        if is_named { Ok(Mended::Not) } else { self.remove(entry, None, id, &kept, mode).await }
     }
 
     async fn mend_part(&self, entry: &ArtifactEntry, id: &str, mode: Mode) -> Result<Mended, StoreError> {

@@ -78,6 +78,11 @@ impl Store {
         let Some(position) = artifact_position(&entry) else { return Ok(None) };
         let state = self.artifact_state(&FoundArtifact::by_id(position.id().to_owned())).await?;
         let document = state.json().and_then(|json| Document::pack(json).ok());
-        Ok(document.map(|document| StoredArtifact { position, revision: String::new(), document }))
+        Ok(document.map(|document| StoredArtifact {
+            position,
+            repository: String::new(),
+            revision: String::new(),
+            document,
+        }))
     }
 }

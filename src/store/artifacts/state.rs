@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::found_by::digests_in;
 use super::pointer::{KeptPointer, Place};
 use super::reading::narrowed;
 use crate::digest;
@@ -10,7 +11,7 @@ use crate::record::{Artifact, Record, RecordedActivity};
 use crate::store::error::{StoreError, Unavailability};
 use crate::store::items::{Attributes, Item, Subject};
 use crate::store::keys::{
-    FACT_PREFIX, artifact_key, artifact_position, fact_key, image_hash_key, pointer_key,
+    FACT_PREFIX, artifact_key, artifact_position, fact_key, image_hash_key, indexed_image, pointer_key,
 };
 use crate::store::{MAX_KEYS_A_CALL, Store, Usage, whole};
 
@@ -104,7 +105,7 @@ impl Store {
             WantedArtifact::WithoutDigest(image) => under(&image_hash_key(image)),
             WantedArtifact::Digest(digest) => under(digest.as_str()),
             WantedArtifact::DigestAndImage(digest, image) => {
-                narrowed(under(digest.as_str()), "image = :name", image)
+                narrowed(under(digest.as_str()), "image = :name", &indexed_image(image))
             }
             WantedArtifact::DigestAndRepository(digest, repository) => {
                 narrowed(under(digest.as_str()), "repository = :name", repository)
@@ -190,6 +191,7 @@ impl Store {
             entry: attributes.text("entry")?,
             revision: attributes.text("revision")?,
             parts: if attributes.has("parts") { attributes.number("parts")? } else { 0 },
+            found_by: digests_in(&attributes.bytes_or_none("found_by")?),
         };
         let artifact = self.artifact(item, &Usage::default()).await?;
         let artifact =

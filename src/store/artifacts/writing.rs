@@ -2,18 +2,18 @@
 //!
 //! Every write of an artifact changes its pointer, and is made on the condition that the pointer is as it was read; where
 //! it is not, somebody else has written meanwhile, and everything begins anew. What fits into one transaction is written
-//! by one: the pointer, the item, its parts, the removal of what gives way, a fact. There is nothing between before and after.
+//! by one: the pointer, the item, its parts, the entries that find it, the removal of what gives way, a fact. There is nothing
+//! between before and after.
 //!
-//! What does not fit (parts of more than 4 MB together) is written in steps:
+//! What does not fit (parts of more than 4 MB together, or a hundred new entries) is written in steps:
 //!
 //! | step | what a crash after it leaves | who heals that |
 //! | --- | --- | --- |
 //! | 1. claim: the pointer names this writer, and the new place among the stale ones | the artifact as it was | nothing is to be healed |
-//! | 2. parts of the new revision, whose keys no other revision has | the same, and parts that nobody reads and the pointer names | the next writer of the artifact, or `reindex` |
-//! | 3. commit, in one transaction: the item at its new place and none at the old one, the pointer, facts | the new artifact, whole, and parts of the old one, which the pointer names | as above |
-//! | 4. removal of stale parts, in transactions that check the pointer; the last one makes it name none | the new artifact | nothing is to be healed |
+//! | 2. parts of the new revision, whose keys no other revision has, and entries, which count only where the item lists them | the same, and parts and entries that readers pass over and the pointer names | the next writer of the artifact, or `reindex` |
+//! | 3. commit, in one transaction: the item at its new place and none at the old one, the pointer, facts | the new artifact, whole, and parts and entries of the old one, which the pointer names | as above |
+//! | 4. removal of what is stale, in transactions that check the pointer; the last one makes it name none | the new artifact | nothing is to be healed |
 
-use aws_sdk_dynamodb::types::WriteRequest;
 use backon::BackoffBuilder as _;
 use futures_util::stream::{self, StreamExt as _};
 
@@ -58,6 +58,8 @@ pub(super) struct ArtifactWrite<'a> {
     pub(super) beside: Vec<Write>,
     /// The keys of what nobody needs any more once it is written.
     pub(super) unneeded: Vec<Item>,
+    /// Whether the entries are written too that the pointer says are there.
+    pub(super) with_known_entries: bool,
 }
 
 /// What an artifact is to be stored as, worked out from what is stored.
@@ -66,9 +68,18 @@ pub(in crate::store) struct Plan {
     pub(in crate::store) artifact: PackedArtifact,
     pub(in crate::store) recorded: Vec<String>,
     beside: Vec<Write>,
-    /// The digests of facts that nobody holds any more once it is stored.
-    dropped: Vec<String>,
+    /// The keys of what nobody needs any more once it is stored.
+    unneeded: Vec<Item>,
     is_stored: bool,
+}
+
+/// What the artifact that stood for an image hands over.
+struct Given {
+    facts: Vec<String>,
+    /// The writes by which it gives way.
+    writes: Vec<Write>,
+    /// The keys of what nobody needs of it any more.
+    unneeded: Vec<Item>,
 }
 
 impl Store {
@@ -126,7 +137,8 @@ impl Store {
                 artifact: &plan.artifact,
                 recorded: plan.recorded,
                 beside: plan.beside,
-                unneeded: plan.dropped.iter().map(|digest| fact_key(digest)).collect(),
+                unneeded: plan.unneeded,
+                with_known_entries: mode == Mode::Rewrite,
             };
             if self.write_artifact(write).await? == Transacted::Done {
                 return Ok(stored);
@@ -164,16 +176,17 @@ impl Store {
             Err(unreadable) => return Err(unreadable.error),
         };
         let mut recorded = kept.pointer.recorded.clone();
-        let (mut beside, mut dropped) = (Vec::new(), Vec::new());
+        let (mut beside, mut unneeded) = (Vec::new(), Vec::new());
         if placeholder.is_some()
-            && let Some((facts, writes)) = self.give_way(&placeholder_id, id).await?
+            && let Some(given) = self.give_way(&placeholder_id, id).await?
         {
-            let new = facts.into_iter().filter(|fact| !kept.pointer.recorded.contains(fact));
+            let new = given.facts.into_iter().filter(|fact| !kept.pointer.recorded.contains(fact));
             recorded.extend(new);
-            beside.extend(writes);
+            beside.extend(given.writes);
+            unneeded.extend(given.unneeded);
         }
         if keep == KeepRecorded::No {
-            dropped.append(&mut recorded);
+            unneeded.extend(recorded.drain(..).map(|digest| fact_key(&digest)));
         }
         let facts = self.recorded(id, &recorded).await?;
         let with_facts = if facts.is_empty() { None } else { Some(artifact.artifact.with_recorded(&facts)) };
@@ -196,7 +209,7 @@ impl Store {
         let pointer = Pointer { recorded: recorded.clone(), ..Pointer::to(Some(wanted.place.clone())) };
         let is_stored =
             revision == Some(&wanted.place.revision) && kept.pointer == pointer && beside.is_empty();
-        Ok(Plan { kept, artifact: wanted, recorded, beside, dropped, is_stored })
+        Ok(Plan { kept, artifact: wanted, recorded, beside, unneeded, is_stored })
     }
 
     /// Whether storing an artifact would take the last imported activities from it, though it may not. What cannot be read
@@ -221,11 +234,7 @@ impl Store {
 
     /// What the artifact that stands for an image hands over, and the writes by which it gives way; `None` where it stands for
     /// more than the image's name.
-    async fn give_way(
-        &self,
-        placeholder_id: &str,
-        to: &str,
-    ) -> Result<Option<(Vec<String>, Vec<Write>)>, StoreError> {
+    async fn give_way(&self, placeholder_id: &str, to: &str) -> Result<Option<Given>, StoreError> {
         let state = self.artifact_state(&FoundArtifact::by_id(placeholder_id.to_owned())).await?;
         let Some((place, json)) = &state.stored else { return Ok(None) };
         let stands_for_its_image = match Record::check(json.as_bytes()) {
@@ -237,69 +246,76 @@ impl Store {
         }
         let KeptPointer { condition, pointer } = state.kept;
         let gone = Pointer { gave_way_to: Some(to.to_owned()), ..Pointer::to(None) };
-        let parts = place.all_parts(placeholder_id).into_iter().map(|key| Write::Delete(key, None));
         let writes =
-            [Write::Put(gone.item(placeholder_id), Some(condition)), Write::Delete(place.key(), None)];
-        Ok(Some((pointer.recorded, writes.into_iter().chain(parts).collect())))
+            vec![Write::Put(gone.item(placeholder_id), Some(condition)), Write::Delete(place.key(), None)];
+        // Without the item nobody reads these.
+        let parts = place.all_parts(placeholder_id).into_iter();
+        let unneeded = parts.chain(place.entries_beside(placeholder_id, None)).collect();
+        Ok(Some(Given { facts: pointer.recorded, writes, unneeded }))
     }
 
     /// Writes an artifact while its pointer is as it was read.
     pub(super) async fn write_artifact(&self, write: ArtifactWrite<'_>) -> Result<Transacted, StoreError> {
-        let ArtifactWrite { kept, artifact, recorded, beside, mut unneeded } = write;
+        let ArtifactWrite { kept, artifact, recorded, beside, mut unneeded, with_known_entries } = write;
         let (id, place) = (artifact.artifact_id(), &artifact.place);
+        let settled = Pointer { recorded, ..Pointer::to(Some(place.clone())) };
+        settled.check_size(id, &self.artifacts_table)?;
         let known = kept.pointer.place.iter().chain(&kept.pointer.stale);
         let stale: Vec<_> = known.filter(|known| *known != place).cloned().collect();
         let moved = stale.iter().filter(|stale| stale.key() != place.key());
         let mut moved: Vec<_> = moved.map(|stale| Write::Delete(stale.key(), None)).collect();
         // Two stale places may be the same item at two revisions.
         moved.dedup_by(|one, other| one.key() == other.key());
-        for part in stale.iter().flat_map(|stale| stale.parts_beside(id, place)) {
-            if !unneeded.contains(&part) {
-                unneeded.push(part);
+        for stale in &stale {
+            let entries = stale.entries_beside(id, Some(place));
+            for key in stale.parts_beside(id, place).into_iter().chain(entries) {
+                if !unneeded.contains(&key) {
+                    unneeded.push(key);
+                }
             }
         }
-        let settled = Pointer { recorded: recorded.clone(), ..Pointer::to(Some(place.clone())) };
+        let there = kept.pointer.place.as_ref().filter(|_| !with_known_entries);
+        let beside_item: Vec<_> = artifact.parts().chain(artifact.entries_beside(there)).collect();
         let pointer = Write::Put(settled.item(id), Some(kept.condition.clone()));
         let item = Write::Put(artifact.item.clone(), None);
         let commit: Vec<_> = [item].into_iter().chain(moved).chain(beside).collect();
-        let parts = artifact.parts().map(|part| Write::Put(part, None));
+        let put = beside_item.iter().map(|item| Write::Put(item.clone(), None));
         let removed = unneeded.iter().map(|key| Write::Delete(key.clone(), None));
         let all: Vec<_> =
-            std::iter::once(pointer).chain(commit.iter().cloned()).chain(parts).chain(removed).collect();
+            std::iter::once(pointer).chain(commit.iter().cloned()).chain(put).chain(removed).collect();
         if self.fit_a_transaction(&all) {
             return self.transact(&self.artifacts_table, ARTIFACT_HASH, all).await;
         }
-        self.write_in_steps(kept, artifact, settled, stale, commit, unneeded).await
+        self.write_in_steps(kept, id, beside_item, (settled, stale), commit, unneeded).await
     }
 
     async fn write_in_steps(
         &self,
         kept: &KeptPointer,
-        artifact: &PackedArtifact,
-        settled: Pointer,
-        stale: Vec<Place>,
+        id: &str,
+        beside_item: Vec<Item>,
+        (settled, stale): (Pointer, Vec<Place>),
         commit: Vec<Write>,
         unneeded: Vec<Item>,
     ) -> Result<Transacted, StoreError> {
-        let (id, table) = (artifact.artifact_id(), self.artifacts_table.as_str());
+        let table = self.artifacts_table.as_str();
         let transact = |writes| self.transact(table, ARTIFACT_HASH, writes);
         let mut claimed = kept.pointer.clone();
-        claimed.stale.push(artifact.place.clone());
+        claimed.stale.extend(settled.place.clone());
         claimed.writer = Some(nonce());
         let claim = Write::Put(claimed.item(id), Some(kept.condition.clone()));
         if let refused @ Transacted::Refused(_) = transact(vec![claim]).await? {
             return Ok(refused);
         }
-        let parts: Vec<WriteRequest> = artifact.parts().map(put).collect();
-        self.batch_write(table, parts).await?;
+        self.batch_write(table, beside_item.into_iter().map(put).collect()).await?;
         let committed = Pointer { stale, ..settled.clone() };
         let pointer = Write::Put(committed.item(id), Some(claimed.condition()));
         let commit = std::iter::once(pointer).chain(commit).collect();
         if let refused @ Transacted::Refused(_) = transact(commit).await? {
             return Ok(refused);
         }
-        // The artifact is what it should be. Who overtakes this writer removes the stale parts, which the pointer names; facts
-        // that no pointer lists count for nothing, and `reindex` removes them.
+        // The artifact is what it should be. Who overtakes this writer removes what is stale, which the pointer names; what no
+        // pointer names counts for nothing, and `reindex` removes it.
         for keys in unneeded.chunks(self.writes_a_transaction - 1) {
             let check = Write::Check(pointer_key(id), committed.condition());
             let removed = keys.iter().map(|key| Write::Delete(key.clone(), None));

@@ -1,0 +1,194 @@
+//! What happened to an artifact, as far as it is found by that: where it was deployed, and what it was built from.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Number, Value};
+
+use crate::position::{MAX_UNIX_SECONDS, UnixSeconds};
+
+/// An environment that an artifact was deployed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    /// The environment's name, never empty.
+    pub env_name: String,
+    /// The namespace; empty where none is told.
+    pub namespace: String,
+    /// The time of the last deploy there, as it was recorded.
+    pub since: Number,
+}
+
+/// A commit that an artifact was made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceCommit {
+    /// `commit_id`, as it was recorded.
+    pub commit_id: String,
+    /// `owner/name` of the repository.
+    pub repository: String,
+    /// The pull requests that it names, each 1 or more.
+    pub pull_requests: Vec<u64>,
+}
+
+/// Where an artifact was deployed and what it was made from, by its stored JSON.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Activities {
+    /// One for each environment and namespace, newest first, equal times by name.
+    pub deployments: Vec<Deployment>,
+    /// The commits of all activities.
+    pub commits: Vec<SourceCommit>,
+}
+
+#[derive(Deserialize)]
+struct ReadArtifact {
+    #[serde(default)]
+    activities: Vec<ReadActivity>,
+}
+
+/// Of some fields the reference page says no type, so these may be anything.
+#[derive(Deserialize)]
+struct ReadActivity {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default)]
+    env_name: Value,
+    #[serde(default)]
+    namespace: Value,
+    created_time: Number,
+    #[serde(default)]
+    commits: Vec<ReadCommit>,
+}
+
+#[derive(Deserialize)]
+struct ReadCommit {
+    #[serde(default)]
+    commit_id: String,
+    #[serde(default)]
+    repo_owner: String,
+    #[serde(default)]
+    repo_name: String,
+    #[serde(default)]
+    pr: Value,
+    #[serde(default)]
+    prs: Value,
+}
+
+impl Activities {
+    /// Reads them out of an artifact in the contract's JSON.
+    ///
+    /// # Errors
+    /// Where the JSON is not that of a checked artifact.
+    pub fn of(artifact: &str) -> Result<Self, serde_json::Error> {
+        let artifact: ReadArtifact = serde_json::from_str(artifact)?;
+        let mut latest = BTreeMap::<(String, String), Number>::new();
+        let mut commits = Vec::new();
+        for activity in artifact.activities {
+            commits.extend(activity.commits.into_iter().map(SourceCommit::from));
+            let env_name = activity.env_name.as_str().unwrap_or_default();
+            if activity.kind != "deploy" || env_name.is_empty() {
+                continue;
+            }
+            let namespace = activity.namespace.as_str().unwrap_or_default();
+            let since = latest
+                .entry((env_name.to_owned(), namespace.to_owned()))
+                .or_insert_with(|| activity.created_time.clone());
+            if seconds(since) < seconds(&activity.created_time) {
+                *since = activity.created_time;
+            }
+        }
+        let mut deployments: Vec<_> = latest
+            .into_iter()
+            .map(|((env_name, namespace), since)| Deployment { env_name, namespace, since })
+            .collect();
+        deployments.sort_by_key(|deployment| Reverse(seconds(&deployment.since)));
+        Ok(Self { deployments, commits })
+    }
+}
+
+impl Deployment {
+    /// The time by which deployments are ordered: one that is no time of a record counts as the nearest that is.
+    #[must_use]
+    pub fn ordered_by(&self) -> UnixSeconds {
+        let since = seconds(&self.since).clamp(0, i128::from(MAX_UNIX_SECONDS));
+        UnixSeconds::try_from(since).unwrap_or_default()
+    }
+}
+
+impl From<ReadCommit> for SourceCommit {
+    fn from(stored: ReadCommit) -> Self {
+        let listed = stored.prs.as_array().into_iter().flatten();
+        let pull_requests = std::iter::once(&stored.pr).chain(listed).filter_map(Value::as_u64);
+        Self {
+            pull_requests: pull_requests.filter(|number| *number > 0).collect(),
+            repository: format!("{}/{}", stored.repo_owner, stored.repo_name),
+            commit_id: stored.commit_id,
+        }
+    }
+}
+
+fn seconds(number: &Number) -> i128 {
+    number.as_i128().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::record::Record;
+
+    fn activities(activities: &Value) -> Activities {
+        let artifact = json!({"id": "a", "image": "i:1", "activities": activities});
+        match Record::check(artifact.to_string().as_bytes()).unwrap() {
+            Record::Artifact(artifact) => Activities::of(&artifact.json).unwrap(),
+            Record::Release(_) => unreachable!("it has no versionInfo"),
+        }
+    }
+
+    #[test]
+    fn the_last_deploy_into_each_environment_and_namespace_counts_newest_first() {
+        let deploy = |env_name: Value, namespace: Value, time: i64| json!({"type": "deploy", "env_name": env_name, "namespace": namespace, "created_time": time});
+        let found = activities(&json!([
+            deploy(json!("prod"), json!("a"), 5),
+            deploy(json!("prod"), json!("b"), 9),
+            deploy(json!("prod"), json!("a"), 7),
+            deploy(json!("dev"), Value::Null, 9),
+            deploy(json!("qa"), json!(["x"]), -1),
+            deploy(json!(""), json!("a"), 8),
+            deploy(Value::Null, json!("a"), 8),
+            deploy(json!(7), json!("a"), 8),
+            json!({"type": "build", "env_name": "prod", "created_time": 11}),
+        ]));
+        let found: Vec<_> = found
+            .deployments
+            .iter()
+            .map(|found| (found.env_name.as_str(), found.namespace.as_str(), found.since.as_i64().unwrap()))
+            .collect();
+        assert_eq!(found, [("dev", "", 9), ("prod", "b", 9), ("prod", "a", 7), ("qa", "", -1)]);
+    }
+
+    #[test]
+    fn commits_name_their_repository_and_their_pull_requests() {
+        let found = activities(&json!([
+            {"type": "build", "commits": [
+                {"repo_owner": "o", "repo_name": "n", "commit_id": "4b15c43", "pr": 7, "prs": [7, 8, 0, -1, "9", 1.5]},
+                {"prs": 3},
+            ]},
+            {"type": "test", "commits": null},
+        ]));
+        let commit = |commit_id: &str, repository: &str, pull_requests: Vec<u64>| SourceCommit {
+            commit_id: commit_id.to_owned(),
+            repository: repository.to_owned(),
+            pull_requests,
+        };
+        assert_eq!(found.commits, [commit("4b15c43", "o/n", vec![7, 7, 8]), commit("", "/", vec![])]);
+    }
+
+    #[test]
+    fn a_time_that_no_record_may_carry_is_ordered_as_the_nearest_one() {
+        let at = |since: Number| Deployment { env_name: "e".to_owned(), namespace: String::new(), since };
+        assert_eq!(at(Number::from(-5)).ordered_by(), 0);
+        assert_eq!(at(Number::from(7)).ordered_by(), 7);
+        assert_eq!(at(Number::from(u64::MAX)).ordered_by(), MAX_UNIX_SECONDS);
+    }
+}

@@ -1,0 +1,102 @@
+//! Which artifact a caller asks for, and what of it.
+
+use super::{ParameterError, Query, extent, strconv};
+use crate::commit_prefix::CommitPrefix;
+use crate::image_reference::{ImageDigest, ImageReference, repository};
+use crate::position::Position;
+use crate::store::ArtifactSearch;
+
+/// What a query for an artifact says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArtifactLookup {
+    /// Which artifact.
+    pub wanted: WantedBy,
+    /// Whether the answer tells where the artifact runs.
+    pub with_environments: bool,
+}
+
+/// How an artifact is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WantedBy {
+    /// The newest of an image or a digest.
+    Image(ImageReference),
+    /// The newest that a search finds, older than the one last met.
+    Search(ArtifactSearch, Option<Position>),
+}
+
+impl ArtifactLookup {
+    /// Reads `image`, `commit`, `pr`, `repo`, `envName`, `namespace`, `after` and `include`.
+    ///
+    /// # Errors
+    /// That no artifact or more than one is asked for; or the first of `image`, `commit`, `pr`, `repo`, `envName` and `after`
+    /// that cannot be read.
+    pub fn from_query(query: &Query) -> Result<Self, ParameterError> {
+        let given = ["image", "commit", "pr"].map(|name| query.first(name));
+        let env_name = query.first("envName");
+        let after = query.first("after");
+        let wanted = match given {
+            [None, None, None] => return Err(ParameterError::NoImage),
+            [Some(image), None, None] => {
+                let reference = ImageReference::parse(image).map_err(ParameterError::Digest)?;
+                let wanted = match env_name {
+                    None => WantedBy::Image(reference),
+                    Some(env_name) => {
+                        WantedBy::Search(running_in(image, env_name, query.first("namespace"))?, None)
+                    }
+                };
+                if after.is_some() {
+                    return Err(ParameterError::AfterWithImage);
+                }
+                wanted
+            }
+            [None, commit, pr] if commit.is_none() || pr.is_none() => {
+                let commit = commit.map(CommitPrefix::parse).transpose().map_err(ParameterError::Commit)?;
+                let number = pr.map(pull_request).transpose()?;
+                let repository = query.first("repo").map(repository_name).transpose()?;
+                let search = match (commit, number, repository) {
+                    (Some(commit), _, repository) => ArtifactSearch::Commit(commit, repository),
+                    (None, Some(number), Some(repository)) => ArtifactSearch::PullRequest(number, repository),
+                    (None, _, _) => return Err(ParameterError::NoRepository),
+                };
+                if env_name.is_some() {
+                    return Err(ParameterError::EnvironmentWithoutRepository);
+                }
+                WantedBy::Search(search, after.map(extent::cursor).transpose()?)
+            }
+            _ => return Err(ParameterError::SeveralArtifacts),
+        };
+        Ok(Self { wanted, with_environments: query.first("include") == Some("environments") })
+    }
+}
+
+/// What runs in an environment is asked for by a repository, so that it is one image in its versions.
+fn running_in(
+    image: &str,
+    env_name: &str,
+    namespace: Option<&str>,
+) -> Result<ArtifactSearch, ParameterError> {
+    if repository(image) != image || ImageDigest::parse(image).is_some() {
+        return Err(ParameterError::EnvironmentWithoutRepository);
+    }
+    Ok(ArtifactSearch::RunningIn {
+        repository: image.to_owned(),
+        env_name: env_name.to_owned(),
+        namespace: namespace.map(str::to_owned),
+    })
+}
+
+fn pull_request(number: &str) -> Result<u64, ParameterError> {
+    let read = strconv::atoi(number).map_err(ParameterError::PullRequest)?;
+    let positive = u64::try_from(read).ok().filter(|number| *number > 0);
+    positive.ok_or_else(|| ParameterError::PullRequestBelowOne { number: number.to_owned() })
+}
+
+/// `owner/name`; an owner may be a group within a group.
+fn repository_name(repository: &str) -> Result<String, ParameterError> {
+    let has_form = repository.contains('/') && repository.split('/').all(|part| !part.is_empty());
+    if has_form {
+        Ok(repository.to_owned())
+    } else {
+        Err(ParameterError::Repository { repository: repository.to_owned() })
+    }
+}

@@ -1,0 +1,314 @@
+//! Finds artifacts by commit, by pull request and by environment, and tells where an artifact runs.
+//!
+//! A look-up is one Query for the newest entries and one BatchGetItem for their artifacts, which must list them: see the top of
+//! `found_by.rs`. A document in parts is one more.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::found_by::{FoundBy, lists, tells_commit};
+use super::reading::MAX_LOOKUPS;
+use super::{ATTRIBUTES, StoredArtifact};
+use crate::commit_prefix::CommitPrefix;
+use crate::position::Position;
+use crate::record::Deployment;
+use crate::store::error::{StoreError, Unavailability};
+use crate::store::items::{Attributes, Item, Subject, entry_of, text};
+use crate::store::keys::{BY_IMAGE, artifact_key, read_found_by_entry};
+use crate::store::{ItemsPage, Store, Usage, projected};
+
+/// What a look-up needs of an entry.
+const ENTRY: &str = "image_digest, #entry, artifact, #position, commits";
+/// How many entries a Query asks for: the newest artifact, and the next older one.
+const ENTRIES: i32 = 2;
+/// How many it asks for where some may be passed over, since the entry tells more than what it is listed under.
+const ENTRIES_TO_CHOOSE_FROM: i32 = 100;
+/// How many environments are asked about side by side: each is a connection, and more only queue on one core.
+const ENVIRONMENTS_AT_ONCE: usize = 8;
+
+/// How an artifact is asked for, other than by its image or digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArtifactSearch {
+    /// Made from a commit that begins so; of a repository, `owner/name`, where one is given.
+    Commit(CommitPrefix, Option<String>),
+    /// Made from a pull request of a repository, `owner/name`.
+    PullRequest(u64, String),
+    /// Of a repository of images, and deployed last to an environment; to one namespace of it, where one is given.
+    RunningIn {
+        /// Registry, port and path.
+        repository: String,
+        /// The environment.
+        env_name: String,
+        /// The namespace.
+        namespace: Option<String>,
+    },
+}
+
+/// The newest artifact that a search found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewestFound {
+    /// The artifact.
+    pub artifact: StoredArtifact,
+    /// Whether it found older ones too.
+    pub has_older: bool,
+}
+
+/// An entry as it was read.
+struct FoundEntry {
+    position: Position,
+    /// The key of its artifact's item.
+    key: Item,
+    digest: String,
+}
+
+/// Entries of one kind, newest first, read as they are asked for.
+struct FoundEntries<'a> {
+    store: &'a Store,
+    found_by: FoundBy,
+    /// The commit, and the repository, that an entry must tell.
+    told: Option<(&'a CommitPrefix, Option<&'a str>)>,
+    older_than: Option<Position>,
+    read: VecDeque<FoundEntry>,
+    /// Where the next page begins; `Err` behind the last one.
+    next_page: Result<Option<Item>, AtEnd>,
+}
+
+struct AtEnd;
+
+impl ArtifactSearch {
+    fn found_by(&self) -> FoundBy {
+        match self {
+            Self::Commit(commit, _) => FoundBy::commit(commit),
+            Self::PullRequest(number, repository) => FoundBy::pull_request(*number, repository),
+            Self::RunningIn { repository, env_name, namespace } => {
+                FoundBy::environment(repository, env_name, namespace.as_deref())
+            }
+        }
+    }
+}
+
+impl fmt::Display for ArtifactSearch {
+    /// For logs: what was asked, in the query's words.
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Commit(commit, None) => write!(formatter, "commit={commit}"),
+            Self::Commit(commit, Some(repository)) => write!(formatter, "commit={commit}&repo={repository}"),
+            Self::PullRequest(number, repository) => write!(formatter, "pr={number}&repo={repository}"),
+            Self::RunningIn { repository, env_name, namespace: None } => {
+                write!(formatter, "image={repository}&envName={env_name}")
+            }
+            Self::RunningIn { repository, env_name, namespace: Some(namespace) } => {
+                write!(formatter, "image={repository}&envName={env_name}&namespace={namespace}")
+            }
+        }
+    }
+}
+
+impl Store {
+    /// The newest artifact that a search finds, older than a position.
+    ///
+    /// # Errors
+    /// The table's, and an artifact that cannot be read.
+    pub async fn find_newest_artifact(
+        &self,
+        search: &ArtifactSearch,
+        older_than: Option<Position>,
+        usage: &Usage,
+    ) -> Result<Option<NewestFound>, StoreError> {
+        for _ in 0..MAX_LOOKUPS {
+            let mut entries = FoundEntries::new(self, search, older_than.clone());
+            let (newest, has_older) = self.newest_two(&mut entries, usage).await?;
+            let Some(item) = newest else { return Ok(None) };
+            if let Some(artifact) = self.artifact(item, usage).await? {
+                return Ok(Some(NewestFound { artifact, has_older }));
+            }
+        }
+        Err(StoreError::unavailable(&self.artifacts_table, Unavailability::ChangesTooFast))
+    }
+
+    /// The item of the newest entry's artifact, and whether there is an older entry that counts too.
+    async fn newest_two(
+        &self,
+        entries: &mut FoundEntries<'_>,
+        usage: &Usage,
+    ) -> Result<(Option<Item>, bool), StoreError> {
+        let mut newest = None;
+        loop {
+            let mut asked = Vec::new();
+            while asked.len() < 2
+                && let Some(entry) = entries.next(usage).await?
+            {
+                asked.push(entry);
+            }
+            if asked.is_empty() {
+                return Ok((newest, false));
+            }
+            for item in self.artifacts_listing(&asked, ATTRIBUTES, usage).await?.into_iter().flatten() {
+                if newest.is_some() {
+                    return Ok((newest, true));
+                }
+                newest = Some(item);
+            }
+        }
+    }
+
+    /// The items of the artifacts of entries, in their order; `None` where an artifact does not list its entry.
+    async fn artifacts_listing(
+        &self,
+        entries: &[FoundEntry],
+        attributes: &str,
+        usage: &Usage,
+    ) -> Result<Vec<Option<Item>>, StoreError> {
+        let mut keys: Vec<_> = entries.iter().map(|entry| entry.key.clone()).collect();
+        // One artifact may have been found twice, and no key may be asked for twice.
+        keys.dedup();
+        usage.count_round_trip();
+        let request = projected(keys, &format!("{attributes}, found_by"), true);
+        let items = self.batch_get(&self.artifacts_table, request, usage).await?;
+        let of_entry = |entry: &FoundEntry| {
+            let is_its = |item: &&Item| entry.key.iter().all(|(name, value)| item.get(name) == Some(value));
+            let item = items.iter().find(is_its)?;
+            let listed = item.get("found_by")?.as_b().ok()?;
+            lists(listed.as_ref(), &entry.digest).then(|| item.clone())
+        };
+        Ok(entries.iter().map(of_entry).collect())
+    }
+
+    /// Of each deployment of an artifact, whether no artifact of the same repository was deployed there later.
+    ///
+    /// That is a Query for each, and one BatchGetItem more where it finds a later one. An artifact without an image is compared
+    /// with nothing; it has no repository.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn are_running(
+        &self,
+        artifact_id: &str,
+        repository: &str,
+        deployments: &[Deployment],
+        usage: &Usage,
+    ) -> Result<Vec<bool>, StoreError> {
+        if repository.is_empty() {
+            return Ok(vec![true; deployments.len()]);
+        }
+        let mut asked = Vec::with_capacity(deployments.len());
+        for deployment in deployments {
+            let search = ArtifactSearch::RunningIn {
+                repository: repository.to_owned(),
+                env_name: deployment.env_name.clone(),
+                namespace: Some(deployment.namespace.clone()),
+            };
+            let deployed = Position::new(deployment.ordered_by(), artifact_id);
+            asked.push(self.is_newest(search, deployed, usage));
+        }
+        stream::iter(asked).buffered(ENVIRONMENTS_AT_ONCE).try_collect().await
+    }
+
+    async fn is_newest(
+        &self,
+        search: ArtifactSearch,
+        deployed: Position,
+        usage: &Usage,
+    ) -> Result<bool, StoreError> {
+        let mut entries = FoundEntries::new(self, &search, None);
+        while let Some(entry) = entries.next(usage).await? {
+            if entry.position <= deployed {
+                return Ok(true);
+            }
+            let [found] = &self.artifacts_listing(&[entry], "image_digest, #entry", usage).await?[..] else {
+                return Ok(true);
+            };
+            if found.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl<'a> FoundEntries<'a> {
+    fn new(store: &'a Store, search: &'a ArtifactSearch, older_than: Option<Position>) -> Self {
+        let told = match search {
+            ArtifactSearch::Commit(commit, repository)
+                if repository.is_some() || commit.as_str() != commit.indexed() =>
+            {
+                Some((commit, repository.as_deref()))
+            }
+            _ => None,
+        };
+        Self {
+            store,
+            found_by: search.found_by(),
+            told,
+            read: VecDeque::new(),
+            older_than,
+            next_page: Ok(None),
+        }
+    }
+
+    /// The next older entry.
+    async fn next(&mut self, usage: &Usage) -> Result<Option<FoundEntry>, StoreError> {
+        while self.read.is_empty()
+            && let Ok(start) = &mut self.next_page
+        {
+            let start = start.take();
+            self.read_page(start, usage).await?;
+        }
+        Ok(self.read.pop_front())
+    }
+
+    async fn read_page(&mut self, start: Option<Item>, usage: &Usage) -> Result<(), StoreError> {
+        let table = self.store.artifacts_table.as_str();
+        let query = self
+            .store
+            .client
+            .query()
+            .table_name(table)
+            .index_name(BY_IMAGE)
+            .scan_index_forward(false)
+            .limit(if self.told.is_some() { ENTRIES_TO_CHOOSE_FROM } else { ENTRIES })
+            .expression_attribute_values(":found_by", text(self.found_by.as_str()))
+            .projection_expression(ENTRY)
+            .expression_attribute_names("#entry", "entry")
+            .expression_attribute_names("#position", "position")
+            .set_exclusive_start_key(start)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let query = match &self.older_than {
+            None => query.key_condition_expression("image = :found_by"),
+            Some(position) => query
+                .key_condition_expression("image = :found_by AND #position < :position")
+                .expression_attribute_values(":position", text(position.as_str())),
+        };
+        let output = query.send().await.map_err(|error| StoreError::from_sdk(table, error))?;
+        usage.count(output.consumed_capacity());
+        usage.count_round_trip();
+        let ItemsPage { items, next } = ItemsPage::of(table, output.items, output.last_evaluated_key)?;
+        self.next_page = next.map(Some).ok_or(AtEnd);
+        for item in items {
+            self.add(item)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps an entry that tells what is asked for.
+    fn add(&mut self, item: Item) -> Result<(), StoreError> {
+        let table = self.store.artifacts_table.as_str();
+        let range_key = entry_of(&item);
+        let mut entry = Attributes::new(item, table, Subject::SomeItem);
+        let position = entry.position("position")?;
+        let commits = if entry.has("commits") { entry.text("commits")? } else { String::new() };
+        if self.told.is_some_and(|(commit, repository)| !tells_commit(&commits, commit, repository)) {
+            return Ok(());
+        }
+        let Some((_, digest)) = read_found_by_entry(&range_key) else {
+            return Err(entry.unreadable(format!("its entry {range_key:?} has another form")));
+        };
+        let digest = digest.to_owned();
+        let key = artifact_key(&entry.text("image_digest")?, &entry.text("artifact")?);
+        self.read.push_back(FoundEntry { position, key, digest });
+        Ok(())
+    }
+}

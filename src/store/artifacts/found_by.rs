@@ -1,0 +1,175 @@
+//! The entries by which an artifact is found beside its image and its digest: by commit, pull request and environment.
+//!
+//! An entry is an item in the artifact's partition that the index `by_image` lists too, under a text that no image has. Its
+//! range key is a digest of all that it says, so that an entry never changes under its key, and the artifact's own item lists
+//! the digests of its entries. **An entry counts only where the artifact's item lists it.** So entries may be written before the
+//! item, and removed after it: what a crash leaves of them, and what the index still lists, is passed over by readers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hex_simd::AsciiCase;
+use ring::digest::{SHA256, digest};
+
+use crate::commit_prefix::CommitPrefix;
+use crate::image_reference::repository;
+use crate::position::Position;
+use crate::record::{Activities, Artifact, Deployment};
+use crate::store::batch_write::Unstorable;
+use crate::store::items::{Item, text};
+use crate::store::keys::{MAX_HASH_KEY_BYTES, artifact_entry, artifact_key, found_by_entry};
+
+/// How many entries an artifact may have: its pointer lists them, in an item of 400 KB.
+const MAX_ENTRIES: usize = 10_000;
+/// How many bytes of its digest tell one entry of an artifact from the others.
+const DIGEST_BYTES: usize = 8;
+
+/// The text under which the index lists artifacts of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FoundBy(String);
+
+impl FoundBy {
+    /// Made from a commit that begins so, as far as commits are indexed.
+    pub(super) fn commit(commit: &CommitPrefix) -> Self {
+        Self(format!("#commit={}", commit.indexed()))
+    }
+
+    /// Made from a pull request of a repository, `owner/name`.
+    pub(super) fn pull_request(number: u64, repository: &str) -> Self {
+        Self::fitted(format!("#pr={number}&repo={repository}"))
+    }
+
+    /// Deployed to an environment: to one namespace of it, which may be empty, or to any.
+    pub(super) fn environment(repository: &str, env_name: &str, namespace: Option<&str>) -> Self {
+        let namespace = namespace.map(|namespace| format!("&namespace={}", escaped(namespace)));
+        let (env_name, namespace) = (escaped(env_name), namespace.unwrap_or_default());
+        Self::fitted(format!("#environment={env_name}{namespace}&repository={repository}"))
+    }
+
+    /// A text that is longer than a hash key can be is told by its digest.
+    fn fitted(text: String) -> Self {
+        if text.len() <= MAX_HASH_KEY_BYTES {
+            return Self(text);
+        }
+        let digest = digest(&SHA256, text.as_bytes());
+        Self(format!("#sha256={}", hex_simd::encode_to_string(digest.as_ref(), AsciiCase::Lower)))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn escaped(name: &str) -> String {
+    name.replace('%', "%25").replace('&', "%26")
+}
+
+/// The entries of an artifact.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Entries {
+    /// By digest: what the entry's range key ends in.
+    items: BTreeMap<String, Item>,
+}
+
+impl Entries {
+    /// What a checked artifact is found by, under a hash key of the table.
+    ///
+    /// # Errors
+    /// [`Unstorable`], where it has more of them than its items can list.
+    pub(super) fn of(artifact: &Artifact, hash_key: &str) -> Result<Self, Unstorable> {
+        let activities =
+            Activities::of(&artifact.json).expect("a checked artifact's JSON is in the contract's form");
+        let position = Position::new(artifact.created_time, &artifact.artifact_id);
+        let mut entries = Self::default();
+        let mut add = |found_by: FoundBy, at: &Position, commits: Option<String>| {
+            let own = artifact_entry(&position);
+            let commits_told = commits.as_deref().unwrap_or_default();
+            let digest = crate::digest::of_texts(&[found_by.as_str(), at.as_str(), &own, commits_told]);
+            let digest = digest[..2 * DIGEST_BYTES].to_owned();
+            let mut item = artifact_key(hash_key, &found_by_entry(&artifact.artifact_id, &digest));
+            item.insert("image".to_owned(), text(found_by.as_str()));
+            item.insert("position".to_owned(), text(at.as_str()));
+            item.insert("artifact".to_owned(), text(own));
+            item.extend(commits.map(|commits| ("commits".to_owned(), text(commits))));
+            entries.items.insert(digest, item);
+        };
+        let mut by_commit = BTreeMap::<FoundBy, BTreeSet<String>>::new();
+        let mut pull_requests = BTreeSet::new();
+        for commit in &activities.commits {
+            let repository = commit.repository.as_str();
+            if let Some(prefix) = CommitPrefix::longest_of(&commit.commit_id) {
+                let commits = by_commit.entry(FoundBy::commit(&prefix)).or_default();
+                commits.insert(told(&prefix, repository));
+            }
+            pull_requests
+                .extend(commit.pull_requests.iter().map(|number| FoundBy::pull_request(*number, repository)));
+        }
+        for (found_by, commits) in by_commit {
+            add(found_by, &position, Some(commits.into_iter().collect::<Vec<_>>().join("\n")));
+        }
+        for found_by in pull_requests {
+            add(found_by, &position, None);
+        }
+        if !artifact.image.is_empty() {
+            let repository = repository(&artifact.image);
+            // The newest come first, so the first of an environment is its last deploy.
+            let mut environments = BTreeSet::new();
+            for deployment in &activities.deployments {
+                let Deployment { env_name, namespace, .. } = deployment;
+                let at = Position::new(deployment.ordered_by(), &artifact.artifact_id);
+                add(FoundBy::environment(repository, env_name, Some(namespace)), &at, None);
+                if environments.insert(env_name) {
+                    add(FoundBy::environment(repository, env_name, None), &at, None);
+                }
+            }
+        }
+        let count = entries.items.len();
+        if count > MAX_ENTRIES {
+            return Err(Unstorable(format!(
+                "its activities name {count} commits, pull requests and environments, and may name {MAX_ENTRIES}"
+            )));
+        }
+        Ok(entries)
+    }
+
+    /// The digests in their order, as a pointer lists them.
+    pub(super) fn digests(&self) -> Vec<String> {
+        self.items.keys().cloned().collect()
+    }
+
+    /// The digests, as an artifact's item lists them: one behind another.
+    pub(super) fn listed(&self) -> Vec<u8> {
+        self.items.keys().flat_map(|digest| bytes_of(digest)).collect()
+    }
+
+    /// The items of those that are not in a pointer's list.
+    pub(super) fn without<'a>(&'a self, known: &'a [String]) -> impl Iterator<Item = &'a Item> {
+        self.items.iter().filter(|(digest, _)| known.binary_search(digest).is_err()).map(|(_, item)| item)
+    }
+}
+
+/// Whether an artifact's list of its entries has the one of a digest.
+pub(super) fn lists(listed: &[u8], digest: &str) -> bool {
+    let (listed, _) = listed.as_chunks::<DIGEST_BYTES>();
+    listed.iter().any(|found| bytes_of(digest) == found)
+}
+
+/// The digests in an artifact's list of its entries, as a pointer lists them.
+pub(super) fn digests_in(listed: &[u8]) -> Vec<String> {
+    listed.chunks(DIGEST_BYTES).map(|digest| hex_simd::encode_to_string(digest, AsciiCase::Lower)).collect()
+}
+
+fn bytes_of(digest: &str) -> Vec<u8> {
+    hex_simd::decode_to_vec(digest).unwrap_or_default()
+}
+
+/// A commit with its repository, as an entry tells it.
+fn told(commit: &CommitPrefix, repository: &str) -> String {
+    format!("{commit} {repository}")
+}
+
+/// Whether one of the commits that an entry tells begins so, and is of a repository, where one is asked for.
+pub(super) fn tells_commit(commits: &str, commit: &CommitPrefix, repository: Option<&str>) -> bool {
+    commits.split('\n').filter_map(|told| told.split_once(' ')).any(|(found, found_in)| {
+        commit.begins(found) && repository.is_none_or(|repository| repository == found_in)
+    })
+}

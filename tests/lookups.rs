@@ -1,0 +1,437 @@
+//! Artifacts found by commit, pull request and environment, and where they run: against a naive search through everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use delivery_center::endpoint::Endpoint::GetArtifact;
+use delivery_center::record::Record;
+use delivery_center::store::{KeepRecorded, Mode, PackedArtifact};
+use serde_json::{Value, json};
+
+use crate::support::faulty::{Fault, FaultyProxy};
+use crate::support::{Answer, Random, Tables, artifact, lines, number_of};
+
+const COMMITS: [&str; 4] = ["4b15c43aaaaa", "4b15c43aaaab", "4B15C43bbbbb", "5b15c43aaaaa"];
+const REPOSITORIES: [&str; 3] = ["o/n", "o/m", "group/sub/n"];
+const IMAGES: [&str; 3] = ["reg:5000/a", "reg:5000/b", ""];
+const ENVIRONMENTS: [&str; 3] = ["prod", "dev", "a&b%"];
+const NAMESPACES: [&str; 3] = ["", "x", "y"];
+const BEGIN: u64 = 1_600_000_000;
+
+fn pick<'a>(random: &mut Random, values: &[&'a str]) -> &'a str {
+    values[usize::try_from(random.below(values.len() as u64)).unwrap()]
+}
+
+fn digest(random: &mut Random) -> String {
+    if random.one_in(3) { String::new() } else { format!("sha256:{:064x}", random.below(4)) }
+}
+
+fn record(random: &mut Random, id: &str) -> Value {
+    let repository = pick(random, &IMAGES);
+    let image =
+        if repository.is_empty() { String::new() } else { format!("{repository}:{}", random.below(5)) };
+    let mut record = artifact(id, &image, &digest(random), BEGIN + random.below(20));
+    let commit = |random: &mut Random| {
+        let (owner, name) = pick(random, &REPOSITORIES).rsplit_once('/').unwrap();
+        let prs = random.some_below(4);
+        json!({"repo_owner": owner, "repo_name": name, "commit_id": pick(random, &COMMITS), "pr": random.below(3), "prs": prs})
+    };
+    let activity = |random: &mut Random| {
+        if random.one_in(3) {
+            let commits: Vec<_> = (0..random.below(3)).map(|_| commit(random)).collect();
+            json!({"type": "build", "commits": commits, "created_time": BEGIN})
+        } else {
+            json!({
+                "type": if random.one_in(8) { "test" } else { "deploy" }, "created_time": BEGIN + random.below(12),
+                "env_name": pick(random, &ENVIRONMENTS), "namespace": pick(random, &NAMESPACES),
+            })
+        }
+    };
+    record["activities"] = (0..random.below(5)).map(|_| activity(random)).collect();
+    record
+}
+
+fn repository(record: &Value) -> &str {
+    record["image"].as_str().unwrap_or_default().rsplit_once(':').map_or("", |(repository, _)| repository)
+}
+
+fn activities(record: &Value) -> &[Value] {
+    record["activities"].as_array().unwrap()
+}
+
+fn commits(record: &Value) -> impl Iterator<Item = &Value> {
+    activities(record).iter().filter_map(|activity| activity["commits"].as_array()).flatten()
+}
+
+fn is_of(commit: &Value, repository: &str) -> bool {
+    format!("{}/{}", commit["repo_owner"].as_str().unwrap(), commit["repo_name"].as_str().unwrap())
+        == repository
+}
+
+/// The time of the last deploy into an environment; into any namespace of it, where none is given.
+fn deployed(record: &Value, env_name: &str, namespace: Option<&str>) -> Option<u64> {
+    let is_there = |activity: &&Value| {
+        activity["type"] == "deploy"
+            && activity["env_name"] == env_name
+            && namespace.is_none_or(|namespace| activity["namespace"] == namespace)
+    };
+    activities(record)
+        .iter()
+        .filter(is_there)
+        .map(|activity| activity["created_time"].as_u64().unwrap())
+        .max()
+}
+
+type Records = BTreeMap<String, Value>;
+
+/// The ids of the records that match, newest first.
+fn newest_first(records: &Records, is_match: impl Fn(&Value) -> bool) -> Vec<String> {
+    let mut found: Vec<_> = records
+        .iter()
+        .filter(|(_, record)| is_match(record))
+        .map(|(id, record)| (record["created_time"].as_u64(), id))
+        .collect();
+    found.sort();
+    found.into_iter().rev().map(|(_, id)| id.clone()).collect()
+}
+
+/// The id of what runs in an environment.
+fn running<'a>(
+    records: &'a Records,
+    of: &str,
+    env_name: &str,
+    namespace: Option<&str>,
+) -> Option<&'a String> {
+    let in_repository = records.iter().filter(|(_, record)| repository(record) == of);
+    let deployed =
+        in_repository.filter_map(|(id, record)| Some((deployed(record, env_name, namespace)?, id)));
+    deployed.max().map(|(_, id)| id)
+}
+
+fn environments(records: &Records, id: &str) -> Value {
+    let record = &records[id];
+    let mut found = Vec::new();
+    for env_name in ENVIRONMENTS {
+        for namespace in NAMESPACES {
+            let Some(since) = deployed(record, env_name, Some(namespace)) else { continue };
+            let of = repository(record);
+            let is_running = of.is_empty()
+                || running(records, of, env_name, Some(namespace)).is_some_and(|running| running == id);
+            found.push((std::cmp::Reverse(since), env_name, namespace, is_running));
+        }
+    }
+    found.sort();
+    let environment =
+        |(since, env_name, namespace, is_running): (std::cmp::Reverse<u64>, &str, &str, bool)| {
+            let mut environment = json!({"env_name": env_name});
+            if !namespace.is_empty() {
+                environment["namespace"] = json!(namespace);
+            }
+            environment["since"] = json!(since.0);
+            environment["running"] = json!(is_running);
+            environment
+        };
+    found.into_iter().map(environment).collect()
+}
+
+async fn get(tables: &Tables, parameters: &[(&str, &str)]) -> Answer {
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+    let gzip = [("accept-encoding", "gzip")];
+    tables.get_with(GetArtifact, &query, if query.len().is_multiple_of(2) { &gzip } else { &[] }).await
+}
+
+fn id(answer: &Answer) -> Option<String> {
+    (answer.status == 200).then(|| answer.json()["id"].as_str().unwrap().to_owned())
+}
+
+/// Follows `next` until it is gone.
+async fn walk(tables: &Tables, parameters: &[(&str, &str)]) -> Vec<String> {
+    let first = get(tables, parameters).await;
+    let (mut ids, mut next) = (Vec::from_iter(id(&first)), first.next_query());
+    while let Some(query) = next {
+        let answer = tables.get(GetArtifact, &query).await;
+        ids.push(id(&answer).expect("a link leads to an artifact"));
+        next = answer.next_query();
+    }
+    ids
+}
+
+fn packed(record: &Value) -> PackedArtifact {
+    let Ok(Record::Artifact(artifact)) = Record::check(record.to_string().as_bytes()) else {
+        panic!("{record} is no artifact")
+    };
+    PackedArtifact::new(*artifact).unwrap()
+}
+
+async fn put(tables: &Tables, record: &Value) {
+    tables.store.put_artifact(&packed(record), Mode::Write, KeepRecorded::Yes).await.unwrap();
+}
+
+/// Removes an artifact's own item and leaves all else, as a crash of something else may.
+async fn remove_item(tables: &Tables, id: &str) {
+    let mut pages = tables.client.scan().table_name(&tables.names.artifacts).into_paginator().items().send();
+    while let Some(item) = pages.next().await {
+        let item = item.unwrap();
+        let entry = item["entry"].as_s().unwrap();
+        if entry.starts_with("artifact#") && entry.ends_with(&format!("#{id}")) {
+            let delete = tables.client.delete_item().table_name(&tables.names.artifacts);
+            let delete = delete.key("image_digest", item["image_digest"].clone());
+            delete.key("entry", item["entry"].clone()).send().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_way_to_find_an_artifact_finds_what_a_search_through_everything_finds() {
+    let mut random = Random(number_of("SEARCH_SEED", 3));
+    let tables = Tables::empty().await;
+    let id_of = |number: u64| format!("{number:024x}");
+    let mut records = Records::new();
+    for number in 0..40 {
+        let record = record(&mut random, &id_of(number));
+        put(&tables, &record).await;
+        records.insert(id_of(number), record);
+    }
+    let searches = number_of("SEARCHES", 800);
+    let mut found = [0; 4];
+    for _ in 0..searches {
+        // Artifacts are replaced, which may move them, and now and then one is gone with all its entries left behind.
+        if random.one_in(4) {
+            let id = id_of(random.below(40));
+            if random.one_in(6) {
+                remove_item(&tables, &id).await;
+                records.remove(&id);
+            } else {
+                let record = record(&mut random, &id);
+                put(&tables, &record).await;
+                records.insert(id, record);
+            }
+        }
+        let commit = pick(&mut random, &COMMITS);
+        let commit = &commit[..usize::try_from(7 + random.below(6)).unwrap()];
+        let repo = random.one_in(2).then(|| pick(&mut random, &REPOSITORIES));
+        let made_from = |record: &Value| {
+            commits(record).any(|found| {
+                found["commit_id"].as_str().unwrap().to_lowercase().starts_with(&commit.to_lowercase())
+                    && repo.is_none_or(|repo| is_of(found, repo))
+            })
+        };
+        let parameters: Vec<_> =
+            std::iter::once(("commit", commit)).chain(repo.map(|repo| ("repo", repo))).collect();
+        let wanted = newest_first(&records, made_from);
+        assert_eq!(walk(&tables, &parameters).await, wanted, "{parameters:?}");
+        found[0] += wanted.len();
+
+        let (number, repo) = (1 + random.below(4), pick(&mut random, &REPOSITORIES));
+        let is_asked = |found: &Value| {
+            let listed = found["prs"].as_array().unwrap();
+            is_of(found, repo) && (found["pr"] == number || listed.iter().any(|listed| *listed == number))
+        };
+        let wanted = newest_first(&records, |record| commits(record).any(is_asked));
+        assert_eq!(
+            walk(&tables, &[("pr", &number.to_string()), ("repo", repo)]).await,
+            wanted,
+            "{number} of {repo}"
+        );
+        found[1] += wanted.len();
+
+        let (of, env_name) =
+            (IMAGES[usize::try_from(random.below(2)).unwrap()], pick(&mut random, &ENVIRONMENTS));
+        let namespace = Some(pick(&mut random, &NAMESPACES)).filter(|namespace| !namespace.is_empty());
+        let parameters: Vec<_> = [("image", of), ("envName", env_name)]
+            .into_iter()
+            .chain(namespace.map(|namespace| ("namespace", namespace)))
+            .collect();
+        let answer = get(&tables, &parameters).await;
+        let wanted = running(&records, of, env_name, namespace);
+        assert_eq!(id(&answer).as_ref(), wanted, "{parameters:?}");
+        assert_eq!(answer.next_query(), None);
+        found[2] += usize::from(wanted.is_some());
+
+        if let Some((image, wanted)) =
+            records.values().nth(usize::try_from(random.below(30)).unwrap()).and_then(|record| {
+                let image = record["image"].as_str().filter(|image| !image.is_empty())?;
+                Some((image, newest_first(&records, |record| record["image"] == image).remove(0)))
+            })
+        {
+            let plain = get(&tables, &[("image", image)]).await;
+            let answer = get(&tables, &[("image", image), ("include", "environments")]).await;
+            assert_eq!(id(&answer).as_ref(), Some(&wanted), "{image}");
+            let environments = environments(&records, &wanted);
+            let expected =
+                format!("{},\"environments\":{environments}}}", &plain.body[..plain.body.len() - 1]);
+            assert_eq!(answer.body, expected);
+            found[3] += environments.as_array().unwrap().len();
+        }
+    }
+    assert!(found.iter().all(|found| *found as u64 > searches / 4), "{found:?}");
+}
+
+/// The artifacts' table, but for what no writer would find again.
+async fn dump(tables: &Tables) -> BTreeSet<String> {
+    tables.dump(&tables.names.artifacts).await.into_iter().collect()
+}
+
+fn deployed_to(id: &str, environments: std::ops::Range<u64>, time: u64) -> Value {
+    let mut record = artifact(id, &format!("reg/app:{id}"), "", BEGIN);
+    let deploy = |number: u64| json!({"type": "deploy", "env_name": format!("env-{number}"), "namespace": "n", "created_time": BEGIN + time + number});
+    record["activities"] = environments.map(deploy).collect();
+    record
+}
+
+#[tokio::test]
+async fn a_hundred_environments_are_answered_in_a_bounded_number_of_calls() {
+    let tables = Tables::empty().await;
+    let (old, new) = (deployed_to("old", 0..100, 0), deployed_to("new", 0..60, 1_000));
+    put(&tables, &old).await;
+    put(&tables, &new).await;
+    let proxy = FaultyProxy::start(&tables.endpoint_url, |_, _| Fault::None).await;
+    let proxied = tables.through(&proxy.endpoint_url);
+    let asked = async |id: &str| {
+        let before = proxy.total();
+        let answer = get(&proxied, &[("image", &format!("reg/app:{id}")), ("include", "environments")]).await;
+        let environments = answer.json()["environments"].as_array().unwrap().clone();
+        let running = environments.iter().filter(|environment| environment["running"] == true).count();
+        (environments.len(), running, proxy.total() - before)
+    };
+    assert_eq!(asked("new").await, (60, 60, 1 + 60));
+    assert_eq!(
+        asked("old").await,
+        (100, 40, 1 + 100 + 60),
+        "a call more where a later one must be looked at"
+    );
+    for (parameters, calls) in [
+        (vec![("image", "reg/app"), ("envName", "env-70")], 2),
+        (vec![("image", "reg/app"), ("envName", "env-7"), ("namespace", "n")], 2),
+    ] {
+        let before = proxy.total();
+        assert_eq!(get(&proxied, &parameters).await.status, 200);
+        assert_eq!(proxy.total() - before, calls, "{parameters:?}");
+    }
+    // A rollback: what is deployed again runs again.
+    put(&tables, &deployed_to("old", 0..100, 2_000)).await;
+    assert_eq!(asked("old").await, (100, 100, 1 + 100));
+}
+
+#[tokio::test]
+async fn a_recorded_deploy_changes_the_entries_of_its_environment_alone() {
+    let tables = Tables::empty().await;
+    put(&tables, &deployed_to("a", 0..100, 0)).await;
+    let before = dump(&tables).await;
+    put(&tables, &deployed_to("a", 0..101, 0)).await;
+    let after = dump(&tables).await;
+    // The item, the pointer, and two entries: of the environment, and of its namespace.
+    assert_eq!((after.difference(&before).count(), before.difference(&after).count()), (4, 2));
+}
+
+#[tokio::test]
+async fn an_artifact_that_is_written_in_steps_leaves_nothing_behind() {
+    let tables = Tables::empty().await;
+    put(&tables, &deployed_to("a", 0..150, 0)).await;
+    put(&tables, &deployed_to("a", 100..300, 500)).await;
+    let fresh = Tables::empty().await;
+    put(&fresh, &deployed_to("a", 100..300, 500)).await;
+    assert_eq!(dump(&tables).await, dump(&fresh).await);
+    let answer = get(&tables, &[("image", "reg/app"), ("envName", "env-299")]).await;
+    assert_eq!(id(&answer).as_deref(), Some("a"));
+    assert_eq!(get(&tables, &[("image", "reg/app"), ("envName", "env-99")]).await.status, 404);
+}
+
+/// What a table held that was filled before there were these look-ups.
+async fn as_it_was_before(tables: &Tables) {
+    let mut pages = tables.client.scan().table_name(&tables.names.artifacts).into_paginator().items().send();
+    while let Some(item) = pages.next().await {
+        let mut item = item.unwrap();
+        if item["entry"].as_s().unwrap().starts_with("found-by#") {
+            let delete = tables.client.delete_item().table_name(&tables.names.artifacts);
+            let delete = delete.key("image_digest", item["image_digest"].clone());
+            delete.key("entry", item["entry"].clone()).send().await.unwrap();
+            continue;
+        }
+        item.remove("found_by");
+        if let Some(kept) = item.get("kept") {
+            let mut kept: Value = serde_json::from_str(kept.as_s().unwrap()).unwrap();
+            kept["place"].as_object_mut().unwrap().remove("found_by");
+            let kept = aws_sdk_dynamodb::types::AttributeValue::S(kept.to_string());
+            item.insert("kept".to_owned(), kept);
+        }
+        let put = tables.client.put_item().table_name(&tables.names.artifacts);
+        put.set_item(Some(item)).send().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_was_filled_before_is_answered_as_before_and_brought_up_by_reindexing_or_importing() {
+    let mut random = Random(8);
+    let records: Records = (0..30)
+        .map(|number| format!("{number:024x}"))
+        .map(|id| (id.clone(), record(&mut random, &id)))
+        .collect();
+    for is_reindexed in [true, false] {
+        let tables = Tables::empty().await;
+        tables.import(&lines(records.values())).await;
+        let whole = dump(&tables).await;
+        as_it_was_before(&tables).await;
+        assert_ne!(dump(&tables).await, whole);
+        for record in records.values() {
+            let Some(image) = record["image"].as_str().filter(|image| !image.is_empty()) else { continue };
+            let answer = get(&tables, &[("image", image), ("include", "environments")]).await;
+            assert_eq!(answer.status, 200);
+        }
+        assert_eq!(get(&tables, &[("commit", "4b15c43")]).await.status, 404);
+        if is_reindexed {
+            let (entries, _) = tables.store.scan_artifact_entries(0, None).await.unwrap();
+            assert!(!entries.is_empty());
+            for segment in 0..delivery_center::store::SCAN_SEGMENTS {
+                let (entries, next) = tables.store.scan_artifact_entries(segment, None).await.unwrap();
+                assert!(next.is_none());
+                for entry in entries {
+                    tables.store.mend_artifact_entry(&entry, Mode::Write).await.unwrap();
+                }
+            }
+        } else {
+            tables.import(&lines(records.values())).await;
+        }
+        assert_eq!(dump(&tables).await, whole);
+    }
+}
+
+#[tokio::test]
+async fn reindexing_writes_entries_that_are_missing_and_removes_those_that_nobody_names() {
+    let tables = Tables::empty().await;
+    put(&tables, &deployed_to("a", 0..3, 0)).await;
+    let whole = dump(&tables).await;
+    let mut removed = false;
+    let mut pages = tables.client.scan().table_name(&tables.names.artifacts).into_paginator().items().send();
+    while let Some(item) = pages.next().await {
+        let mut item = item.unwrap();
+        if !removed && item["entry"].as_s().unwrap().starts_with("found-by#") {
+            removed = true;
+            let delete = tables.client.delete_item().table_name(&tables.names.artifacts);
+            let delete = delete.key("image_digest", item["image_digest"].clone());
+            delete.key("entry", item["entry"].clone()).send().await.unwrap();
+            let orphan = aws_sdk_dynamodb::types::AttributeValue::S("found-by#a#0123456789abcdef".to_owned());
+            item.insert("entry".to_owned(), orphan);
+            let put = tables.client.put_item().table_name(&tables.names.artifacts);
+            put.set_item(Some(item)).send().await.unwrap();
+        }
+    }
+    assert_ne!(dump(&tables).await, whole);
+    for segment in 0..delivery_center::store::SCAN_SEGMENTS {
+        for entry in tables.store.scan_artifact_entries(segment, None).await.unwrap().0 {
+            tables.store.mend_artifact_entry(&entry, Mode::Write).await.unwrap();
+        }
+    }
+    assert_eq!(dump(&tables).await, whole);
+}
+
+#[tokio::test]
+async fn an_image_is_never_taken_for_what_finds_an_artifact_otherwise() {
+    let tables = Tables::empty().await;
+    let mut built = artifact("1", "reg/a:1", "", 1);
+    built["activities"] = json!([{"type": "build", "commits": [{"commit_id": "4b15c43"}]}]);
+    let strange = artifact("2", "#commit=4b15c43", "", 2);
+    tables.import(&lines([&built, &strange])).await;
+    assert_eq!(id(&get(&tables, &[("commit", "4b15c43")]).await).as_deref(), Some("1"));
+    assert_eq!(id(&get(&tables, &[("image", "#commit=4b15c43")]).await).as_deref(), Some("2"));
+    assert_eq!(get(&tables, &[("image", "##commit=4b15c43")]).await.status, 404);
+}
