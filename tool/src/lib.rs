@@ -6,8 +6,10 @@
 //! - [`input`]: records out of files, dumps and a running Zadig;
 //! - [`import`]: records into the tables, or compared with them;
 //! - [`facts`]: what pipelines record, into the tables;
+//! - [`answers`]: what both endpoints answer, asked in this process, and what is read of it;
 //! - [`patience`]: how long something is tried again.
 
+pub mod answers;
 pub mod commands;
 pub mod embedded;
 pub mod facts;

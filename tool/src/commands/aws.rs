@@ -4,6 +4,8 @@ use anyhow::{Context as _, anyhow};
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Builder;
+use delivery_center::function::with_patience;
 use delivery_center::store::{Store, TableNames};
 
 /// Attempts at one call, the first included: who fills the tables has time.
@@ -30,6 +32,12 @@ pub(super) async fn client() -> anyhow::Result<Client> {
 /// The tables that the environment names.
 pub(super) async fn store() -> anyhow::Result<Store> {
     store_of(client().await?)
+}
+
+/// The tables that the environment names, asked with a function's attempts and timeouts: somebody waits for the answer.
+pub(super) async fn answering_store() -> anyhow::Result<Store> {
+    let client = Client::from_conf(with_patience(Builder::from(&config().await?)).build());
+    Ok(Store::new(client, TableNames::from_environment()))
 }
 
 /// The tables that the environment names, as a client reaches them.

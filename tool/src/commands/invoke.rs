@@ -4,13 +4,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::Builder;
 use delivery_center::endpoint::Endpoint;
-use delivery_center::function::with_patience;
 use delivery_center::lambda_edge;
 use delivery_center::service::EndpointService;
-use delivery_center::store::{Store, TableNames};
 
 use super::exit_status::Ended;
 use super::{aws, terminal};
@@ -46,9 +42,7 @@ impl From<Function> for Endpoint {
 pub(super) async fn run(arguments: InvokeArguments) -> anyhow::Result<Ended> {
     let event =
         read(&arguments.event).with_context(|| format!("cannot read {}", arguments.event.display()))?;
-    let client = Client::from_conf(with_patience(Builder::from(&aws::config().await?)).build());
-    let store = Store::new(client, TableNames::from_environment());
-    let service = EndpointService::new(arguments.function.into(), store);
+    let service = EndpointService::new(arguments.function.into(), aws::answering_store().await?);
     let response = lambda_edge::answer_json(&service, &event).await?;
     terminal::print(response)?;
     Ok(Ended::Well)

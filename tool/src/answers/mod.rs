@@ -1,0 +1,192 @@
+//! What both endpoints answer, asked in this process: the same requests, the same code and the same JSON as the functions'.
+//!
+//! - `stored_text`: text out of a record, made harmless where it is shown;
+//! - `commit`, `release`, `artifact`: what the tool reads of the JSON.
+
+mod artifact;
+mod commit;
+mod release;
+mod stored_text;
+
+use std::io::Read as _;
+
+use delivery_center::endpoint::Endpoint;
+use delivery_center::service::EndpointService;
+use delivery_center::store::Store;
+use flate2::read::GzDecoder;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, LINK};
+use http::{HeaderMap, Request, StatusCode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+pub use artifact::{ActivityInfo, ArtifactInfo, EnvironmentInfo};
+pub use commit::CommitInfo;
+pub use release::{BuildInfo, DeployInfo, EnvInfo, ReleaseInfo, VersionInfo};
+pub use stored_text::{StoredText, harmless, is_harmful};
+
+/// As many releases are asked for as one page; more are met by following `Link`, which needs no page to fit.
+const MAX_RELEASES_A_PAGE: usize = 100;
+
+/// Both endpoints over the tables.
+pub struct Endpoints {
+    store: Store,
+}
+
+/// A 200: its JSON, and the query of what comes next.
+pub struct Answered {
+    /// The body.
+    pub json: String,
+    /// The query that `Link: rel="next"` refers to.
+    pub next: Option<String>,
+}
+
+/// The newest releases of a list.
+pub struct Releases {
+    /// Each in the endpoint's own JSON.
+    pub releases: Vec<Box<RawValue>>,
+    /// Whether older ones match too.
+    pub has_more: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// 404: nothing is known of what was asked for.
+    #[error("{description}")]
+    NotFound {
+        /// The endpoint's words.
+        description: String,
+    },
+    /// 400: the question cannot be read, or its answer does not fit.
+    #[error("{description}")]
+    BadRequest {
+        /// The endpoint's words.
+        description: String,
+    },
+    /// The tables did not answer, or hold what cannot be read.
+    #[error("{description}")]
+    Failed {
+        /// The endpoint's words.
+        description: String,
+    },
+    /// The question is longer than a URL can be.
+    #[error("the question is too long")]
+    TooLong(#[source] http::Error),
+    /// The answer is not what the contract says.
+    #[error("the answer cannot be read")]
+    Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The reference page's error object.
+#[derive(Deserialize)]
+struct ErrorInfo {
+    description: String,
+}
+
+impl Endpoints {
+    /// The endpoints over these tables.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Asks an endpoint, as `GET <endpoint>?<query>` does.
+    ///
+    /// # Errors
+    /// Every answer but a 200.
+    pub async fn ask(&self, endpoint: Endpoint, query: &str) -> Result<Answered, AskError> {
+        let request = Request::get(format!("{}?{query}", endpoint.path()))
+            // Five times as much fits into an answer.
+            .header(ACCEPT_ENCODING, "gzip")
+            .body(())
+            .map_err(AskError::TooLong)?;
+        let answer = EndpointService::new(endpoint, self.store.clone()).answer(request).await;
+        let json = text(answer.headers(), answer.body())?;
+        if answer.status() == StatusCode::OK {
+            return Ok(Answered { json, next: next_query(answer.headers()) });
+        }
+        let ErrorInfo { description } = read(&json)?;
+        Err(match answer.status() {
+            StatusCode::NOT_FOUND => AskError::NotFound { description },
+            StatusCode::BAD_REQUEST => AskError::BadRequest { description },
+            _ => AskError::Failed { description },
+        })
+    }
+
+    /// The newest releases that match, so many at most.
+    ///
+    /// They are asked for as one page, which reads no more than that. Where a page is too large for one answer, and
+    /// where there are many, the list is followed from answer to answer instead.
+    ///
+    /// # Errors
+    /// [`AskError`]; that no release matches is none.
+    pub async fn newest_releases(
+        &self,
+        parameters: &[(&str, String)],
+        limit: usize,
+    ) -> Result<Releases, AskError> {
+        if limit <= MAX_RELEASES_A_PAGE {
+            let page = [("page", "1".to_owned()), ("per_page", limit.to_string())];
+            match self.ask(Endpoint::ListReleases, &query([parameters, &page].concat())).await {
+                // A question that cannot be read is refused again.
+                Err(AskError::BadRequest { .. }) => {}
+                Err(error) => return Err(error),
+                Ok(Answered { json, next }) => {
+                    return Ok(Releases { releases: read(&json)?, has_more: next.is_some() });
+                }
+            }
+        }
+        let mut releases: Vec<Box<RawValue>> = Vec::new();
+        let mut next = Some(query(parameters.to_vec()));
+        while let Some(query) = next.filter(|_| releases.len() <= limit) {
+            let answered = self.ask(Endpoint::ListReleases, &query).await?;
+            releases.extend(read::<Vec<Box<RawValue>>>(&answered.json)?);
+            next = answered.next;
+        }
+        let has_more = releases.len() > limit;
+        releases.truncate(limit);
+        Ok(Releases { releases, has_more })
+    }
+}
+
+/// Reads an answer's JSON.
+///
+/// # Errors
+/// [`AskError::Unreadable`].
+pub fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, AskError> {
+    serde_json::from_str(json).map_err(|error| AskError::Unreadable(error.into()))
+}
+
+/// Parameters as a query; a value that is empty means that the parameter is absent.
+#[must_use]
+pub fn query<'a>(parameters: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(parameters);
+    query.finish()
+}
+
+fn text(headers: &HeaderMap, body: &[u8]) -> Result<String, AskError> {
+    let mut text = String::new();
+    let read = match headers.get(CONTENT_ENCODING) {
+        Some(_) => GzDecoder::new(body).read_to_string(&mut text),
+        None => { body }.read_to_string(&mut text),
+    };
+    read.map_err(|error| AskError::Unreadable(error.into()))?;
+    Ok(text)
+}
+
+/// The query in `Link: <?query>; rel="next"`.
+fn next_query(headers: &HeaderMap) -> Option<String> {
+    let link = headers.get(LINK)?.to_str().ok()?;
+    let query = link.strip_prefix("<?")?.strip_suffix(">; rel=\"next\"")?;
+    Some(query.to_owned())
+}
+
+/// A field that may be missing, `null`, or of a shape that the contract leaves open: what cannot be read says nothing.
+fn leniently<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
+}
