@@ -9,6 +9,7 @@ mod import_speed;
 mod record;
 mod record_and_import;
 mod record_secrets;
+mod releases;
 mod running;
 mod serve;
 mod soak;

@@ -25,6 +25,23 @@ pub(crate) async fn run_on(tables: &Tables, arguments: &[&str]) -> Ran {
     run(tool(&tables.environment(), arguments)).await
 }
 
+/// Runs the tool on some tables as in a terminal of that many columns, in UTC.
+pub(crate) async fn run_in_columns(tables: &Tables, columns: u16, arguments: &[&str]) -> Ran {
+    let mut tool = tool(&tables.environment(), arguments);
+    tool.env("TZ", "UTC").env("COLUMNS", columns.to_string());
+    run(tool).await
+}
+
+/// So many seconds before now; Unix seconds.
+pub(crate) fn ago(seconds: i64) -> i64 {
+    jiff::Timestamp::now().as_second() - seconds
+}
+
+/// A time in UTC as the tool shows it.
+pub(crate) fn shown(unix_seconds: i64, format: &str) -> String {
+    jiff::Timestamp::from_second(unix_seconds).unwrap().strftime(format).to_string()
+}
+
 /// Runs the tool to its end.
 pub(crate) async fn run(tool: Command) -> Ran {
     run_with_input(tool, "").await

@@ -18,6 +18,15 @@ pub(super) enum Ended {
     WithRefusals,
 }
 
+/// What became of a question to the endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sought {
+    /// There is an answer.
+    Found,
+    /// Nothing is known of what was asked for.
+    NotFound,
+}
+
 /// The exit status of a command; the reason that one failed for is printed.
 pub(super) fn of_command(ended: anyhow::Result<Ended>) -> ExitCode {
     match ended {
@@ -26,6 +35,18 @@ pub(super) fn of_command(ended: anyhow::Result<Ended>) -> ExitCode {
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(if is_unreachable(&error) { 2 } else { 1 })
+        }
+    }
+}
+
+/// The exit status of a command that asks; the reason that one failed for is printed.
+pub(super) fn of_question(sought: anyhow::Result<Sought>) -> ExitCode {
+    match sought {
+        Ok(Sought::Found) => ExitCode::SUCCESS,
+        Ok(Sought::NotFound) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
         }
     }
 }

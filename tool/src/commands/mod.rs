@@ -2,7 +2,9 @@
 //!
 //! - `aws`: the client that the environment names;
 //! - `exit_status`: how a command ends;
+//! - `log_lines`: what is logged to standard error;
 //! - `terminal`: what is printed, and the progress bars;
+//! - `layout`, `local_time`, `short_image`: what people read of an answer: tables and fields, times, images;
 //! - `sources`, `import_progress`: what `import` and `verify` read, and how they show what they do.
 
 mod aws;
@@ -11,9 +13,14 @@ mod export;
 mod import;
 mod import_progress;
 mod invoke;
+mod layout;
+mod local_time;
+mod log_lines;
 mod record;
 mod reindex;
+mod releases;
 mod serve;
+mod short_image;
 mod sources;
 mod tables;
 mod terminal;
@@ -22,6 +29,7 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
 
 /// Zadig's delivery-centre endpoints over DynamoDB: fill the tables, and serve them on a laptop.
 ///
@@ -41,7 +49,8 @@ Environment:
   DYNAMODB_TRANSACTION_WRITES  how many writes a transaction may hold [100, as DynamoDB has it; older emulators take 10]
   RUST_LOG  what is logged to stderr
 
-Exit status: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be read (of `record`: 1), or DynamoDB or Zadig could not be reached.";
+Exit status of releases: 0 found; 1 not found; 2 failed, and stderr says why.
+Of the others: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be read (of `record`: 1), or DynamoDB or Zadig could not be reached.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -56,11 +65,22 @@ enum Command {
     Reindex(reindex::ReindexArguments),
     Verify(verify::VerifyArguments),
     Invoke(invoke::InvokeArguments),
+    Releases(releases::ReleasesArguments),
 }
 
 impl Default for Command {
     fn default() -> Self {
         Self::Serve(serve::ServeArguments::default())
+    }
+}
+
+impl Command {
+    /// Which of the service's log lines are told: a line for each request is for who serves requests.
+    fn least_severe_line(&self) -> LevelFilter {
+        match self {
+            Self::Releases(_) => LevelFilter::WARN,
+            _ => LevelFilter::INFO,
+        }
     }
 }
 
@@ -70,7 +90,9 @@ pub async fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(unreadable) => return exit_status::of_arguments(unreadable),
     };
-    let ended = match arguments.command.unwrap_or_default() {
+    let command = arguments.command.unwrap_or_default();
+    log_lines::start(command.least_severe_line());
+    let ended = match command {
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Tables(command) => tables::run(command).await,
         Command::Import(arguments) => import::run(arguments).await,
@@ -79,6 +101,7 @@ pub async fn run() -> ExitCode {
         Command::Reindex(arguments) => reindex::run(arguments).await,
         Command::Verify(arguments) => verify::run(arguments).await,
         Command::Invoke(arguments) => invoke::run(arguments).await,
+        Command::Releases(arguments) => return exit_status::of_question(releases::run(arguments).await),
     };
     exit_status::of_command(ended)
 }

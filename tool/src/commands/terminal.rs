@@ -1,15 +1,39 @@
 //! What people see of a command: text on standard output, and a progress bar on standard error.
 
-use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::fmt::{Display, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::answers::is_harmful;
+
 /// Prints to standard output; that nobody reads it to the end (`| head`) is no error.
 pub(super) fn print(text: impl Display) -> anyhow::Result<()> {
-    match writeln!(io::stdout(), "{text}") {
+    print_to(io::stdout(), format_args!("{text}\n"))
+}
+
+/// Prints a text with styles, which only a terminal gets, and not where `NO_COLOR` is set.
+pub(super) fn print_styled(text: impl Display) -> anyhow::Result<()> {
+    print_to(anstream::stdout(), text)
+}
+
+/// Prints an answer's JSON. What could do something to a terminal is written as `\u009b`, which is the same JSON.
+pub(super) fn print_json(json: &str) -> anyhow::Result<()> {
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_harmful(character) {
+            write!(escaped, "\\u{:04x}", u32::from(character)).expect("a string can be written to");
+        } else {
+            escaped.push(character);
+        }
+    }
+    print(escaped)
+}
+
+fn print_to(mut output: impl io::Write, text: impl Display) -> anyhow::Result<()> {
+    match write!(output, "{text}").and_then(|()| output.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("cannot write to standard output")
         }

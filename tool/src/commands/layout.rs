@@ -1,0 +1,68 @@
+//! Text in the terminal: tables, broken lines and styles, as wide as the terminal is.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _};
+
+use anstyle::Style;
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
+
+/// A heading.
+pub(super) const HEADING: Style = Style::new().bold();
+/// What stands beside what matters.
+pub(super) const ASIDE: Style = Style::new().dimmed();
+
+/// Fewer columns than this are taken for so many: nothing could be read in fewer.
+const MIN_WIDTH: u16 = 20;
+
+/// How many columns a line may have: `COLUMNS`, or else the terminal's; none where the output goes elsewhere.
+pub(super) fn width() -> Option<u16> {
+    let given = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let of_terminal = || {
+        let (_, columns) = console::Term::stdout().size_checked().filter(|_| io::stdout().is_terminal())?;
+        Some(columns)
+    };
+    given.filter(|columns| *columns > 0).or_else(of_terminal).map(|columns: u16| columns.max(MIN_WIDTH))
+}
+
+/// A text in a style, which vanishes where the output shows none.
+pub(super) fn styled(style: Style, text: impl Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// The lines of a table, without spaces at their ends; as wide as its texts, where no width is given.
+pub(super) fn table<const COLUMNS: usize>(rows: Vec<[String; COLUMNS]>, width: Option<u16>) -> Vec<String> {
+    let mut table = Table::new();
+    table.load_style(NOTHING).add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    match width {
+        // The padding of the last column may stand outside.
+        Some(width) => {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.saturating_add(2))
+        }
+        None => table.set_content_arrangement(ContentArrangement::Disabled),
+    };
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// How many columns a table needs so that none of its texts is broken.
+pub(super) fn natural_width<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> u16 {
+    let mut table = Table::new();
+    table.add_rows(rows.to_vec());
+    let columns = table.column_max_content_widths();
+    let gaps = u16::try_from(columns.len().saturating_sub(1)).unwrap_or(u16::MAX).saturating_mul(2);
+    columns.into_iter().fold(gaps, u16::saturating_add)
+}
+
+/// A text broken into lines of a width.
+pub(super) fn wrapped(text: String, width: Option<u16>) -> Vec<String> {
+    table(vec![[text]], width)
+}
+
+/// A remark on what stands above it, a line break before it and behind each line.
+pub(super) fn remark(text: String, width: Option<u16>) -> String {
+    let lines = wrapped(text, width).into_iter().map(|line| format!("{}\n", styled(ASIDE, line)));
+    format!("\n{}", lines.collect::<String>())
+}

@@ -1,0 +1,208 @@
+//! Times as a person at this machine says and reads them: local ones, and how long ago that is.
+
+use std::fmt::Display;
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::{Span, Timestamp, ZonedDateTime};
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+/// Up to here hours are told, since `1 d` would say too little; and so on.
+const TWO_DAYS: i64 = 2 * DAY;
+const TWO_MONTHS: i64 = 60 * DAY;
+const TWO_YEARS: i64 = 730 * DAY;
+
+/// What the tool says where a record has no time.
+const UNKNOWN: &str = "at an unknown time";
+
+/// Now, in the time zone of this machine (`TZ`).
+#[derive(Debug, Clone)]
+pub(super) struct Now(ZonedDateTime);
+
+/// A time that was given in no form that is known.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(
+    "give how long ago it is (90m, 12h, 2d, 1w), a local time (yesterday, 'yesterday 18:00', 08:30, 2026-11-24, \
+     '2026-11-24 08:30'), RFC 3339 (2026-11-24T12:00:00+08:00) or Unix seconds"
+)]
+pub(super) struct UnreadableTime;
+
+impl Now {
+    /// The time that it is.
+    pub(super) fn from_the_clock() -> Self {
+        Self(ZonedDateTime::now())
+    }
+
+    /// A heading for a column of times.
+    pub(super) fn heading(&self) -> &'static str {
+        let is_utc = self.0.strftime("%Z").to_string() == "UTC";
+        if is_utc { "TIME (UTC)" } else { "LOCAL TIME" }
+    }
+
+    /// A time to the minute, such as `2021-12-14 07:46`.
+    pub(super) fn minute(&self, unix_seconds: i64) -> String {
+        self.format(unix_seconds, "%Y-%m-%d %H:%M")
+    }
+
+    /// How long ago a time is, such as `3 h ago`.
+    pub(super) fn age(&self, unix_seconds: i64) -> String {
+        if unix_seconds == 0 {
+            return String::new();
+        }
+        match self.0.timestamp().as_second() - unix_seconds {
+            seconds if seconds < 0 => format!("in {}", duration(seconds.saturating_neg())),
+            seconds => format!("{} ago", duration(seconds)),
+        }
+    }
+
+    fn format(&self, unix_seconds: i64, format: &str) -> String {
+        match Timestamp::from_second(unix_seconds) {
+            Ok(_) if unix_seconds == 0 => UNKNOWN.to_owned(),
+            Ok(time) => time.to_zoned_datetime(self.0.time_zone().clone()).strftime(format).to_string(),
+            // Later than the year 9999.
+            Err(_) => unix_seconds.to_string(),
+        }
+    }
+
+    /// Reads a time as a person gives it; Unix seconds.
+    ///
+    /// # Errors
+    /// [`UnreadableTime`].
+    pub(super) fn read(&self, text: &str) -> Result<i64, UnreadableTime> {
+        let text = text.trim();
+        let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if is_digits {
+            return text.parse().map_err(|_| UnreadableTime);
+        }
+        if let Ok(time) = text.parse::<Timestamp>() {
+            return Ok(time.as_second());
+        }
+        let zoned = match self.local(text) {
+            Some(local) => local.to_zoned_datetime(self.0.time_zone().clone()).map_err(unreadable)?,
+            None => {
+                self.0.checked_sub(text.parse::<Span>().map_err(unreadable)?.abs()).map_err(unreadable)?
+            }
+        };
+        Ok(zoned.timestamp().as_second())
+    }
+
+    /// A day, a time of day, or both.
+    fn local(&self, text: &str) -> Option<DateTime> {
+        let today = self.0.date();
+        let day = |text: &str| match text {
+            "today" => Some(today),
+            "yesterday" => today.yesterday().ok(),
+            date if date.len() == "2026-11-24".len() => date.parse::<Date>().ok(),
+            _ => None,
+        };
+        let time = |text: &str| Some(text).filter(|text| text.contains(':'))?.parse::<Time>().ok();
+        if let Some((date, of_day)) = text.split_once([' ', 'T']) {
+            return Some(day(date)?.to_datetime(time(of_day)?));
+        }
+        let midnight = day(text).map(|date| date.to_datetime(Time::midnight()));
+        midnight.or_else(|| Some(today.to_datetime(time(text)?)))
+    }
+}
+
+/// Reads the value of `--since` or `--until`.
+///
+/// # Errors
+/// [`UnreadableTime`].
+pub(super) fn read(text: &str) -> Result<i64, UnreadableTime> {
+    Now::from_the_clock().read(text)
+}
+
+/// How long something took or is ago, in its largest unit, such as `3 h`.
+fn duration(seconds: i64) -> String {
+    let (count, unit) = match seconds {
+        ..MINUTE => (seconds, "s"),
+        MINUTE..HOUR => (seconds / MINUTE, "min"),
+        HOUR..TWO_DAYS => (seconds / HOUR, "h"),
+        TWO_DAYS..TWO_MONTHS => (seconds / DAY, "d"),
+        TWO_MONTHS..TWO_YEARS => (seconds / (30 * DAY), "mo"),
+        _ => (seconds / (365 * DAY), "y"),
+    };
+    format!("{count} {unit}")
+}
+
+fn unreadable(_: impl Display) -> UnreadableTime {
+    UnreadableTime
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A Thursday in winter, half past three at night in Berlin.
+    fn now(zone: &str) -> Now {
+        let now: Timestamp = "2026-11-26T02:30:00Z".parse().unwrap();
+        Now(now.in_tz(zone).unwrap())
+    }
+
+    fn unix(time: &str) -> i64 {
+        time.parse::<Timestamp>().unwrap().as_second()
+    }
+
+    #[test]
+    fn a_time_is_read_as_people_say_it() {
+        let berlin = now("Europe/Berlin");
+        for (given, meant) in [
+            ("90m", "2026-11-26T01:00:00Z"),
+            ("12h", "2026-11-25T14:30:00Z"),
+            ("1h30m", "2026-11-26T01:00:00Z"),
+            ("2 days ago", "2026-11-24T02:30:00Z"),
+            ("2d", "2026-11-24T02:30:00Z"),
+            ("1w", "2026-11-19T02:30:00Z"),
+            ("today", "2026-11-25T23:00:00Z"),
+            ("yesterday", "2026-11-24T23:00:00Z"),
+            ("yesterday 18:00", "2026-11-25T17:00:00Z"),
+            ("02:15", "2026-11-26T01:15:00Z"),
+            ("2026-07-01", "2026-06-30T22:00:00Z"),
+            ("2026-07-01 12:00", "2026-07-01T10:00:00Z"),
+            ("2026-07-01T12:00:05", "2026-07-01T10:00:05Z"),
+            ("2026-07-01T12:00:00+08:00", "2026-07-01T04:00:00Z"),
+            ("2026-07-01T12:00:00.9Z", "2026-07-01T12:00:00Z"),
+            ("1639467962", "2021-12-14T07:46:02Z"),
+        ] {
+            assert_eq!(berlin.read(given).unwrap(), unix(meant), "{given}");
+        }
+        for unreadable in
+            ["", "soon", "12", "2026-13-01", "yesterday evening", "25:00", "x12h", "9".repeat(30).as_str()]
+        {
+            let read = berlin.read(unreadable);
+            assert!(read.is_err() || unreadable == "12", "{unreadable}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_shown_in_the_local_zone_with_its_age() {
+        let created = unix("2026-07-01T10:00:05Z");
+        assert_eq!(now("Europe/Berlin").minute(created), "2026-07-01 12:00");
+        assert_eq!((now("UTC").heading(), now("Europe/Berlin").heading()), ("TIME (UTC)", "LOCAL TIME"));
+        assert_eq!(now("UTC").minute(0), "at an unknown time");
+        assert_eq!(now("UTC").minute(999_999_999_999), "999999999999");
+    }
+
+    #[test]
+    fn an_age_is_told_in_its_largest_unit() {
+        let utc = now("UTC");
+        let before = |seconds| utc.age(unix("2026-11-26T02:30:00Z") - seconds);
+        for (seconds, age) in [
+            (0, "0 s ago"),
+            (59, "59 s ago"),
+            (60, "1 min ago"),
+            (3599, "59 min ago"),
+            (3600, "1 h ago"),
+            (47 * 3600, "47 h ago"),
+            (48 * 3600, "2 d ago"),
+            (59 * 86400, "59 d ago"),
+            (60 * 86400, "2 mo ago"),
+            (729 * 86400, "24 mo ago"),
+            (730 * 86400, "2 y ago"),
+            (-300, "in 5 min"),
+        ] {
+            assert_eq!(before(seconds), age);
+        }
+    }
+}

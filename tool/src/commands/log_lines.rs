@@ -1,0 +1,15 @@
+//! What is logged to standard error: the service's own lines, written for people.
+
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// Logs what `RUST_LOG` says, or else the service's lines from a severity on.
+pub(super) fn start(least_severe: LevelFilter) {
+    let wanted = std::env::var("RUST_LOG").ok().and_then(|wanted| wanted.parse::<Targets>().ok());
+    let filter = wanted.unwrap_or_else(|| {
+        Targets::new().with_default(LevelFilter::ERROR).with_target("delivery_center", least_severe)
+    });
+    let lines = tracing_subscriber::fmt::layer().compact().with_target(false).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(filter).with(lines).init();
+}

@@ -1,0 +1,117 @@
+//! `releases`: which releases went out, as a table.
+
+mod table;
+
+use clap::builder::NonEmptyStringValueParser;
+
+use crate::answers::{Endpoints, ReleaseInfo, read};
+
+use super::exit_status::Sought;
+use super::layout::width;
+use super::local_time::{self, Now};
+use super::{aws, terminal};
+use table::ReleasesTable;
+
+/// Which releases went out: by project, image, commit, environment, time.
+///
+/// Newest first; all the filters that are given must hold. It reads the tables that the AWS environment names, through
+/// the same code as the functions, and needs `dynamodb:Query` and `dynamodb:BatchGetItem` on them. Times are local.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  delivery-center releases --env prod --since yesterday    what went out last night?
+  delivery-center releases --project shop --limit 5
+  delivery-center releases --image registry.example.com/shop/cart:1.4.0
+  delivery-center releases --commit 4b15c43 --json | jq '.[].versionInfo.version'
+
+Exit status: 0 found; 1 no release matches; 2 failed, and stderr says why.")]
+pub(super) struct ReleasesArguments {
+    /// Only releases of this project.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    project: Option<String>,
+    /// Only releases of this workflow.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    workflow: Option<String>,
+    /// Only releases of this task.
+    #[arg(long, value_name = "NUMBER")]
+    task: Option<u64>,
+    /// Only releases that deploy this service.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    service: Option<String>,
+    /// Only releases that hold this image: REGISTRY/NAME:TAG, NAME@DIGEST, or a digest.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    image: Option<String>,
+    /// Only releases with a build from this commit; 7 digits of its id are enough.
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    commit: Option<String>,
+    /// Only releases with this label.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    label: Option<String>,
+    /// Only releases of this environment.
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    env: Option<String>,
+    /// Only releases of this version.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    version: Option<String>,
+    /// Only releases made at this time or later: 90m, 12h, 2d, 1w (ago); yesterday, 'yesterday 18:00', 08:30, 2026-11-24 (local);
+    /// RFC 3339; Unix seconds.
+    #[arg(long, value_name = "TIME", value_parser = local_time::read, verbatim_doc_comment)]
+    since: Option<i64>,
+    /// Only releases made before this time.
+    #[arg(long, value_name = "TIME", value_parser = local_time::read)]
+    until: Option<i64>,
+    /// Show so many of them at most.
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Print the API's own JSON, an array.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(arguments: ReleasesArguments) -> anyhow::Result<Sought> {
+    let (limit, is_json) = (arguments.limit, arguments.json);
+    let endpoints = Endpoints::new(aws::answering_store().await?);
+    let found = endpoints.newest_releases(&arguments.parameters(), limit as usize).await?;
+    if is_json {
+        terminal::print_json(&serde_json::to_string(&found.releases)?)?;
+    }
+    if found.releases.is_empty() {
+        eprintln!("no release matches");
+        return Ok(Sought::NotFound);
+    }
+    if !is_json {
+        let releases = found.releases.iter().map(|release| read::<ReleaseInfo>(release.get()));
+        let releases = releases.collect::<Result<Vec<_>, _>>()?;
+        let table = ReleasesTable { releases: &releases, now: &Now::from_the_clock(), width: width() };
+        terminal::print_styled(table)?;
+    }
+    if found.has_more {
+        eprintln!(
+            "these are the newest {limit}; older ones match too: --limit {} shows more",
+            limit.saturating_mul(5)
+        );
+    }
+    Ok(Sought::Found)
+}
+
+impl ReleasesArguments {
+    /// The endpoint's parameters.
+    fn parameters(self) -> Vec<(&'static str, String)> {
+        let number = |number: Option<i64>| number.map(|number| number.to_string());
+        [
+            ("projectName", self.project),
+            ("workflowName", self.workflow),
+            ("taskId", self.task.map(|task| task.to_string())),
+            ("serviceName", self.service),
+            ("image", self.image),
+            ("commit", self.commit),
+            ("label", self.label),
+            ("envName", self.env),
+            ("version", self.version),
+            ("since", number(self.since)),
+            ("until", number(self.until)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+    }
+}

@@ -1,0 +1,149 @@
+//! Releases as a table; where the terminal is too narrow for it, each as a line with its images under it.
+
+use std::fmt::{self, Display};
+
+use super::super::layout::{HEADING, natural_width, styled, table, wrapped};
+use super::super::local_time::Now;
+use super::super::short_image::CommonRegistry;
+use crate::answers::{ReleaseInfo, StoredText};
+
+const COLUMNS: usize = 8;
+const IMAGE_INDENT: usize = 2;
+
+/// Releases, as they are printed.
+pub(super) struct ReleasesTable<'a> {
+    pub(super) releases: &'a [ReleaseInfo],
+    pub(super) now: &'a Now,
+    /// The terminal's width; none where the output goes elsewhere.
+    pub(super) width: Option<u16>,
+}
+
+/// A service of a release, and an image of it.
+struct ServiceImage {
+    service: StoredText,
+    image: StoredText,
+}
+
+impl Display for ReleasesTable<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let images: Vec<_> = self.releases.iter().map(images).collect();
+        let registry = CommonRegistry::of(images.iter().flatten().map(|image| image.image.as_stored()));
+        let rows = self.rows(&images, &registry);
+        // A broken image could not be copied: what does not fit beside each other stands below each other.
+        if self.width.is_none_or(|width| natural_width(&rows) <= width) {
+            for (number, line) in table(rows, self.width).iter().enumerate() {
+                match number {
+                    0 => writeln!(formatter, "{}", styled(HEADING, line))?,
+                    _ => writeln!(formatter, "{line}")?,
+                }
+            }
+        } else {
+            self.write_one_below_the_other(&images, &registry, formatter)?;
+        }
+        formatter.write_str(&registry.remark(self.width))
+    }
+}
+
+impl ReleasesTable<'_> {
+    /// A row for each image, the first of a release with the release itself.
+    fn rows(&self, images: &[Vec<ServiceImage>], registry: &CommonRegistry) -> Vec<[String; COLUMNS]> {
+        let heading =
+            [self.now.heading(), "AGE", "PROJECT", "VERSION", "WORKFLOW", "ENV", "SERVICE", "IMAGE"];
+        let mut rows = vec![heading.map(str::to_owned)];
+        for (release, images) in self.releases.iter().zip(images) {
+            let mut cells = self.cells(release);
+            for image in images {
+                let [time, age, project, version, workflow, env] = std::mem::take(&mut cells);
+                rows.push([
+                    time,
+                    age,
+                    project,
+                    version,
+                    workflow,
+                    env,
+                    image.service.to_string(),
+                    image.shown(registry),
+                ]);
+            }
+            if images.is_empty() {
+                let [time, age, project, version, workflow, env] = cells;
+                rows.push([time, age, project, version, workflow, env, String::new(), String::new()]);
+            }
+        }
+        rows
+    }
+
+    /// Time, age, project, version, workflow and environment.
+    fn cells(&self, release: &ReleaseInfo) -> [String; 6] {
+        let version = &release.version_info;
+        let env = version.product_env_info.as_ref().map(|env| env.env_name.to_string());
+        [
+            self.now.minute(version.created_at),
+            self.now.age(version.created_at),
+            version.product_name.to_string(),
+            version.version.to_string(),
+            version.workflow_and_task(),
+            env.unwrap_or_default(),
+        ]
+    }
+
+    fn write_one_below_the_other(
+        &self,
+        images: &[Vec<ServiceImage>],
+        registry: &CommonRegistry,
+        formatter: &mut fmt::Formatter,
+    ) -> fmt::Result {
+        for (release, images) in self.releases.iter().zip(images) {
+            let cells = self.cells(release).into_iter().filter(|cell| !cell.is_empty());
+            for line in wrapped(cells.collect::<Vec<_>>().join("  "), self.width) {
+                writeln!(formatter, "{}", styled(HEADING, line))?;
+            }
+            let rows: Vec<_> =
+                images.iter().map(|image| [image.service.to_string(), image.shown(registry)]).collect();
+            let width = self.width.map(|width| width - u16::try_from(IMAGE_INDENT).unwrap_or(0));
+            for line in table(rows, width) {
+                writeln!(formatter, "{:IMAGE_INDENT$}{line}", "")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ServiceImage {
+    fn new(service: StoredText, image: StoredText) -> Self {
+        Self { service, image }
+    }
+
+    fn shown(&self, registry: &CommonRegistry) -> String {
+        StoredText::from(registry.shorten(self.image.as_stored())).to_string()
+    }
+}
+
+/// What a release is made of: what it deployed, or else built, or else distributed.
+fn images(release: &ReleaseInfo) -> Vec<ServiceImage> {
+    let deployed =
+        release.deploy_info.iter().map(|deploy| ServiceImage::new(deploy.service(), deploy.image.clone()));
+    let built = release
+        .build_info
+        .iter()
+        .map(|build| ServiceImage::new(build.service_name.clone(), build.image_name.clone()));
+    let distributed = release.distribute_info.iter().flat_map(|distribute| {
+        let named = |service: &StoredText| {
+            if service.is_empty() { distribute.chart_name.clone() } else { service.clone() }
+        };
+        [distribute]
+            .into_iter()
+            .chain(&distribute.sub_distributes)
+            .map(move |part| ServiceImage::new(named(&part.service_name), part.registry_name.clone()))
+    });
+    let says_something = |image: &ServiceImage| !(image.service.is_empty() && image.image.is_empty());
+    let mut images: Vec<_> = deployed.filter(says_something).collect();
+    if images.is_empty() {
+        images.extend(built.filter(says_something));
+    }
+    if images.is_empty() {
+        // A chart is told by its images.
+        images.extend(distributed.filter(|image| !image.image.is_empty()));
+    }
+    images
+}
