@@ -66,3 +66,8 @@ pub(super) fn remark(text: String, width: Option<u16>) -> String {
     let lines = wrapped(text, width).into_iter().map(|line| format!("{}\n", styled(ASIDE, line)));
     format!("\n{}", lines.collect::<String>())
 }
+
+/// What is left of a width beside so many columns.
+pub(super) fn left(width: Option<u16>, columns: usize) -> Option<u16> {
+    width.map(|width| width.saturating_sub(u16::try_from(columns).unwrap_or(u16::MAX)))
+}

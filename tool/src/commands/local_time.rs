@@ -34,6 +34,12 @@ impl Now {
         Self(ZonedDateTime::now())
     }
 
+    /// A time in UTC, as if it was now.
+    #[cfg(test)]
+    pub(super) fn at(utc: &str) -> Self {
+        Self(utc.parse::<Timestamp>().unwrap().to_zoned_datetime(jiff::tz::TimeZone::UTC))
+    }
+
     /// A heading for a column of times.
     pub(super) fn heading(&self) -> &'static str {
         let is_utc = self.0.strftime("%Z").to_string() == "UTC";
@@ -45,6 +51,21 @@ impl Now {
         self.format(unix_seconds, "%Y-%m-%d %H:%M")
     }
 
+    /// A time to the second with its zone, such as `2021-12-14 07:46:02 UTC`.
+    pub(super) fn second(&self, unix_seconds: i64) -> String {
+        self.format(unix_seconds, "%Y-%m-%d %H:%M:%S %Z")
+    }
+
+    /// A time to the minute and how long ago it is, such as `2021-12-14 07:46 (3 h ago)`.
+    pub(super) fn minute_and_age(&self, unix_seconds: i64) -> String {
+        self.with_age(self.minute(unix_seconds), unix_seconds)
+    }
+
+    /// A time to the second and how long ago it is.
+    pub(super) fn second_and_age(&self, unix_seconds: i64) -> String {
+        self.with_age(self.second(unix_seconds), unix_seconds)
+    }
+
     /// How long ago a time is, such as `3 h ago`.
     pub(super) fn age(&self, unix_seconds: i64) -> String {
         if unix_seconds == 0 {
@@ -53,6 +74,13 @@ impl Now {
         match self.0.timestamp().as_second() - unix_seconds {
             seconds if seconds < 0 => format!("in {}", duration(seconds.saturating_neg())),
             seconds => format!("{} ago", duration(seconds)),
+        }
+    }
+
+    fn with_age(&self, time: String, unix_seconds: i64) -> String {
+        match unix_seconds {
+            0 => time,
+            _ => format!("{time} ({})", self.age(unix_seconds)),
         }
     }
 
@@ -114,7 +142,7 @@ pub(super) fn read(text: &str) -> Result<i64, UnreadableTime> {
 }
 
 /// How long something took or is ago, in its largest unit, such as `3 h`.
-fn duration(seconds: i64) -> String {
+pub(super) fn duration(seconds: i64) -> String {
     let (count, unit) = match seconds {
         ..MINUTE => (seconds, "s"),
         MINUTE..HOUR => (seconds / MINUTE, "min"),
@@ -179,8 +207,10 @@ mod tests {
     fn a_time_is_shown_in_the_local_zone_with_its_age() {
         let created = unix("2026-07-01T10:00:05Z");
         assert_eq!(now("Europe/Berlin").minute(created), "2026-07-01 12:00");
+        assert_eq!(now("Europe/Berlin").second(created), "2026-07-01 12:00:05 CEST");
+        assert_eq!(now("UTC").minute_and_age(created), "2026-07-01 10:00 (4 mo ago)");
         assert_eq!((now("UTC").heading(), now("Europe/Berlin").heading()), ("TIME (UTC)", "LOCAL TIME"));
-        assert_eq!(now("UTC").minute(0), "at an unknown time");
+        assert_eq!(now("UTC").minute_and_age(0), "at an unknown time");
         assert_eq!(now("UTC").minute(999_999_999_999), "999999999999");
     }
 

@@ -4,9 +4,10 @@
 //! - `exit_status`: how a command ends;
 //! - `log_lines`: what is logged to standard error;
 //! - `terminal`: what is printed, and the progress bars;
-//! - `layout`, `local_time`, `short_image`: what people read of an answer: tables and fields, times, images;
+//! - `layout`, `section`, `local_time`, `short_image`: what people read of an answer: tables and fields, times, images;
 //! - `sources`, `import_progress`: what `import` and `verify` read, and how they show what they do.
 
+mod artifact;
 mod aws;
 mod exit_status;
 mod export;
@@ -19,6 +20,7 @@ mod log_lines;
 mod record;
 mod reindex;
 mod releases;
+mod section;
 mod serve;
 mod short_image;
 mod sources;
@@ -49,7 +51,7 @@ Environment:
   DYNAMODB_TRANSACTION_WRITES  how many writes a transaction may hold [100, as DynamoDB has it; older emulators take 10]
   RUST_LOG  what is logged to stderr
 
-Exit status of releases: 0 found; 1 not found; 2 failed, and stderr says why.
+Exit status of releases and artifact: 0 found; 1 not found; 2 failed, and stderr says why.
 Of the others: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be read (of `record`: 1), or DynamoDB or Zadig could not be reached.";
 
 #[derive(Subcommand)]
@@ -66,6 +68,7 @@ enum Command {
     Verify(verify::VerifyArguments),
     Invoke(invoke::InvokeArguments),
     Releases(releases::ReleasesArguments),
+    Artifact(artifact::ArtifactArguments),
 }
 
 impl Default for Command {
@@ -78,7 +81,7 @@ impl Command {
     /// Which of the service's log lines are told: a line for each request is for who serves requests.
     fn least_severe_line(&self) -> LevelFilter {
         match self {
-            Self::Releases(_) => LevelFilter::WARN,
+            Self::Releases(_) | Self::Artifact(_) => LevelFilter::WARN,
             _ => LevelFilter::INFO,
         }
     }
@@ -102,6 +105,7 @@ pub async fn run() -> ExitCode {
         Command::Verify(arguments) => verify::run(arguments).await,
         Command::Invoke(arguments) => invoke::run(arguments).await,
         Command::Releases(arguments) => return exit_status::of_question(releases::run(arguments).await),
+        Command::Artifact(arguments) => return exit_status::of_question(artifact::run(arguments).await),
     };
     exit_status::of_command(ended)
 }

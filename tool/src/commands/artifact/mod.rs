@@ -1,0 +1,168 @@
+//! `artifact`: what an image is, where it came from and where it runs, as a short story.
+
+mod story;
+
+use clap::builder::NonEmptyStringValueParser;
+use delivery_center::endpoint::Endpoint;
+use delivery_center::image_reference::repository;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::exit_status::Sought;
+use super::layout::width;
+use super::local_time::Now;
+use super::{aws, terminal};
+use crate::answers::{Answered, ArtifactInfo, AskError, Endpoints, EnvironmentInfo, StoredText, query, read};
+use story::{Story, Successor};
+
+/// Of so many environments it is told what runs there now, where only the newest are.
+const ENVIRONMENTS_OF_A_STORY: usize = 10;
+/// How many environments are asked for at once.
+const LOOK_UPS_AT_ONCE: usize = 8;
+
+/// What an image is: from which commit it was built, who tested it, where it runs.
+///
+/// It reads the tables that the AWS environment names, through the same code as the functions, and needs
+/// `dynamodb:Query` and `dynamodb:BatchGetItem` on them. Times are local.
+#[derive(clap::Args)]
+#[command(
+    group = clap::ArgGroup::new("look-up").required(true).args(["image", "commit", "pr"]),
+    after_help = "Examples:
+  delivery-center artifact registry.example.com/shop/cart:1.4.0
+  delivery-center artifact --env prod registry.example.com/shop/cart    what runs there now?
+  delivery-center artifact --commit 4b15c43 --limit 10                  what was built from it?
+  delivery-center artifact --pr 736 --repo koderover/zadig
+  delivery-center artifact sha256:1d9ddf94… --environments --json | jq .environments
+
+Exit status: 0 found; 1 no such artifact; 2 failed, and stderr says why."
+)]
+pub(super) struct ArtifactArguments {
+    /// The image, REGISTRY/NAME:TAG or NAME@DIGEST; or a digest; with --env a repository, REGISTRY/NAME.
+    #[arg(value_name = "IMAGE|DIGEST", value_parser = NonEmptyStringValueParser::new())]
+    image: Option<String>,
+    /// The newest artifact that was made from this commit; 7 digits of its id are enough.
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    commit: Option<String>,
+    /// The newest artifact that was made from this pull request of --repo.
+    #[arg(long, value_name = "NUMBER", requires = "repo", value_parser = clap::value_parser!(u32).range(1..))]
+    pr: Option<u32>,
+    /// The repository of the pull request or the commit.
+    #[arg(long, value_name = "OWNER/NAME", conflicts_with = "image", value_parser = NonEmptyStringValueParser::new())]
+    repo: Option<String>,
+    /// The artifact of the repository that runs in this environment now.
+    #[arg(long, value_name = "NAME", requires = "image", value_parser = NonEmptyStringValueParser::new())]
+    env: Option<String>,
+    /// Only this namespace of the environment.
+    #[arg(long, value_name = "NAME", requires = "env", value_parser = NonEmptyStringValueParser::new())]
+    namespace: Option<String>,
+    /// Tell every environment that it was deployed to, not only the latest ten; with --json, tell them too.
+    #[arg(long)]
+    environments: bool,
+    /// With --commit and --pr: show the older ones too, so many at most.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 1,
+        conflicts_with = "image",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    limit: u32,
+    /// Print the API's own JSON, an artifact a line.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Sought> {
+    let endpoints = Endpoints::new(aws::answering_store().await?);
+    let mut next = Some(arguments.query());
+    for number in 0..arguments.limit {
+        let Some(query) = next.take() else { break };
+        let Answered { json, next: older } = match endpoints.ask(Endpoint::GetArtifact, &query).await {
+            Ok(answered) => answered,
+            // The older ones were removed meanwhile.
+            Err(AskError::NotFound { .. }) if number > 0 => break,
+            Err(AskError::NotFound { description }) => {
+                eprintln!("{}", StoredText::from(description.as_str()));
+                return Ok(Sought::NotFound);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        next = older;
+        if arguments.json {
+            terminal::print_json(&json)?;
+            continue;
+        }
+        if number > 0 {
+            terminal::print("\n")?;
+        }
+        arguments.tell(&endpoints, &read(&json)?).await?;
+    }
+    if next.is_some() {
+        let more = arguments.limit.max(2).saturating_mul(5);
+        eprintln!("older artifacts match too: --limit {more} shows more");
+    }
+    Ok(Sought::Found)
+}
+
+impl ArtifactArguments {
+    fn query(&self) -> String {
+        let mut parameters = Vec::new();
+        for (name, value) in [
+            ("image", &self.image),
+            ("commit", &self.commit),
+            ("pr", &self.pr.map(|pr| pr.to_string())),
+            ("repo", &self.repo),
+            ("envName", &self.env),
+            ("namespace", &self.namespace),
+        ] {
+            parameters.extend(value.clone().map(|value| (name, value)));
+        }
+        if self.environments || !self.json {
+            parameters.push(("include", "environments".to_owned()));
+        }
+        query(parameters)
+    }
+
+    /// Prints an artifact's story.
+    async fn tell(&self, endpoints: &Endpoints, artifact: &ArtifactInfo) -> anyhow::Result<()> {
+        let told = if self.environments { usize::MAX } else { ENVIRONMENTS_OF_A_STORY };
+        let successors: Vec<_> = stream::iter(artifact.environments.iter().take(told))
+            .map(|environment| successor(endpoints, artifact, environment))
+            .buffered(LOOK_UPS_AT_ONCE)
+            .try_collect()
+            .await?;
+        let story = Story { artifact, successors: &successors, now: &Now::from_the_clock(), width: width() };
+        terminal::print_styled(story)
+    }
+}
+
+/// What runs in an environment in an artifact's place; `None` where it runs there itself, or that is not known.
+async fn successor(
+    endpoints: &Endpoints,
+    artifact: &ArtifactInfo,
+    environment: &EnvironmentInfo,
+) -> Result<Option<Successor>, AskError> {
+    let repository = repository(artifact.image.as_stored());
+    if environment.running || repository.is_empty() {
+        return Ok(None);
+    }
+    let mut parameters = vec![
+        ("image", repository.to_owned()),
+        ("envName", environment.env_name.as_stored().to_owned()),
+        ("include", "environments".to_owned()),
+    ];
+    if !environment.namespace.is_empty() {
+        parameters.push(("namespace", environment.namespace.as_stored().to_owned()));
+    }
+    let json = match endpoints.ask(Endpoint::GetArtifact, &query(parameters)).await {
+        Ok(Answered { json, .. }) => json,
+        // It was removed meanwhile, or the artifact's image is not one that can be asked for.
+        Err(AskError::NotFound { .. } | AskError::BadRequest { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let successor: ArtifactInfo = read(&json)?;
+    let is_there = |there: &&EnvironmentInfo| {
+        there.env_name == environment.env_name && there.namespace == environment.namespace
+    };
+    let since = successor.environments.iter().find(is_there).map_or(0, |there| there.since);
+    Ok(Some(Successor { image: successor.image, digest: successor.image_digest, since }))
+}

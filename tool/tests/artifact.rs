@@ -1,0 +1,144 @@
+//! `artifact`: an image's story, as a person reads it.
+
+use delivery_center::endpoint::Endpoint::GetArtifact;
+use serde_json::{Value, json};
+
+use crate::running::{ago, run_in_columns, run_on, shown};
+use crate::support::{Tables, artifact};
+
+const DAY: i64 = 24 * 3600;
+const DIGEST: &str = "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e";
+const IMAGE: &str = "registry.example.com/shop/cart:1.4";
+
+fn cart(created: i64) -> Value {
+    let mut cart = artifact("61b84bbcc19ba8cdb184cc53", IMAGE, DIGEST, created.try_into().unwrap());
+    let activity = |kind: &str, after: i64| {
+        json!({
+            "type": kind, "created_by": "lin", "created_time": created + after,
+            "start_time": created + after - 90, "end_time": created + after,
+            "url": format!("https://ci.example.com/{kind}"),
+        })
+    };
+    let mut build = activity("build", 1);
+    build["commits"] = json!([{
+        "address": "https://github.example.com", "repo_owner": "acme", "repo_name": "shop", "branch": "main",
+        "pr": 736, "prs": [736, 740], "commit_id": "4b15c43b012e7a4a901fdcfe33736ad1c3b53f48",
+        "commit_message": "Wrap gifts 🎁\n\nThe paper is blue.", "author_name": "Ann \u{1b}[31mRed",
+    }]);
+    let mut test = activity("test", 200);
+    test["content"] = json!("42 passed,\n0 failed");
+    test["job_task_name"] = json!("e2e");
+    let mut publish = activity("publish", 300);
+    publish["publish_hosts"] = json!(["mirror-1.example.com", "mirror-2.example.com"]);
+    let mut distribute = activity("distribute", 400);
+    distribute["dist_storage_url"] = json!("s3://bucket");
+    distribute["remote_file_key"] = json!("cart.tgz");
+    cart["activities"] = json!([distribute, publish, test, build]);
+    cart["image_size"] = json!(22_578_466);
+    cart["os"] = json!("linux");
+    cart["architecture"] = json!("amd64");
+    cart
+}
+
+#[tokio::test]
+async fn an_artifact_is_told_as_a_story() {
+    let created = ago(2 * DAY + DAY / 2);
+    let tables = Tables::empty().await;
+    tables.import(&cart(created).to_string()).await;
+    let second = |after| shown(created + after, "%Y-%m-%d %H:%M:%S UTC");
+    let told = run_in_columns(&tables, 80, &["artifact", IMAGE]).await;
+    assert_eq!((told.status, told.err.as_str()), (Some(0), ""));
+    assert_eq!(
+        told.out,
+        format!(
+            "\
+registry.example.com/shop/cart:1.4
+  digest   sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f
+           0e
+  id       61b84bbcc19ba8cdb184cc53
+  created  {} (2 d ago) by ci
+  size     21.53 MiB, linux/amd64
+
+Built {} (2 d ago) by lin, in 1 min
+  commit        4b15c43b012e7a4a901fdcfe33736ad1c3b53f48  Wrap gifts 🎁
+  author        Ann \\u{{1b}}[31mRed
+  branch        main of acme/shop at https://github.example.com
+  pull request  #736, #740
+  pipeline      https://ci.example.com/build
+
+Tested {} (2 d ago) by lin, in 1 min
+  job       e2e
+  result    42 passed, 0 failed
+  pipeline  https://ci.example.com/test
+
+Deployed nowhere that is known
+
+Published {} (2 d ago) by lin, in 1 min
+  to        mirror-1.example.com, mirror-2.example.com
+  pipeline  https://ci.example.com/publish
+
+Distributed {} (2 d ago) by lin, in 1 min
+  to        s3://bucket cart.tgz
+  pipeline  https://ci.example.com/distribute
+",
+            second(0),
+            second(1),
+            second(200),
+            second(300),
+            second(400),
+        )
+    );
+    for columns in [20, 40, 60] {
+        for line in run_in_columns(&tables, columns, &["artifact", DIGEST]).await.out.lines() {
+            assert!(console::measure_text_width(line) <= usize::from(columns), "{columns}: {line:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn its_json_is_the_endpoints() {
+    let tables = Tables::with_samples().await;
+    let image = "registry.example.com/payments/ledger-api:20220422102000-2-release";
+    let ran = run_on(&tables, &["artifact", image, "--json"]).await;
+    let answer = tables.get(GetArtifact, &format!("image={image}")).await;
+    assert_eq!((ran.status, ran.out, ran.err), (Some(0), format!("{}\n", answer.body), String::new()));
+}
+
+#[tokio::test]
+async fn a_package_is_told_as_one() {
+    let tables = Tables::with_samples().await;
+    let ran = run_on(&tables, &["artifact", "registry.example.com/charts/ledger:1.2.0"]).await;
+    assert!(ran.out.contains("  type     package\n"), "{}", ran.out);
+    assert!(
+        ran.out.contains("  package  https://charts.example.com/payments charts/ledger-1.2.0.tgz\n"),
+        "{}",
+        ran.out
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_artifact_is_1_and_a_failure_2() {
+    let tables = Tables::with_samples().await;
+    let unknown = run_on(&tables, &["artifact", "nobody/knows:it"]).await;
+    assert_eq!((unknown.status, unknown.out.as_str()), (Some(1), ""));
+    assert_eq!(unknown.err, "no artifact for image \"nobody/knows:it\"\n");
+    let unreadable = run_on(&tables, &["artifact", "sha256:12"]).await;
+    assert_eq!((unreadable.status, unreadable.out.as_str()), (Some(2), ""));
+    assert!(unreadable.err.contains("\"sha256:12\" is neither"), "{}", unreadable.err);
+    let missing = run_on(&Tables::missing().through(&tables.endpoint_url), &["artifact", IMAGE]).await;
+    assert_eq!(missing.status, Some(2));
+    assert!(missing.err.contains("does not exist"), "{missing:?}");
+    for arguments in [
+        &[][..],
+        &["--pr", "7"],
+        &["--pr", "0", "--repo", "a/b"],
+        &[IMAGE, "--commit", "4b15c43"],
+        &["--commit", "4b15c43", "--pr", "7", "--repo", "a/b"],
+        &["--commit", "4b15c43", "--env", "prod"],
+        &[IMAGE, "--namespace", "n"],
+        &[""],
+    ] {
+        let ran = run_on(&tables, &[&["artifact"], arguments].concat()).await;
+        assert_eq!(ran.status, Some(2), "{arguments:?}: {ran:?}");
+    }
+}
