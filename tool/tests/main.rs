@@ -4,6 +4,7 @@
 mod artifact;
 mod command_line;
 mod damaged_sources;
+mod diff;
 mod export;
 mod import;
 mod import_speed;

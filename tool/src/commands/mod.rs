@@ -9,6 +9,7 @@
 
 mod artifact;
 mod aws;
+mod diff;
 mod exit_status;
 mod export;
 mod import;
@@ -51,7 +52,7 @@ Environment:
   DYNAMODB_TRANSACTION_WRITES  how many writes a transaction may hold [100, as DynamoDB has it; older emulators take 10]
   RUST_LOG  what is logged to stderr
 
-Exit status of releases and artifact: 0 found; 1 not found; 2 failed, and stderr says why.
+Exit status of releases, artifact and diff: 0 found; 1 not found; 2 failed, and stderr says why.
 Of the others: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be read (of `record`: 1), or DynamoDB or Zadig could not be reached.";
 
 #[derive(Subcommand)]
@@ -69,6 +70,7 @@ enum Command {
     Invoke(invoke::InvokeArguments),
     Releases(releases::ReleasesArguments),
     Artifact(artifact::ArtifactArguments),
+    Diff(diff::DiffArguments),
 }
 
 impl Default for Command {
@@ -81,7 +83,7 @@ impl Command {
     /// Which of the service's log lines are told: a line for each request is for who serves requests.
     fn least_severe_line(&self) -> LevelFilter {
         match self {
-            Self::Releases(_) | Self::Artifact(_) => LevelFilter::WARN,
+            Self::Releases(_) | Self::Artifact(_) | Self::Diff(_) => LevelFilter::WARN,
             _ => LevelFilter::INFO,
         }
     }
@@ -106,6 +108,7 @@ pub async fn run() -> ExitCode {
         Command::Invoke(arguments) => invoke::run(arguments).await,
         Command::Releases(arguments) => return exit_status::of_question(releases::run(arguments).await),
         Command::Artifact(arguments) => return exit_status::of_question(artifact::run(arguments).await),
+        Command::Diff(arguments) => return exit_status::of_question(diff::run(arguments).await),
     };
     exit_status::of_command(ended)
 }

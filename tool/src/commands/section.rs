@@ -7,8 +7,10 @@ use anstyle::{AnsiColor, Style};
 use super::layout::{ASIDE, HEADING, left, styled, wrapped};
 use crate::answers::StoredText;
 
-/// What is there.
+/// What is there, or came.
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
+/// What is gone.
+pub(super) const GONE: Style = AnsiColor::Red.on_default();
 /// What has changed.
 pub(super) const CHANGED: Style = AnsiColor::Yellow.on_default();
 /// Everything else.
@@ -27,6 +29,8 @@ pub(super) struct Section {
 #[derive(Debug)]
 struct ReportField {
     label: String,
+    /// Stands before the value and is no part of it: `- ` or `+ `.
+    mark: &'static str,
     value: String,
     style: Style,
 }
@@ -46,8 +50,22 @@ impl Section {
     pub(super) fn styled_field(&mut self, style: Style, label: impl Into<String>, value: impl Into<String>) {
         let value = value.into();
         if !value.is_empty() {
-            self.fields.push(ReportField { label: label.into(), value, style });
+            self.push("", style, label.into(), value);
         }
+    }
+
+    /// Adds a field for what was there before.
+    pub(super) fn gone(&mut self, label: impl Into<String>, value: impl Into<String>) {
+        self.push("- ", GONE, label.into(), value.into());
+    }
+
+    /// Adds a field for what is there now, and was not before.
+    pub(super) fn came(&mut self, label: impl Into<String>, value: impl Into<String>) {
+        self.push("+ ", GOOD, label.into(), value.into());
+    }
+
+    fn push(&mut self, mark: &'static str, style: Style, label: String, value: String) {
+        self.fields.push(ReportField { label, mark, value, style });
     }
 
     /// Whether it has no fields.
@@ -102,10 +120,12 @@ impl ReportField {
         width: Option<u16>,
         formatter: &mut fmt::Formatter,
     ) -> fmt::Result {
-        for line in wrapped(self.value.clone(), left(width, INDENT.len() + margin)) {
+        let mut mark = self.mark;
+        for line in wrapped(self.value.clone(), left(width, INDENT.len() + margin + mark.len())) {
             let label = console::pad_str(std::mem::take(&mut label), margin, console::Alignment::Left, None);
-            let value = styled(self.style, line);
+            let value = styled(self.style, format_args!("{mark}{line}"));
             writeln!(formatter, "{INDENT}{}{value}", styled(ASIDE, label))?;
+            mark = &"  "[..mark.len()];
         }
         Ok(())
     }

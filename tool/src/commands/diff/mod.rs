@@ -1,0 +1,90 @@
+//! `diff`: what changed between two releases of a project.
+
+mod comparison;
+mod report;
+mod yaml;
+
+use clap::builder::NonEmptyStringValueParser;
+use delivery_center::endpoint::Endpoint;
+
+use super::exit_status::Sought;
+use super::layout::width;
+use super::local_time::Now;
+use super::{aws, terminal};
+use crate::answers::{Answered, AskError, Endpoints, ReleaseInfo, query, read};
+use comparison::Comparison;
+use report::DiffReport;
+
+/// What changed between two releases: services, images, commits, labels, environment, YAML.
+///
+/// Where several releases of the project have a version, the newest counts. It reads the tables that the AWS environment
+/// names, through the same code as the functions, and needs `dynamodb:Query` and `dynamodb:BatchGetItem` on them.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  delivery-center diff --project shop 1.3.0 1.4.0
+  delivery-center diff --project shop 1.3.0 1.4.0 --yaml | less -R
+  delivery-center diff --project shop 1.3.0 1.4.0 --json | jq '.builds[].to[].commit_id'
+
+Exit status: 0 both releases were found, whether they differ or not; 1 one was not; 2 failed, and stderr says why.")]
+pub(super) struct DiffArguments {
+    /// The project.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    project: String,
+    /// The version before.
+    #[arg(value_name = "VERSION", value_parser = NonEmptyStringValueParser::new())]
+    from: String,
+    /// The version after.
+    #[arg(value_name = "VERSION", value_parser = NonEmptyStringValueParser::new())]
+    to: String,
+    /// Show how the YAML differs, as a unified diff.
+    #[arg(long)]
+    yaml: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(arguments: DiffArguments) -> anyhow::Result<Sought> {
+    let DiffArguments { project, from, to, yaml, json } = &arguments;
+    let endpoints = Endpoints::new(aws::answering_store().await?);
+    let before = newest(&endpoints, project, from).await?;
+    let after = newest(&endpoints, project, to).await?;
+    let now = Now::from_the_clock();
+    for (version, release) in [(from, &before), (to, &after)] {
+        match release.as_slice() {
+            [] => eprintln!("no release of {project:?} has the version {version:?}"),
+            [_] => {}
+            [newest, ..] => eprintln!(
+                "{} releases of {project:?} have the version {version:?}; the newest counts, made {}",
+                release.len(),
+                now.minute_and_age(newest.version_info.created_at)
+            ),
+        }
+    }
+    let ([before, ..], [after, ..]) = (before.as_slice(), after.as_slice()) else {
+        return Ok(Sought::NotFound);
+    };
+    let comparison = Comparison::of(before, after, *yaml);
+    if *json {
+        terminal::print_json(&serde_json::to_string(&comparison)?)?;
+    } else {
+        let report = DiffReport { comparison: &comparison, now: &now, width: width() };
+        terminal::print_styled(report)?;
+    }
+    Ok(Sought::Found)
+}
+
+/// The releases of a project that have a version, newest first, as far as one answer tells them.
+async fn newest(endpoints: &Endpoints, project: &str, version: &str) -> Result<Vec<ReleaseInfo>, AskError> {
+    let mut next = Some(query([("projectName", project.to_owned()), ("version", version.to_owned())]));
+    // A long search may be answered in parts, of which the first are empty.
+    while let Some(query) = next {
+        let Answered { json, next: older } = endpoints.ask(Endpoint::ListReleases, &query).await?;
+        let releases: Vec<ReleaseInfo> = read(&json)?;
+        if !releases.is_empty() {
+            return Ok(releases);
+        }
+        next = older;
+    }
+    Ok(Vec::new())
+}
