@@ -210,9 +210,12 @@ this commit or pull request, where does it run, and what runs in production now?
   curl 'http://{http}/api/directory/dc/artifact?image=registry.example.com/payments/ledger-api:20220422102000-2-release&include=environments'
   curl 'http://{http}/api/directory/dc/artifact?image=registry.example.com/shop/cart&envName=prod'
 
-Import into it from another shell:
+Ask it in the terminal, or import into it, from another shell:
 
   export AWS_ENDPOINT_URL_DYNAMODB=http://{dynamodb} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
+  cargo dev releases --env prod --limit 5
+  cargo dev artifact registry.example.com/payments/ledger-api:20220422102000-2-release
+  cargo dev diff --project shop 1.2.1 1.3.0
   cargo dev import --help
 "
     ))
