@@ -4,7 +4,7 @@ use delivery_center::endpoint::Endpoint::GetArtifact;
 use serde_json::{Value, json};
 
 use crate::running::{ago, run_in_columns, run_on, shown};
-use crate::support::{Tables, artifact};
+use crate::support::{Tables, artifact, lines};
 
 const DAY: i64 = 24 * 3600;
 const DIGEST: &str = "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e";
@@ -141,4 +141,115 @@ async fn an_unknown_artifact_is_1_and_a_failure_2() {
         let ran = run_on(&tables, &[&["artifact"], arguments].concat()).await;
         assert_eq!(ran.status, Some(2), "{arguments:?}: {ran:?}");
     }
+}
+
+/// Two artifacts of a repository, made from the same commit: the older one runs in production, the newer one took its place in
+/// dev.
+async fn two(created: i64) -> Tables {
+    let deploy = |env: &str, namespace: &str, after: i64| {
+        json!({
+            "type": "deploy", "env_name": env, "namespace": namespace, "created_by": "sofia",
+            "created_time": created + after,
+        })
+    };
+    let mut older = cart(created);
+    older["activities"]
+        .as_array_mut()
+        .unwrap()
+        .extend([deploy("prod", "shop", 1000), deploy("dev", "", 500)]);
+    let mut newer = cart(created + 2000);
+    newer["id"] = json!("61b84bbcc19ba8cdb184cc54");
+    newer["image"] = json!(NEWER);
+    newer["image_digest"] = json!(DIGEST.replace('1', "2"));
+    newer["activities"].as_array_mut().unwrap().push(deploy("dev", "", 3000));
+    let tables = Tables::empty().await;
+    assert_eq!(tables.import(&lines([&older, &newer])).await.stored, 2);
+    tables
+}
+
+const NEWER: &str = "registry.example.com/shop/cart:1.5";
+const REPOSITORY: &str = "registry.example.com/shop/cart";
+
+#[tokio::test]
+async fn where_it_was_deployed_is_told_with_what_runs_there_now() {
+    let created = ago(2 * DAY + DAY / 2);
+    let tables = two(created).await;
+    let second = |after| shown(created + after, "%Y-%m-%d %H:%M:%S UTC");
+    let told = run_in_columns(&tables, 120, &["artifact", IMAGE]).await;
+    let deployed = format!(
+        "
+Deployed
+  prod (shop)  runs there since {} (2 d ago) by sofia
+  dev          deployed {} (2 d ago) by sofia, replaced since
+               now there: {NEWER}, since {} (2 d ago)
+
+",
+        second(1000),
+        second(500),
+        shown(created + 3000, "%Y-%m-%d %H:%M"),
+    );
+    assert!(told.out.contains(&deployed), "{}", told.out);
+    let json = run_on(&tables, &["artifact", IMAGE, "--environments", "--json"]).await;
+    let answer = tables.get(GetArtifact, &format!("image={IMAGE}&include=environments")).await;
+    assert!(answer.body.contains("\"environments\":[{"), "{}", answer.body);
+    assert_eq!(json.out, format!("{}\n", answer.body));
+}
+
+#[tokio::test]
+async fn what_runs_in_an_environment_is_asked_by_repository() {
+    let tables = two(ago(DAY)).await;
+    for (environment, image) in [("prod", IMAGE), ("dev", NEWER)] {
+        let ran = run_on(&tables, &["artifact", "--env", environment, REPOSITORY]).await;
+        assert_eq!(ran.status, Some(0), "{ran:?}");
+        assert!(ran.out.starts_with(&format!("{image}\n")), "{}", ran.out);
+    }
+    let elsewhere = run_on(&tables, &["artifact", "--env", "prod", "--namespace", "other", REPOSITORY]).await;
+    assert_eq!((elsewhere.status, elsewhere.out.as_str()), (Some(1), ""));
+    assert_eq!(elsewhere.err, format!("no artifact of \"{REPOSITORY}\" runs in \"prod\" (\"other\")\n"));
+    let with_tag = run_on(&tables, &["artifact", "--env", "prod", IMAGE]).await;
+    assert_eq!(with_tag.status, Some(2), "{with_tag:?}");
+}
+
+#[tokio::test]
+async fn of_a_commit_or_a_pull_request_the_newest_is_told_and_the_others_on_demand() {
+    let tables = two(ago(DAY)).await;
+    let older_match = "older artifacts match too: --limit 10 shows more\n";
+    for asked in [
+        &["--commit", "4b15c43"][..],
+        &["--commit", "4B15C43B01", "--repo", "acme/shop"],
+        &["--pr", "740", "--repo", "acme/shop"],
+    ] {
+        let newest = run_on(&tables, &[&["artifact"], asked].concat()).await;
+        assert_eq!((newest.status, newest.err.as_str()), (Some(0), older_match), "{asked:?}");
+        assert!(newest.out.starts_with(NEWER) && !newest.out.contains(IMAGE), "{}", newest.out);
+        let both = run_on(&tables, &[&["artifact", "--limit", "10"], asked].concat()).await;
+        assert_eq!((both.status, both.err.as_str()), (Some(0), ""), "{asked:?}");
+        assert!(both.out.starts_with(NEWER) && both.out.contains(&format!("\n\n{IMAGE}\n")), "{}", both.out);
+    }
+    let json = run_on(&tables, &["artifact", "--commit", "4b15c43", "--limit", "2", "--json"]).await;
+    let answers = [NEWER, IMAGE].map(|image| format!("image={image}"));
+    let [newer, older] =
+        [tables.get(GetArtifact, &answers[0]).await, tables.get(GetArtifact, &answers[1]).await];
+    assert_eq!(json.out, format!("{}\n{}\n", newer.body, older.body));
+    let unknown = run_on(&tables, &["artifact", "--commit", "0000000", "--repo", "acme/shop"]).await;
+    assert_eq!(unknown.status, Some(1));
+    assert_eq!(unknown.err, "no artifact for commit \"0000000\" of \"acme/shop\"\n");
+    let unreadable = run_on(&tables, &["artifact", "--commit", "main"]).await;
+    assert_eq!(unreadable.status, Some(2), "{unreadable:?}");
+}
+
+#[tokio::test]
+async fn the_newest_ten_environments_are_told_and_the_others_on_demand() {
+    let mut cart = cart(ago(DAY));
+    let activities = cart["activities"].as_array_mut().unwrap();
+    activities.extend((10..22).map(
+        |number| json!({ "type": "deploy", "env_name": format!("env-{number}"), "created_time": number }),
+    ));
+    let tables = Tables::empty().await;
+    tables.import(&cart.to_string()).await;
+    let told = run_on(&tables, &["artifact", IMAGE]).await.out;
+    assert!(told.contains("  env-12  ") && !told.contains("env-11"), "{told}");
+    assert!(told.contains("and 2 more: --environments tells them all\n"), "{told}");
+    let all = run_on(&tables, &["artifact", IMAGE, "--environments"]).await.out;
+    assert!(all.contains("  env-10  ") && !all.contains(" more: "), "{all}");
 }
