@@ -47,8 +47,9 @@ async fn every_single_item_that_is_lost_or_spoiled_is_found() {
             let ran = verify(&tables, &directory).await;
             assert_eq!(ran.status, Some(1), "{item:?} is lost: {ran:?}");
             assert!(ran.err.contains("is missing"), "{}", ran.err);
-            let name =
-                ["rest", "document", "kept", "lengths"].into_iter().find(|name| item.contains_key(*name));
+            let name = ["rest", "document", "kept", "lengths", "revision", "position"]
+                .into_iter()
+                .find(|name| item.contains_key(*name));
             let mut spoiled = item.clone();
             spoiled.insert(name.unwrap().to_owned(), AttributeValue::S("x".to_owned()));
             put(spoiled).await.unwrap();
