@@ -79,8 +79,13 @@ fn imported_artifact(number: u64, version: u64) -> Value {
     imported["activities"] = json!([{
         "artifact_id": id, "type": "build", "content": version.to_string(),
         "created_by": "zadig", "created_time": 1_600_000_000,
+        "commits": [{"commit_id": commit(number, version), "repo_owner": "o", "repo_name": "n", "pr": 1 + number}],
     }]);
     imported
+}
+
+fn commit(artifact: u64, version: u64) -> String {
+    format!("4b15c4{artifact:x}{version:033x}")
 }
 
 /// A release of two services, or of so many that it is written in steps.
@@ -89,9 +94,14 @@ fn imported_release(number: u64, version: u64) -> Value {
     let mut imported = release(&id, 1_600_000_000 + version % 5);
     imported["versionInfo"]["productName"] = json!(format!("p{number}"));
     imported["versionInfo"]["desc"] = json!(version.to_string());
+    imported["versionInfo"]["labels"] = json!([label(number, version)]);
     let services = (0..services(number)).map(|service| deploy(&id, &service_name(number, version, service)));
     imported["deployInfo"] = services.collect::<Vec<_>>().into();
     imported
+}
+
+fn label(release: u64, version: u64) -> String {
+    format!("l{release}-{}", version % 3)
 }
 
 fn services(release: u64) -> u64 {
@@ -158,6 +168,23 @@ impl Model {
             assert_eq!(builds.len(), 1, "artifact {number}");
             assert_eq!(builds[0]["content"], version.to_string(), "artifact {number}");
             assert!(!answer.body.contains(SECRET));
+            let id = async |query: String| {
+                let answer = tables.get(GetArtifact, &query).await;
+                (answer.status == 200).then(|| answer.json()["id"].clone())
+            };
+            let repository = image(number).replace(":1", "");
+            for environment in expected.iter().rev().take(3) {
+                let runs = id(format!("image={repository}&envName={environment}")).await;
+                assert_eq!(runs.as_ref(), Some(&found["id"]), "artifact {number} in {environment}");
+            }
+            let told =
+                tables.get(GetArtifact, &format!("image={}&include=environments", image(number))).await;
+            assert_eq!(told.json()["environments"].as_array().unwrap().len(), expected.len());
+            assert_eq!(id(format!("pr={}&repo=o/n", 1 + number)).await.as_ref(), Some(&found["id"]));
+            for other in versions {
+                let made = id(format!("commit={}", commit(number, *other))).await;
+                assert_eq!(made.is_some(), *other == version, "artifact {number} of version {other}");
+            }
         }
         let all = tables.get(ListReleases, "verbosity=brief").await.release_ids();
         assert_eq!(all.len(), self.releases.len(), "{all:?}");
@@ -170,6 +197,9 @@ impl Model {
                 let service = service_name(number, other, services(number) - 1);
                 let found = tables.get(ListReleases, &format!("serviceName={service}")).await.release_ids();
                 assert_eq!(found.len(), usize::from(other == version % 3), "{service} at version {version}");
+                let query = format!("label={}&projectName=p{number}", label(number, other));
+                let found = tables.get(ListReleases, &query).await.release_ids();
+                assert_eq!(found.len(), usize::from(other == version % 3), "{query} at version {version}");
             }
         }
     }
