@@ -31,7 +31,7 @@ impl ArtifactLookup {
     /// That no artifact or more than one is asked for; or the first of `image`, `commit`, `pr`, `repo`, `envName` and `after`
     /// that cannot be read.
     pub fn from_query(query: &Query) -> Result<Self, ParameterError> {
-        let given = ["image", "commit", "pr"].map(|name| query.first(name));
+        let given = [query.first("image"), query.first("commit"), query.first("pr")];
         let env_name = query.first("envName");
         let after = query.first("after");
         let wanted = match given {

@@ -1,4 +1,5 @@
-//! Every event file, answered by the handlers in this process and by the real binaries; the whole response is compared.
+//! Every event file, answered by the handlers in this process and by the real binaries; the whole response is compared,
+//! and held to `openapi.yaml`.
 
 mod get_artifact;
 mod list_releases;
@@ -10,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::function::{Function, FunctionAnswer};
+use crate::openapi::Description;
 use crate::support::{Answer, Tables};
 
 /// What an event is answered with; `tests/replay/expected/` has one for each.
@@ -64,6 +66,7 @@ async fn replay(endpoint: Endpoint, expected: &str, body: impl Fn(&Expected) -> 
         names(expected.keys().collect()),
         "an event without an expectation, or the reverse"
     );
+    let description = Description::read();
     let tables = Tables::with_samples().await;
     let mut function = Function::start(endpoint, &tables.environment()).await;
     for (name, event) in events {
@@ -78,6 +81,7 @@ async fn replay(endpoint: Endpoint, expected: &str, body: impl Fn(&Expected) -> 
         }
         let in_process = tables.invoke(endpoint, &serde_json::from_slice(&event).unwrap()).await;
         check(&name, &in_process, expected, body(expected));
+        assert_eq!(description.problems(endpoint, &in_process), [""; 0], "{name}: openapi.yaml describes it");
         let in_binary = function.respond(event).await;
         assert_eq!(in_binary, in_process, "{name}: the binary answers as the handler does");
     }
