@@ -8,6 +8,7 @@ mod diff;
 mod export;
 mod import;
 mod import_speed;
+mod pages;
 mod record;
 mod record_and_import;
 mod record_secrets;
