@@ -150,11 +150,11 @@ fn its_paths_are_the_templates_routes() {
     let resources = template["Resources"].as_mapping().unwrap().values();
     let routes =
         resources.filter(|resource| resource["Type"] == "AWS::ApiGatewayV2::Route").flat_map(route_keys);
-    let routed: BTreeSet<_> =
+    let paths_routed: BTreeSet<_> =
         routes.map(|key| key.as_str().unwrap().split_once(' ').unwrap().1.to_owned()).collect();
     let description = Description::read();
     let paths = description.0["paths"].as_object().unwrap();
-    assert_eq!(paths.keys().cloned().collect::<BTreeSet<_>>(), routed);
+    assert_eq!(paths.keys().cloned().collect::<BTreeSet<_>>(), paths_routed);
     for endpoint in Endpoint::ALL {
         let methods: Vec<_> = paths[endpoint.path()].as_object().unwrap().keys().collect();
         assert_eq!(methods, ["get"], "{endpoint:?}");

@@ -120,7 +120,8 @@ impl Shell {
         }
         let command = self.with_own_ports(&shown.command);
         if command.starts_with("export ") {
-            self.exported.push_str(&format!("{command}\n"));
+            self.exported += &command;
+            self.exported.push('\n');
             return String::new();
         }
         // Of a pipe or a file the messages are not part; on a terminal they stand beside the output.
