@@ -9,6 +9,7 @@ mod export;
 mod import;
 mod import_speed;
 mod pages;
+mod numbers;
 mod record;
 mod record_and_import;
 mod record_secrets;

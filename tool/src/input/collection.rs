@@ -132,9 +132,9 @@ impl Collection {
             return Err(RefusedDocument { id, owner, reason });
         }
         let is_deleted = match document.field("deleted_at") {
-            Some(Stored::Integer(time)) => *time != 0,
             Some(Stored::Date(milliseconds)) => milliseconds.div_euclid(1000) != 0,
-            _ => false,
+            Some(number) => number.integer().is_some_and(|time| time != 0),
+            None => false,
         };
         let mut writer = Writer::default();
         writer.value(&FieldKind::Object(self.table()), document);
@@ -513,8 +513,11 @@ impl Writer {
             (_, Stored::Null) => self.out.push_str(kind.empty()),
             (_, Stored::Boolean(boolean)) => self.out.push_str(if *boolean { "true" } else { "false" }),
             (_, Stored::Integer(number)) => self.integer(*number),
-            (_, Stored::Double(number)) => self.text_of(number),
-            (_, Stored::Decimal(digits)) => self.out.push_str(digits),
+            (FieldKind::Integer | FieldKind::Time, Stored::Number(number)) => match value.integer() {
+                Some(integer) => self.integer(integer),
+                None => self.out.push_str(number),
+            },
+            (_, Stored::Number(number)) => self.out.push_str(number),
             // A document that holds one was refused.
             (_, Stored::NoNumber(_)) => self.out.push_str("null"),
             (_, Stored::Text(text)) => self.text(text),
@@ -544,11 +547,7 @@ impl Writer {
     }
 
     fn text(&mut self, text: &str) {
-        self.text_of(&text);
-    }
-
-    fn text_of(&mut self, value: &impl serde::Serialize) {
-        self.out.push_str(&serde_json::to_string(value).expect("texts and numbers always serialize"));
+        self.out.push_str(&serde_json::to_string(text).expect("texts always serialize"));
     }
 
     fn list(&mut self, element: &FieldKind, elements: &[Stored]) {

@@ -307,8 +307,10 @@ impl Beginning {
         }
         let input = head.as_slice().chain(input.take(MAX_SNIFFED_BYTES));
         let Some(Ok(first)) = RecordReader::new(input).next() else { return Ok(Self::NoRecord) };
-        let Ok(first) = Stored::from_json(&first.text) else { return Ok(Self::Other) };
-        let is_exported = first.field("_id").is_some() && first.field("versionInfo").is_none();
+        // One that cannot be read is still one of MongoDB's, and is named where it is read.
+        let names = Stored::field_names(&first.text);
+        let has = |wanted: &str| names.iter().any(|name| name == wanted);
+        let is_exported = has("_id") && !has("versionInfo");
         Ok(if is_exported { Self::Exported } else { Self::Other })
     }
 }
