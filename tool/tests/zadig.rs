@@ -133,6 +133,34 @@ async fn both_shapes_load_and_what_is_secret_does_not() {
     assert!(!items.contains("SECRET") && !ran.out.contains("SECRET") && !ran.err.contains("SECRET"));
 }
 
+/// Where they are counted tells where they were dropped: before the collections are joined in a file on disk.
+#[tokio::test]
+async fn credentials_in_any_part_of_a_build_or_an_activity_are_dropped_as_it_is_read() {
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
+    let mut dump = shop(1);
+    let secrets =
+        doc! { "username": "SECRET-5", "history": [{ "ssh_key": "SECRET-6", "oauth_token": "SECRET-7" }] };
+    for collection in ["delivery_build", "activity"] {
+        dump.get_mut(collection).unwrap()[0].insert("issues", secrets.clone());
+    }
+    write_bson(directory.path(), &dump);
+    let (given, path) = (directory.path().to_str().unwrap(), directory.path().join("report"));
+    let ran = run_on(&tables, &["import", given, "--report", path.to_str().unwrap()]).await;
+    assert!(ran.status == Some(0) && ran.out.contains("credentials dropped"), "{ran:?}");
+    let report = report(&path);
+    let dropped = |collection: &str| counts(&report, collection).get("credentials_dropped").copied();
+    assert_eq!(dropped("delivery_build"), Some(6), "{report}");
+    assert_eq!(dropped("activity"), Some(5), "{report}");
+    assert_eq!((dropped("delivery_version"), dropped("artifact")), (None, None), "{report}");
+    let items = format!("{:?}", tables.dump_both().await);
+    let answers = [
+        tables.get(Endpoint::ListReleases, "").await.body,
+        tables.get(Endpoint::GetArtifact, "image=registry/cart:0").await.body,
+    ];
+    assert!(answers[1].contains("history"), "{answers:?}");
+    assert!(!items.contains("SECRET") && !answers.concat().contains("SECRET"));
+}
+
 #[tokio::test]
 async fn broken_orphaned_repeated_and_deleted_records_are_each_told_apart() {
     let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());

@@ -88,7 +88,10 @@ impl fmt::Display for Summary {
             )?;
         }
         if *credentials_dropped > 0 {
-            write!(formatter, "\ncredentials found in commits and left out: {credentials_dropped}")?;
+            write!(
+                formatter,
+                "\ncredentials found in builds and activities, and left out: {credentials_dropped}"
+            )?;
         }
         if *recorded_kept > 0 {
             write!(formatter, "\nactivities that pipelines recorded, kept: {recorded_kept}")?;

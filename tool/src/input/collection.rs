@@ -138,13 +138,19 @@ impl Collection {
         };
         let mut writer = Writer::default();
         writer.value(&FieldKind::Object(self.table()), document);
-        Ok(CollectionRecord {
-            id,
-            owner,
-            is_deleted,
-            json: writer.out,
-            credentials_dropped: writer.credentials_dropped,
-        })
+        let (json, credentials_dropped) = self.without_credentials(writer.out);
+        Ok(CollectionRecord { id, owner, is_deleted, json, credentials_dropped })
+    }
+
+    /// A record without the code hosts' credentials, and how many there were: before anything of it touches a disk.
+    fn without_credentials(self, json: String) -> (String, u64) {
+        match self {
+            Self::Build | Self::Activity => {
+                let (kept, dropped) = without_credentials(&json).expect("a writer writes JSON");
+                (kept.into_owned(), dropped as u64)
+            }
+            Self::Version | Self::Deploy | Self::Test | Self::Distribute | Self::Artifact => (json, 0),
+        }
     }
 }
 
@@ -185,8 +191,6 @@ enum FieldKind {
     Boolean,
     List(&'static Self),
     Object(&'static [Field]),
-    /// A list of commits, which lose their credentials.
-    Commits(&'static [Field]),
 }
 
 struct Field {
@@ -321,7 +325,7 @@ const BUILD: &[Field] = &[
     renamed("image_name", "imageName", FieldKind::Text),
     renamed("package_info", "packageInfo", FieldKind::Object(PACKAGE_INFO)),
     same("issues", FieldKind::List(&FieldKind::Object(BUILD_ISSUE))),
-    same("commits", FieldKind::Commits(BUILD_COMMIT)),
+    same("commits", FieldKind::List(&FieldKind::Object(BUILD_COMMIT))),
     unless_empty("start_time", FieldKind::Time),
     unless_empty("end_time", FieldKind::Time),
     same("created_at", FieldKind::Time),
@@ -488,17 +492,16 @@ const LAYER: &[Field] = &[
 
 const ACTIVITY: &[Field] = &[
     never("_id"),
-    unless_empty("commits", FieldKind::Commits(&[])),
+    unless_empty("commits", THINGS),
     unless_empty("start_time", FieldKind::Time),
     unless_empty("end_time", FieldKind::Time),
     same("created_time", FieldKind::Time),
 ];
 
-/// Writes JSON; credentials are gone before anything of a document touches a disk.
+/// Writes JSON.
 #[derive(Default)]
 struct Writer {
     out: String,
-    credentials_dropped: u64,
 }
 
 impl Writer {
@@ -506,7 +509,6 @@ impl Writer {
         match (kind, value) {
             (FieldKind::Object(table), Stored::Object(members)) => self.object(table, members),
             (FieldKind::List(element), Stored::List(elements)) => self.list(element, elements),
-            (FieldKind::Commits(table), Stored::List(_) | Stored::Object(_)) => self.commits(table, value),
             (FieldKind::Time, Stored::Date(milliseconds)) => {
                 self.integer(milliseconds.div_euclid(1000).into());
             }
@@ -528,18 +530,6 @@ impl Writer {
             (_, Stored::List(elements)) => self.list(&FieldKind::Anything, elements),
             (_, Stored::Object(members)) => self.object(&[], members),
         }
-    }
-
-    /// Commits of any shape lose their credentials, also those that the check will refuse.
-    fn commits(&mut self, table: &'static [Field], value: &Stored) {
-        let mut commits = Self::default();
-        match value {
-            Stored::List(elements) => commits.list(&FieldKind::Object(table), elements),
-            _ => commits.value(&FieldKind::Anything, value),
-        }
-        let (kept, dropped) = without_credentials(&commits.out).expect("a writer writes JSON");
-        self.out.push_str(&kept);
-        self.credentials_dropped += dropped as u64;
     }
 
     fn integer(&mut self, number: i128) {
@@ -608,7 +598,7 @@ impl FieldKind {
             Self::Text => "\"\"",
             Self::Integer | Self::Time => "0",
             Self::Boolean => "false",
-            Self::List(_) | Self::Commits(_) => "[]",
+            Self::List(_) => "[]",
             Self::Anything | Self::Object(_) => "null",
         }
     }
@@ -651,18 +641,25 @@ mod tests {
     }
 
     #[test]
-    fn credentials_leave_commits_at_any_depth_and_are_counted() {
+    fn credentials_leave_builds_and_activities_wherever_they_are() {
         let build = record(
             Collection::Build,
-            r#"{"_id":"b","release_id":"r","commits":[{"repo_name":"n","oauth_token":"t1","password":"p","username":"","submodules":{"ssh_key":"k"}}],"username":"stays"}"#,
+            r#"{"_id":"b","release_id":"r","commits":[{"repo_name":"n","oauth_token":"t1","password":"p","username":"","submodules":{"ssh_key":"k"}}],"username":"t2","issues":[{"password":"t3"}],"image_info":{"private_access_token":{"a":"t4"}},"history":{"commits":[{"oauth_token":"t5"}]}}"#,
         );
-        assert_eq!(build.credentials_dropped, 3);
-        assert!(build.json.contains(r#""oauth_token":"""#) && build.json.contains(r#""username":"stays""#));
-        assert!(
-            !build.json.contains("t1") && !build.json.contains("ssh_key") && !build.json.contains("password")
+        assert_eq!(build.credentials_dropped, 7);
+        assert_eq!(build.json.matches(r#""oauth_token":"""#).count(), 2);
+        for dropped in ["t1", "t2", "t3", "t4", "t5", "ssh_key", "password", "username", "private"] {
+            assert!(!build.json.contains(dropped), "{dropped} is in {}", build.json);
+        }
+        let odd = record(
+            Collection::Activity,
+            r#"{"_id":"a","artifact_id":"x","commits":{"password":"p"},"issues":[{"ssh_key":"k"}]}"#,
         );
-        let odd = record(Collection::Activity, r#"{"_id":"a","artifact_id":"x","commits":{"password":"p"}}"#);
-        assert_eq!((odd.credentials_dropped, odd.json.contains("password")), (1, false));
+        assert_eq!((odd.credentials_dropped, odd.json.contains("password")), (2, false));
+        assert!(!odd.json.contains("ssh_key"), "{}", odd.json);
+        // Others hold none of a code host's: a deploy's username is its own.
+        let deploy = record(Collection::Deploy, r#"{"_id":"d","release_id":"r","username":"stays"}"#);
+        assert!(deploy.json.contains(r#""username":"stays""#), "{}", deploy.json);
     }
 
     #[test]
