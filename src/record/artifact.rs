@@ -98,20 +98,17 @@ pub struct RecordedActivity {
 }
 
 impl Artifact {
-    /// The id of the artifact that stands for an image of which nothing is known but its name, until it gives way to the
-    /// image's own record.
+    /// The id of the artifact that a pipeline's fact makes where none of its image is known: it stands for the image, and for its
+    /// digest where the fact told one, until it gives way to the image's own record.
     #[must_use]
-    pub fn placeholder_id(image: &str) -> String {
-        digest::of_texts(&["artifact", image, ""])
+    pub fn stand_in_id(image: &str, digest: &str) -> String {
+        digest::of_texts(&["artifact", image, digest])
     }
 
-    /// Whether an artifact only stands for its image: nobody built it, and it has no digest.
+    /// Whether an artifact only stands for its image: pipelines recorded it, and nobody that it was built.
     #[must_use]
-    pub fn is_placeholder(&self) -> bool {
-        self.image_digest.is_empty()
-            && !self.image.contains('@')
-            && self.artifact_id == Self::placeholder_id(&self.image)
-            && !self.is_built
+    pub fn is_stand_in(&self) -> bool {
+        !self.is_built && self.artifact_id == Self::stand_in_id(&self.image, &self.image_digest)
     }
 
     /// The artifact with what pipelines recorded of it, behind the activities that it has of the same time. One that it has

@@ -235,6 +235,31 @@ async fn a_record_that_is_imported_takes_the_place_of_the_one_that_a_deploy_made
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_imported_takes_the_place_of_the_one_that_a_deploy_of_its_digest_made() {
+    let tables = Tables::empty().await;
+    let with_digest = format!("{IMAGE}@{DIGEST}");
+    let deploy = ["record", "deploy", "--image", &with_digest, "--env", "prod"];
+    // One pipeline knows the digest, and another does not: each makes what stands for the image as it knows it.
+    succeed(&tables, &DEPLOY_TO_STAGING).await;
+    succeed(&tables, &deploy).await;
+    import(&tables, &imported()).await;
+    for image in [IMAGE, DIGEST] {
+        let artifact = answered(&tables, image).await;
+        assert_eq!(artifact["id"], ID, "{image}");
+        assert_eq!(activities(&artifact).iter().filter(|activity| activity["type"] == "build").count(), 1);
+        let mut environments = environments(&artifact);
+        environments.sort_unstable();
+        assert_eq!(environments, ["prod", "staging"]);
+    }
+    for again in [&DEPLOY_TO_STAGING[..], &deploy] {
+        let again = succeed(&tables, again).await;
+        assert!(again.contains("recorded before"), "{again}");
+    }
+    let mended = succeed(&tables, &["reindex"]).await;
+    assert!(mended.contains("items changed 0") && !mended.contains("removed"), "{mended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_build_fills_in_the_artifact_that_a_deploy_made_and_the_deploy_stays_recorded() {
     let tables = Tables::empty().await;
     succeed(&tables, &DEPLOY).await;

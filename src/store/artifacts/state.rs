@@ -166,7 +166,9 @@ impl Store {
         let found = FoundArtifact::by_id(artifact_id.clone());
         let state = self.artifact_state(&found).await?;
         let has_the_image = match state.json().map(|json| Record::check(json.as_bytes())) {
-            Some(Ok(Record::Artifact(artifact))) => Artifact::placeholder_id(&artifact.image) == artifact_id,
+            Some(Ok(Record::Artifact(artifact))) => ["", &artifact.image_digest]
+                .iter()
+                .any(|digest| Artifact::stand_in_id(&artifact.image, digest) == artifact_id),
             _ => false,
         };
         if state.artifact_id == artifact_id || has_the_image {

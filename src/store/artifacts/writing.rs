@@ -73,6 +73,18 @@ pub(in crate::store) struct Plan {
     is_stored: bool,
 }
 
+/// The ids of the artifacts that pipelines may have made before this one was known: of its image alone, and of its image with
+/// its digest.
+fn stand_ins(artifact: &PackedArtifact) -> [Option<String>; 2] {
+    let Artifact { artifact_id, image, image_digest, .. } = &artifact.artifact;
+    let of_image = Artifact::stand_in_id(image, "");
+    let of_digest = Artifact::stand_in_id(image, image_digest);
+    // What stands for the image itself takes no other's place.
+    let may_replace = !image.is_empty() && *artifact_id != of_image;
+    let replaces_of_digest = may_replace && !image_digest.is_empty() && *artifact_id != of_digest;
+    [may_replace.then_some(of_image), replaces_of_digest.then_some(of_digest)]
+}
+
 /// What the artifact that stood for an image hands over.
 struct Given {
     facts: Vec<String>,
@@ -159,15 +171,16 @@ impl Store {
         keep: KeepRecorded,
     ) -> Result<Plan, StoreError> {
         let table = self.artifacts_table.as_str();
-        let (id, image) = (artifact.artifact_id(), artifact.artifact.image.as_str());
-        let placeholder_id = Artifact::placeholder_id(image);
-        let placeholder_key = pointer_key(&placeholder_id);
-        let may_replace = !image.is_empty() && id != placeholder_id;
-        let [kept, item, placeholder] = self
+        let id = artifact.artifact_id();
+        let [of_image, of_digest] = stand_ins(artifact);
+        let key_of = |id: &Option<String>| id.as_ref().map(|id| pointer_key(id));
+        let [key_of_image, key_of_digest] = [key_of(&of_image), key_of(&of_digest)];
+        let [kept, item, stands_for_image, stands_for_digest] = self
             .items_at([
                 Some(&pointer_key(id)),
                 Some(&artifact.place.key()),
-                Some(&placeholder_key).filter(|_| may_replace),
+                key_of_image.as_ref(),
+                key_of_digest.as_ref(),
             ])
             .await?;
         let kept = match KeptPointer::read(kept, table, Subject::Artifact(id)) {
@@ -177,9 +190,11 @@ impl Store {
         };
         let mut recorded = kept.pointer.recorded.clone();
         let (mut beside, mut unneeded) = (Vec::new(), Vec::new());
-        if placeholder.is_some()
-            && let Some(given) = self.give_way(&placeholder_id, id).await?
+        for (stand_in, is_there) in
+            [(of_image, stands_for_image.is_some()), (of_digest, stands_for_digest.is_some())]
         {
+            let Some(stand_in) = stand_in.filter(|_| is_there) else { continue };
+            let Some(given) = self.give_way(&stand_in, id).await? else { continue };
             let new = given.facts.into_iter().filter(|fact| !kept.pointer.recorded.contains(fact));
             recorded.extend(new);
             beside.extend(given.writes);
@@ -232,25 +247,25 @@ impl Store {
         Ok(stored.activities > kept.pointer.recorded.len())
     }
 
-    /// What the artifact that stands for an image hands over, and the writes by which it gives way; `None` where it stands for
-    /// more than the image's name.
-    async fn give_way(&self, placeholder_id: &str, to: &str) -> Result<Option<Given>, StoreError> {
-        let state = self.artifact_state(&FoundArtifact::by_id(placeholder_id.to_owned())).await?;
+    /// What the artifact that stands for an image hands over, and the writes by which it gives way; `None` where it is more than
+    /// that.
+    async fn give_way(&self, stand_in_id: &str, to: &str) -> Result<Option<Given>, StoreError> {
+        let state = self.artifact_state(&FoundArtifact::by_id(stand_in_id.to_owned())).await?;
         let Some((place, json)) = &state.stored else { return Ok(None) };
-        let stands_for_its_image = match Record::check(json.as_bytes()) {
-            Ok(Record::Artifact(artifact)) => artifact.is_placeholder(),
+        let is_stand_in = match Record::check(json.as_bytes()) {
+            Ok(Record::Artifact(artifact)) => artifact.is_stand_in(),
             Ok(Record::Release(_)) | Err(_) => false,
         };
-        if !stands_for_its_image || state.artifact_id != placeholder_id {
+        if !is_stand_in || state.artifact_id != stand_in_id {
             return Ok(None);
         }
         let KeptPointer { condition, pointer } = state.kept;
         let gone = Pointer { gave_way_to: Some(to.to_owned()), ..Pointer::to(None) };
         let writes =
-            vec![Write::Put(gone.item(placeholder_id), Some(condition)), Write::Delete(place.key(), None)];
+            vec![Write::Put(gone.item(stand_in_id), Some(condition)), Write::Delete(place.key(), None)];
         // Without the item nobody reads these.
-        let parts = place.all_parts(placeholder_id).into_iter();
-        let unneeded = parts.chain(place.entries_beside(placeholder_id, None)).collect();
+        let parts = place.all_parts(stand_in_id).into_iter();
+        let unneeded = parts.chain(place.entries_beside(stand_in_id, None)).collect();
         Ok(Some(Given { facts: pointer.recorded, writes, unneeded }))
     }
 

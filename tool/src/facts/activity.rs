@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use delivery_center::digest;
 use delivery_center::image_reference::ImageDigest;
 use delivery_center::position::UnixSeconds;
 use delivery_center::record::{Artifact, Record, RecordedActivity};
@@ -102,8 +101,8 @@ async fn attempt(
         None => known.insert(activity.target(store).await?).clone(),
     };
     let state = activity.state(store, target).await?;
-    let [key, key_of_placeholder] = activity.fact_keys(&state.artifact_id);
-    let before = if state.holds(&key) || state.holds(&key_of_placeholder) {
+    let [key, others @ ..] = activity.fact_keys(&state.artifact_id);
+    let before = if state.holds(&key) || others.iter().any(|other| state.holds(other)) {
         Some(state.clone())
     } else if activity.idempotency_key.is_some() {
         store.recorded_before(&key).await?
@@ -210,26 +209,25 @@ impl Activity {
 
     /// Made of the image and its digest, so that all who find no artifact of it make the same one.
     fn new_artifact_id(&self) -> String {
-        match &self.image.digest {
-            None => Artifact::placeholder_id(&self.image.as_pushed()),
-            Some(digest) => digest::of_texts(&["artifact", &self.image.as_pushed(), digest.as_str()]),
-        }
+        Artifact::stand_in_id(&self.image.as_pushed(), &self.digest_text())
     }
 
     fn digest_text(&self) -> String {
         self.image.digest.as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
-    /// What the fact is known by where it was recorded of an artifact, and where it was recorded of the one that stood for the
-    /// image and gave way.
-    fn fact_keys(&self, artifact_id: &str) -> [FactKey; 2] {
+    /// What the fact is known by where it was recorded of an artifact, and where it was recorded of one that stood for the image, or
+    /// for the image and its digest, and gave way.
+    fn fact_keys(&self, artifact_id: &str) -> [FactKey; 3] {
         if let Some(key) = &self.idempotency_key {
             let key = FactKey::new(&["key", self.kind.as_str(), &self.image.to_string(), key]);
-            return [key.clone(), key];
+            return [key.clone(), key.clone(), key];
         }
         let fields = Value::from(self.fields.clone()).to_string();
-        let placeholder_id = Artifact::placeholder_id(&self.image.as_pushed());
-        [artifact_id, &placeholder_id].map(|id| FactKey::new(&["fact", self.kind.as_str(), id, &fields]))
+        let [of_image, of_digest] =
+            ["", &self.digest_text()].map(|digest| Artifact::stand_in_id(&self.image.as_pushed(), digest));
+        [artifact_id, &of_image, &of_digest]
+            .map(|id| FactKey::new(&["fact", self.kind.as_str(), id, &fields]))
     }
 
     fn recorded(&self) -> RecordedActivity {
