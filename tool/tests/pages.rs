@@ -127,7 +127,9 @@ impl Shell {
         // Of a pipe or a file the messages are not part; on a terminal they stand beside the output.
         let script = format!("{SHELL}{}{{ {command}; }} 2>&1", self.exported);
         let ran = self.command("sh").args(["-c", &script]).output().await.unwrap();
-        let output = self.with_the_pages_ports(&String::from_utf8(ran.stdout).unwrap());
+        // The lines of a header end as HTTP has it.
+        let output = String::from_utf8(ran.stdout).unwrap().replace('\r', "");
+        let output = self.with_the_pages_ports(&output);
         if ran.status.success() { output } else { format!("{output}{}", ran.status) }
     }
 
@@ -140,14 +142,14 @@ impl Shell {
         let mut stdout = process.stdout.take().unwrap();
         self.serving = Some(process);
         let mut printed = Vec::new();
-        let read_on = async {
-            while !agrees(&self.with_the_pages_ports(&String::from_utf8_lossy(&printed)), shown) {
-                if stdout.read_buf(&mut printed).await.unwrap() == 0 {
-                    break;
-                }
+        while !agrees(&self.with_the_pages_ports(&String::from_utf8_lossy(&printed)), shown) {
+            // It prints all at once, when it serves.
+            let patience = if printed.is_empty() { Duration::from_mins(1) } else { Duration::from_secs(2) };
+            let read = tokio::time::timeout(patience, stdout.read_buf(&mut printed)).await;
+            if !matches!(read, Ok(Ok(1..))) {
+                break;
             }
-        };
-        let _ = tokio::time::timeout(Duration::from_mins(1), read_on).await;
+        }
         // What is printed later is read by nobody, and there is little of it.
         self.with_the_pages_ports(&String::from_utf8_lossy(&printed))
     }
