@@ -16,9 +16,9 @@ use rustls_pki_types::pem::PemObject as _;
 
 use crate::endpoint::Endpoint;
 use crate::image_reference::ImageReference;
-use crate::lambda_edge;
 use crate::service::EndpointService;
 use crate::store::{ReleaseSearch, Store, StoreError, TableNames, Usage};
+use crate::{lambda_edge, request_log};
 
 /// Amazon Trust Services' published roots, to which every AWS endpoint chains: five to read at a start instead of 140.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
@@ -78,7 +78,7 @@ async fn run(endpoint: Endpoint) -> Result<(), Failure> {
     let store = Store::new(client().await?, TableNames::from_environment())
         .with_document_cache(document_cache_bytes());
     open_connection(endpoint, &store).await;
-    let service = EndpointService::new(endpoint, store);
+    let service = EndpointService::new(endpoint, store).with_log(request_log::write);
     let answer = lambda_http::service_fn(|event| lambda_edge::answer(&service, event));
     // Not `lambda_runtime::run`, which is the same with a tracing span around each event that no log line of ours needs.
     lambda_runtime::Runtime::new(answer).run().await.map_err(Failure::Runtime)

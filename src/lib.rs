@@ -1,7 +1,7 @@
 //! Zadig's two delivery-centre endpoints over DynamoDB. In reading order:
 //!
 //! - [`endpoint`]: the two endpoints' names and paths;
-//! - [`service`]: one HTTP request in, one HTTP response out; routing, time limits, the log line;
+//! - [`service`]: one HTTP request in, one HTTP response out; routing, time limits, what became of a request;
 //! - [`list_releases`], [`get_artifact`]: what each endpoint does: parse, find, answer;
 //! - [`request`], [`request_headers`]: what a caller may ask for, and in which coding;
 //! - [`response`], [`response_limit`]: what a caller gets, and the 6 MiB rule;
@@ -12,6 +12,7 @@
 //! - [`image_reference`], [`commit_prefix`], [`position`], [`digest`]: what names an image or a commit, what orders records,
 //!   and what is short and unique;
 //! - [`lambda_edge`]: how an event becomes a request, and a response Lambda's JSON;
+//! - [`request_log`]: the line that a function logs of each request, with its metrics;
 //! - [`function`]: the Lambda process around all of it.
 
 pub mod commit_prefix;
@@ -28,6 +29,7 @@ pub mod position;
 pub mod record;
 pub mod request;
 pub mod request_headers;
+pub mod request_log;
 pub mod response;
 pub mod response_limit;
 pub mod service;

@@ -1,4 +1,4 @@
-//! One HTTP request in, one HTTP response out: routing, time limits, and the log line.
+//! One HTTP request in, one HTTP response out: routing, time limits, and what is told of a request for the log.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -31,6 +31,28 @@ const MAX_QUERY_CHARACTERS: usize = 200;
 pub struct EndpointService {
     endpoint: Endpoint,
     store: Store,
+    log: fn(&AnsweredRequest),
+}
+
+/// What is told of each request when it has been answered: no body, no header, no credential.
+#[derive(Debug)]
+pub struct AnsweredRequest<'a> {
+    /// Lambda's id of the request.
+    pub request_id: &'a str,
+    /// The endpoint that answered.
+    pub endpoint: Endpoint,
+    /// The answer's HTTP status code.
+    pub status: u16,
+    /// What was asked for: the filter or the image, or the query, quoted, where it cannot be read.
+    pub subject: &'a str,
+    /// The releases or artifacts that were found.
+    pub count: usize,
+    /// The answer's body.
+    pub bytes: usize,
+    /// What was asked of DynamoDB.
+    pub usage: &'a Usage,
+    /// How long the request took.
+    pub milliseconds: f64,
 }
 
 /// What surrounds a request; a request extension.
@@ -43,10 +65,16 @@ pub struct Invocation {
 }
 
 impl EndpointService {
-    /// The service of an endpoint.
+    /// The service of an endpoint, which logs faults, and no line for each request.
     #[must_use]
     pub fn new(endpoint: Endpoint, store: Store) -> Self {
-        Self { endpoint, store }
+        Self { endpoint, store, log: |_| {} }
+    }
+
+    /// The same service, which tells of every request that it answers.
+    #[must_use]
+    pub fn with_log(self, log: fn(&AnsweredRequest)) -> Self {
+        Self { log, ..self }
     }
 
     /// The endpoint.
@@ -91,19 +119,16 @@ impl EndpointService {
             log_fault(self.endpoint, error, request_id);
         }
         let (response, count) = result.unwrap_or_else(|error| (response::from_error(&error), 0));
-        tracing::info!(
+        (self.log)(&AnsweredRequest {
             request_id,
-            endpoint = self.endpoint.name(),
-            status = response.status().as_u16(),
+            endpoint: self.endpoint,
+            status: response.status().as_u16(),
             subject,
             count,
-            bytes = response.body().len(),
-            dynamodb_calls = usage.calls(),
-            round_trips = usage.round_trips(),
-            read_units = usage.read_units(),
-            milliseconds = started.elapsed().as_secs_f64() * 1000.0,
-            "request"
-        );
+            bytes: response.body().len(),
+            usage,
+            milliseconds: started.elapsed().as_secs_f64() * 1000.0,
+        });
         response
     }
 

@@ -347,6 +347,7 @@ async fn a_request_is_one_log_line_without_its_body_or_a_credential() {
         ("count", json!(1)),
         ("round_trips", json!(2)),
         ("dynamodb_calls", json!(2)),
+        ("seen_before", json!(0)),
         ("level", json!("INFO")),
     ];
     for (name, value) in expected {

@@ -68,12 +68,12 @@ impl Function {
         let log = NamedTempFile::new().unwrap();
         let process = Command::new(binary)
             .env_clear()
+            .env("RUST_LOG", "debug")
             .envs(environment.iter().map(|(name, value)| (*name, value.as_str())))
             .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
             .env("AWS_LAMBDA_FUNCTION_NAME", endpoint.name())
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
-            .env("RUST_LOG", "debug")
             .stdout(Stdio::from(log.reopen().unwrap()))
             .stderr(Stdio::from(log.as_file().try_clone().unwrap()))
             .kill_on_drop(true)

@@ -8,6 +8,7 @@ mod failures;
 mod function;
 mod fuzz;
 mod lookups;
+mod metrics;
 mod openapi;
 mod releases;
 mod replay;

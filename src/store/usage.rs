@@ -11,6 +11,7 @@ pub struct Usage {
     round_trips: AtomicU32,
     /// In halves: DynamoDB counts no finer.
     half_read_units: AtomicU64,
+    seen_before: AtomicU32,
 }
 
 impl Usage {
@@ -33,6 +34,12 @@ impl Usage {
         f64::from(u32::try_from(halves).unwrap_or(u32::MAX)) / 2.0
     }
 
+    /// The releases whose documents were in memory, so that nothing was read for them.
+    #[must_use]
+    pub fn seen_before(&self) -> u32 {
+        self.seen_before.load(Ordering::Relaxed)
+    }
+
     /// Counts an answered call.
     pub(super) fn count<'a>(&self, consumed: impl IntoIterator<Item = &'a ConsumedCapacity>) {
         self.calls.fetch_add(1, Ordering::Relaxed);
@@ -48,5 +55,10 @@ impl Usage {
     /// Counts a wait for one or several calls.
     pub(super) fn count_round_trip(&self) {
         self.round_trips.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a release whose documents are in memory.
+    pub(super) fn count_seen_before(&self) {
+        self.seen_before.fetch_add(1, Ordering::Relaxed);
     }
 }

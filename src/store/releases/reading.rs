@@ -185,7 +185,10 @@ impl Store {
         let mut releases = Vec::with_capacity(entries.len());
         for (entry, known) in entries.iter().zip(known) {
             releases.push(match known {
-                Some(release) => Some(release),
+                Some(release) => {
+                    usage.count_seen_before();
+                    Some(release)
+                }
                 None => match items.take_release(entry, verbosity)? {
                     Some(release) => Some(self.keep(entry, release)),
                     None => self.release_again(search, entry, verbosity, usage).await?,

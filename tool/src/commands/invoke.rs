@@ -9,7 +9,7 @@ use delivery_center::lambda_edge;
 use delivery_center::service::EndpointService;
 
 use super::exit_status::Ended;
-use super::{aws, terminal};
+use super::{aws, log_lines, terminal};
 
 /// Answer one Lambda event as the function would, and print the Lambda response.
 ///
@@ -42,7 +42,8 @@ impl From<Function> for Endpoint {
 pub(super) async fn run(arguments: InvokeArguments) -> anyhow::Result<Ended> {
     let event =
         read(&arguments.event).with_context(|| format!("cannot read {}", arguments.event.display()))?;
-    let service = EndpointService::new(arguments.function.into(), aws::answering_store().await?);
+    let service = EndpointService::new(arguments.function.into(), aws::answering_store().await?)
+        .with_log(log_lines::log_request);
     let response = lambda_edge::answer_json(&service, &event).await?;
     terminal::print(response)?;
     Ok(Ended::Well)

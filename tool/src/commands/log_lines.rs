@@ -1,5 +1,6 @@
 //! What is logged to standard error: the service's own lines, written for people.
 
+use delivery_center::service::AnsweredRequest;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -12,4 +13,21 @@ pub(super) fn start(least_severe: LevelFilter) {
     });
     let lines = tracing_subscriber::fmt::layer().compact().with_target(false).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(filter).with(lines).init();
+}
+
+/// Logs what became of a request, for people: the functions write a line of their own, for CloudWatch.
+pub(super) fn log_request(answered: &AnsweredRequest) {
+    tracing::info!(
+        endpoint = answered.endpoint.name(),
+        status = answered.status,
+        subject = answered.subject,
+        count = answered.count,
+        seen_before = answered.usage.seen_before(),
+        bytes = answered.bytes,
+        dynamodb_calls = answered.usage.calls(),
+        round_trips = answered.usage.round_trips(),
+        read_units = answered.usage.read_units(),
+        milliseconds = answered.milliseconds,
+        "request"
+    );
 }

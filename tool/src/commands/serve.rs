@@ -19,7 +19,7 @@ use delivery_center::store::{Mode, Store, TableNames};
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::exit_status::Ended;
-use super::terminal;
+use super::{log_lines, terminal};
 use crate::embedded::{self, EmbeddedDynamoDb, EmbeddedError};
 use crate::import::{Progress, Source, import};
 use crate::table_definitions::definitions;
@@ -103,7 +103,7 @@ async fn create_tables(embedded: &EmbeddedDynamoDb, tables: &TableNames) -> anyh
 /// Both endpoints. A path that is neither's is answered by either with the same 404.
 fn router(store: &Store) -> Router {
     let answered_by = |endpoint: Endpoint| {
-        let service = EndpointService::new(endpoint, store.clone());
+        let service = EndpointService::new(endpoint, store.clone()).with_log(log_lines::log_request);
         any(async move |request: Request| -> Response { service.answer(request).await.map(Body::from) })
     };
     Router::new()

@@ -1,0 +1,138 @@
+//! The one line that a function logs of each request: for people, for Logs Insights, and for CloudWatch's metrics.
+//!
+//! It is in CloudWatch's embedded metric format where `METRICS_NAMESPACE` names a namespace: `_aws` then says which of the
+//! line's own members are metrics, and CloudWatch takes them from there.
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+//!
+//! The line does not go through `tracing`, whose fields are plain values: `_aws` is an object.
+
+use std::io::Write as _;
+use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{self, FormatTime as _};
+
+use crate::endpoint::Endpoint;
+use crate::service::AnsweredRequest;
+
+/// CloudWatch asks a price for every metric under every value of its dimensions, so only this one has two of them.
+const REQUESTS: &[Metric] = &[Metric { name: "requests", unit: "Count" }];
+/// What a request cost, by endpoint.
+const COSTS: &[Metric] = &[
+    Metric { name: "milliseconds", unit: "Milliseconds" },
+    Metric { name: "bytes", unit: "Bytes" },
+    Metric { name: "dynamodb_calls", unit: "Count" },
+    Metric { name: "read_units", unit: "Count" },
+];
+/// The same for a list, and how much of it was in memory.
+const LIST_COSTS: &[Metric] = &[
+    COSTS[0],
+    COSTS[1],
+    COSTS[2],
+    COSTS[3],
+    Metric { name: "count", unit: "Count" },
+    Metric { name: "seen_before", unit: "Count" },
+];
+
+static NAMESPACE: LazyLock<Option<String>> =
+    LazyLock::new(|| std::env::var("METRICS_NAMESPACE").ok().filter(|namespace| !namespace.is_empty()));
+
+/// The line. Its members' names are what queries, the dashboard and docs/operating-metrics.md call them by.
+#[derive(Serialize)]
+struct Line<'a> {
+    timestamp: &'a str,
+    level: &'static str,
+    message: &'static str,
+    request_id: &'a str,
+    endpoint: &'static str,
+    status: u16,
+    status_class: &'static str,
+    subject: &'a str,
+    count: usize,
+    seen_before: u32,
+    bytes: usize,
+    dynamodb_calls: u32,
+    round_trips: u32,
+    read_units: f64,
+    milliseconds: f64,
+    requests: u32,
+    #[serde(rename = "_aws", skip_serializing_if = "Option::is_none")]
+    metadata: Option<Metadata<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata<'a> {
+    timestamp: u128,
+    cloud_watch_metrics: [Directive<'a>; 2],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive<'a> {
+    namespace: &'a str,
+    dimensions: [&'static [&'static str]; 1],
+    metrics: &'static [Metric],
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+}
+
+/// Writes the line of an answered request to standard output, unless `RUST_LOG` asks for warnings and errors alone.
+pub fn write(answered: &AnsweredRequest) {
+    if !tracing::enabled!(tracing::Level::INFO) {
+        return;
+    }
+    let mut timestamp = String::new();
+    if time::SystemTime.format_time(&mut Writer::new(&mut timestamp)).is_err() {
+        timestamp.clear();
+    }
+    let line = Line {
+        timestamp: &timestamp,
+        level: "INFO",
+        message: "request",
+        request_id: answered.request_id,
+        endpoint: answered.endpoint.name(),
+        status: answered.status,
+        status_class: match answered.status {
+            ..300 => "2xx",
+            300..400 => "3xx",
+            400..500 => "4xx",
+            500.. => "5xx",
+        },
+        subject: answered.subject,
+        count: answered.count,
+        seen_before: answered.usage.seen_before(),
+        bytes: answered.bytes,
+        dynamodb_calls: answered.usage.calls(),
+        round_trips: answered.usage.round_trips(),
+        read_units: answered.usage.read_units(),
+        milliseconds: answered.milliseconds,
+        requests: 1,
+        metadata: NAMESPACE.as_deref().map(|namespace| metadata(namespace, answered.endpoint)),
+    };
+    let mut line = serde_json::to_vec(&line).expect("texts and numbers always serialize");
+    line.push(b'\n');
+    // Who cannot write a log cannot say so in it either; the caller is answered all the same.
+    let _ = std::io::stdout().write_all(&line);
+}
+
+fn metadata(namespace: &str, endpoint: Endpoint) -> Metadata<'_> {
+    let costs = match endpoint {
+        Endpoint::ListReleases => LIST_COSTS,
+        Endpoint::GetArtifact => COSTS,
+    };
+    Metadata {
+        timestamp: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis(),
+        cloud_watch_metrics: [
+            Directive { namespace, dimensions: [&["endpoint", "status_class"]], metrics: REQUESTS },
+            Directive { namespace, dimensions: [&["endpoint"]], metrics: costs },
+        ],
+    }
+}
