@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# check-template.sh [TEMPLATE]   Lints the SAM template as CI does: with cfn-lint, and with SAM's own reading of it. Needs python3 with venv.
+# check-template.sh [TEMPLATE]   Lints the SAM template as CI does: with cfn-lint, and with SAM's own reading of it, what is conditional
+#                                on and off. Needs python3 with venv.
 #
 # The tools live in target/template-tools and are pinned, so that a new rule of theirs arrives by a commit and not by itself.
 # Neither lint asks AWS anything: no credentials, no region of yours, no telemetry.
@@ -17,10 +18,23 @@ if [ "$(cat "$tools/versions" 2>/dev/null)" != "$cfn_lint $sam_cli" ]; then
   echo "$cfn_lint $sam_cli" >"$tools/versions"
 fi
 
-echo "cfn-lint $cfn_lint: $template"
-"$tools/bin/cfn-lint" --template "$template"
+# What a template's conditions switch is linted both ways: as the defaults have it, and with each of these parameters at its other value.
+switched=$tools/switched.yaml
+sed -e '/^  AlarmTopicArn:/,/Default:/ s|Default: .*|Default: arn:aws:sns:us-east-1:123456789012:alarms|' \
+  -e '/^  CreateDashboard:/,/Default:/ s|Default: .*|Default: "no"|' \
+  -e '/^  CreateRecordingPolicy:/,/Default:/ s|Default: .*|Default: "yes"|' \
+  -e '/^  Tracing:/,/Default:/ s|Default: .*|Default: "on"|' \
+  -e '/^  CorsOrigins:/,/Default:/ s|Default: .*|Default: https://example.com|' \
+  -e '/^  Jwt[A-Za-z]*:/,/Default:/ s|Default: .*|Default: https://example.com|' "$template" >"$switched"
+changed=$(diff "$template" "$switched" | grep -c '^>' || true)
+[ "$changed" = 7 ] || { echo "$changed parameters were switched and not 7: the template names them otherwise" >&2; exit 1; }
 
-echo "sam validate --lint $sam_cli: $template"
-env -u AWS_PROFILE AWS_DEFAULT_REGION=us-east-1 AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null \
-  AWS_EC2_METADATA_DISABLED=true SAM_CLI_TELEMETRY=0 \
-  "$tools/bin/sam" validate --lint --template "$template"
+for linted in "$template" "$switched"; do
+  echo "cfn-lint $cfn_lint: $linted"
+  "$tools/bin/cfn-lint" --template "$linted"
+
+  echo "sam validate --lint $sam_cli: $linted"
+  env -u AWS_PROFILE AWS_DEFAULT_REGION=us-east-1 AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null \
+    AWS_EC2_METADATA_DISABLED=true SAM_CLI_TELEMETRY=0 \
+    "$tools/bin/sam" validate --lint --template "$linted"
+done

@@ -89,7 +89,14 @@ fn no_route_is_open_and_no_function_may_write() {
         let name = pascal(endpoint.name());
         let authorization = &resources[format!("{name}Route")]["Properties"]["AuthorizationType"];
         assert_eq!(text(authorization), "UseJwt JWT AWS_IAM");
-        let policies = resources[format!("{name}Role")]["Properties"]["Policies"].as_sequence().unwrap();
+        let role = &resources[format!("{name}Role")]["Properties"];
+        let managed = plain(&role["ManagedPolicyArns"]).as_sequence().unwrap();
+        let managed: Vec<_> = managed.iter().map(text).collect();
+        assert_eq!(
+            managed,
+            ["UseTracing", "arn:${AWS::Partition}:iam::aws:policy/AWSXRayDaemonWriteAccess", "AWS::NoValue"]
+        );
+        let policies = role["Policies"].as_sequence().unwrap();
         let statements =
             policies.iter().flat_map(|policy| policy["PolicyDocument"]["Statement"].as_sequence().unwrap());
         let actions: BTreeSet<_> = statements

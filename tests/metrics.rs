@@ -1,4 +1,4 @@
-//! The functions' log lines as CloudWatch reads them.
+//! The functions' log lines as CloudWatch reads them, and the template's dashboard and alarms, which stand on them and on AWS's own metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,6 +10,9 @@ use crate::function::Function;
 use crate::support::{Tables, get_event};
 
 const NAMESPACE: &str = "DeliveryCenter/test";
+/// The metrics that CloudWatch asks a price for; docs/operating-metrics.md names it.
+const MOST_METRICS: usize = 18;
+
 /// A metric as CloudWatch knows it: its name, and its dimensions with their values.
 type Metric = (String, BTreeMap<String, String>);
 
@@ -83,6 +86,20 @@ fn metrics_of(line: &Value) -> BTreeMap<Metric, Value> {
     metrics
 }
 
+/// Everything that a function may write, by what it wrote for a request of every status. A 500 has the same as a 400 but for the class.
+async fn all_metrics(endpoint: Endpoint) -> BTreeSet<Metric> {
+    let tables = Tables::with_samples().await;
+    let mut environment = tables.environment();
+    environment.push(("METRICS_NAMESPACE", NAMESPACE.to_owned()));
+    let events = events_of_every_status(&tables, endpoint).await.into_iter().map(|(event, _)| event);
+    let mut lines = lines_of_requests(endpoint, &environment, events.collect()).await;
+    let mut missing = Tables::missing().through(&tables.endpoint_url).environment();
+    missing.push(("METRICS_NAMESPACE", NAMESPACE.to_owned()));
+    let event = get_event(endpoint, query(endpoint), &[]).to_string();
+    lines.extend(lines_of_requests(endpoint, &missing, vec![event]).await);
+    lines.iter().flat_map(|line| metrics_of(line).into_keys()).collect()
+}
+
 #[tokio::test]
 async fn a_request_of_any_status_is_a_line_that_cloudwatch_takes_for_metrics() {
     let schema = serde_json::from_str(include_str!("embedded_metric_format.schema.json")).unwrap();
@@ -141,4 +158,90 @@ async fn without_a_namespace_a_line_is_no_metrics_and_without_info_there_is_none
     assert_eq!((lines.len(), &lines[0]["status"], lines[0].get("_aws")), (1, &json!(200), None));
     environment.push(("RUST_LOG", "warn".to_owned()));
     assert_eq!(lines_of_requests(GetArtifact, &environment, vec![event]).await, Vec::<Value>::new());
+}
+
+fn template() -> serde_yaml_ng::Value {
+    serde_yaml_ng::from_str(include_str!("../template.yaml")).unwrap()
+}
+
+/// What stands behind a CloudFormation tag.
+fn untagged(value: &serde_yaml_ng::Value) -> &serde_yaml_ng::Value {
+    match value {
+        serde_yaml_ng::Value::Tagged(tagged) => &tagged.value,
+        value => value,
+    }
+}
+
+#[tokio::test]
+async fn the_dashboard_shows_every_metric_of_the_functions_and_none_that_they_do_not_write() {
+    let mut written = BTreeSet::new();
+    for endpoint in Endpoint::ALL {
+        written.extend(all_metrics(endpoint).await);
+    }
+    assert_eq!(written.len(), MOST_METRICS);
+    let template = template();
+    let namespace = &template["Globals"]["Function"]["Environment"]["Variables"]["METRICS_NAMESPACE"];
+    assert_eq!(untagged(&untagged(namespace)[1]), "DeliveryCenter/${AWS::StackName}");
+    let body = untagged(&template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]);
+    let body: Value = serde_json::from_str(body.as_str().unwrap()).unwrap();
+    let mut shown = BTreeSet::new();
+    for widget in body["widgets"].as_array().unwrap() {
+        for metric in widget["properties"]["metrics"].as_array().unwrap() {
+            let words: Vec<_> = metric.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+            if words[0] == "DeliveryCenter/${AWS::StackName}" {
+                let dimensions = words[2..].chunks(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned()));
+                shown.insert((words[1].to_owned(), dimensions.collect()));
+            }
+        }
+    }
+    assert_eq!(shown, written);
+}
+
+#[test]
+fn every_function_table_and_index_is_watched() {
+    let template = template();
+    let resources = template["Resources"].as_mapping().unwrap();
+    let alarms: Vec<_> =
+        resources.values().filter(|resource| resource["Type"] == "AWS::CloudWatch::Alarm").collect();
+    for alarm in &alarms {
+        assert_eq!(alarm["Condition"], "MakeAlarms");
+        for actions in ["AlarmActions", "OKActions"] {
+            assert_eq!(untagged(&alarm["Properties"][actions][0]), "AlarmTopicArn");
+        }
+    }
+    let watched: BTreeSet<_> = alarms
+        .iter()
+        .filter_map(|alarm| {
+            let metric = alarm["Properties"]["MetricName"].as_str()?;
+            let dimensions = alarm["Properties"]["Dimensions"].as_sequence().unwrap().iter();
+            let values = dimensions.map(|dimension| untagged(&dimension["Value"]).as_str().unwrap());
+            Some(std::iter::once(metric).chain(values).collect::<Vec<_>>().join(" "))
+        })
+        .collect();
+    let mut expected = BTreeSet::from(["5xx Api".to_owned()]);
+    for (name, resource) in resources {
+        let name = name.as_str().unwrap();
+        match resource["Type"].as_str().unwrap() {
+            "AWS::Serverless::Function" => {
+                expected.extend([format!("Errors {name}"), format!("Duration {name}")]);
+            }
+            "AWS::DynamoDB::Table" => {
+                expected.insert(format!("ReadThrottleEvents {name}"));
+                for index in resource["Properties"]["GlobalSecondaryIndexes"].as_sequence().unwrap() {
+                    expected.insert(format!(
+                        "ReadThrottleEvents {name} {}",
+                        index["IndexName"].as_str().unwrap()
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(watched, expected);
+    assert_eq!(alarms.len(), expected.len() + 1, "and how many functions run at once");
+    let timeout = template["Globals"]["Function"]["Timeout"].as_u64().unwrap();
+    for endpoint in ["ListReleases", "GetArtifact"] {
+        let threshold = &resources[format!("{endpoint}DurationAlarm")]["Properties"]["Threshold"];
+        assert_eq!(threshold.as_u64(), Some(timeout * 1000 * 4 / 5), "{endpoint}");
+    }
 }
