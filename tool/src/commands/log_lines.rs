@@ -18,6 +18,7 @@ pub(super) fn start(least_severe: LevelFilter) {
 /// Logs what became of a request, for people: the functions write a line of their own, for CloudWatch.
 pub(super) fn log_request(answered: &AnsweredRequest) {
     tracing::info!(
+        request_id = answered.request_id,
         endpoint = answered.endpoint.name(),
         status = answered.status,
         subject = answered.subject,
