@@ -10,6 +10,7 @@ use tokio::time::Instant;
 pub struct Patience {
     deadline: Instant,
     waits: ExponentialBackoff,
+    has_waited: bool,
 }
 
 impl Patience {
@@ -21,11 +22,18 @@ impl Patience {
             .with_max_delay(Duration::from_secs(4))
             .with_jitter()
             .without_max_times();
-        Self { deadline: Instant::now() + limit, waits: waits.build() }
+        Self { deadline: Instant::now() + limit, waits: waits.build(), has_waited: false }
+    }
+
+    /// Whether there was a second attempt.
+    #[must_use]
+    pub fn has_waited(&self) -> bool {
+        self.has_waited
     }
 
     /// Waits before the next attempt; `false` where there is no time for one.
     pub async fn wait(&mut self) -> bool {
+        self.has_waited = true;
         let Some(wait) = self.waits.next() else { return false };
         if Instant::now() + wait > self.deadline {
             return false;

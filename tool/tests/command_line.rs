@@ -1,6 +1,6 @@
 //! The tool as its users run it: what it reads, what it says, and with which status it ends.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use delivery_center_tool::table_definitions::definitions;
 use serde_json::Value;
 
 use crate::running::{run, run_on, run_with_input, tool};
+use crate::support::faulty::{Fault, FaultyProxy};
 use crate::support::{Answer, SAMPLES, Tables, get_event, release};
 
 #[tokio::test]
@@ -131,6 +132,68 @@ async fn what_keeps_an_import_from_working_is_said_with_its_exit_status() {
     assert_eq!(no_region.status, Some(1));
     assert!(no_region.err.contains("AWS_REGION"), "{no_region:?}");
     assert_eq!(run(tool(&[], &["import"])).await.status, Some(2));
+}
+
+#[tokio::test]
+async fn an_endpoint_where_nothing_answers_is_told_within_seconds_and_each_cause_once() {
+    let tables = Tables::missing();
+    let sample = format!("{}/../samples/reference-release.json", env!("CARGO_MANIFEST_DIR"));
+    let commands = [
+        &["import", &sample][..],
+        &["verify", &sample],
+        &["export"],
+        &["reindex"],
+        &["tables", "create"],
+        &["record", "deploy", "--image", "reg/cart:1", "--env", "prod", "--timeout", "2"],
+    ];
+    for (endpoint, cause) in
+        [("http://127.0.0.1:9", "Connection refused"), ("http://nowhere.invalid:8000", "dns error")]
+    {
+        let environment = tables.through(endpoint).environment();
+        for arguments in commands {
+            let started = Instant::now();
+            let ran = run(tool(&environment, arguments)).await;
+            let elapsed = started.elapsed();
+            assert_eq!(ran.status, Some(2), "{arguments:?}: {ran:?}");
+            assert!(elapsed < Duration::from_secs(6), "{arguments:?} took {elapsed:?}");
+            let last = ran.err.lines().last().unwrap();
+            for once in [cause, "dispatch failure", "could not be reached"] {
+                assert_eq!(last.matches(once).count(), 1, "{once}: {last}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dynamodb_that_throttles_the_first_contact_is_tried_again() {
+    let tables = Tables::empty().await;
+    let plan = |_: &str, number: u64| if number <= 3 { Fault::Throttle } else { Fault::None };
+    let proxy = FaultyProxy::start(&tables.endpoint_url, plan).await;
+    let environment = tables.through(&proxy.endpoint_url).environment();
+    let ran = run_with_input(tool(&environment, &["import", "-"]), SAMPLES).await;
+    assert_eq!((ran.status, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+}
+
+/// A pipeline may wait minutes for its network, and its log says meanwhile for what.
+#[tokio::test]
+async fn record_says_at_once_that_it_cannot_reach_the_tables_and_goes_on_trying() {
+    let environment = Tables::missing().through("http://127.0.0.1:9").environment();
+    let mut record = tool(&environment, &["record", "deploy", "--image", "reg/cart:1", "--env", "prod"]);
+    let mut child = record.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let first = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        err.read_line(&mut line).unwrap();
+        (line, err)
+    });
+    let told = tokio::time::timeout(Duration::from_secs(10), first).await;
+    let is_running = child.try_wait().unwrap().is_none();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (line, _err) = told.expect("it is said within seconds").unwrap();
+    assert!(line.contains("could not be reached") && line.contains("tried again"), "{line}");
+    assert_eq!(line.matches("Connection refused").count(), 1, "{line}");
+    assert!(is_running);
 }
 
 #[tokio::test]

@@ -6,10 +6,12 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Builder;
 use delivery_center::function::with_patience;
-use delivery_center::store::{Store, TableNames};
+use delivery_center::store::{Store, StoreError, TableNames, Unavailability};
 
 /// Attempts at one call, the first included: who fills the tables has time.
 const MAX_ATTEMPTS: u32 = 8;
+/// Attempts at the first contact: where nothing answers, it is the endpoint that is wrong.
+const MAX_ATTEMPTS_AT_CONTACT: u32 = 2;
 /// How many writes a transaction may hold, where the DynamoDB is an emulator that takes fewer than DynamoDB does.
 const TRANSACTION_WRITES: &str = "DYNAMODB_TRANSACTION_WRITES";
 
@@ -24,14 +26,29 @@ pub(super) async fn config() -> anyhow::Result<SdkConfig> {
     Ok(config)
 }
 
-/// A client of that DynamoDB.
-pub(super) async fn client() -> anyhow::Result<Client> {
-    Ok(Client::new(&config().await?))
+/// A client of that DynamoDB that gives up early.
+pub(super) async fn hasty_client() -> anyhow::Result<Client> {
+    Ok(hasty(&config().await?))
+}
+
+fn hasty(config: &SdkConfig) -> Client {
+    let retries = RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS_AT_CONTACT);
+    Client::from_conf(Builder::from(config).retry_config(retries).build())
 }
 
 /// The tables that the environment names.
+///
+/// That nothing answers there is told within seconds. Whatever else is wrong is left to who asks for more, with patience.
 pub(super) async fn store() -> anyhow::Result<Store> {
-    store_of(client().await?)
+    let config = config().await?;
+    if let Err(error) = store_of(hasty(&config))?.reach().await
+        && let StoreError::Unavailable {
+            reason: Unavailability::Unreached | Unavailability::NotInTime, ..
+        } = error
+    {
+        return Err(error.into());
+    }
+    store_of(Client::new(&config))
 }
 
 /// The tables that the environment names, asked with a function's attempts and timeouts: somebody waits for the answer.

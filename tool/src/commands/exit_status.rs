@@ -33,7 +33,7 @@ pub(super) fn of_command(ended: anyhow::Result<Ended>) -> ExitCode {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::WithRefusals) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", with_causes(&error));
             ExitCode::from(if is_unreachable(&error) { 2 } else { 1 })
         }
     }
@@ -45,10 +45,23 @@ pub(super) fn of_question(sought: anyhow::Result<Sought>) -> ExitCode {
         Ok(Sought::Found) => ExitCode::SUCCESS,
         Ok(Sought::NotFound) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", with_causes(&error));
             ExitCode::from(2)
         }
     }
+}
+
+/// An error and its causes, each once: some say themselves what caused them.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string).filter(|cause| !cause.is_empty()) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }
 
 /// The exit status where the arguments cannot be read or ask for help; what clap says of them is printed.

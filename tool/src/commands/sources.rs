@@ -58,11 +58,11 @@ impl Sources {
         }
         let report_path = self.report.take();
         let report = report_path.as_deref().map(open_report).transpose()?;
-        let store = aws::store().await?;
-        store
-            .reach()
-            .await
-            .map_err(|error| ended_early(error, &format!("the {action} cannot begin"), "; run it again"))?;
+        let not_begun = |error: anyhow::Error| {
+            ended_early(error, &format!("the {action} cannot begin"), "; run it again")
+        };
+        let store = aws::store().await.map_err(not_begun)?;
+        store.reach().await.map_err(|error| not_begun(error.into()))?;
         let progress = Arc::new(ImportProgress::new());
         let input = self.open(resume, progress.as_ref()).inspect_err(|_| progress.finish())?;
         // The API's own JSON has no collections to be counted by.

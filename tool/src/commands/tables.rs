@@ -22,7 +22,7 @@ pub(super) async fn run(command: TablesCommand) -> anyhow::Result<Ended> {
 }
 
 async fn create() -> anyhow::Result<Ended> {
-    let client = aws::client().await?;
+    let client = aws::hasty_client().await?;
     for table in definitions(&TableNames::from_environment())? {
         match table.create(&client).await? {
             Created::New => terminal::print(format_args!("created {}", table.name))?,

@@ -11,7 +11,7 @@ use delivery_center::store::{
 use serde_json::{Map, Value, json};
 
 use super::image::NamedImage;
-use super::outcome::{FactError, FactOutcome, Recorded, refused};
+use super::outcome::{FactError, FactOutcome, Recorded, refused, wait_after};
 use crate::patience::Patience;
 
 /// How often an image given by its tag alone is looked for: the index lags behind the table by a moment.
@@ -75,7 +75,7 @@ pub async fn record_activity(
     let mut target = None;
     loop {
         match attempt(store, activity, &mut target).await {
-            Err(error) if error.is_unreachable() && patience.wait().await => {}
+            Err(error) if error.is_unreachable() && wait_after(&error, patience).await => {}
             ended => return ended,
         }
     }

@@ -1,7 +1,11 @@
 //! What became of a fact, and why it was not recorded.
 
+use std::error::Error as _;
+
 use delivery_center::record::Problem;
 use delivery_center::store::{StoreError, Unstorable};
+
+use crate::patience::Patience;
 
 /// What became of a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,10 +47,12 @@ pub enum FactError {
     #[error(transparent)]
     Unstorable(#[from] Unstorable),
     /// The tables could not be read or written.
-    #[error("it may not be recorded, and sending it again is safe")]
+    #[error("it is not certain whether it was recorded, and recording it again is safe")]
     Store(#[from] StoreError),
     /// Others wrote the same record at the same time, for as long as patience lasted.
-    #[error("others change the same record faster than it can be written; sending the fact again is safe")]
+    #[error(
+        "it was not recorded, since others change the same record faster than it can be written; recording it again is safe"
+    )]
     Contended,
 }
 
@@ -60,6 +66,17 @@ impl FactError {
             Self::Refused(_) | Self::Invalid { .. } | Self::Unstorable(_) => false,
         }
     }
+}
+
+/// Waits before the next attempt, where there is one; says the first time why there is, since it may take minutes.
+pub(super) async fn wait_after(error: &FactError, patience: &mut Patience) -> bool {
+    if let FactError::Store(error) = error
+        && !patience.has_waited()
+    {
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(%error, cause, "it is not recorded yet, and is tried again");
+    }
+    patience.wait().await
 }
 
 /// The error that says what to mend.

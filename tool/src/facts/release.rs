@@ -7,7 +7,7 @@ use delivery_center::store::{PackedRelease, Store};
 use serde_json::{Value, json};
 
 use super::image::NamedImage;
-use super::outcome::{FactError, FactOutcome, Recorded, refused};
+use super::outcome::{FactError, FactOutcome, Recorded, refused, wait_after};
 use crate::patience::Patience;
 
 /// A release to be made.
@@ -76,7 +76,7 @@ pub async fn record_release(
     let packed = PackedRelease::new(&release)?;
     loop {
         match attempt(store, &packed).await {
-            Err(error) if error.is_unreachable() && patience.wait().await => {}
+            Err(error) if error.is_unreachable() && wait_after(&error, patience).await => {}
             ended => return ended,
         }
     }
