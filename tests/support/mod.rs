@@ -18,7 +18,7 @@ use delivery_center::lambda_edge;
 use delivery_center::service::EndpointService;
 use delivery_center::store::{Mode, Store, TableNames};
 use delivery_center_tool::embedded::{EmbeddedDynamoDb, config};
-use delivery_center_tool::import::{ImportError, Progress, Source, Summary, import};
+use delivery_center_tool::import::{Counts, ImportError, Progress, Source, import};
 use delivery_center_tool::table_definitions::definitions;
 use serde_json::{Value, json};
 
@@ -81,12 +81,12 @@ impl Tables {
     }
 
     /// Imports a text and expects that nothing goes wrong with the tables.
-    pub async fn import(&self, text: &str) -> Summary {
+    pub async fn import(&self, text: &str) -> Counts {
         self.try_import(text, Mode::Write).await.0.unwrap()
     }
 
     /// Imports a text and returns the refusals too.
-    pub async fn try_import(&self, text: &str, mode: Mode) -> (Result<Summary, ImportError>, Vec<String>) {
+    pub async fn try_import(&self, text: &str, mode: Mode) -> (Result<Counts, ImportError>, Vec<String>) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
         let refusals = Arc::new(Refusals::default());

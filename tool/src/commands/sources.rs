@@ -79,7 +79,7 @@ impl Sources {
         if is_of_zadig || task == Task::Verify {
             terminal::print(&report)?;
         } else {
-            terminal::print(report.summary())?;
+            terminal::print(report.totals())?;
         }
         for held_back in report.held_back() {
             terminal::print(held_back)?;

@@ -408,7 +408,7 @@ mod tests {
         let PackedRecord::Release(last) = last.record else { panic!("it is a release") };
         assert_eq!(format!("{:?}", batch.releases.records[0]), format!("{last:?}"));
         assert_eq!((batch.releases.records.len(), batch.artifacts.records.len()), (2, 1));
-        let summary = journal.finish().summary();
+        let summary = journal.finish().totals();
         assert_eq!((summary.read, summary.repeated), (2, 2));
     }
 }

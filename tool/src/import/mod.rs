@@ -23,7 +23,7 @@ use crate::input::server::Server;
 pub use batch::{Emptying, Task};
 pub use json_files::Source;
 pub use pipeline::ImportError;
-pub use report::{Counts, HeldBack, Progress, Report, ReportFile, Summary};
+pub use report::{Counts, HeldBack, Progress, Report, ReportFile};
 
 use pipeline::Pipeline;
 use report::Journal;
@@ -48,9 +48,9 @@ pub async fn import(
     sources: Vec<Source>,
     mode: Mode,
     progress: Arc<dyn Progress>,
-) -> Result<Summary, ImportError> {
+) -> Result<Counts, ImportError> {
     let task = Task::Import { mode, recorded: KeepRecorded::Yes, emptying: Emptying::HeldBack };
-    Ok(run(store, Input::Records(sources), task, progress, None).await?.summary())
+    Ok(run(store, Input::Records(sources), task, progress, None).await?.totals())
 }
 
 /// Does a task with every good record of an input; the bad ones are reported and left out.

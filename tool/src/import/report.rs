@@ -38,22 +38,28 @@ pub trait Progress: Send + Sync {
     fn note(&self, _note: &str) {}
 }
 
-/// What an import did, all in all.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Summary {
+/// What became of the records of one collection.
+///
+/// `read` is the sum of the others but `credentials_dropped` and `recorded_kept`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
     /// Records read, good or bad.
     pub read: u64,
-    /// New or changed records.
+    /// New or changed records; in a verification, none.
     pub stored: u64,
     /// Records that were there as they are.
     pub unchanged: u64,
-    /// Soft-deleted records; what there was of them is gone.
+    /// In a verification, records that are not stored as the source has them.
+    pub differing: u64,
+    /// Soft-deleted records, and those that went with them.
     pub deleted: u64,
     /// Records that were not taken.
     pub refused: u64,
     /// Good records that were not taken, lest something be lost.
     pub held_back: u64,
-    /// Records whose id came before in the same import: the last one stays.
+    /// Records whose release or artifact is not there.
+    pub orphaned: u64,
+    /// Records whose id came again later: the last one stays.
     pub repeated: u64,
     /// Credentials that were left out.
     pub credentials_dropped: u64,
@@ -61,15 +67,18 @@ pub struct Summary {
     pub recorded_kept: u64,
 }
 
-impl fmt::Display for Summary {
+/// In a few lines, as an import tells its totals.
+impl fmt::Display for Counts {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let Self {
             read,
             stored,
             unchanged,
+            differing: _,
             deleted,
             refused,
             held_back,
+            orphaned: _,
             repeated,
             credentials_dropped,
             recorded_kept,
@@ -98,35 +107,6 @@ impl fmt::Display for Summary {
         }
         Ok(())
     }
-}
-
-/// What became of the records of one collection.
-///
-/// `read` is the sum of the others but `credentials_dropped` and `recorded_kept`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Records read, good or bad.
-    pub read: u64,
-    /// New or changed records; in a verification, none.
-    pub stored: u64,
-    /// Records that were there as they are.
-    pub unchanged: u64,
-    /// In a verification, records that are not stored as the source has them.
-    pub differing: u64,
-    /// Soft-deleted records, and those that went with them.
-    pub deleted: u64,
-    /// Records that were not taken.
-    pub refused: u64,
-    /// Good records that were not taken, lest something be lost.
-    pub held_back: u64,
-    /// Records whose release or artifact is not there.
-    pub orphaned: u64,
-    /// Records whose id came again later: the last one stays.
-    pub repeated: u64,
-    /// Credentials that were left out.
-    pub credentials_dropped: u64,
-    /// Activities that pipelines recorded, and that stayed.
-    pub recorded_kept: u64,
 }
 
 /// Releases or artifacts that were not taken for one reason.
@@ -213,34 +193,6 @@ impl Report {
             credentials_dropped: sum.credentials_dropped + counts.credentials_dropped,
             recorded_kept: sum.recorded_kept + counts.recorded_kept,
         })
-    }
-
-    /// The totals of an import.
-    #[must_use]
-    pub fn summary(&self) -> Summary {
-        let Counts {
-            read,
-            stored,
-            unchanged,
-            deleted,
-            refused,
-            held_back,
-            repeated,
-            credentials_dropped,
-            recorded_kept,
-            ..
-        } = self.totals();
-        Summary {
-            read,
-            stored,
-            unchanged,
-            deleted,
-            refused,
-            held_back,
-            repeated,
-            credentials_dropped,
-            recorded_kept,
-        }
     }
 
     /// What was held back, reason by reason.
