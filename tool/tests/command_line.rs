@@ -134,6 +134,47 @@ async fn what_keeps_an_import_from_working_is_said_with_its_exit_status() {
     assert_eq!(run(tool(&[], &["import"])).await.status, Some(2));
 }
 
+/// To a pipeline 2 means that trying again may help, so that `record` alone has 1 for them.
+#[tokio::test]
+async fn arguments_that_cannot_be_used_end_with_2_and_those_of_record_with_1() {
+    let environment = Tables::missing().environment();
+    for arguments in [
+        &["--no-such-option"][..],
+        &["no-such-command"],
+        &["import"],
+        &["import", "--dry-run", "--rewrite", "x"],
+        &["import", "--resume", "x", "y"],
+        &["import", "--zadig", "ftp://zadig.example.com"],
+        &["import", "--zadig", "https://user:password@zadig.example.com"],
+        &["verify", "--zadig", "https://zadig.example.com/?a=b"],
+        &["verify", "--per-page", "0", "--zadig", "https://zadig.example.com"],
+        &["export", "--image", "sha256:zz"],
+        &["export", "--image", "reg/cart@sha256:zz"],
+        &["export", "--task", "abc"],
+        &["export", "--artifacts", "--project", "p"],
+        &["export", "--releases", "--image", "reg/cart:1"],
+        &["reindex", "--dry-run=maybe"],
+        &["tables"],
+        &["tables", "drop"],
+        &["invoke", "no-such-function", "--event", "-"],
+        &["serve", "--listen", "nowhere"],
+    ] {
+        let ran = run(tool(&environment, arguments)).await;
+        assert_eq!(ran.status, Some(2), "{arguments:?}: {ran:?}");
+        assert!(!ran.err.is_empty() && !ran.err.contains("password"), "{arguments:?}: {ran:?}");
+    }
+    for arguments in [
+        &["record", "deploy", "--no-such-option"][..],
+        &["record", "deploy", "--image", "reg/cart", "--env", "prod"],
+        &["record", "release", "--project", "p", "--version", "v", "--task", "abc", "--service", "a=b:1"],
+    ] {
+        let ran = run(tool(&environment, arguments)).await;
+        assert_eq!(ran.status, Some(1), "{arguments:?}: {ran:?}");
+    }
+    let help = run(tool(&[], &["--help"])).await.out;
+    assert!(help.contains("2 the arguments cannot be used (of `record`: 1)"), "{help}");
+}
+
 #[tokio::test]
 async fn an_endpoint_where_nothing_answers_is_told_within_seconds_and_each_cause_once() {
     let tables = Tables::missing();

@@ -7,6 +7,7 @@ use delivery_center::store::StoreError;
 
 use crate::facts::FactError;
 use crate::import::ImportError;
+use crate::input::server::ServerError;
 use crate::table_definitions::TableError;
 
 /// How a command that ran to its end went.
@@ -34,7 +35,7 @@ pub(super) fn of_command(ended: anyhow::Result<Ended>) -> ExitCode {
         Ok(Ended::WithRefusals) => ExitCode::from(1),
         Err(error) => {
             eprintln!("error: {}", with_causes(&error));
-            ExitCode::from(if is_unreachable(&error) { 2 } else { 1 })
+            ExitCode::from(if is_unreachable(&error) || is_about_arguments(&error) { 2 } else { 1 })
         }
     }
 }
@@ -62,6 +63,18 @@ fn with_causes(error: &anyhow::Error) -> String {
         }
     }
     told
+}
+
+/// Arguments that can be read one by one, and not be used together.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct UnusableArguments(pub(super) &'static str);
+
+fn is_about_arguments(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<UnusableArguments>()
+            || cause.downcast_ref::<ServerError>().is_some_and(|error| matches!(error, ServerError::Url(_)))
+    })
 }
 
 /// The exit status where the arguments cannot be read or ask for help; what clap says of them is printed.

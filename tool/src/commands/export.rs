@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use delivery_center::document::Inflater;
 use delivery_center::image_reference::ImageReference;
 use delivery_center::request::{ParameterError, ReleaseFilter};
@@ -13,7 +13,7 @@ use delivery_center::store::{
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use indicatif::ProgressBar;
 
-use super::exit_status::Ended;
+use super::exit_status::{Ended, UnusableArguments};
 use super::{aws, terminal};
 
 /// How much is fetched at once, packed; unpacked it is some five times as much.
@@ -50,8 +50,8 @@ pub(super) struct ExportArguments {
     #[arg(long)]
     service: Option<String>,
     /// Only artifacts of this image: REGISTRY/NAME:TAG, NAME@DIGEST, or a digest.
-    #[arg(long)]
-    image: Option<String>,
+    #[arg(long, value_parser = parse_image)]
+    image: Option<ImageReference>,
 }
 
 /// What is exported.
@@ -104,7 +104,7 @@ pub(super) async fn run(arguments: ExportArguments) -> anyhow::Result<Ended> {
 }
 
 impl ExportArguments {
-    fn selection(self) -> anyhow::Result<Selection> {
+    fn selection(self) -> Result<Selection, UnusableArguments> {
         let filter = ReleaseFilter {
             project: self.project,
             workflow: self.workflow,
@@ -117,18 +117,17 @@ impl ExportArguments {
         let releases = self.releases || (says_nothing && (has_filters || !has_image));
         let artifacts = self.artifacts || (says_nothing && (has_image || !has_filters));
         if (has_filters && !releases) || (has_image && !artifacts) {
-            bail!(
-                "--image filters artifacts, and the other filters releases: one is given for what is not exported"
-            );
+            return Err(UnusableArguments(
+                "--image filters artifacts, and the other filters releases: one is given for what is not exported",
+            ));
         }
-        let selected = match self.image {
-            None => SelectedArtifacts::All,
-            Some(image) => {
-                SelectedArtifacts::OfImage(ImageReference::parse(&image).map_err(ParameterError::Digest)?)
-            }
-        };
+        let selected = self.image.map_or(SelectedArtifacts::All, SelectedArtifacts::OfImage);
         Ok(Selection { releases: releases.then_some(filter), artifacts: artifacts.then_some(selected) })
     }
+}
+
+fn parse_image(image: &str) -> Result<ImageReference, ParameterError> {
+    ImageReference::parse(image).map_err(ParameterError::Digest)
 }
 
 /// Writes the selected records, one a line: releases newest first, then artifacts.

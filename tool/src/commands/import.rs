@@ -42,7 +42,7 @@ pub(super) struct ImportArguments {
     #[arg(long)]
     allow_emptying: bool,
     /// Keep in this file how far a running Zadig was read, and go on from there; it is gone once all is read.
-    #[arg(long, value_name = "FILE", requires = "zadig", conflicts_with = "dry_run")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["given", "dry_run"])]
     resume: Option<PathBuf>,
     #[command(flatten)]
     sources: Sources,

@@ -53,7 +53,7 @@ Environment:
   RUST_LOG  what is logged to stderr
 
 Exit status of releases, artifact and diff: 0 found; 1 not found; 2 failed, and stderr says why.
-Of the others: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be read (of `record`: 1), or DynamoDB or Zadig could not be reached.";
+Of the others: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be used (of `record`: 1), or DynamoDB or Zadig could not be reached.";
 
 #[derive(Subcommand)]
 enum Command {

@@ -106,9 +106,6 @@ impl Sources {
             }
             return Ok(Input::Server(server));
         }
-        if resume.is_some() {
-            bail!("--resume is for --zadig; from files, an import is completed by running it again");
-        }
         let (mut files, mut records) = (Vec::new(), Vec::new());
         for path in &self.given {
             if path.is_dir() {
