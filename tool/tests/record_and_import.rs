@@ -290,6 +290,21 @@ async fn a_build_fills_in_the_artifact_that_a_deploy_made_and_the_deploy_stays_r
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn reindexing_names_a_fact_that_is_gone_and_keeps_its_activity() {
+    let tables = Tables::empty().await;
+    import(&tables, &imported()).await;
+    succeed(&tables, &DEPLOY).await;
+    let before = answered(&tables, IMAGE).await;
+    delete_by_hand(&tables, &["fact"]).await;
+    let named = run_on(&tables, &["reindex"]).await;
+    assert_eq!(named.status, Some(1), "{named:?}");
+    assert!(named.err.contains(ID) && named.err.contains("no longer listed"), "{}", named.err);
+    assert_eq!(answered(&tables, IMAGE).await, before);
+    succeed(&tables, &["reindex"]).await;
+    assert_eq!(answered(&tables, IMAGE).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_fact_whose_artifact_was_deleted_by_hand_can_be_recorded_again() {
     let with_key = ["record", "test", "--image", IMAGE, "--idempotency-key", "run 1"];
     let facts = [&DEPLOY[..], &DEPLOY_TO_STAGING, &with_key];

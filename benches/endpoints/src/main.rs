@@ -67,7 +67,9 @@ enum Part {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let programs = Programs::build(arguments.binaries.as_deref(), !arguments.check)?;
+    // Growth is measured of the service alone.
+    let with_yardsticks = !arguments.check && arguments.only.iter().any(|part| *part != Part::Growth);
+    let programs = Programs::build(arguments.binaries.as_deref(), with_yardsticks)?;
     function::leave_the_function_core()?;
     if arguments.check {
         let what_ships = arguments.binaries.is_none();

@@ -124,6 +124,13 @@ impl Store {
         };
         let unstorable =
             |reason: String| Attributes::new(Item::new(), table, Subject::Artifact(id)).unreadable(reason);
+        let lost: Vec<_> = kept
+            .pointer
+            .recorded
+            .iter()
+            .filter(|fact| is_readable && !recorded.contains(fact))
+            .cloned()
+            .collect();
         let packed =
             PackedArtifact::new(artifact).map_err(|unstorable_as| unstorable(unstorable_as.to_string()))?;
         let wanted = Pointer { recorded: recorded.clone(), ..Pointer::to(Some(packed.place.clone())) };
@@ -146,10 +153,16 @@ impl Store {
             unneeded: Vec::new(),
             with_known_entries: true,
         };
-        Ok(match self.write_artifact(write).await? {
-            Transacted::Done => Mended::Artifact,
-            Transacted::Refused(_) => Mended::Overtaken,
-        })
+        match self.write_artifact(write).await? {
+            Transacted::Refused(_) => Ok(Mended::Overtaken),
+            Transacted::Done if lost.is_empty() => Ok(Mended::Artifact),
+            // Told once: from now on the pointer is as it should be.
+            Transacted::Done => Err(unstorable(format!(
+                "what was recorded of it as {} was gone, and is no longer listed; the activities stay, as if they had been \
+                 imported",
+                lost.join(", ")
+            ))),
+        }
     }
 
     /// Whether the entries are all there by which an artifact is found.

@@ -74,7 +74,7 @@ impl Stored {
     /// The names of a JSON object's own fields, whatever they hold; none where the text is no object.
     #[must_use]
     pub fn field_names(text: &[u8]) -> Vec<String> {
-        let members = serde_json::from_slice(text).map_or(Vec::new(), |Members(members)| members);
+        let members = serde_json::from_slice(text).map_or(Vec::new(), |Pairs(members)| members);
         members.into_iter().map(|(name, _)| name).collect()
     }
 
@@ -247,7 +247,7 @@ fn value_of_json(value: &RawValue, depth: usize) -> Result<Stored, Unreadable> {
     let text = value.get();
     Ok(match text.as_bytes().first() {
         Some(b'{') => {
-            let Members(members) = serde_json::from_str(text).map_err(not_json)?;
+            let Pairs(members) = serde_json::from_str(text).map_err(not_json)?;
             let members = members.into_iter().map(|(name, value)| {
                 let value =
                     value_of_json(value, depth + 1).map_err(|error| error.below(&format!(".{name}")))?;
@@ -283,18 +283,18 @@ impl Unreadable {
 }
 
 /// A JSON object's members, in their own order.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
+struct Pairs<'a>(Vec<(String, &'a RawValue)>);
 
-impl<'de> Deserialize<'de> for Members<'de> {
+impl<'de> Deserialize<'de> for Pairs<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
+        deserializer.deserialize_map(PairsVisitor)
     }
 }
 
-struct MembersVisitor;
+struct PairsVisitor;
 
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
+impl<'de> Visitor<'de> for PairsVisitor {
+    type Value = Pairs<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object")
@@ -305,7 +305,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
         while let Some(member) = map.next_entry()? {
             members.push(member);
         }
-        Ok(Members(members))
+        Ok(Pairs(members))
     }
 }
 
