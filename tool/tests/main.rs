@@ -10,6 +10,7 @@ mod import;
 mod import_speed;
 mod numbers;
 mod pages;
+mod permissions;
 mod record;
 mod record_and_import;
 mod record_secrets;

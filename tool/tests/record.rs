@@ -549,7 +549,7 @@ async fn a_release_whose_recording_was_interrupted_is_completed_by_sending_it_ag
 }
 
 /// Passes everything on to a DynamoDB, and keeps what was sent.
-async fn listening_proxy(upstream: String) -> (String, Arc<Mutex<Vec<u8>>>) {
+pub(crate) async fn listening_proxy(upstream: String) -> (String, Arc<Mutex<Vec<u8>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint_url = format!("http://{}", listener.local_addr().unwrap());
     let sent = Arc::new(Mutex::new(Vec::new()));
@@ -575,7 +575,7 @@ async fn listening_proxy(upstream: String) -> (String, Arc<Mutex<Vec<u8>>>) {
 }
 
 /// The actions that the requests need, each with what it is done to.
-fn actions(sent: &str) -> BTreeSet<String> {
+pub(crate) fn actions(sent: &str) -> BTreeSet<String> {
     let mut actions = BTreeSet::new();
     for request in sent.split("POST / HTTP/1.1").skip(1) {
         let (head, body) = request.split_once("\r\n\r\n").unwrap();

@@ -1,0 +1,139 @@
+//! What each command does to the tables is what the documentation says that it must be allowed to do.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Value, json};
+
+use crate::record::{actions, listening_proxy};
+use crate::running::{run, tool};
+use crate::support::{Tables, artifact, deploy, incompressible, lines, release};
+
+const IMAGE: &str = "registry.example.com/cart:1";
+/// That of the records' second version.
+const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000002";
+
+/// By command, in the words of `actions`, from the table in the documentation.
+fn documented(command: &str, tables: &Tables) -> BTreeSet<String> {
+    let page = include_str!("../../docs/importing.md");
+    let row = format!("| `{command}` |");
+    let row = page.lines().find_map(|line| line.strip_prefix(&row)).expect(command);
+    let (releases, artifacts) = (&tables.names.releases, &tables.names.artifacts);
+    let places = [
+        releases.clone(),
+        artifacts.clone(),
+        format!("{releases}/by_facet"),
+        format!("{artifacts}/by_image"),
+    ];
+    let cells = row.trim_end_matches('|').split('|');
+    let mut allowed = BTreeSet::new();
+    for (cell, place) in cells.zip(places) {
+        let actions = cell.split(',').map(str::trim).filter(|action| !action.is_empty());
+        allowed.extend(actions.map(|action| format!("{} {place}", action.to_lowercase())));
+    }
+    allowed
+}
+
+/// Runs commands, and tells what they did to the tables.
+async fn done(tables: &Tables, runs: &[&[&str]], writes_a_transaction: &str) -> BTreeSet<String> {
+    let (endpoint_url, sent) = listening_proxy(tables.endpoint_url.clone()).await;
+    for arguments in runs {
+        let mut command = tool(&tables.through(&endpoint_url).environment(), arguments);
+        command.env("DYNAMODB_TRANSACTION_WRITES", writes_a_transaction);
+        let ran = run(command).await;
+        // What differs is told by 1.
+        assert!(matches!(ran.status, Some(0 | 1)), "{arguments:?}: {ran:?}");
+    }
+    let sent = sent.lock().unwrap();
+    actions(&String::from_utf8_lossy(&sent))
+}
+
+/// A release of many services and an artifact with parts, which change with `version`, and an artifact without parts.
+fn records(version: u64) -> String {
+    let mut large = release("r1", 1);
+    large["deployInfo"] =
+        (0..20).map(|number| deploy("r1", &format!("s{version}-{number}"))).collect::<Vec<_>>().into();
+    large["deployInfo"][0]["yamlContents"] = json!([incompressible(900_000, version)]);
+    let mut cart = artifact("a1", IMAGE, &format!("sha256:{version:064x}"), version);
+    cart["activities"] = json!([{ "type": "build", "content": incompressible(900_000, version) }]);
+    lines([&large, &cart, &artifact("a2", "registry.example.com/basket:1", "", 1)])
+}
+
+fn deleted() -> Value {
+    let mut deleted = release("r1", 1);
+    deleted["versionInfo"]["deleted_at"] = 1.into();
+    deleted
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documentation_names_every_action_of_a_command_and_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (first, second) = (write("first.jsonl", &records(1)), write("second.jsonl", &records(2)));
+    let gone = write("gone.jsonl", &deleted().to_string());
+    let create: &[&str] = &["tables", "create"];
+    let missing = Tables::missing();
+    assert_eq!(done(&missing, &[create], "100").await, documented("tables create", &missing));
+
+    let tables = Tables::empty().await;
+    let deploy: &[&str] = &["record", "deploy", "--image", IMAGE, "--env", "prod"];
+    // A deploy makes an artifact, which gives way to an imported one.
+    done(&tables, &[deploy], "100").await;
+    let mut imported = BTreeSet::new();
+    for writes in ["100", "2"] {
+        let imports: [&[&str]; 6] = [
+            &["import", "--dry-run", &first],
+            &["import", &first],
+            &["import", &first],
+            &["import", "--rewrite", &second],
+            &["import", "--drop-recorded", &first],
+            &["import", &gone],
+        ];
+        imported.extend(done(&tables, &imports, writes).await);
+    }
+    assert_eq!(imported, documented("import", &tables));
+
+    done(&tables, &[&["import", &second], deploy], "100").await;
+    assert_eq!(
+        done(&tables, &[&["verify", &second], &["verify", &first]], "100").await,
+        documented("verify", &tables)
+    );
+    let exports: [&[&str]; 4] = [
+        &["export"],
+        &["export", "--project", "p"],
+        &["export", "--image", IMAGE],
+        &["export", "--image", DIGEST],
+    ];
+    assert_eq!(done(&tables, &exports, "100").await, documented("export", &tables));
+
+    let mut mended = BTreeSet::new();
+    for writes in ["100", "2"] {
+        spoil(&tables).await;
+        mended.extend(done(&tables, &[&["reindex", "--dry-run"], &["reindex"], &["reindex"]], writes).await);
+    }
+    assert_eq!(mended, documented("reindex", &tables));
+}
+
+/// Takes away facet entries and a pointer, and leaves parts of records behind that are not there.
+async fn spoil(tables: &Tables) {
+    for (table, hash) in [(&tables.names.releases, "release_id"), (&tables.names.artifacts, "image_digest")] {
+        let mut pages = tables.client.scan().table_name(table).into_paginator().items().send();
+        while let Some(mut item) = pages.try_next().await.unwrap() {
+            let (hash_key, entry) =
+                (item[hash].as_s().unwrap().clone(), item["entry"].as_s().unwrap().clone());
+            if entry.starts_with("part#") {
+                // Of a record that is not there: a release by its hash key, an artifact by its entry.
+                let name = if hash == "release_id" { hash } else { "entry" };
+                item.insert(name.to_owned(), AttributeValue::S(entry.replace("#a1#", "#gone#")));
+                tables.client.put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
+            } else if entry.starts_with("facet#") || hash_key == "id:a2" {
+                item.retain(|name, _| name == hash || name == "entry");
+                tables.client.delete_item().table_name(table).set_key(Some(item)).send().await.unwrap();
+            }
+        }
+    }
+}
