@@ -105,7 +105,7 @@ struct About {
     /// The job or task that did it.
     #[arg(long, value_name = "NAME")]
     job: Option<String>,
-    /// What is to be said of it.
+    /// What is to be said of it: stored as it is, and not searched for secrets.
     #[arg(long, value_name = "TEXT")]
     content: Option<String>,
     #[command(flatten)]
@@ -140,7 +140,7 @@ pub(super) struct BuildArguments {
     /// The pull or merge request.
     #[arg(long, value_name = "NUMBER")]
     pr: Option<u64>,
-    /// The commit's message.
+    /// The commit's message: stored as it is, and not searched for secrets.
     #[arg(long, value_name = "TEXT")]
     message: Option<String>,
     /// The commit's author.
@@ -217,7 +217,7 @@ pub(super) struct ReleaseArguments {
     /// A label; may be given again.
     #[arg(long = "label", value_name = "TEXT")]
     labels: Vec<String>,
-    /// What is to be said of it.
+    /// What is to be said of it: stored as it is, and not searched for secrets.
     #[arg(long, value_name = "TEXT", default_value = "")]
     desc: String,
     #[command(flatten)]
