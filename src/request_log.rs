@@ -7,10 +7,11 @@
 //! The line does not go through `tracing`, whose fields are plain values: `_aws` is an object.
 
 use std::io::Write as _;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{self, FormatTime as _};
 
@@ -36,8 +37,8 @@ const LIST_COSTS: &[Metric] = &[
     Metric { name: "seen_before", unit: "Count" },
 ];
 
-static NAMESPACE: LazyLock<Option<String>> =
-    LazyLock::new(|| std::env::var("METRICS_NAMESPACE").ok().filter(|namespace| !namespace.is_empty()));
+/// What is the same in every line of a function, as JSON: which members are metrics. It is half of a line's text.
+static DIRECTIVES: OnceLock<Option<Box<RawValue>>> = OnceLock::new();
 
 /// The line. Its members' names are what queries, the dashboard and docs/operating-metrics.md call them by.
 #[derive(Serialize)]
@@ -59,14 +60,14 @@ struct Line<'a> {
     milliseconds: f64,
     requests: u32,
     #[serde(rename = "_aws", skip_serializing_if = "Option::is_none")]
-    metadata: Option<Metadata<'a>>,
+    metadata: Option<Metadata>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Metadata<'a> {
-    timestamp: u128,
-    cloud_watch_metrics: [Directive<'a>; 2],
+struct Metadata {
+    timestamp: u64,
+    cloud_watch_metrics: &'static RawValue,
 }
 
 #[derive(Serialize)]
@@ -115,7 +116,7 @@ pub fn write(answered: &AnsweredRequest) {
         read_units: answered.usage.read_units(),
         milliseconds: answered.milliseconds,
         requests: 1,
-        metadata: NAMESPACE.as_deref().map(|namespace| metadata(namespace, answered.endpoint)),
+        metadata: metadata(answered.endpoint),
     };
     let mut line = serde_json::to_vec(&line).expect("texts and numbers always serialize");
     line.push(b'\n');
@@ -123,16 +124,23 @@ pub fn write(answered: &AnsweredRequest) {
     let _ = std::io::stdout().write_all(&line);
 }
 
-fn metadata(namespace: &str, endpoint: Endpoint) -> Metadata<'_> {
+fn metadata(endpoint: Endpoint) -> Option<Metadata> {
+    let cloud_watch_metrics = DIRECTIVES.get_or_init(|| directives(endpoint)).as_deref()?;
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let timestamp = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
+    Some(Metadata { timestamp, cloud_watch_metrics })
+}
+
+fn directives(endpoint: Endpoint) -> Option<Box<RawValue>> {
+    let namespace = std::env::var("METRICS_NAMESPACE").ok().filter(|namespace| !namespace.is_empty())?;
+    let namespace = namespace.as_str();
     let costs = match endpoint {
         Endpoint::ListReleases => LIST_COSTS,
         Endpoint::GetArtifact => COSTS,
     };
-    Metadata {
-        timestamp: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis(),
-        cloud_watch_metrics: [
-            Directive { namespace, dimensions: [&["endpoint", "status_class"]], metrics: REQUESTS },
-            Directive { namespace, dimensions: [&["endpoint"]], metrics: costs },
-        ],
-    }
+    let directives = [
+        Directive { namespace, dimensions: [&["endpoint", "status_class"]], metrics: REQUESTS },
+        Directive { namespace, dimensions: [&["endpoint"]], metrics: costs },
+    ];
+    Some(to_raw_value(&directives).expect("texts always serialize"))
 }
