@@ -110,7 +110,7 @@ pub(crate) fn searchable_artifact(number: u32) -> Value {
 /// The look-ups of artifacts. The oldest one of these runs nowhere any more.
 pub(crate) const ARTIFACT_SEARCHES: [&str; 5] = [
     "image=registry.example.com/shop/cart:1",
-    "commit=4b15c41",
+    "commit=4b15c40",
     "pr=1&repo=acme/shop",
     "image=registry.example.com/shop/cart&envName=prod",
     "image=registry.example.com/shop/cart:1&include=environments",
