@@ -292,3 +292,26 @@ async fn help_and_version_are_there_for_every_command() {
     let version = run(tool(&[], &["--version"])).await.out;
     assert_eq!(version, format!("delivery-center {}\n", env!("CARGO_PKG_VERSION")));
 }
+
+#[tokio::test]
+async fn completions_and_the_manual_name_every_subcommand() {
+    let ran = async |arguments: &[&str]| {
+        let ran = run(tool(&[], arguments)).await;
+        assert_eq!(ran.status, Some(0), "{arguments:?}: {ran:?}");
+        ran.out
+    };
+    let help = ran(&["--help"]).await;
+    let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names: Vec<_> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.contains(&"releases") && names.len() > 12, "{names:?}");
+    let manual = ran(&["man"]).await;
+    for shell in ["bash", "zsh", "fish"] {
+        let completions = ran(&["completions", shell]).await;
+        for name in &names {
+            assert!(completions.contains(name), "{shell} does not know {name}");
+        }
+    }
+    for name in names.iter().filter(|name| **name != "help") {
+        assert!(manual.contains(&format!("delivery\\-center\\-{name}")), "the manual does not know {name}");
+    }
+}

@@ -9,6 +9,7 @@
 
 mod artifact;
 mod aws;
+mod command_line_help;
 mod diff;
 mod exit_status;
 mod export;
@@ -71,6 +72,9 @@ enum Command {
     Releases(releases::ReleasesArguments),
     Artifact(artifact::ArtifactArguments),
     Diff(diff::DiffArguments),
+    Completions(command_line_help::CompletionsArguments),
+    /// Print the manual page: `delivery-center man | man -l -`.
+    Man,
 }
 
 impl Default for Command {
@@ -106,6 +110,8 @@ pub async fn run() -> ExitCode {
         Command::Reindex(arguments) => reindex::run(arguments).await,
         Command::Verify(arguments) => verify::run(arguments).await,
         Command::Invoke(arguments) => invoke::run(arguments).await,
+        Command::Completions(arguments) => command_line_help::print_completions::<Arguments>(&arguments),
+        Command::Man => command_line_help::print_manual::<Arguments>(),
         Command::Releases(arguments) => return exit_status::of_question(releases::run(arguments).await),
         Command::Artifact(arguments) => return exit_status::of_question(artifact::run(arguments).await),
         Command::Diff(arguments) => return exit_status::of_question(diff::run(arguments).await),

@@ -1,0 +1,37 @@
+//! `completions` and `man`: what shells and readers of manuals want to know of this command line.
+
+use std::io::{self, Write as _};
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use super::exit_status::Ended;
+
+/// Print a shell's completions of this command line: `delivery-center completions bash > …/bash-completion/completions/delivery-center`.
+#[derive(Args)]
+pub(super) struct CompletionsArguments {
+    /// The shell.
+    shell: Shell,
+}
+
+pub(super) fn print_completions<C: CommandFactory>(
+    arguments: &CompletionsArguments,
+) -> anyhow::Result<Ended> {
+    let mut completions = Vec::new();
+    clap_complete::generate(arguments.shell, &mut C::command(), "delivery-center", &mut completions);
+    io::stdout().write_all(&completions)?;
+    Ok(Ended::Well)
+}
+
+/// Prints the manual page: of the command itself, and of each of its subcommands behind it.
+pub(super) fn print_manual<C: CommandFactory>() -> anyhow::Result<Ended> {
+    let mut command = C::command();
+    command.build();
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command.clone()).render(&mut page)?;
+    for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
+        clap_mangen::Man::new(subcommand.clone()).render(&mut page)?;
+    }
+    io::stdout().write_all(&page)?;
+    Ok(Ended::Well)
+}
