@@ -107,7 +107,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.extend(files(&path));
+            // What cargo builds holds generated sources.
+            if path.file_name().is_some_and(|name| name != "target") {
+                found.extend(files(&path));
+            }
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             found.push(path);
         }
@@ -220,8 +223,93 @@ fn the_map_names_each_module_and_no_other() {
         let modules: BTreeSet<_> =
             sources.0.keys().filter(|module| module.len() == 1).map(|module| module[0].clone()).collect();
         assert_eq!(named, modules, "{folder}/lib.rs");
-        for (module, source) in &sources.0 {
-            assert!(source.starts_with("//! "), "{folder}: {} says what it is for", module.join("::"));
+    }
+}
+
+#[test]
+fn every_file_begins_with_what_it_is_for() {
+    for folder in ["src", "tests", "tool", "benches"] {
+        let files = files(&root().join(folder));
+        assert!(files.len() > 3, "{folder}");
+        for file in files {
+            let source = std::fs::read_to_string(&file).unwrap();
+            assert!(source.starts_with("//! "), "{} does not say what it is for", file.display());
         }
     }
+}
+
+/// The file table of docs/architecture.md is a map too: it names what there is, all of it.
+#[test]
+fn the_architecture_names_every_module_at_the_top() {
+    let page = std::fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let table = page.split("| file | is about |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let named: BTreeSet<_> = table
+        .lines()
+        .filter_map(|row| row.strip_prefix("| ")?.split(" | ").next())
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .map(|path| path.trim_end_matches('/').trim_end_matches(".rs").to_owned())
+        .collect();
+    for folder in CRATES {
+        let modules = Sources::of(folder).0;
+        let tops = modules.keys().filter(|module| module.len() == 1).map(|module| &module[0]);
+        for top in tops {
+            let path = format!("{folder}/{top}");
+            let is_named = named.iter().any(|named| *named == path || named.starts_with(&format!("{path}/")));
+            assert!(is_named, "docs/architecture.md does not say what {path} is about");
+        }
+    }
+}
+
+#[test]
+fn the_pages_name_files_and_headings_that_are_there() {
+    let mut pages =
+        vec![root().join("README.md"), root().join("CONTRIBUTING.md"), root().join("CHANGELOG.md")];
+    pages.extend(
+        std::fs::read_dir(root().join("docs"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "md")),
+    );
+    assert!(pages.len() > 8, "{pages:?}");
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let named = text.split('`').skip(1).step_by(2).filter(|code| {
+            ["src/", "tool/", "tests/", "docs/", "events/", "samples/", "benches/", "scripts/"]
+                .iter()
+                .any(|folder| code.starts_with(folder) && !code.contains([' ', '*', '<', '…']))
+        });
+        for path in named {
+            let path = path.split(':').next().unwrap();
+            assert!(root().join(path).exists(), "{}: {path}", page.display());
+        }
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.contains("://") && !link.contains(' ')) {
+            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() { page.clone() } else { page.parent().unwrap().join(path) };
+            assert!(target.exists(), "{}: {link}", page.display());
+            if !heading.is_empty() {
+                let target = std::fs::read_to_string(&target).unwrap();
+                assert!(anchors(&target).contains(heading), "{}: {link}", page.display());
+            }
+        }
+    }
+}
+
+/// What a page's headings are called in links, as GitHub names them.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings =
+        page.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    headings
+        .map(|heading| {
+            let kept = heading.to_lowercase();
+            kept.chars()
+                .filter(|character| character.is_alphanumeric() || matches!(character, ' ' | '-' | '_'))
+                .map(|character| if character == ' ' { '-' } else { character })
+                .collect()
+        })
+        .collect()
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
