@@ -9,7 +9,7 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 
 /// The stored form that this service writes and reads. It is the first byte, so that a later form is told from spoiled
 /// bytes.
-const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
 /// What stands before the packed bytes: the version; then, little-endian `u32` each, a checksum of everything behind
 /// it, the text's CRC-32, and the text's length.
 const HEADER_BYTES: usize = 13;

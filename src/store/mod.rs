@@ -24,6 +24,9 @@ use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
+use crate::document::VERSION as DOCUMENT_VERSION;
+
+use self::artifacts::POINTER_VERSION;
 pub use self::artifacts::{
     ArtifactEntry, ArtifactScan, ArtifactSearch, ArtifactState, Fact, FactKey, FoundArtifact, KeepRecorded,
     Mended, NewestFound, PackedArtifact, StoredArtifact, StoredOutcome, WantedArtifact,
@@ -36,6 +39,7 @@ pub use self::error::{CallError, StoreError, Unavailability};
 pub use self::facet::{Facet, ReleaseSearch};
 use self::items::{Item, reserved_names};
 pub use self::keys::MAX_HASH_KEY_BYTES;
+use self::releases::LENGTHS_VERSION;
 pub use self::releases::{
     CurrentRelease, Lengths, PackedRelease, Reindexed, ReleaseEntries, ReleaseEntry, ReleaseScan,
     StoredRelease, Verbosity,
@@ -45,6 +49,14 @@ pub use self::usage::Usage;
 
 /// How many readers a scan of a table is split among.
 pub const SCAN_SEGMENTS: i32 = 4;
+
+/// The versions of the forms in which this version of the service stores what no item's attributes tell by themselves, in words.
+///
+/// What has another version is not read: it is an error that names the record.
+#[must_use]
+pub fn stored_forms() -> String {
+    format!("documents {DOCUMENT_VERSION}, lengths {LENGTHS_VERSION}, pointers {POINTER_VERSION}")
+}
 
 /// What BatchGetItem takes in one call.
 const MAX_KEYS_A_CALL: usize = 100;

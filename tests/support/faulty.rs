@@ -32,6 +32,8 @@ pub enum Fault {
     Delay(Duration),
     /// Answers something that is not JSON.
     Garbage,
+    /// Answers a success with that body.
+    Answer(&'static str),
     /// Answers a success without any of its members.
     Nothing,
     /// Cancels a transaction for that reason, as DynamoDB does; passes everything else on.
@@ -146,6 +148,7 @@ async fn pass(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, body: Bytes) 
             let answer = proxy.first_answers.lock().unwrap()[&operation].clone();
             ([("content-type", "application/x-amz-json-1.0")], answer).into_response()
         }
+        Fault::Answer(body) => body.into_response(),
         Fault::Nothing => "{}".into_response(),
         Fault::Cancel(reason) if operation == "TransactWriteItems" => cancelled(reason),
         Fault::Cancel(_) => forward(&proxy, &headers, body, |_| ()).await,

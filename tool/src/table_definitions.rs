@@ -25,20 +25,28 @@ const MAX_WAIT: Duration = Duration::from_mins(3);
 pub struct TableDefinition {
     /// The table's name.
     pub name: String,
-    keys: Keys,
-    indexes: Vec<Index>,
+    /// Its keys.
+    pub keys: Keys,
+    /// Its index.
+    pub index: Index,
 }
 
+/// The attributes that are the keys of a table or an index; all of them are texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Keys {
-    hash: String,
-    range: String,
+pub struct Keys {
+    /// The partition key.
+    pub hash: String,
+    /// The sort key.
+    pub range: String,
 }
 
+/// The index of a table, which holds whole items.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Index {
-    name: String,
-    keys: Keys,
+pub struct Index {
+    /// Its name.
+    pub name: String,
+    /// Its keys.
+    pub keys: Keys,
 }
 
 /// What became of a table that was to be created.
@@ -178,12 +186,10 @@ impl TableDefinition {
             return Err(TableError::Template("keys are texts and indexes project everything".to_owned()));
         }
         let keys = Keys::new(properties.key_schema)?;
-        let indexes = properties
-            .global_secondary_indexes
-            .into_iter()
-            .map(|index| Ok(Index { name: index.index_name, keys: Keys::new(index.key_schema)? }))
-            .collect::<Result<Vec<_>, TableError>>()?;
-        let definition = Self { name, keys, indexes };
+        let [index] = <[IndexProperties; 1]>::try_from(properties.global_secondary_indexes)
+            .map_err(|_| TableError::Template("every table has one index".to_owned()))?;
+        let index = Index { name: index.index_name, keys: Keys::new(index.key_schema)? };
+        let definition = Self { name, keys, index };
         let mut defined: Vec<_> = properties
             .attribute_definitions
             .iter()
@@ -201,8 +207,9 @@ impl TableDefinition {
 
     /// Every attribute that is a key, once, sorted.
     fn key_attributes(&self) -> Vec<&str> {
-        let all = std::iter::once(&self.keys).chain(self.indexes.iter().map(|index| &index.keys));
-        let mut names: Vec<_> = all.flat_map(|keys| [keys.hash.as_str(), keys.range.as_str()]).collect();
+        let all = [&self.keys, &self.index.keys];
+        let mut names: Vec<_> =
+            all.iter().flat_map(|keys| [keys.hash.as_str(), keys.range.as_str()]).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -215,8 +222,7 @@ impl TableDefinition {
     /// # Errors
     /// [`TableError`], also where the table is there with another schema.
     pub async fn create(&self, client: &Client) -> Result<Created, TableError> {
-        if let Some(table) = self.describe(client).await? {
-            self.check(&table)?;
+        if self.existing(client).await?.is_some() {
             self.wait(client).await?;
             return Ok(Created::Already);
         }
@@ -232,13 +238,25 @@ impl TableDefinition {
             .table_name(&self.name)
             .set_attribute_definitions(Some(attributes.collect()))
             .set_key_schema(Some(self.keys.schema()))
-            .set_global_secondary_indexes(Some(self.indexes.iter().map(Index::definition).collect()))
+            .global_secondary_indexes(self.index.definition())
             .billing_mode(BillingMode::PayPerRequest)
             .send()
             .await
             .map_err(|error| self.failed(error))?;
         self.wait(client).await?;
         Ok(Created::New)
+    }
+
+    /// The table as it is there; `None` where there is none of this name.
+    ///
+    /// # Errors
+    /// [`TableError`], also where it has another schema.
+    pub async fn existing(&self, client: &Client) -> Result<Option<TableDescription>, TableError> {
+        let table = self.describe(client).await?;
+        if let Some(table) = &table {
+            self.check(table)?;
+        }
+        Ok(table)
     }
 
     async fn describe(&self, client: &Client) -> Result<Option<TableDescription>, TableError> {
@@ -271,7 +289,7 @@ impl TableDefinition {
 
     fn check(&self, table: &TableDescription) -> Result<(), TableError> {
         let keys = Keys::of(table.key_schema());
-        let mut indexes: Vec<_> = table
+        let indexes: Vec<_> = table
             .global_secondary_indexes()
             .iter()
             .map(|index| {
@@ -282,10 +300,7 @@ impl TableDefinition {
                 )
             })
             .collect();
-        indexes.sort();
-        let mut wanted: Vec<_> =
-            self.indexes.iter().map(|index| (index.name.clone(), index.keys.names(), true)).collect();
-        wanted.sort();
+        let wanted = [(self.index.name.clone(), self.index.keys.names(), true)];
         let difference = if keys != self.keys.names() {
             format!("its keys are {keys:?} instead of {:?}", self.keys.names())
         } else if indexes != wanted {
@@ -373,20 +388,9 @@ mod tests {
         let [releases, artifacts] = definitions(&names).unwrap();
         assert_eq!(releases.keys.names(), ["release_id", "entry"]);
         assert_eq!(artifacts.keys.names(), ["image_digest", "entry"]);
-        let index = |definition: &TableDefinition| {
-            definition
-                .indexes
-                .iter()
-                .map(|index| (index.name.clone(), index.keys.names()))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            index(&releases),
-            [("by_facet".to_owned(), vec!["facet".to_owned(), "position".to_owned()])]
-        );
-        assert_eq!(
-            index(&artifacts),
-            [("by_image".to_owned(), vec!["image".to_owned(), "position".to_owned()])]
-        );
+        assert_eq!(releases.index.name, "by_facet");
+        assert_eq!(releases.index.keys.names(), ["facet", "position"]);
+        assert_eq!(artifacts.index.name, "by_image");
+        assert_eq!(artifacts.index.keys.names(), ["image", "position"]);
     }
 }

@@ -5,6 +5,7 @@ mod artifact;
 mod command_line;
 mod damaged_sources;
 mod diff;
+mod doctor;
 mod export;
 mod import;
 mod import_speed;

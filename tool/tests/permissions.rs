@@ -15,7 +15,7 @@ const DIGEST: &str = "sha256:000000000000000000000000000000000000000000000000000
 
 /// By command, in the words of `actions`, from the table in the documentation.
 fn documented(command: &str, tables: &Tables) -> BTreeSet<String> {
-    let page = include_str!("../../docs/importing.md");
+    let page = include_str!("../../docs/importing.md").split("## Permissions").nth(1).unwrap();
     let row = format!("| `{command}` |");
     let row = page.lines().find_map(|line| line.strip_prefix(&row)).expect(command);
     let (releases, artifacts) = (&tables.names.releases, &tables.names.artifacts);
@@ -102,6 +102,13 @@ async fn the_documentation_names_every_action_of_a_command_and_no_other() {
         done(&tables, &[&["verify", &second], &["verify", &first]], "100").await,
         documented("verify", &tables)
     );
+    let releases: [&[&str]; 2] = [&["releases"], &["releases", "--image", IMAGE, "--project", "p"]];
+    assert_eq!(done(&tables, &releases, "100").await, documented("releases", &tables));
+    let diff: &[&str] = &["diff", "--project", "p", "v-r1", "v-r1"];
+    assert_eq!(done(&tables, &[diff], "100").await, documented("diff", &tables));
+    let artifacts: [&[&str]; 3] =
+        [&["artifact", IMAGE, "--environments"], &["artifact", DIGEST], &["artifact", "--commit", "4b15c43"]];
+    assert_eq!(done(&tables, &artifacts, "100").await, documented("artifact", &tables));
     let exports: [&[&str]; 4] = [
         &["export"],
         &["export", "--project", "p"],

@@ -14,6 +14,7 @@ mod writing;
 pub use self::facts::Fact;
 pub use self::finding::{ArtifactSearch, NewestFound};
 pub use self::packing::PackedArtifact;
+pub(super) use self::pointer::POINTER_VERSION;
 pub use self::reindexing::{ArtifactEntry, ArtifactScan, Mended};
 pub use self::state::{ArtifactState, FactKey, FoundArtifact, WantedArtifact};
 pub use self::writing::{KeepRecorded, StoredOutcome};

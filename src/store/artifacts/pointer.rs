@@ -12,7 +12,7 @@ const KEPT: &str = "kept";
 /// DynamoDB's limit for an item is 400 KB, names included.
 const MAX_POINTER_BYTES: usize = 390_000;
 /// The form of the stored pointers.
-const POINTER_VERSION: u8 = 1;
+pub(in crate::store) const POINTER_VERSION: u8 = 1;
 
 /// Where an artifact's items are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

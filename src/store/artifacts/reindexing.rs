@@ -9,6 +9,7 @@ use super::packing::PackedArtifact;
 use super::pointer::{KeptPointer, Pointer};
 use super::state::{ArtifactState, FoundArtifact};
 use super::writing::ArtifactWrite;
+use crate::position::Position;
 use crate::record::{Artifact, Record, RecordedActivity};
 use crate::store::batch_write::Mode;
 use crate::store::error::StoreError;
@@ -48,7 +49,13 @@ impl ArtifactEntry {
     /// Whether it is an artifact's own item.
     #[must_use]
     pub fn is_artifact(&self) -> bool {
-        artifact_position(&self.entry).is_some()
+        self.position().is_some()
+    }
+
+    /// Its time and id; `None` where it is no artifact.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        artifact_position(&self.entry)
     }
 
     fn key(&self) -> Item {

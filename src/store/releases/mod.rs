@@ -21,7 +21,7 @@ use crate::document::Document;
 use crate::position::Position;
 
 /// The form of the stored lengths.
-const LENGTHS_VERSION: &str = "1";
+pub(super) const LENGTHS_VERSION: &str = "1";
 
 /// How much of a release is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,7 +31,8 @@ pub(super) async fn hasty_client() -> anyhow::Result<Client> {
     Ok(hasty(&config().await?))
 }
 
-fn hasty(config: &SdkConfig) -> Client {
+/// A client that gives up early, with a configuration that was read before.
+pub(super) fn hasty(config: &SdkConfig) -> Client {
     let retries = RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS_AT_CONTACT);
     Client::from_conf(Builder::from(config).retry_config(retries).build())
 }

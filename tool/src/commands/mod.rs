@@ -11,6 +11,7 @@ mod artifact;
 mod aws;
 mod command_line_help;
 mod diff;
+mod doctor;
 mod exit_status;
 mod export;
 mod import;
@@ -68,6 +69,7 @@ enum Command {
     Export(export::ExportArguments),
     Reindex(reindex::ReindexArguments),
     Verify(verify::VerifyArguments),
+    Doctor(doctor::DoctorArguments),
     Invoke(invoke::InvokeArguments),
     Releases(releases::ReleasesArguments),
     Artifact(artifact::ArtifactArguments),
@@ -108,6 +110,7 @@ pub async fn run() -> ExitCode {
         Command::Record(command) => record::run(*command).await,
         Command::Export(arguments) => export::run(arguments).await,
         Command::Reindex(arguments) => reindex::run(arguments).await,
+        Command::Doctor(arguments) => doctor::run(arguments).await,
         Command::Verify(arguments) => verify::run(arguments).await,
         Command::Invoke(arguments) => invoke::run(arguments).await,
         Command::Completions(arguments) => command_line_help::print_completions::<Arguments>(&arguments),

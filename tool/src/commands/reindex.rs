@@ -184,7 +184,7 @@ fn artifact_entries(store: &Store, segment: i32) -> impl Stream<Item = Result<Ar
 
 /// What became of one record, or why it alone cannot be read; tried again while others change it, and while the table is
 /// unavailable.
-async fn unless_unreadable<T>(
+pub(super) async fn unless_unreadable<T>(
     look: impl AsyncFn() -> Result<T, StoreError>,
 ) -> Result<Result<T, StoreError>, StoreError> {
     let mut patience = Patience::new(PATIENCE);

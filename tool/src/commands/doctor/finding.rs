@@ -1,0 +1,85 @@
+//! What a look at something found, and how it is printed: a line for each.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::answers::harmless;
+use crate::commands::exit_status::Ended;
+use crate::commands::layout::{left, styled, wrapped};
+use crate::commands::terminal;
+
+/// How many columns the words in front of a finding take, each with what separates it from the next.
+const LEVEL_COLUMNS: usize = 6;
+const SUBJECT_COLUMNS: usize = 22;
+
+/// How well something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Ok,
+    Note,
+    Bad,
+}
+
+/// What a look at something found.
+#[derive(Debug)]
+pub(super) struct Finding {
+    level: Level,
+    subject: String,
+    text: String,
+}
+
+impl Finding {
+    /// It is as it should be.
+    pub(super) fn ok(subject: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { level: Level::Ok, subject: subject.into(), text: text.into() }
+    }
+
+    /// It is worth knowing, and nothing has to be done.
+    pub(super) fn note(subject: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { level: Level::Note, ..Self::ok(subject, text) }
+    }
+
+    /// It is wrong; the text says what to do.
+    pub(super) fn bad(subject: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { level: Level::Bad, ..Self::ok(subject, text) }
+    }
+}
+
+/// What has been printed so far.
+#[derive(Debug)]
+pub(super) struct Findings {
+    width: Option<u16>,
+    bad: usize,
+}
+
+impl Findings {
+    /// Nothing yet, for a terminal of that width.
+    pub(super) fn new(width: Option<u16>) -> Self {
+        Self { width, bad: 0 }
+    }
+
+    /// Prints a finding at once: the next look may take a while.
+    pub(super) fn tell(&mut self, finding: Finding) -> anyhow::Result<()> {
+        let Finding { level, subject, text } = finding;
+        self.bad += usize::from(level == Level::Bad);
+        let (word, color) = match level {
+            Level::Ok => ("ok", AnsiColor::Green),
+            Level::Note => ("note", AnsiColor::Yellow),
+            Level::Bad => ("bad", AnsiColor::Red),
+        };
+        let word = styled(Style::new().fg_color(Some(color.into())).bold(), format_args!("{word:4}"));
+        let indent = LEVEL_COLUMNS + SUBJECT_COLUMNS;
+        let mut printed = format!("{word}  {subject:SUBJECT_COLUMNS$}");
+        for (number, line) in wrapped(harmless(&text), left(self.width, indent)).into_iter().enumerate() {
+            let before = if number == 0 { 0 } else { indent };
+            writeln!(printed, "{:before$}{line}", "").expect("a string can be written to");
+        }
+        terminal::print_styled(printed)
+    }
+
+    /// How the command ends.
+    pub(super) fn ended(&self) -> Ended {
+        if self.bad == 0 { Ended::Well } else { Ended::WithRefusals }
+    }
+}

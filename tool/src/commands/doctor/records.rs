@@ -1,0 +1,245 @@
+//! The newest records, and a sample: whether they can be read, and are found in every way.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use delivery_center::endpoint::Endpoint;
+use delivery_center::position::Position;
+use delivery_center::store::{
+    ArtifactEntry, FoundArtifact, Mended, Mode, Reindexed, ReleaseSearch, SCAN_SEGMENTS, Store, StoreError,
+    Usage,
+};
+
+use super::finding::{Finding, Findings};
+use super::permissions::Allowed;
+use crate::answers::{ArtifactInfo, Endpoints, ReleaseInfo, query, read};
+use crate::commands::local_time::Now;
+use crate::commands::reindex::unless_unreadable;
+use crate::patience::Patience;
+
+/// How many records of each table are read through.
+const SAMPLE: usize = 20;
+/// How long the index may lag behind its table, and be waited for.
+const MAX_LAG: Duration = Duration::from_secs(5);
+/// Of so many records it is told why they cannot be read.
+const MAX_NAMED: usize = 3;
+
+const UNREADABLE: &str = "write them again with `delivery-center import --rewrite`, or restore them: \
+                          docs/operating.md#backup-and-restore";
+const INCOMPLETE: &str = "run `delivery-center reindex`";
+
+/// What a sample of records showed.
+#[derive(Debug, Default)]
+struct Sample {
+    looked_at: usize,
+    /// Why some of them cannot be read.
+    unreadable: Vec<String>,
+    /// How many records or left-overs a reindex would change.
+    incomplete: usize,
+}
+
+impl Sample {
+    fn finding(self, things: &str) -> Finding {
+        let subject = format!("{things} sample");
+        let Self { looked_at, unreadable, incomplete } = self;
+        if !unreadable.is_empty() {
+            let named = unreadable.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join("; ");
+            let count = unreadable.len();
+            return Finding::bad(
+                subject,
+                format!("{count} of {looked_at} that were looked at cannot be read: {UNREADABLE}. {named}"),
+            );
+        }
+        if incomplete > 0 {
+            return Finding::bad(
+                subject,
+                format!(
+                    "{incomplete} of {looked_at} that were looked at are not found in every way: {INCOMPLETE}"
+                ),
+            );
+        }
+        Finding::ok(
+            subject,
+            format!("{looked_at} looked at: all of them can be read, and are found in every way"),
+        )
+    }
+}
+
+/// Looks at the newest release, at a sample of them, and at how far the index is behind.
+pub(super) async fn examine_releases(
+    store: &Store,
+    now: &Now,
+    allowed: Allowed,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
+    if allowed.to_ask {
+        findings.tell(newest_release(store, now).await?)?;
+    }
+    if !allowed.to_sample {
+        return Ok(());
+    }
+    let mut sampled = BTreeSet::new();
+    for segment in 0..SCAN_SEGMENTS {
+        if sampled.len() < SAMPLE {
+            sampled.extend(store.scan_release_ids(segment, None).await?.0);
+        }
+    }
+    let sampled: Vec<_> = sampled.into_iter().take(SAMPLE).collect();
+    let mut sample = Sample { looked_at: sampled.len(), ..Sample::default() };
+    let mut readable = Vec::new();
+    for release_id in &sampled {
+        match unless_unreadable(async || store.reindex_release(release_id, Mode::DryRun).await).await? {
+            Ok(Reindexed::Release(0)) => readable.push(release_id.as_str()),
+            Ok(Reindexed::Release(_) | Reindexed::Dangling(_)) => sample.incomplete += 1,
+            Err(unreadable) => sample.unreadable.push(unreadable.to_string()),
+        }
+    }
+    findings.tell(sample.finding("releases"))?;
+    if readable.is_empty() {
+        return Ok(());
+    }
+    findings.tell(index_lag(store, &readable).await?)
+}
+
+async fn newest_release(store: &Store, now: &Now) -> anyhow::Result<Finding> {
+    const SUBJECT: &str = "newest release";
+    let found = match Endpoints::new(store.clone()).newest_releases(&[], 1).await {
+        Ok(found) => found,
+        Err(error) => return Ok(Finding::bad(SUBJECT, error.to_string())),
+    };
+    let Some(json) = found.releases.first() else {
+        return Ok(Finding::note(
+            SUBJECT,
+            "there is none yet: fill the table with `delivery-center import`, or `record release` in pipelines",
+        ));
+    };
+    let version = read::<ReleaseInfo>(json.get())?.version_info;
+    Ok(Finding::ok(
+        SUBJECT,
+        format!(
+            "{} {}, of {}",
+            version.product_name,
+            version.version,
+            now.minute_and_age(version.created_at)
+        ),
+    ))
+}
+
+/// Whether the index lists releases as their table has them, and how long that took where it did not at once.
+async fn index_lag(store: &Store, release_ids: &[&str]) -> Result<Finding, StoreError> {
+    const SUBJECT: &str = "releases index";
+    let began = Instant::now();
+    let mut patience = Patience::new(MAX_LAG);
+    for (number, release_id) in release_ids.iter().enumerate() {
+        while !is_listed(store, release_id).await? {
+            if !patience.wait().await {
+                let seconds = MAX_LAG.as_secs();
+                return Ok(Finding::bad(
+                    SUBJECT,
+                    format!(
+                        "lags behind the table for more than {seconds} s (release {release_id:?}, the {}. of {} \
+                         that were looked at): look at the table's throttled writes, and run this again",
+                        number + 1,
+                        release_ids.len()
+                    ),
+                ));
+            }
+        }
+    }
+    let count = release_ids.len();
+    Ok(if patience.has_waited() {
+        let seconds = began.elapsed().as_secs_f64();
+        Finding::note(
+            SUBJECT,
+            format!("lagged {seconds:.1} s behind the table; now it lists all {count} that were looked at"),
+        )
+    } else {
+        Finding::ok(SUBJECT, format!("lists all {count} that were looked at, as their table has them"))
+    })
+}
+
+/// Whether the list of all releases has a release as its table has it now; one that is gone need not be listed.
+async fn is_listed(store: &Store, release_id: &str) -> Result<bool, StoreError> {
+    let Some(current) = store.current_release(release_id).await? else { return Ok(true) };
+    let everything = ReleaseSearch::new(Vec::new(), None, None).unwrap_or_else(ReleaseSearch::of_nothing);
+    // The first position behind its own, so that the search begins with it.
+    let behind = Position::parse(&format!("{}\0", current.entry.position));
+    let found = store.release_entries(&everything, behind.as_ref(), Some(1), &Usage::default()).await?;
+    Ok(found.entries.front() == Some(&current.entry))
+}
+
+/// Looks at the newest artifact that it meets, and at a sample of them.
+pub(super) async fn examine_artifacts(
+    store: &Store,
+    now: &Now,
+    allowed: Allowed,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
+    if !allowed.to_sample {
+        return Ok(());
+    }
+    let mut met = Vec::new();
+    let mut is_all = true;
+    for segment in 0..SCAN_SEGMENTS {
+        let (entries, next) = store.scan_artifact_entries(segment, None).await?;
+        met.extend(entries);
+        is_all &= next.is_none();
+        if !is_all {
+            break;
+        }
+    }
+    let artifacts = met.iter().filter(|entry| entry.is_artifact());
+    let Some(newest) = artifacts.clone().filter_map(ArtifactEntry::position).max() else {
+        return findings.tell(Finding::note(
+            "newest artifact",
+            "there is none yet: fill the table with `delivery-center import`, or `record build` in pipelines",
+        ));
+    };
+    let among =
+        if is_all { String::new() } else { format!(", the newest of {} that were met", artifacts.count()) };
+    findings.tell(newest_artifact(store, now, newest.id(), &among).await?)?;
+    let mut sample = Sample::default();
+    for entry in &met {
+        if sample.looked_at == SAMPLE {
+            break;
+        }
+        sample.looked_at += usize::from(entry.is_artifact());
+        match unless_unreadable(async || store.mend_artifact_entry(entry, Mode::DryRun).await).await? {
+            Ok(Mended::Not | Mended::Overtaken) => {}
+            Ok(Mended::Artifact | Mended::Removed) => sample.incomplete += 1,
+            Err(unreadable) => sample.unreadable.push(unreadable.to_string()),
+        }
+    }
+    findings.tell(sample.finding("artifacts"))
+}
+
+/// The artifact of an id, asked for as a caller does: by its image, or else by its digest.
+async fn newest_artifact(store: &Store, now: &Now, id: &str, among: &str) -> anyhow::Result<Finding> {
+    const SUBJECT: &str = "newest artifact";
+    let state = match store.artifact_state(&FoundArtifact::by_id(id.to_owned())).await {
+        Ok(state) => state,
+        Err(error @ StoreError::UnreadableRecord { .. }) => {
+            return Ok(Finding::bad(SUBJECT, format!("{error}: {UNREADABLE}")));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let Some(json) = state.json() else {
+        return Ok(Finding::note(SUBJECT, format!("{id} was removed while it was looked at")));
+    };
+    let artifact: ArtifactInfo = read(json)?;
+    let asked = [&artifact.image, &artifact.image_digest].into_iter().find(|name| !name.is_empty());
+    let Some(asked) = asked else {
+        return Ok(Finding::ok(
+            SUBJECT,
+            format!("{id}, of {}{among}", now.minute_and_age(artifact.created_time)),
+        ));
+    };
+    let question = query([("image", asked.as_stored().to_owned())]);
+    match Endpoints::new(store.clone()).ask(Endpoint::GetArtifact, &question).await {
+        Ok(_) => Ok(Finding::ok(
+            SUBJECT,
+            format!("{asked}, of {}{among}", now.minute_and_age(artifact.created_time)),
+        )),
+        Err(error) => Ok(Finding::bad(SUBJECT, format!("{asked} is stored, and is not answered: {error}"))),
+    }
+}
