@@ -8,6 +8,7 @@ use super::json_text::{Members, elements, members, push_separator};
 use super::problem::{Path, Problem};
 use super::shape::{Field, Shape, Writer, integer_of, required_text, text_of, unix_seconds_of};
 use crate::digest;
+use crate::image_reference::repository;
 
 /// An artifact that fits the documented types, in the contract's JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +98,39 @@ pub struct RecordedActivity {
     pub artifact_fields: String,
 }
 
+impl RecordedActivity {
+    /// Whether both texts are JSON objects, as they were when they were recorded.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        [&self.activity, &self.artifact_fields].iter().all(|text| members(text, &Path::ROOT).is_ok())
+    }
+}
+
 impl Artifact {
+    /// Whether what a pipeline recorded is among its activities already.
+    #[must_use]
+    pub fn holds(&self, recorded: &RecordedActivity) -> bool {
+        self.with_recorded(std::slice::from_ref(recorded)).is_ok_and(|with| with.json == self.json)
+    }
+
+    /// The ids of the artifacts that pipelines may have made before this one was known: of its image alone, of its image with
+    /// its digest, and of its digest in its repository.
+    #[must_use]
+    pub fn stand_in_ids(image: &str, digest: &str) -> Vec<String> {
+        if image.is_empty() {
+            return Vec::new();
+        }
+        let mut ids = vec![Self::stand_in_id(image, "")];
+        if !digest.is_empty() {
+            ids.push(Self::stand_in_id(image, digest));
+            let by_digest = format!("{}@{digest}", repository(image));
+            if by_digest != image {
+                ids.push(Self::stand_in_id(&by_digest, digest));
+            }
+        }
+        ids
+    }
+
     /// The id of the artifact that a pipeline's fact makes where none of its image is known: it stands for the image, and for its
     /// digest where the fact told one, until it gives way to the image's own record.
     #[must_use]
@@ -109,6 +142,26 @@ impl Artifact {
     #[must_use]
     pub fn is_stand_in(&self) -> bool {
         !self.is_built && self.artifact_id == Self::stand_in_id(&self.image, &self.image_digest)
+    }
+
+    /// The artifact without its activities, and these as pipelines record them.
+    ///
+    /// # Errors
+    /// JSON that is not that of a checked artifact.
+    pub fn as_recorded(&self) -> Result<(Self, Vec<RecordedActivity>), Problem> {
+        let mut root = members(&self.json, &Path::ROOT)?;
+        let activities = root.take("activities").unwrap_or("[]");
+        let digest = serde_json::Value::from(self.image_digest.as_str());
+        let artifact_fields = format!("{{\"image_digest\":{digest}}}");
+        let recorded = elements(activities, &Path::ROOT.field("activities"))?
+            .into_iter()
+            .map(|activity| RecordedActivity {
+                activity: activity.to_owned(),
+                artifact_fields: artifact_fields.clone(),
+            })
+            .collect();
+        let artifact = Self::from_members(root)?;
+        Ok((Self { credentials_dropped: self.credentials_dropped, ..artifact }, recorded))
     }
 
     /// The artifact with what pipelines recorded of it, behind the activities that it has of the same time. One that it has

@@ -37,12 +37,14 @@ pub(super) enum Transacted {
 }
 
 /// What an item must be like for a write to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Condition {
     /// There is no such item.
     Absent,
     /// The attribute has that value.
     Has(&'static str, String),
+    /// The attribute has that value, which is no text: nobody who writes properly wrote it.
+    Is(&'static str, AttributeValue),
     /// The item is there, and has no such attribute: a version of this service that did not write it did write the item.
     Lacks(&'static str),
 }
@@ -52,7 +54,7 @@ impl Condition {
     fn expression(&self, hash: &str) -> String {
         match self {
             Self::Absent => format!("attribute_not_exists({hash})"),
-            Self::Has(name, _) => format!("{name} = :condition"),
+            Self::Has(name, _) | Self::Is(name, _) => format!("{name} = :condition"),
             Self::Lacks(name) => format!("attribute_exists({hash}) AND attribute_not_exists({name})"),
         }
     }
@@ -61,6 +63,7 @@ impl Condition {
     fn values(&self) -> Option<HashMap<String, AttributeValue>> {
         match self {
             Self::Has(_, value) => Some(HashMap::from([(":condition".to_owned(), text(value))])),
+            Self::Is(_, value) => Some(HashMap::from([(":condition".to_owned(), value.clone())])),
             Self::Absent | Self::Lacks(_) => None,
         }
     }

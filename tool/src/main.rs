@@ -6,5 +6,5 @@ use delivery_center_tool::commands;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    commands::run().await
+    Box::pin(commands::run()).await
 }

@@ -1,8 +1,9 @@
 //! `record` beside `import`, `export` and `verify`: what pipelines recorded stays, and is answered once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::process::Stdio;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::endpoint::Endpoint::GetArtifact;
 use serde_json::{Value, json};
 
@@ -287,6 +288,170 @@ async fn a_build_fills_in_the_artifact_that_a_deploy_made_and_the_deploy_stays_r
     }
     assert_eq!(answered(&tables, IMAGE).await, filled_in);
     assert_eq!(activities(&filled_in).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_deploy_by_digest_alone_made_gives_way_to_the_imported_record_and_to_the_recorded_build() {
+    let by_digest = format!("registry.example.com/shop/cart@{DIGEST}");
+    let deploy = ["record", "deploy", "--image", &by_digest, "--env", "prod"];
+    for is_imported in [true, false] {
+        let tables = Tables::empty().await;
+        succeed(&tables, &deploy).await;
+        if is_imported {
+            let stored = import(&tables, &imported()).await;
+            assert!(stored.contains("kept: 1"), "{stored}");
+        } else {
+            let source = ["--repo", "acme/shop", "--branch", "main", "--commit", "4b15c43b"];
+            let build = ["record", "build", "--image", IMAGE, "--digest", DIGEST];
+            succeed(&tables, &[&build[..], &source].concat()).await;
+        }
+        for image in [IMAGE, DIGEST, &by_digest] {
+            let artifact = answered(&tables, image).await;
+            assert_eq!(artifact["image"], IMAGE, "{image}, imported: {is_imported}");
+            assert_eq!(environments(&artifact), ["prod"], "{image}, imported: {is_imported}");
+            assert!(activities(&artifact).iter().any(|activity| activity["type"] == "build"));
+        }
+        for again in [&by_digest, &format!("{IMAGE}@{DIGEST}")] {
+            let told = succeed(&tables, &["record", "deploy", "--image", again, "--env", "prod"]).await;
+            assert!(told.contains("recorded before"), "{again}, imported: {is_imported}: {told}");
+        }
+        assert_eq!(succeed(&tables, &["export", "--artifacts"]).await.lines().count(), 1);
+        let mended = succeed(&tables, &["reindex"]).await;
+        assert!(mended.contains("artifacts 1, changed 0") && !mended.contains("removed"), "{mended}");
+    }
+}
+
+/// What may become of an artifact's pointer.
+#[derive(Debug, Clone, Copy)]
+enum Damage {
+    Missing,
+    WithoutContent,
+    Garbage,
+    OtherVersion,
+    OtherType,
+}
+
+async fn damage_pointer(tables: &Tables, damage: Damage) {
+    let mut pointer = HashMap::from([
+        ("image_digest".to_owned(), AttributeValue::S(format!("id:{ID}"))),
+        ("entry".to_owned(), AttributeValue::S("pointer".to_owned())),
+    ]);
+    let kept = match damage {
+        Damage::Missing => {
+            delete_by_hand(tables, &["pointer"]).await;
+            return;
+        }
+        Damage::WithoutContent => None,
+        Damage::Garbage => Some(AttributeValue::S("garbage".to_owned())),
+        Damage::OtherVersion => Some(AttributeValue::S(r#"{"version":9,"place":null}"#.to_owned())),
+        Damage::OtherType => Some(AttributeValue::N("5".to_owned())),
+    };
+    pointer.extend(kept.map(|kept| ("kept".to_owned(), kept)));
+    let put = tables.client.put_item().table_name(&tables.names.artifacts).set_item(Some(pointer));
+    put.send().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pointer_that_is_lost_or_spoiled_is_mended_with_the_facts_that_it_listed() {
+    let damages =
+        [Damage::Missing, Damage::WithoutContent, Damage::Garbage, Damage::OtherVersion, Damage::OtherType];
+    let mends: [&[&str]; 4] =
+        [&["import", "-"], &["import", "--rewrite", "-"], &["reindex"], &DEPLOY_TO_STAGING];
+    for damage in damages {
+        for mend in mends {
+            let tables = Tables::empty().await;
+            import(&tables, &imported()).await;
+            succeed(&tables, &DEPLOY).await;
+            damage_pointer(&tables, damage).await;
+            let ran = run_with_input(tool(&tables.environment(), mend), imported().to_string()).await;
+            let may_need_more = matches!(mend[0], "import" | "record") && !mend.contains(&"--rewrite");
+            if may_need_more && !matches!(damage, Damage::Missing) {
+                // It names the artifact, and changes nothing.
+                assert_eq!(ran.status, Some(1), "{damage:?} {mend:?}: {ran:?}");
+                assert!(ran.err.contains(ID), "{damage:?} {mend:?}: {ran:?}");
+                succeed_with(&tables, &["import", "--rewrite", "-"], &imported().to_string()).await;
+            } else {
+                assert_eq!(ran.status, Some(0), "{damage:?} {mend:?}: {ran:?}");
+            }
+            // Nothing that comes later takes them away.
+            succeed(&tables, &["reindex"]).await;
+            let kept = import(&tables, &imported()).await;
+            assert!(kept.contains("kept: "), "{damage:?} {mend:?}: {kept}");
+            let artifact = answered(&tables, IMAGE).await;
+            assert!(environments(&artifact).contains(&"prod"), "{damage:?} {mend:?}: {artifact}");
+            let again = succeed(&tables, &DEPLOY).await;
+            assert!(again.contains("recorded before"), "{damage:?} {mend:?}: {again}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reindexing_removes_a_fact_that_cannot_be_read_names_it_and_keeps_its_activity() {
+    for spoiled in [
+        ("activity", AttributeValue::S("{{".to_owned())),
+        ("artifact_id", AttributeValue::N("5".to_owned())),
+        ("artifact_fields", AttributeValue::Null(true)),
+    ] {
+        let tables = Tables::empty().await;
+        import(&tables, &imported()).await;
+        succeed(&tables, &DEPLOY).await;
+        let before = answered(&tables, IMAGE).await;
+        let scanned = tables.client.scan().table_name(&tables.names.artifacts).send().await.unwrap();
+        for mut item in scanned.items.unwrap() {
+            if item["entry"].as_s().unwrap() == "fact" {
+                item.insert(spoiled.0.to_owned(), spoiled.1.clone());
+                let put = tables.client.put_item().table_name(&tables.names.artifacts);
+                put.set_item(Some(item)).send().await.unwrap();
+            }
+        }
+        let named = run_on(&tables, &["reindex"]).await;
+        assert_eq!(named.status, Some(1), "{spoiled:?}: {named:?}");
+        assert!(
+            named.err.contains(ID) && named.err.contains("no longer listed"),
+            "{spoiled:?}: {}",
+            named.err
+        );
+        assert_eq!(answered(&tables, IMAGE).await, before);
+        succeed(&tables, &["reindex"]).await;
+        succeed(&tables, &DEPLOY_TO_STAGING).await;
+        import(&tables, &imported()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_for_an_image_gives_way_also_where_it_came_out_of_an_export() {
+    let tables = Tables::empty().await;
+    succeed(&tables, &DEPLOY).await;
+    succeed(&tables, &DEPLOY_TO_STAGING).await;
+    let exported = succeed(&tables, &["export"]).await;
+    let restored = Tables::empty().await;
+    succeed_with(&restored, &["import", "-"], &exported).await;
+    assert_eq!(answered(&restored, IMAGE).await, answered(&tables, IMAGE).await);
+    succeed_with(&restored, &["verify", "-"], &exported).await;
+    let again = succeed_with(&restored, &["import", "-"], &exported).await;
+    assert!(again.contains("unchanged 1"), "{again}");
+    let stored = import(&restored, &imported()).await;
+    assert!(stored.contains("kept: 2"), "{stored}");
+    let artifact = answered(&restored, IMAGE).await;
+    assert_eq!(artifact["id"], ID);
+    assert_eq!(BTreeSet::from_iter(environments(&artifact)), BTreeSet::from(["prod", "staging"]));
+    // An export from before the image's record came: what it tells is there already.
+    for tables in [&restored, &tables] {
+        import(tables, &imported()).await;
+        let before = answered(tables, IMAGE).await;
+        let told = succeed_with(tables, &["import", "-"], &exported).await;
+        assert!(told.contains("unchanged 1"), "{told}");
+        assert_eq!(answered(tables, IMAGE).await, before);
+    }
+    // And where nothing was recorded before.
+    let other = Tables::empty().await;
+    import(&other, &imported()).await;
+    succeed_with(&other, &["import", "-"], &exported).await;
+    let artifact = answered(&other, IMAGE).await;
+    assert_eq!(artifact["id"], ID);
+    assert_eq!(BTreeSet::from_iter(environments(&artifact)), BTreeSet::from(["prod", "staging"]));
+    let kept = import(&other, &imported()).await;
+    assert!(kept.contains("kept: 2"), "{kept}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

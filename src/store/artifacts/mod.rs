@@ -3,11 +3,13 @@
 mod facts;
 mod finding;
 mod found_by;
+mod giving_way;
 mod packing;
 mod pointer;
 mod reading;
 mod reindexing;
 mod scanning;
+mod stand_ins;
 mod state;
 mod writing;
 

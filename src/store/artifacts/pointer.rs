@@ -109,14 +109,18 @@ impl KeptPointer {
     /// Reads a pointer's item; an item that cannot be read is an error, or is to be overwritten.
     pub(super) fn read(item: Option<Item>, table: &str, subject: Subject<'_>) -> Result<Self, Unreadable> {
         let Some(item) = item else { return Ok(Self::absent()) };
+        // It is overwritten where nobody has mended it meanwhile.
+        let as_it_is = match item.get(KEPT) {
+            Some(value) => Condition::Is(KEPT, value.clone()),
+            None => Condition::Lacks(KEPT),
+        };
         let mut attributes = Attributes::new(item, table, subject);
         let kept = match attributes.text(KEPT) {
             Ok(kept) => kept,
             Err(error) => {
-                // Whatever else the attribute may be: it is overwritten where nobody has mended it meanwhile.
                 return Err(Unreadable {
                     error,
-                    overwriting: Box::new(Self { condition: Condition::Lacks(KEPT), ..Self::absent() }),
+                    overwriting: Box::new(Self { condition: as_it_is, ..Self::absent() }),
                 });
             }
         };

@@ -3,17 +3,16 @@
 //! Every write is on the condition that the artifact's pointer is as it was read, so that it is safe beside imports and
 //! recordings.
 
-use aws_sdk_dynamodb::types::AttributeValue;
-
+use super::facts::ReadableFact;
 use super::packing::PackedArtifact;
 use super::pointer::{KeptPointer, Pointer};
 use super::state::{ArtifactState, FoundArtifact};
 use super::writing::ArtifactWrite;
 use crate::position::Position;
-use crate::record::{Artifact, Record, RecordedActivity};
+use crate::record::{Artifact, Record};
 use crate::store::batch_write::Mode;
-use crate::store::error::StoreError;
-use crate::store::items::{Attributes, Item, Subject, text};
+use crate::store::error::{StoreError, Unavailability};
+use crate::store::items::{Attributes, Item, Subject};
 use crate::store::keys::{
     ARTIFACT_HASH, FACT_PREFIX, PART_PREFIX, artifact_key, artifact_position, fact_key, pointer_key,
     read_found_by_entry,
@@ -127,7 +126,7 @@ impl Store {
         let recorded = if is_readable && kept.pointer.place.is_some() {
             self.present(&kept.pointer.recorded).await?
         } else {
-            self.facts_in(&artifact).await?
+            self.facts_of(id, Some(&artifact)).await?
         };
         let unstorable =
             |reason: String| Attributes::new(Item::new(), table, Subject::Artifact(id)).unreadable(reason);
@@ -165,7 +164,7 @@ impl Store {
             Transacted::Done if lost.is_empty() => Ok(Mended::Artifact),
             // Told once: from now on the pointer is as it should be.
             Transacted::Done => Err(unstorable(format!(
-                "what was recorded of it as {} was gone, and is no longer listed; the activities stay, as if they had been \
+                "what was recorded of it as {} was gone or cannot be read, and is no longer listed; the activities stay, as if they had been \
                  imported",
                 lost.join(", ")
             ))),
@@ -212,16 +211,30 @@ impl Store {
     async fn mend_fact(&self, entry: &ArtifactEntry, digest: &str, mode: Mode) -> Result<Mended, StoreError> {
         let [item] = self.items_at([Some(&entry.key())]).await?;
         let Some(item) = item else { return Ok(Mended::Not) };
-        let mut fact = Attributes::new(item, &self.artifacts_table, Subject::Fact(digest));
-        let named = fact.text("artifact_id")?;
+        let Some(ReadableFact { artifact_id: named, .. }) = self.readable_fact(item) else {
+            // No artifact holds a fact that cannot be read: the pointer that lists it is mended first.
+            return self.remove_spoiled_fact(entry, mode).await;
+        };
         let ArtifactState { artifact_id, kept, .. } =
             self.artifact_state(&FoundArtifact::by_id(named.clone())).await?;
-        if kept.pointer.recorded.iter().any(|held| held == digest) {
+        let is_held = kept.pointer.recorded.iter().any(|held| held == digest);
+        // A pointer that was lost is mended first, unless nothing is to be written: then it is not known what it would list.
+        let may_be_held = mode == Mode::DryRun && kept.condition == Condition::Absent;
+        if is_held || may_be_held {
             return Ok(Mended::Not);
         }
         // It may be recorded of another artifact meanwhile.
         let is_as_read = Condition::Has("artifact_id", named);
         self.remove(entry, Some(is_as_read), &artifact_id, &kept, mode).await
+    }
+
+    /// Removes a fact that cannot be read. Nobody records it meanwhile, since who wants to cannot read it either.
+    async fn remove_spoiled_fact(&self, entry: &ArtifactEntry, mode: Mode) -> Result<Mended, StoreError> {
+        if mode == Mode::Write {
+            let writes = vec![Write::Delete(entry.key(), None)];
+            self.transact(&self.artifacts_table, ARTIFACT_HASH, writes).await?;
+        }
+        Ok(Mended::Removed)
     }
 
     /// Removes an item, while an artifact's pointer is as it was read.
@@ -244,6 +257,12 @@ impl Store {
         })
     }
 
+    /// The error for artifacts that others keep writing.
+    #[must_use]
+    pub fn artifacts_changed(&self) -> StoreError {
+        StoreError::unavailable(&self.artifacts_table, Unavailability::ChangesTooFast)
+    }
+
     fn checked(&self, id: &str, json: &str) -> Result<Artifact, StoreError> {
         let unreadable = |reason: String| {
             Attributes::new(Item::new(), &self.artifacts_table, Subject::Artifact(id)).unreadable(reason)
@@ -255,55 +274,15 @@ impl Store {
         }
     }
 
-    /// Those of the facts of some digests that are there.
+    /// Those of the facts of some digests that are there and can be read.
     async fn present(&self, digests: &[String]) -> Result<Vec<String>, StoreError> {
         let mut present = Vec::with_capacity(digests.len());
         for digest in digests {
             let [item] = self.items_at([Some(&fact_key(digest))]).await?;
-            present.extend(item.map(|_| digest.clone()));
+            let fact = item.map(|item| self.readable_fact(item));
+            present.extend(fact.flatten().map(|_| digest.clone()));
         }
         Ok(present)
-    }
-
-    /// The digests of the facts that name an artifact and that its document holds, in the order in which they were recorded.
-    ///
-    /// No index has them: the whole table is read, for an artifact whose pointer was lost.
-    async fn facts_in(&self, artifact: &Artifact) -> Result<Vec<String>, StoreError> {
-        let table = self.artifacts_table.as_str();
-        let (mut facts, mut start) = (Vec::new(), None);
-        loop {
-            let scan = self
-                .client
-                .scan()
-                .filter_expression("begins_with(image_digest, :fact) AND artifact_id = :id")
-                .expression_attribute_values(":fact", text(FACT_PREFIX))
-                .expression_attribute_values(":id", text(&artifact.artifact_id))
-                .set_exclusive_start_key(start);
-            let ItemsPage { items, next } = self.scan_page(table, scan).await?;
-            for item in items {
-                let recorded_at = match item.get("recorded_at") {
-                    Some(AttributeValue::N(seconds)) => seconds.parse::<u64>().unwrap_or_default(),
-                    _ => 0,
-                };
-                let mut fact = Attributes::new(item, table, Subject::SomeItem);
-                let hash_key = fact.text(ARTIFACT_HASH)?;
-                let recorded = RecordedActivity {
-                    activity: fact.text("activity")?,
-                    artifact_fields: fact.text("artifact_fields")?,
-                };
-                let is_held = artifact
-                    .with_recorded(std::slice::from_ref(&recorded))
-                    .is_ok_and(|with| with.json == artifact.json);
-                if is_held {
-                    facts.push((recorded_at, hash_key.trim_start_matches(FACT_PREFIX).to_owned()));
-                }
-            }
-            start = next;
-            if start.is_none() {
-                facts.sort();
-                return Ok(facts.into_iter().map(|(_, digest)| digest).collect());
-            }
-        }
     }
 }
 

@@ -135,11 +135,15 @@ impl Store {
             let pointer_key = pointer_key(&artifact_id);
             let seen_at = found.seen_at.as_ref().map(|(hash_key, entry)| artifact_key(hash_key, entry));
             let [kept, mut seen] = self.items_at([Some(&pointer_key), seen_at.as_ref()]).await?;
-            let kept = KeptPointer::read(kept, &self.artifacts_table, Subject::Artifact(&artifact_id))
+            let mut kept = KeptPointer::read(kept, &self.artifacts_table, Subject::Artifact(&artifact_id))
                 .map_err(|unreadable| unreadable.error)?;
             if let Some(other) = &kept.pointer.gave_way_to {
                 found = FoundArtifact::by_id(other.clone());
                 continue;
+            }
+            if let Some(item) = seen.as_ref().filter(|_| kept.pointer.place.is_none()) {
+                // The pointer was lost; the facts that it listed are not.
+                kept.pointer.recorded = self.facts_of_found(&artifact_id, item.clone()).await?;
             }
             if let Some(place) = &kept.pointer.place {
                 let named = place.key();
@@ -166,9 +170,9 @@ impl Store {
         let found = FoundArtifact::by_id(artifact_id.clone());
         let state = self.artifact_state(&found).await?;
         let has_the_image = match state.json().map(|json| Record::check(json.as_bytes())) {
-            Some(Ok(Record::Artifact(artifact))) => ["", &artifact.image_digest]
-                .iter()
-                .any(|digest| Artifact::stand_in_id(&artifact.image, digest) == artifact_id),
+            Some(Ok(Record::Artifact(artifact))) => {
+                Artifact::stand_in_ids(&artifact.image, &artifact.image_digest).contains(&artifact_id)
+            }
             _ => false,
         };
         if state.artifact_id == artifact_id || has_the_image {

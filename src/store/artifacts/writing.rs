@@ -17,10 +17,11 @@
 use backon::BackoffBuilder as _;
 use futures_util::stream::{self, StreamExt as _};
 
+use super::giving_way::{Given, stand_ins};
 use super::packing::PackedArtifact;
 use super::pointer::{KeptPointer, Place, Pointer};
 use super::state::FoundArtifact;
-use crate::record::{Artifact, Record};
+use crate::record::{Record, RecordedActivity};
 use crate::store::Store;
 use crate::store::batch_write::{CONTENDED_RECORD, Mode, Outcome, put};
 use crate::store::error::{StoreError, Unavailability};
@@ -73,27 +74,6 @@ pub(in crate::store) struct Plan {
     is_stored: bool,
 }
 
-/// The ids of the artifacts that pipelines may have made before this one was known: of its image alone, and of its image with
-/// its digest.
-fn stand_ins(artifact: &PackedArtifact) -> [Option<String>; 2] {
-    let Artifact { artifact_id, image, image_digest, .. } = &artifact.artifact;
-    let of_image = Artifact::stand_in_id(image, "");
-    let of_digest = Artifact::stand_in_id(image, image_digest);
-    // What stands for the image itself takes no other's place.
-    let may_replace = !image.is_empty() && *artifact_id != of_image;
-    let replaces_of_digest = may_replace && !image_digest.is_empty() && *artifact_id != of_digest;
-    [may_replace.then_some(of_image), replaces_of_digest.then_some(of_digest)]
-}
-
-/// What the artifact that stood for an image hands over.
-struct Given {
-    facts: Vec<String>,
-    /// The writes by which it gives way.
-    writes: Vec<Write>,
-    /// The keys of what nobody needs of it any more.
-    unneeded: Vec<Item>,
-}
-
 impl Store {
     /// Stores artifacts, each wholly, and removes them from where they were kept before.
     ///
@@ -122,6 +102,12 @@ impl Store {
         mode: Mode,
         keep: KeepRecorded,
     ) -> Result<StoredOutcome, StoreError> {
+        if keep == KeepRecorded::Yes
+            && artifact.artifact.is_stand_in()
+            && let Some(stored) = self.put_stand_in(artifact, mode).await?
+        {
+            return Ok(stored);
+        }
         let mut waits = CONTENDED_RECORD.build();
         let mut outcome = None;
         loop {
@@ -172,48 +158,41 @@ impl Store {
     ) -> Result<Plan, StoreError> {
         let table = self.artifacts_table.as_str();
         let id = artifact.artifact_id();
-        let [of_image, of_digest] = stand_ins(artifact);
-        let key_of = |id: &Option<String>| id.as_ref().map(|id| pointer_key(id));
-        let [key_of_image, key_of_digest] = [key_of(&of_image), key_of(&of_digest)];
-        let [kept, item, stands_for_image, stands_for_digest] = self
+        let stand_ins = stand_ins(&artifact.artifact);
+        let pointers = stand_ins.each_ref().map(|id| id.as_ref().map(|id| pointer_key(id)));
+        let [of_image, of_digest, of_repository] = pointers.each_ref().map(Option::as_ref);
+        let [kept, item, stood @ ..] = self
             .items_at([
                 Some(&pointer_key(id)),
                 Some(&artifact.place.key()),
-                key_of_image.as_ref(),
-                key_of_digest.as_ref(),
+                of_image,
+                of_digest,
+                of_repository,
             ])
             .await?;
-        let kept = match KeptPointer::read(kept, table, Subject::Artifact(id)) {
-            Ok(kept) => kept,
-            Err(unreadable) if mode == Mode::Rewrite => *unreadable.overwriting,
+        let (mut kept, is_readable) = match KeptPointer::read(kept, table, Subject::Artifact(id)) {
+            Ok(kept) => (kept, true),
+            Err(unreadable) if mode == Mode::Rewrite => (*unreadable.overwriting, false),
             Err(unreadable) => return Err(unreadable.error),
         };
-        let mut recorded = kept.pointer.recorded.clone();
-        let (mut beside, mut unneeded) = (Vec::new(), Vec::new());
-        for (stand_in, is_there) in
-            [(of_image, stands_for_image.is_some()), (of_digest, stands_for_digest.is_some())]
-        {
-            let Some(stand_in) = stand_in.filter(|_| is_there) else { continue };
-            let Some(given) = self.give_way(&stand_in, id).await? else { continue };
-            let new = given.facts.into_iter().filter(|fact| !kept.pointer.recorded.contains(fact));
-            recorded.extend(new);
-            beside.extend(given.writes);
-            unneeded.extend(given.unneeded);
+        // Where the pointer was lost, the facts that it listed are not.
+        match &item {
+            Some(item) if kept.pointer.place.is_none() => {
+                kept.pointer.recorded = self.facts_of_found(id, item.clone()).await?;
+            }
+            None if !is_readable => kept.pointer.recorded = self.facts_of(id, None).await?,
+            _ => {}
         }
+        let mut recorded = kept.pointer.recorded.clone();
+        let there =
+            stand_ins.into_iter().zip(stood).filter_map(|(id, pointer)| id.filter(|_| pointer.is_some()));
+        let Given { facts, writes: beside, mut unneeded } = self.given_by(there.collect(), id).await?;
+        recorded.extend(facts.into_iter().filter(|fact| !kept.pointer.recorded.contains(fact)));
         if keep == KeepRecorded::No {
             unneeded.extend(recorded.drain(..).map(|digest| fact_key(&digest)));
         }
         let facts = self.recorded(id, &recorded).await?;
-        let with_facts = if facts.is_empty() { None } else { Some(artifact.artifact.with_recorded(&facts)) };
-        let unreadable =
-            |reason: String| Attributes::new(Item::new(), table, Subject::Artifact(id)).unreadable(reason);
-        let wanted = match with_facts {
-            None => artifact.clone(),
-            Some(Ok(merged)) => {
-                PackedArtifact::new(merged).map_err(|unstorable| unreadable(unstorable.to_string()))?
-            }
-            Some(Err(problem)) => return Err(unreadable(format!("what was recorded of it: {problem}"))),
-        };
+        let wanted = if facts.is_empty() { artifact.clone() } else { self.with_recorded(artifact, &facts)? };
         let item = if wanted.place.key() == artifact.place.key() {
             item
         } else {
@@ -225,6 +204,21 @@ impl Store {
         let is_stored =
             revision == Some(&wanted.place.revision) && kept.pointer == pointer && beside.is_empty();
         Ok(Plan { kept, artifact: wanted, recorded, beside, unneeded, is_stored })
+    }
+
+    /// An artifact packed anew, with what pipelines recorded of it.
+    pub(super) fn with_recorded(
+        &self,
+        artifact: &PackedArtifact,
+        facts: &[RecordedActivity],
+    ) -> Result<PackedArtifact, StoreError> {
+        let unreadable = |reason: String| {
+            let subject = Subject::Artifact(artifact.artifact_id());
+            Attributes::new(Item::new(), &self.artifacts_table, subject).unreadable(reason)
+        };
+        let merged = artifact.artifact.with_recorded(facts);
+        let merged = merged.map_err(|problem| unreadable(format!("what was recorded of it: {problem}")))?;
+        PackedArtifact::new(merged).map_err(|unstorable| unreadable(unstorable.to_string()))
     }
 
     /// Whether storing an artifact would take the last imported activities from it, though it may not. What cannot be read
@@ -245,28 +239,6 @@ impl Store {
         let stored = state.json().map(|json| Record::check(json.as_bytes()));
         let Some(Ok(Record::Artifact(stored))) = stored else { return Ok(false) };
         Ok(stored.activities > kept.pointer.recorded.len())
-    }
-
-    /// What the artifact that stands for an image hands over, and the writes by which it gives way; `None` where it is more than
-    /// that.
-    async fn give_way(&self, stand_in_id: &str, to: &str) -> Result<Option<Given>, StoreError> {
-        let state = self.artifact_state(&FoundArtifact::by_id(stand_in_id.to_owned())).await?;
-        let Some((place, json)) = &state.stored else { return Ok(None) };
-        let is_stand_in = match Record::check(json.as_bytes()) {
-            Ok(Record::Artifact(artifact)) => artifact.is_stand_in(),
-            Ok(Record::Release(_)) | Err(_) => false,
-        };
-        if !is_stand_in || state.artifact_id != stand_in_id {
-            return Ok(None);
-        }
-        let KeptPointer { condition, pointer } = state.kept;
-        let gone = Pointer { gave_way_to: Some(to.to_owned()), ..Pointer::to(None) };
-        let writes =
-            vec![Write::Put(gone.item(stand_in_id), Some(condition)), Write::Delete(place.key(), None)];
-        // Without the item nobody reads these.
-        let parts = place.all_parts(stand_in_id).into_iter();
-        let unneeded = parts.chain(place.entries_beside(stand_in_id, None)).collect();
-        Ok(Some(Given { facts: pointer.recorded, writes, unneeded }))
     }
 
     /// Writes an artifact while its pointer is as it was read.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use delivery_center::store::{
     ArtifactEntry, ArtifactScan, Mended, Mode, Reindexed, ReleaseScan, SCAN_SEGMENTS, Store, StoreError,
 };
+use futures_util::future;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use indicatif::ProgressBar;
 
@@ -102,18 +103,33 @@ async fn reindex_releases(
     Ok(())
 }
 
-/// Mends every artifact, and what is left beside them.
+/// Mends every artifact, and then what is beside them: what no pointer names is removed, so all pointers must be as they should be.
 async fn reindex_artifacts(
     store: &Store,
     mode: Mode,
     bar: &ProgressBar,
     counts: &mut ReindexCounts,
 ) -> Result<(), StoreError> {
+    for wants_artifacts in [true, false] {
+        reindex_entries(store, wants_artifacts, mode, bar, counts).await?;
+    }
+    Ok(())
+}
+
+/// Mends the artifacts, or everything else in their table.
+async fn reindex_entries(
+    store: &Store,
+    wants_artifacts: bool,
+    mode: Mode,
+    bar: &ProgressBar,
+    counts: &mut ReindexCounts,
+) -> Result<(), StoreError> {
     let segments = (0..SCAN_SEGMENTS).map(|segment| artifact_entries(store, segment).boxed_local());
     let mut mended = stream::select_all(segments)
+        .try_filter(|entry| future::ready(entry.is_artifact() == wants_artifacts))
         .map_ok(|entry| async move {
             let mended = unless_unreadable(async || match store.mend_artifact_entry(&entry, mode).await? {
-                Mended::Overtaken => Err(store.releases_changed()),
+                Mended::Overtaken => Err(store.artifacts_changed()),
                 mended => Ok(mended),
             });
             Ok((entry.is_artifact(), mended.await?))

@@ -101,7 +101,7 @@ async fn attempt(
         None => known.insert(activity.target(store).await?).clone(),
     };
     let state = activity.state(store, target).await?;
-    let [key, others @ ..] = activity.fact_keys(&state.artifact_id);
+    let (key, others) = activity.fact_keys(&state.artifact_id);
     let before = if state.holds(&key) || others.iter().any(|other| state.holds(other)) {
         Some(state.clone())
     } else if activity.idempotency_key.is_some() {
@@ -216,18 +216,16 @@ impl Activity {
         self.image.digest.as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
-    /// What the fact is known by where it was recorded of an artifact, and where it was recorded of one that stood for the image, or
-    /// for the image and its digest, and gave way.
-    fn fact_keys(&self, artifact_id: &str) -> [FactKey; 3] {
+    /// What the fact is known by where it was recorded of an artifact, and where it was recorded of one that stood for the image
+    /// and gave way.
+    fn fact_keys(&self, artifact_id: &str) -> (FactKey, Vec<FactKey>) {
         if let Some(key) = &self.idempotency_key {
-            let key = FactKey::new(&["key", self.kind.as_str(), &self.image.to_string(), key]);
-            return [key.clone(), key.clone(), key];
+            return (FactKey::new(&["key", self.kind.as_str(), &self.image.to_string(), key]), Vec::new());
         }
         let fields = Value::from(self.fields.clone()).to_string();
-        let [of_image, of_digest] =
-            ["", &self.digest_text()].map(|digest| Artifact::stand_in_id(&self.image.as_pushed(), digest));
-        [artifact_id, &of_image, &of_digest]
-            .map(|id| FactKey::new(&["fact", self.kind.as_str(), id, &fields]))
+        let key_of = |id: &str| FactKey::new(&["fact", self.kind.as_str(), id, &fields]);
+        let stand_ins = Artifact::stand_in_ids(&self.image.as_pushed(), &self.digest_text());
+        (key_of(artifact_id), stand_ins.iter().map(|id| key_of(id)).collect())
     }
 
     fn recorded(&self) -> RecordedActivity {
