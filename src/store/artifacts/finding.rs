@@ -3,7 +3,7 @@
 //! A look-up is one Query for the newest entries and one BatchGetItem for their artifacts, which must list them: see the top of
 //! `found_by.rs`. A document in parts is one more.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
@@ -17,8 +17,8 @@ use crate::position::Position;
 use crate::record::Deployment;
 use crate::store::error::{StoreError, Unavailability};
 use crate::store::items::{Attributes, Item, Subject, entry_of, text};
-use crate::store::keys::{BY_IMAGE, artifact_key, read_found_by_entry};
-use crate::store::{ItemsPage, Store, Usage, projected};
+use crate::store::keys::{ARTIFACT_HASH, BY_IMAGE, artifact_key, read_found_by_entry};
+use crate::store::{ItemsPage, MAX_KEYS_A_CALL, Store, Usage, projected};
 
 /// What a look-up needs of an entry.
 const ENTRY: &str = "image_digest, #entry, artifact, #position, commits";
@@ -26,8 +26,8 @@ const ENTRY: &str = "image_digest, #entry, artifact, #position, commits";
 const ENTRIES: i32 = 2;
 /// How many it asks for where some may be passed over, since the entry tells more than what it is listed under.
 const ENTRIES_TO_CHOOSE_FROM: i32 = 100;
-/// How many environments are asked about side by side: each is a connection, and more only queue on one core.
-const ENVIRONMENTS_AT_ONCE: usize = 8;
+/// How many calls run side by side: each is a connection, and more only queue on one core.
+const CALLS_AT_ONCE: usize = 8;
 
 /// How an artifact is asked for, other than by its image or digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,9 +59,21 @@ pub struct NewestFound {
 /// An entry as it was read.
 struct FoundEntry {
     position: Position,
-    /// The key of its artifact's item.
-    key: Item,
+    /// The hash key and the range key of its artifact's item.
+    artifact: (String, String),
     digest: String,
+}
+
+/// Items of artifacts by their hash keys and range keys, with what each is found by.
+struct ListingArtifacts(BTreeMap<(String, String), Item>);
+
+impl ListingArtifacts {
+    /// The artifact of an entry; `None` where it does not list the entry, which then counts for nothing.
+    fn of(&self, entry: &FoundEntry) -> Option<&Item> {
+        let item = self.0.get(&entry.artifact)?;
+        let listed = item.get("found_by")?.as_b().ok()?;
+        lists(listed.as_ref(), &entry.digest).then_some(item)
+    }
 }
 
 /// Entries of one kind, newest first, read as they are asked for.
@@ -146,41 +158,45 @@ impl Store {
             if asked.is_empty() {
                 return Ok((newest, false));
             }
-            for item in self.artifacts_listing(&asked, ATTRIBUTES, usage).await?.into_iter().flatten() {
+            let artifacts = self.artifacts_listing(asked.iter(), ATTRIBUTES, usage).await?;
+            for item in asked.iter().filter_map(|entry| artifacts.of(entry)) {
                 if newest.is_some() {
                     return Ok((newest, true));
                 }
-                newest = Some(item);
+                newest = Some(item.clone());
             }
         }
     }
 
-    /// The items of the artifacts of entries, in their order; `None` where an artifact does not list its entry.
-    async fn artifacts_listing(
+    /// The artifacts of entries, each read once.
+    async fn artifacts_listing<'a>(
         &self,
-        entries: &[FoundEntry],
+        entries: impl Iterator<Item = &'a FoundEntry>,
         attributes: &str,
         usage: &Usage,
-    ) -> Result<Vec<Option<Item>>, StoreError> {
-        let mut keys: Vec<_> = entries.iter().map(|entry| entry.key.clone()).collect();
-        // One artifact may have been found twice, and no key may be asked for twice.
-        keys.dedup();
+    ) -> Result<ListingArtifacts, StoreError> {
+        let keys: BTreeSet<_> = entries.map(|entry| &entry.artifact).collect();
+        let keys: Vec<_> = keys.into_iter().map(|(hash_key, entry)| artifact_key(hash_key, entry)).collect();
+        let attributes = format!("{attributes}, found_by");
         usage.count_round_trip();
-        let request = projected(keys, &format!("{attributes}, found_by"), true);
-        let items = self.batch_get(&self.artifacts_table, request, usage).await?;
-        let of_entry = |entry: &FoundEntry| {
-            let is_its = |item: &&Item| entry.key.iter().all(|(name, value)| item.get(name) == Some(value));
-            let item = items.iter().find(is_its)?;
-            let listed = item.get("found_by")?.as_b().ok()?;
-            lists(listed.as_ref(), &entry.digest).then(|| item.clone())
+        let reads = keys.chunks(MAX_KEYS_A_CALL).map(|keys| projected(keys.to_vec(), &attributes, true));
+        let reads: Vec<_> =
+            reads.map(|request| self.batch_get(&self.artifacts_table, request, usage)).collect();
+        let read: Vec<_> = stream::iter(reads).buffered(CALLS_AT_ONCE).try_collect().await?;
+        let by_key = |item: Item| {
+            let text = |name: &str| item.get(name).and_then(|text| text.as_s().ok()).cloned();
+            let key = (text(ARTIFACT_HASH)?, text("entry")?);
+            Some((key, item))
         };
-        Ok(entries.iter().map(of_entry).collect())
+        Ok(ListingArtifacts(read.into_iter().flatten().filter_map(by_key).collect()))
     }
 
     /// Of each deployment of an artifact, whether no artifact of the same repository was deployed there later.
     ///
-    /// That is a Query for each, and one BatchGetItem more where it finds a later one. An artifact without an image is compared
-    /// with nothing; it has no repository.
+    /// That is a Query for each, and a BatchGetItem for a hundred of the artifacts that were deployed later, each read once
+    /// however many environments it was deployed to. Where one of these does not list the entry by which it was found, that
+    /// environment is asked about again, behind that entry. An artifact without an image is compared with nothing; it has no
+    /// repository.
     ///
     /// # Errors
     /// The table's.
@@ -191,41 +207,45 @@ impl Store {
         deployments: &[Deployment],
         usage: &Usage,
     ) -> Result<Vec<bool>, StoreError> {
+        let mut are_running = vec![true; deployments.len()];
         if repository.is_empty() {
-            return Ok(vec![true; deployments.len()]);
+            return Ok(are_running);
         }
-        let mut asked = Vec::with_capacity(deployments.len());
-        for deployment in deployments {
-            let search = ArtifactSearch::RunningIn {
-                repository: repository.to_owned(),
-                env_name: deployment.env_name.clone(),
-                namespace: Some(deployment.namespace.clone()),
-            };
-            let deployed = Position::new(deployment.ordered_by(), artifact_id);
-            asked.push(self.is_newest(search, deployed, usage));
-        }
-        stream::iter(asked).buffered(ENVIRONMENTS_AT_ONCE).try_collect().await
-    }
-
-    async fn is_newest(
-        &self,
-        search: ArtifactSearch,
-        deployed: Position,
-        usage: &Usage,
-    ) -> Result<bool, StoreError> {
-        let mut entries = FoundEntries::new(self, &search, None);
-        while let Some(entry) = entries.next(usage).await? {
-            if entry.position <= deployed {
-                return Ok(true);
+        let search = |deployment: &Deployment| ArtifactSearch::RunningIn {
+            repository: repository.to_owned(),
+            env_name: deployment.env_name.clone(),
+            namespace: Some(deployment.namespace.clone()),
+        };
+        let searches: Vec<_> = deployments.iter().map(search).collect();
+        let mut left: Vec<_> =
+            searches.iter().map(|search| FoundEntries::new(self, search, None)).enumerate().collect();
+        while !left.is_empty() {
+            let mut asked = Vec::with_capacity(left.len());
+            for (place, mut entries) in left {
+                let deployed = Position::new(deployments[place].ordered_by(), artifact_id);
+                asked.push(async move {
+                    let newest = entries.next(usage).await?;
+                    let later = newest.filter(|entry| entry.position > deployed);
+                    Ok::<_, StoreError>(later.map(|entry| (place, entries, entry)))
+                });
             }
-            let [found] = &self.artifacts_listing(&[entry], "image_digest, #entry", usage).await?[..] else {
-                return Ok(true);
-            };
-            if found.is_some() {
-                return Ok(false);
+            let later: Vec<_> = stream::iter(asked).buffered(CALLS_AT_ONCE).try_collect().await?;
+            let later: Vec<_> = later.into_iter().flatten().collect();
+            if later.is_empty() {
+                break;
+            }
+            let entries = later.iter().map(|(_, _, entry)| entry);
+            let artifacts = self.artifacts_listing(entries, "image_digest, #entry", usage).await?;
+            left = Vec::new();
+            for (place, entries, entry) in later {
+                if artifacts.of(&entry).is_some() {
+                    are_running[place] = false;
+                } else {
+                    left.push((place, entries));
+                }
             }
         }
-        Ok(true)
+        Ok(are_running)
     }
 }
 
@@ -307,8 +327,8 @@ impl<'a> FoundEntries<'a> {
             return Err(entry.unreadable(format!("its entry {range_key:?} has another form")));
         };
         let digest = digest.to_owned();
-        let key = artifact_key(&entry.text("image_digest")?, &entry.text("artifact")?);
-        self.read.push_back(FoundEntry { position, key, digest });
+        let artifact = (entry.text("image_digest")?, entry.text("artifact")?);
+        self.read.push_back(FoundEntry { position, artifact, digest });
         Ok(())
     }
 }
