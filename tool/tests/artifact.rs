@@ -196,6 +196,35 @@ Deployed
 }
 
 #[tokio::test]
+async fn what_runs_now_is_told_of_the_very_namespace_that_a_deploy_went_to() {
+    let tables = Tables::empty().await;
+    for (tag, namespace, ended) in [
+        ("1", "", "1700000200"),
+        ("2", "", "1700000300"),
+        ("3", "canary", "1700000400"),
+        ("4", "canary", "1700000400"),
+    ] {
+        let image = format!("{REPOSITORY}:{tag}");
+        let mut deploy = vec!["record", "deploy", "--image", &image, "--env", "prod", "--ended", ended];
+        if !namespace.is_empty() {
+            deploy.extend(["--namespace", namespace]);
+        }
+        assert_eq!(run_on(&tables, &deploy).await.status, Some(0));
+    }
+    let told = run_in_columns(&tables, 120, &["artifact", &format!("{REPOSITORY}:1")]).await.out;
+    assert!(told.contains(&format!("now there: {REPOSITORY}:2, since 2023-11-14 22:18 ")), "{told}");
+    // Of the same second: one of the two runs there, and the other was replaced by it.
+    let mut successors = Vec::new();
+    for tag in ["3", "4"] {
+        let told = run_in_columns(&tables, 120, &["artifact", &format!("{REPOSITORY}:{tag}")]).await.out;
+        assert!(!told.contains(&format!("now there: {REPOSITORY}:{tag}")), "{told}");
+        successors.push(told.contains("now there: "));
+    }
+    successors.sort_unstable();
+    assert_eq!(successors, [false, true]);
+}
+
+#[tokio::test]
 async fn what_runs_in_an_environment_is_asked_by_repository() {
     let tables = two(ago(DAY)).await;
     for (environment, image) in [("prod", IMAGE), ("dev", NEWER)] {

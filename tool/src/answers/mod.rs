@@ -11,8 +11,9 @@ mod stored_text;
 use std::io::Read as _;
 
 use delivery_center::endpoint::Endpoint;
+use delivery_center::record::{Activities, Deployment};
 use delivery_center::service::EndpointService;
-use delivery_center::store::Store;
+use delivery_center::store::{ArtifactSearch, Store, StoreError, Usage};
 use flate2::read::GzDecoder;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, LINK};
 use http::{HeaderMap, Request, StatusCode};
@@ -112,6 +113,34 @@ impl Endpoints {
             StatusCode::BAD_REQUEST => AskError::BadRequest { description },
             _ => AskError::Failed { description },
         })
+    }
+
+    /// The artifact of a repository that runs in one namespace of an environment now, and since when, in Unix seconds. An empty
+    /// namespace is that of deploys that told none, which the endpoint cannot be asked for.
+    ///
+    /// # Errors
+    /// The table's, and an artifact that cannot be read.
+    pub async fn running_in(
+        &self,
+        repository: &str,
+        env_name: &str,
+        namespace: &str,
+    ) -> Result<Option<(ArtifactInfo, i64)>, AskError> {
+        let search = ArtifactSearch::RunningIn {
+            repository: repository.to_owned(),
+            env_name: env_name.to_owned(),
+            namespace: Some(namespace.to_owned()),
+        };
+        let found = self.store.find_newest_artifact(&search, None, &Usage::default()).await;
+        let failed = |error: StoreError| AskError::Failed { description: error.to_string() };
+        let Some(found) = found.map_err(failed)? else { return Ok(None) };
+        let unreadable = |spoiled| AskError::Unreadable(Box::new(spoiled));
+        let json = found.artifact.document.unpack().map_err(unreadable)?;
+        let activities = Activities::of(&json).map_err(|error| AskError::Unreadable(Box::new(error)))?;
+        let is_there =
+            |deployment: &&Deployment| deployment.env_name == env_name && deployment.namespace == namespace;
+        let since = activities.deployments.iter().find(is_there).and_then(|there| there.since.as_i64());
+        Ok(Some((read(&json)?, since.unwrap_or_default())))
     }
 
     /// The newest releases that match, so many at most.

@@ -145,24 +145,12 @@ async fn successor(
     if environment.running || repository.is_empty() {
         return Ok(None);
     }
-    let mut parameters = vec![
-        ("image", repository.to_owned()),
-        ("envName", environment.env_name.as_stored().to_owned()),
-        ("include", "environments".to_owned()),
-    ];
-    if !environment.namespace.is_empty() {
-        parameters.push(("namespace", environment.namespace.as_stored().to_owned()));
-    }
-    let json = match endpoints.ask(Endpoint::GetArtifact, &query(parameters)).await {
-        Ok(Answered { json, .. }) => json,
-        // It was removed meanwhile, or the artifact's image is not one that can be asked for.
-        Err(AskError::NotFound { .. } | AskError::BadRequest { .. }) => return Ok(None),
-        Err(error) => return Err(error),
+    let (env_name, namespace) = (environment.env_name.as_stored(), environment.namespace.as_stored());
+    let Some((successor, since)) = endpoints.running_in(repository, env_name, namespace).await? else {
+        // It was removed meanwhile.
+        return Ok(None);
     };
-    let successor: ArtifactInfo = read(&json)?;
-    let is_there = |there: &&EnvironmentInfo| {
-        there.env_name == environment.env_name && there.namespace == environment.namespace
-    };
-    let since = successor.environments.iter().find(is_there).map_or(0, |there| there.since);
-    Ok(Some(Successor { image: successor.image, digest: successor.image_digest, since }))
+    // It was deployed there again meanwhile.
+    let is_another = successor.id != artifact.id;
+    Ok(is_another.then_some(Successor { image: successor.image, digest: successor.image_digest, since }))
 }
