@@ -15,8 +15,9 @@ use crate::store::{ReleaseEntry, ReleaseSearch, Store, StoredRelease, Usage, Ver
 
 /// A page that begins no deeper is read past with the page itself: one round trip, at a few read units more.
 const MAX_SKIPPED_IN_PASSING: u64 = 1000;
-/// How many pages of the index, of 1 MB or some 3,000 releases each, a search that passes over some of them reads for a list:
-/// what is found so far is answered then, with a link to the rest.
+/// How many pages of the index, of 1 MB or some 3,000 releases each, a search reads for a list of which it passes over the most:
+/// what is found so far is answered then, with a link to the rest. A page of which it finds the most fills the answer, and
+/// does not count.
 const MAX_INDEX_PAGES_A_LIST: usize = 4;
 /// The same for a numbered page, which is answered whole or not at all.
 const MAX_INDEX_PAGES_A_PAGE: usize = 20;
@@ -151,6 +152,7 @@ impl Listing<'_> {
         let mut pages = 0;
         loop {
             let page = store.release_entries(search, older_than.as_ref(), None, usage).await?;
+            pages += usize::from(page.passed_over > page.entries.len());
             for entry in page.entries {
                 size.add(&entry);
                 if !size.fits(None) {
@@ -166,9 +168,7 @@ impl Listing<'_> {
             if !page.may_have_more {
                 return Ok(selection);
             }
-            pages += 1;
             if let Some(reached) = &older_than
-                && search.is_filtered()
                 && pages == MAX_INDEX_PAGES_A_LIST
             {
                 if !size.fits(Some(self.link_behind(reached))) {

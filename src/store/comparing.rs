@@ -8,7 +8,7 @@ use super::artifacts::{ArtifactState, FoundArtifact, KeepRecorded, PackedArtifac
 use super::batch_write::Mode;
 use super::error::StoreError;
 use super::items::{Item, entry_of};
-use super::keys::{ARTIFACT_PREFIX, RELEASE_ENTRY, WRITER};
+use super::keys::{ARTIFACT_PREFIX, FOUND_BY_PREFIX, RELEASE_ENTRY, TERMS_ENTRY, WRITER};
 use super::releases::PackedRelease;
 use super::{MAX_KEYS_A_CALL, Store, Usage, whole};
 use crate::record::differences;
@@ -115,6 +115,11 @@ fn artifact_key(item: &Item) -> Item {
     kept.filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))).collect()
 }
 
+/// Whether an entry only serves to find a record, and follows from its documents.
+fn only_finds(entry: &str) -> bool {
+    entry == TERMS_ENTRY || ["facet#", FOUND_BY_PREFIX].iter().any(|prefix| entry.starts_with(prefix))
+}
+
 fn compare(wanted: &BTreeMap<String, Item>, stored: &BTreeMap<String, Item>) -> Comparison {
     if wanted.is_empty() && stored.is_empty() {
         return Comparison::Gone;
@@ -133,10 +138,17 @@ fn compare(wanted: &BTreeMap<String, Item>, stored: &BTreeMap<String, Item>) -> 
     });
     for entry in entries {
         let reason = match (wanted.get(entry), stored.get(entry)) {
+            (Some(_), None) if only_finds(entry) => {
+                format!("its entry {entry:?} is missing, by which it is found: run reindex")
+            }
             (Some(_), None) => format!("its entry {entry:?} is missing"),
             (None, Some(_)) => format!("its entry {entry:?} should be gone"),
             (Some(wanted), Some(stored)) => match difference(wanted, stored) {
                 None => continue,
+                // What it is found by follows from the documents, and these are the same.
+                Some("facets") if wanted.get("revision") == stored.get("revision") => {
+                    "it is not found in every way that this version has: run reindex".to_owned()
+                }
                 Some("facets" | "revision" | "lengths" | "kept") => {
                     "it is stored with another content".to_owned()
                 }

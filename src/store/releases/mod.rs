@@ -132,6 +132,8 @@ pub struct ReleaseEntries {
     pub entries: VecDeque<ReleaseEntry>,
     /// How far it was read: the last position, whether the search found that release or passed it over.
     pub reached: Option<Position>,
+    /// How many entries were read that the search does not find.
+    pub passed_over: usize,
     /// Whether older ones may follow.
     pub may_have_more: bool,
 }

@@ -68,6 +68,7 @@ impl Store {
         let mut found = ReleaseEntries {
             entries: VecDeque::with_capacity(items.len()),
             reached: None,
+            passed_over: 0,
             may_have_more: output.last_evaluated_key.is_some(),
         };
         let subject = Subject::EntryOf(search.facet().as_str());
@@ -82,6 +83,8 @@ impl Store {
             found.reached = Some(entry.position.clone());
             if terms.is_none_or(|terms| search.finds_entry(&terms)) {
                 found.entries.push_back(entry);
+            } else {
+                found.passed_over += 1;
             }
         }
         Ok(found)
