@@ -176,6 +176,43 @@ async fn arguments_that_cannot_be_used_end_with_2_and_those_of_record_with_1() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_is_no_url_and_missing_credentials_are_told_before_anything_is_asked() {
+    let environment = Tables::missing().environment();
+    let commands = [
+        &["export"][..],
+        &["releases"],
+        &["doctor"],
+        &["tables", "create"],
+        &["record", "deploy", "--image", "reg/cart:1", "--env", "prod"],
+    ];
+    for arguments in commands {
+        for endpoint in ["", "127.0.0.1:8000", "nonsense", "ftp://127.0.0.1:8000"] {
+            let mut command = tool(&environment, arguments);
+            command.env("AWS_ENDPOINT_URL_DYNAMODB", endpoint);
+            let ran = run(command).await;
+            let status = if arguments[0] == "record" { 1 } else { 2 };
+            assert_eq!(ran.status, Some(status), "{endpoint} {arguments:?}: {ran:?}");
+            let said = "error: AWS_ENDPOINT_URL_DYNAMODB is no URL: give one such as http://127.0.0.1:8000, or unset it\n";
+            assert!(ran.err.ends_with(said), "{endpoint} {arguments:?}: {ran:?}");
+            assert_eq!(ran.err.lines().count(), 1, "{endpoint} {arguments:?}: {ran:?}");
+        }
+        let mut command = tool(&environment, arguments);
+        command
+            .env_remove("AWS_ACCESS_KEY_ID")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("HOME", "/nonexistent");
+        let ran = run(command).await;
+        let status = if matches!(arguments[0], "releases") { 2 } else { 1 };
+        assert_eq!(ran.status, Some(status), "{arguments:?}: {ran:?}");
+        assert!(
+            ran.err.contains("error: there are no AWS credentials that can be used"),
+            "{arguments:?}: {ran:?}"
+        );
+        assert!(!ran.err.contains("not certain"), "{arguments:?}: {ran:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_endpoint_where_nothing_answers_is_told_within_seconds_and_each_cause_once() {
     let tables = Tables::missing();
     let sample = format!("{}/../samples/reference-release.json", env!("CARGO_MANIFEST_DIR"));

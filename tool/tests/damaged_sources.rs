@@ -327,6 +327,30 @@ async fn a_report_that_cannot_be_written_is_told_before_anything_is_done() {
 }
 
 #[tokio::test]
+async fn a_report_that_would_overwrite_a_source_is_refused() {
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
+    write_bson(directory.path(), &shop(2));
+    let collection = directory.path().join("artifact.bson");
+    let link = directory.path().join("report.json");
+    std::os::unix::fs::symlink(&collection, &link).unwrap();
+    let before = std::fs::read(&collection).unwrap();
+    let dump = directory.path().to_str().unwrap();
+    for report in [&collection, &link] {
+        for source in [dump, collection.to_str().unwrap()] {
+            let ran = run_on(&tables, &["import", source, "--report", report.to_str().unwrap()]).await;
+            assert_eq!(ran.status, Some(2), "{ran:?}");
+            assert!(ran.err.contains("--report names one of the sources"), "{ran:?}");
+            assert_eq!(std::fs::read(&collection).unwrap(), before);
+        }
+    }
+    // Another report of an earlier run may be overwritten, also in that folder.
+    let another = directory.path().join("another.json");
+    std::fs::write(&another, "old").unwrap();
+    let ran = run_on(&tables, &["import", dump, "--report", another.to_str().unwrap()]).await;
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+}
+
+#[tokio::test]
 async fn a_missing_directory_for_temporary_files_is_told_once() {
     let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
     let mut dump = shop(20);

@@ -4,9 +4,12 @@ use anyhow::{Context as _, anyhow};
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::Builder;
+use aws_sdk_dynamodb::config::{Builder, ProvideCredentials as _};
 use delivery_center::function::with_patience;
 use delivery_center::store::{Store, StoreError, TableNames, Unavailability};
+use url::Url;
+
+use super::exit_status::UnusableArguments;
 
 /// Attempts at one call, the first included: who fills the tables has time.
 const MAX_ATTEMPTS: u32 = 8;
@@ -15,15 +18,39 @@ const MAX_ATTEMPTS_AT_CONTACT: u32 = 2;
 /// How many writes a transaction may hold, where the DynamoDB is an emulator that takes fewer than DynamoDB does.
 const TRANSACTION_WRITES: &str = "DYNAMODB_TRANSACTION_WRITES";
 
-/// Region, credentials and endpoint.
+/// Where an endpoint is named, and what is said where it is none: the SDK takes an empty text for one, and panics.
+const ENDPOINT_VARIABLES: [(&str, &str); 2] = [
+    (
+        "AWS_ENDPOINT_URL_DYNAMODB",
+        "AWS_ENDPOINT_URL_DYNAMODB is no URL: give one such as http://127.0.0.1:8000, or unset it",
+    ),
+    ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL is no URL: give one such as http://127.0.0.1:8000, or unset it"),
+];
+
+/// Region, credentials and endpoint. What is missing of them is told here, in words: a request would fail for it in many more.
 pub(super) async fn config() -> anyhow::Result<SdkConfig> {
+    for (variable, unusable) in ENDPOINT_VARIABLES {
+        if std::env::var(variable).is_ok_and(|endpoint_url| !is_endpoint_url(&endpoint_url)) {
+            return Err(UnusableArguments(unusable).into());
+        }
+    }
     let retries = RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS);
     let config = aws_config::defaults(BehaviorVersion::latest()).retry_config(retries).load().await;
     if config.region().is_none() {
         return Err(anyhow!("no AWS region"))
             .context("set AWS_REGION, or choose a profile that has one with AWS_PROFILE");
     }
+    if let Some(credentials) = config.credentials_provider() {
+        credentials.provide_credentials().await.context(
+            "there are no AWS credentials that can be used: sign in, for instance with `aws sso login`, or choose a \
+             profile with AWS_PROFILE",
+        )?;
+    }
     Ok(config)
+}
+
+fn is_endpoint_url(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 /// A client of that DynamoDB that gives up early.

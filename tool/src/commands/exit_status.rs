@@ -35,7 +35,8 @@ pub(super) fn of_command(ended: anyhow::Result<Ended>) -> ExitCode {
         Ok(Ended::WithRefusals) => ExitCode::from(1),
         Err(error) => {
             eprintln!("error: {}", with_causes(&error));
-            ExitCode::from(if is_unreachable(&error) || is_about_arguments(&error) { 2 } else { 1 })
+            let is_unusable = is_about_arguments(&error) && !is_of_record();
+            ExitCode::from(if is_unreachable(&error) || is_unusable { 2 } else { 1 })
         }
     }
 }
@@ -84,12 +85,15 @@ pub(super) fn of_arguments(mut unreadable: clap::Error) -> ExitCode {
     hide_secrets(&mut unreadable);
     // Where even this cannot be written, there is nobody to tell.
     let _ = unreadable.print();
-    let is_of_record = std::env::args().nth(1).as_deref() == Some("record");
     match unreadable.exit_code() {
         0 => ExitCode::SUCCESS,
-        _ if is_of_record => ExitCode::from(1),
+        _ if is_of_record() => ExitCode::from(1),
         _ => ExitCode::from(2),
     }
+}
+
+fn is_of_record() -> bool {
+    std::env::args().nth(1).as_deref() == Some("record")
 }
 
 /// clap quotes what it cannot read, which may be a URL with a password.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use delivery_center::store::Mode;
 
-use super::exit_status::is_unreachable;
+use super::exit_status::{UnusableArguments, is_unreachable};
 use super::import_progress::ImportProgress;
 use super::{aws, terminal};
 use crate::import::{self, Counts, Input, Progress, ReportFile, Source, Task};
@@ -57,6 +57,11 @@ impl Sources {
             is_file(path)?;
         }
         let report_path = self.report.take();
+        if report_path.as_deref().is_some_and(|report| self.is_source(report)) {
+            return Err(
+                UnusableArguments("--report names one of the sources, which it would overwrite").into()
+            );
+        }
         let report = report_path.as_deref().map(open_report).transpose()?;
         let not_begun = |error: anyhow::Error| {
             ended_early(error, &format!("the {action} cannot begin"), "; run it again")
@@ -89,6 +94,16 @@ impl Sources {
             format!("the {action} is done, and its report {} is incomplete", path.display())
         })?;
         Ok(report.totals())
+    }
+
+    /// Whether a path leads to a file that is given, or to a collection in a folder that is.
+    fn is_source(&self, path: &Path) -> bool {
+        // What is not there yet is no source.
+        let Ok(path) = path.canonicalize() else { return false };
+        self.given
+            .iter()
+            .filter_map(|given| given.canonicalize().ok())
+            .any(|given| path == given || (path.starts_with(given) && is_named_after_a_collection(&path)))
     }
 
     /// Looks at what is given, and finds out what it is.
