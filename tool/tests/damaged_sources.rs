@@ -327,6 +327,36 @@ async fn a_report_that_cannot_be_written_is_told_before_anything_is_done() {
 }
 
 #[tokio::test]
+async fn a_dump_without_its_releases_or_artifacts_is_named_and_is_no_success() {
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
+    let dump = shop(2);
+    write_bson(directory.path(), &dump);
+    assert_eq!(import(&tables, &directory, &[]).await.status, Some(0));
+    let path = directory.path().to_str().unwrap();
+    for owner in ["delivery_version", "artifact"] {
+        for is_there in [true, false] {
+            let file = directory.path().join(format!("{owner}.bson"));
+            if is_there {
+                std::fs::write(&file, "").unwrap();
+            } else {
+                std::fs::remove_file(&file).unwrap();
+            }
+            for command in [&["import"][..], &["import", "--dry-run"], &["verify"]] {
+                let ran = run_on(&tables, &[command, &[path]].concat()).await;
+                assert_eq!(ran.status, Some(1), "{owner} {command:?}: {ran:?}");
+                assert!(
+                    ran.out.contains(&format!("no {owner} was read, and ")),
+                    "{owner} {command:?}: {ran:?}"
+                );
+                assert!(!ran.out.contains("nothing was lost"), "{ran:?}");
+            }
+        }
+        write_bson(directory.path(), &dump);
+    }
+    assert_eq!(run_on(&tables, &["verify", path]).await.status, Some(0));
+}
+
+#[tokio::test]
 async fn a_report_that_would_overwrite_a_source_is_refused() {
     let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
     write_bson(directory.path(), &shop(2));
@@ -359,7 +389,8 @@ async fn a_missing_directory_for_temporary_files_is_told_once() {
     let mut import = tool(&tables.environment(), &["import", directory.path().to_str().unwrap()]);
     import.env("TMPDIR", "/no/such/directory");
     let ran = run(import).await;
-    assert_eq!(ran.status, Some(0), "{ran:?}");
+    // All of it belongs to releases that are not given.
+    assert_eq!(ran.status, Some(1), "{ran:?}");
     assert!(ran.err.lines().count() < 8, "{}", ran.err);
     let mut import = tool(&tables.environment(), &["import", "-"]);
     import.env("TMPDIR", "/no/such/directory");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use delivery_center::store::{KeepRecorded, Mode};
 
 use super::exit_status::Ended;
-use super::sources::Sources;
+use super::sources::{Done, Sources};
 use crate::import::{Emptying, Task};
 
 /// Store releases and artifacts: the API's own JSON, a dump or an export of Zadig's database, or a running Zadig.
@@ -56,6 +56,7 @@ pub(super) async fn run(arguments: ImportArguments) -> anyhow::Result<Ended> {
     };
     let recorded = if arguments.drop_recorded { KeepRecorded::No } else { KeepRecorded::Yes };
     let emptying = if arguments.allow_emptying { Emptying::Allowed } else { Emptying::HeldBack };
-    let totals = arguments.sources.run(arguments.resume, Task::Import { mode, recorded, emptying }).await?;
-    Ok(if totals.refused + totals.held_back == 0 { Ended::Well } else { Ended::WithRefusals })
+    let task = Task::Import { mode, recorded, emptying };
+    let Done { totals, is_whole } = arguments.sources.run(arguments.resume, task).await?;
+    Ok(if totals.refused + totals.held_back == 0 && is_whole { Ended::Well } else { Ended::WithRefusals })
 }

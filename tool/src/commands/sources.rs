@@ -43,11 +43,19 @@ pub(super) struct Sources {
     report: Option<PathBuf>,
 }
 
+/// What was done with the sources.
+pub(super) struct Done {
+    /// Of all collections together.
+    pub(super) totals: Counts,
+    /// Whether the releases or artifacts are there to which the records belong.
+    pub(super) is_whole: bool,
+}
+
 impl Sources {
     /// Does a task with all of it, prints what was done, and tells the totals.
     ///
     /// What can fail without reading the sources comes first: there may be hours of them.
-    pub(super) async fn run(mut self, resume: Option<PathBuf>, task: Task) -> anyhow::Result<Counts> {
+    pub(super) async fn run(mut self, resume: Option<PathBuf>, task: Task) -> anyhow::Result<Done> {
         let action = match task {
             Task::Import { mode: Mode::DryRun, .. } => "dry run",
             Task::Import { mode: Mode::Write | Mode::Rewrite, .. } => "import",
@@ -93,7 +101,14 @@ impl Sources {
             let path = report_path.unwrap_or_default();
             format!("the {action} is done, and its report {} is incomplete", path.display())
         })?;
-        Ok(report.totals())
+        let mut is_whole = true;
+        for (owner, orphaned) in report.without_owner() {
+            is_whole = false;
+            terminal::print(format_args!(
+                "no {owner} was read, and {orphaned} records belong to one: give {owner} too, and look whether its file is empty"
+            ))?;
+        }
+        Ok(Done { totals: report.totals(), is_whole })
     }
 
     /// Whether a path leads to a file that is given, or to a collection in a folder that is.

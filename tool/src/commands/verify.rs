@@ -1,7 +1,7 @@
 //! `verify`: whether the tables hold what a source has.
 
 use super::exit_status::Ended;
-use super::sources::Sources;
+use super::sources::{Done, Sources};
 use super::terminal;
 use crate::import::{Counts, Task};
 
@@ -22,8 +22,11 @@ pub(super) struct VerifyArguments {
 }
 
 pub(super) async fn run(arguments: VerifyArguments) -> anyhow::Result<Ended> {
-    let totals = arguments.sources.run(None, Task::Verify).await?;
+    let Done { totals, is_whole } = arguments.sources.run(None, Task::Verify).await?;
     let Counts { differing, refused, held_back, .. } = totals;
+    if differing + refused + held_back == 0 && !is_whole {
+        return Ok(Ended::WithRefusals);
+    }
     if differing + refused + held_back == 0 {
         terminal::print("nothing was lost")?;
         return Ok(Ended::Well);

@@ -195,6 +195,18 @@ impl Report {
         })
     }
 
+    /// The collections of releases and artifacts of which nothing was read though others belong to them, and how many of these
+    /// there are: a dump without them is not whole.
+    pub fn without_owner(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let owners = [Collection::Version, Collection::Artifact].into_iter();
+        owners.filter_map(|owner| {
+            let belongs = |collection: &Collection| *collection != owner && collection.owner() == owner;
+            let orphaned = Collection::ALL.into_iter().filter(belongs);
+            let orphaned = orphaned.map(|collection| self.counts(collection.name()).orphaned).sum::<u64>();
+            (self.counts(owner.name()).read == 0 && orphaned > 0).then_some((owner.name(), orphaned))
+        })
+    }
+
     /// What was held back, reason by reason.
     #[must_use]
     pub fn held_back(&self) -> &[HeldBack] {
