@@ -233,6 +233,28 @@ async fn activities_under_the_name_of_artifacts_make_no_artifacts() {
     assert_eq!(tables.dump(&tables.names.artifacts).await, Vec::<String>::new());
 }
 
+/// Whatever the pair: what is stored stays, and the field that gives the other collection away is named.
+#[tokio::test]
+async fn a_collection_under_the_name_of_another_is_refused_and_changes_nothing() {
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
+    let dump = shop(2);
+    write_bson(directory.path(), &dump);
+    assert_eq!(import(&tables, &directory, &[]).await.status, Some(0));
+    let before = tables.dump_both().await;
+    for (name, real) in &dump {
+        for (other, documents) in dump.iter().filter(|(other, _)| *other != name) {
+            write_bson(directory.path(), &Dump::from([(*name, documents.clone())]));
+            let ran = import(&tables, &directory, &[]).await;
+            assert_eq!(ran.status, Some(1), "{other} as {name}: {ran:?}");
+            let said = format!("so it is no document of {name}");
+            assert_eq!(ran.err.matches(&said).count(), documents.len(), "{other} as {name}: {}", ran.err);
+            assert_eq!(tables.dump_both().await, before, "{other} as {name}");
+        }
+        write_bson(directory.path(), &Dump::from([(*name, real.clone())]));
+    }
+    assert_eq!(import(&tables, &directory, &[]).await.status, Some(0));
+}
+
 #[tokio::test]
 async fn a_source_that_holds_nothing_is_named_and_is_no_success() {
     let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());

@@ -112,11 +112,10 @@ impl Collection {
         if let Some((path, number)) = document.no_number() {
             return Some(format!("{path} is {number}, which JSON cannot hold"));
         }
-        let names_an_owner = |name: &&str| document.field(name).is_some();
-        if let Some(field) = ["release_id", "artifact_id"].iter().find(|name| names_an_owner(name))
-            && self.section().is_none()
-        {
-            return Some(format!("it has {field}, so it is no document of {}", self.name()));
+        let foreign =
+            |(name, known): &&(&str, &[Self])| !known.contains(&self) && document.field(name).is_some();
+        if let Some((name, _)) = TELLING.iter().find(foreign) {
+            return Some(format!("it has {name}, so it is no document of {}", self.name()));
         }
         None
     }
@@ -153,6 +152,34 @@ impl Collection {
         }
     }
 }
+
+/// Fields that tell whose a document is, and the collections that have them: a document of any other is under a wrong name.
+///
+/// Only fields that no version of Zadig writes anywhere else. Which of them a document must have is not asked, since Zadig
+/// leaves many out where they are empty.
+const TELLING: &[(&str, &[Collection])] = {
+    use Collection::{Activity, Artifact, Build, Deploy, Distribute, Test, Version};
+    &[
+        ("release_id", &[Build, Deploy, Test, Distribute]),
+        ("artifact_id", &[Activity]),
+        ("product_name", &[Version]),
+        ("workflow_name", &[Version]),
+        ("product_env_info", &[Version]),
+        ("image_info", &[Build]),
+        ("package_info", &[Build]),
+        ("container_name", &[Deploy]),
+        ("yaml_contents", &[Deploy]),
+        ("ordered_services", &[Deploy]),
+        ("test_reports", &[Test]),
+        ("distribute_type", &[Distribute]),
+        ("registry_name", &[Distribute]),
+        ("dest_storage_url", &[Distribute]),
+        ("image_tag", &[Artifact]),
+        ("image_hash", &[Artifact]),
+        ("image_digest", &[Artifact]),
+        ("created_time", &[Artifact, Activity]),
+    ]
+};
 
 /// A document that is not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
