@@ -125,7 +125,9 @@ impl Collection {
     /// # Errors
     /// Why it cannot be one of this collection's.
     pub fn record(self, document: &Stored) -> Result<CollectionRecord, RefusedDocument> {
-        let owner = document.field(self.owner_field()).and_then(Stored::text).map(str::to_owned);
+        let owner =
+            document.field(self.owner_field()).and_then(Stored::text).filter(|owner| !owner.is_empty());
+        let owner = owner.map(str::to_owned);
         let id = document.field("_id").and_then(Stored::text).unwrap_or_default().to_owned();
         if let Some(reason) = self.objection(document) {
             return Err(RefusedDocument { id, owner, reason });
@@ -135,6 +137,11 @@ impl Collection {
             Some(number) => number.integer().is_some_and(|time| time != 0),
             None => false,
         };
+        // Whose it is cannot be told; that is no matter where it is deleted.
+        if owner.is_none() && !is_deleted {
+            let reason = format!("its {} is neither an ObjectId nor a text", self.owner_field());
+            return Err(RefusedDocument { id, owner, reason });
+        }
         let mut writer = Writer::default();
         writer.value(&FieldKind::Object(self.table()), document);
         let (json, credentials_dropped) = self.without_credentials(writer.out);
@@ -690,10 +697,15 @@ mod tests {
     }
 
     #[test]
-    fn a_document_without_an_id_is_refused_and_one_without_owner_is_nobodys() {
+    fn a_document_without_an_id_or_an_owner_is_refused() {
         let document = Stored::from_json(b"{\"_id\":5}").unwrap();
         assert!(Collection::Version.record(&document).is_err());
-        assert_eq!(record(Collection::Deploy, r#"{"_id":"d"}"#).owner, None);
+        for deploy in [r#"{"_id":"d"}"#, r#"{"_id":"d","release_id":7}"#, r#"{"_id":"d","release_id":""}"#] {
+            let refused =
+                Collection::Deploy.record(&Stored::from_json(deploy.as_bytes()).unwrap()).unwrap_err();
+            assert!(refused.reason.contains("release_id"), "{}", refused.reason);
+        }
+        assert_eq!(record(Collection::Deploy, r#"{"_id":"d","deleted_at":1}"#).owner, None);
     }
 
     #[test]
