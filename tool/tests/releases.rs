@@ -232,6 +232,25 @@ async fn releases_that_do_not_fit_into_one_answer_are_met_by_following_it() {
 }
 
 #[tokio::test]
+async fn that_nobody_reads_the_remarks_is_no_failure() {
+    let tables = three(&Times::new()).await;
+    for (arguments, status) in [
+        (&["releases", "--limit", "1"][..], 0),
+        (&["releases", "--project", "nobody's"], 1),
+        (&["releases", "--commit", "main"], 2),
+        (&["artifact", "nobody/knows:it"], 1),
+        (&["diff", "--project", "shop", "1", "2"], 1),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut tool = tool(&tables.environment(), arguments);
+        tool.stderr(writer).stdout(std::process::Stdio::null());
+        let ended = tokio::task::spawn_blocking(move || tool.status().unwrap()).await.unwrap();
+        assert_eq!(ended.code(), Some(status), "{arguments:?}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_found_is_1_and_a_failure_2() {
     let tables = three(&Times::new()).await;
     let none = run_on(&tables, &["releases", "--project", "nobody's"]).await;

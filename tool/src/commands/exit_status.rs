@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue};
 use delivery_center::store::StoreError;
 
+use super::terminal;
 use crate::facts::FactError;
 use crate::import::ImportError;
 use crate::input::server::ServerError;
@@ -34,7 +35,7 @@ pub(super) fn of_command(ended: anyhow::Result<Ended>) -> ExitCode {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::WithRefusals) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("error: {}", with_causes(&error));
+            terminal::say(format_args!("error: {}", with_causes(&error)));
             let is_unusable = is_about_arguments(&error) && !is_of_record();
             ExitCode::from(if is_unreachable(&error) || is_unusable { 2 } else { 1 })
         }
@@ -47,7 +48,7 @@ pub(super) fn of_question(sought: anyhow::Result<Sought>) -> ExitCode {
         Ok(Sought::Found) => ExitCode::SUCCESS,
         Ok(Sought::NotFound) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("error: {}", with_causes(&error));
+            terminal::say(format_args!("error: {}", with_causes(&error)));
             ExitCode::from(2)
         }
     }

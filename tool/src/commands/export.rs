@@ -94,7 +94,7 @@ pub(super) async fn run(arguments: ExportArguments) -> anyhow::Result<Ended> {
     bar.finish_and_clear();
     match exported {
         Ok(Exported { releases, artifacts }) => {
-            eprintln!("exported {releases} releases, {artifacts} artifacts");
+            terminal::say(format_args!("exported {releases} releases, {artifacts} artifacts"));
             Ok(Ended::Well)
         }
         // Whoever reads has read enough, as `head` does.

@@ -43,7 +43,7 @@ impl ImportProgress {
             thread::spawn(move || {
                 while ended.recv_timeout(LINE_INTERVAL) == Err(RecvTimeoutError::Timeout) {
                     if !bar.is_finished() {
-                        eprintln!("{}", line_of(&bar));
+                        terminal::say(format_args!("{}", line_of(&bar)));
                     }
                 }
             });
@@ -61,7 +61,7 @@ impl ImportProgress {
 
     fn line(&self, shown: &AtomicUsize, line: impl FnOnce() -> String) {
         if shown.fetch_add(1, Ordering::Relaxed) < MAX_NAMED {
-            self.bar.suspend(|| eprintln!("{}", line()));
+            self.bar.suspend(|| terminal::say(format_args!("{}", line())));
         }
     }
 
@@ -84,13 +84,13 @@ impl ImportProgress {
         for (kind, shown) in [("refused", &self.refused), ("differing", &self.differing)] {
             let more = shown.load(Ordering::Relaxed).saturating_sub(MAX_NAMED);
             if more > 0 {
-                eprintln!("{kind}: {more} more; --report FILE lists them all");
+                terminal::say(format_args!("{kind}: {more} more; --report FILE lists them all"));
             }
         }
         for (collection, records) in lock(&self.orphaned).iter() {
-            eprintln!(
+            terminal::say(format_args!(
                 "orphaned {collection}: {records} of them belong to nothing that is there; --report FILE lists them"
-            );
+            ));
         }
     }
 }
@@ -125,7 +125,7 @@ impl Progress for ImportProgress {
     }
 
     fn note(&self, note: &str) {
-        self.bar.suspend(|| eprintln!("note: {note}"));
+        self.bar.suspend(|| terminal::say(format_args!("note: {note}")));
     }
 
     fn begins(&self, what: &'static str, bytes: Option<u64>) {

@@ -11,7 +11,12 @@ pub(super) fn start(least_severe: LevelFilter) {
     let filter = wanted.unwrap_or_else(|| {
         Targets::new().with_default(LevelFilter::ERROR).with_target("delivery_center", least_severe)
     });
-    let lines = tracing_subscriber::fmt::layer().compact().with_target(false).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer()
+        .compact()
+        .with_target(false)
+        // What cannot be written would be told with `eprintln!`, which panics where nobody reads.
+        .log_internal_errors(false)
+        .with_writer(std::io::stderr);
     tracing_subscriber::registry().with(filter).with(lines).init();
 }
 

@@ -152,7 +152,7 @@ async fn reindex_entries(
 
 fn tell_unreadable(unreadable: &StoreError, bar: &ProgressBar, counts: &mut ReindexCounts) {
     counts.unreadable += 1;
-    bar.suspend(|| eprintln!("unreadable {unreadable}"));
+    bar.suspend(|| terminal::say(format_args!("unreadable {unreadable}")));
 }
 
 /// The ids of which a segment of the table holds anything, each once.

@@ -84,7 +84,7 @@ pub(super) async fn run(arguments: ServeArguments) -> anyhow::Result<Ended> {
     print_what_to_try(http.local_addr()?, dynamodb.local_addr()?)?;
     tokio::spawn(embedded.serve_too(dynamodb));
     axum::serve(http, endpoints).with_graceful_shutdown(end()).await?;
-    eprintln!("ended");
+    terminal::say(format_args!("ended"));
     Ok(Ended::Well)
 }
 

@@ -1,7 +1,7 @@
 //! What people see of a command: text on standard output, and a progress bar on standard error.
 
-use std::fmt::{Display, Write as _};
-use std::io::{self, IsTerminal as _};
+use std::fmt::{self, Display};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -19,12 +19,20 @@ pub(super) fn print_styled(text: impl Display) -> anyhow::Result<()> {
     print_to(anstream::stdout(), text)
 }
 
+/// Says something beside the output, a line on standard error.
+///
+/// Nobody may be there to read it (`2>&1 | head`), which is no error, and `eprintln!` would panic.
+pub(super) fn say(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// Prints an answer's JSON. What could do something to a terminal is written as `\u009b`, which is the same JSON.
 pub(super) fn print_json(json: &str) -> anyhow::Result<()> {
     let mut escaped = String::with_capacity(json.len());
     for character in json.chars() {
         if is_harmful(character) {
-            write!(escaped, "\\u{:04x}", u32::from(character)).expect("a string can be written to");
+            fmt::Write::write_fmt(&mut escaped, format_args!("\\u{:04x}", u32::from(character)))
+                .expect("a string can be written to");
         } else {
             escaped.push(character);
         }

@@ -81,7 +81,7 @@ pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Sought> 
             // The older ones were removed meanwhile.
             Err(AskError::NotFound { .. }) if number > 0 => break,
             Err(AskError::NotFound { description }) => {
-                eprintln!("{}", StoredText::from(description.as_str()));
+                terminal::say(format_args!("{}", StoredText::from(description.as_str())));
                 return Ok(Sought::NotFound);
             }
             Err(error) => return Err(error.into()),
@@ -98,7 +98,7 @@ pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Sought> 
     }
     if next.is_some() {
         let more = arguments.limit.max(2).saturating_mul(5);
-        eprintln!("older artifacts match too: --limit {more} shows more");
+        terminal::say(format_args!("older artifacts match too: --limit {more} shows more"));
     }
     Ok(Sought::Found)
 }

@@ -52,13 +52,13 @@ pub(super) async fn run(arguments: DiffArguments) -> anyhow::Result<Sought> {
     let now = Now::from_the_clock();
     for (version, release) in [(from, &before), (to, &after)] {
         match release.as_slice() {
-            [] => eprintln!("no release of {project:?} has the version {version:?}"),
+            [] => terminal::say(format_args!("no release of {project:?} has the version {version:?}")),
             [_] => {}
-            [newest, ..] => eprintln!(
+            [newest, ..] => terminal::say(format_args!(
                 "{} releases of {project:?} have the version {version:?}; the newest counts, made {}",
                 release.len(),
                 now.minute_and_age(newest.version_info.created_at)
-            ),
+            )),
         }
     }
     let ([before, ..], [after, ..]) = (before.as_slice(), after.as_slice()) else {

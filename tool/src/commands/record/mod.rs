@@ -326,7 +326,10 @@ async fn record_about_image(fact: ImageFact, run: PipelineRun) -> anyhow::Result
     let mut patience = Patience::new(Duration::from_secs(timeout));
     let recorded = record_activity(&store().await?, &activity, &mut patience).await?;
     if recorded.outcome == FactOutcome::Made && kind != ActivityKind::Build {
-        eprintln!("note: no record of {} was found, so that one was made without its build", activity.image);
+        terminal::say(format_args!(
+            "note: no record of {} was found, so that one was made without its build",
+            activity.image
+        ));
     }
     let what = format!("{} of {}", kind.as_str(), activity.image);
     print(&what, "artifact", &recorded, json)?;
@@ -360,7 +363,7 @@ fn print(what: &str, record: &str, recorded: &Recorded, as_json: bool) -> anyhow
         ),
     };
     if as_json {
-        eprintln!("{said}");
+        terminal::say(format_args!("{said}"));
         terminal::print(json)
     } else {
         terminal::print(said)

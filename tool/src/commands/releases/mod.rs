@@ -75,7 +75,7 @@ pub(super) async fn run(arguments: ReleasesArguments) -> anyhow::Result<Sought> 
         terminal::print_json(&serde_json::to_string(&found.releases)?)?;
     }
     if found.releases.is_empty() {
-        eprintln!("no release matches");
+        terminal::say(format_args!("no release matches"));
         return Ok(Sought::NotFound);
     }
     if !is_json {
@@ -85,10 +85,10 @@ pub(super) async fn run(arguments: ReleasesArguments) -> anyhow::Result<Sought> 
         terminal::print_styled(table)?;
     }
     if found.has_more {
-        eprintln!(
+        terminal::say(format_args!(
             "these are the newest {limit}; older ones match too: --limit {} shows more",
             limit.saturating_mul(5)
-        );
+        ));
     }
     Ok(Sought::Found)
 }
