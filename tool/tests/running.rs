@@ -32,6 +32,16 @@ pub(crate) async fn run_in_columns(tables: &Tables, columns: u16, arguments: &[&
     run(tool).await
 }
 
+/// Whether a line is no wider than a terminal, or so only since it ends in a word that must stay whole to be copied.
+pub(crate) fn fits_or_is_one_word(line: &str, columns: u16) -> bool {
+    let width = console::measure_text_width;
+    let last_word = line.rsplit("  ").next().unwrap_or_default();
+    let before = width(line) - width(last_word);
+    // What a report marks as gone or come has a mark before it.
+    let last_word = last_word.trim_start_matches("- ").trim_start_matches("+ ");
+    width(line) <= usize::from(columns) || !last_word.contains(' ') && 2 * before <= usize::from(columns) + 4
+}
+
 /// So many seconds before now; Unix seconds.
 pub(crate) fn ago(seconds: i64) -> i64 {
     jiff::Timestamp::now().as_second() - seconds

@@ -30,20 +30,13 @@ pub(super) fn styled(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// The lines of a table, without spaces at their ends; as wide as its texts, where no width is given.
-pub(super) fn table<const COLUMNS: usize>(rows: Vec<[String; COLUMNS]>, width: Option<u16>) -> Vec<String> {
+/// The lines of a table, without spaces at their ends; as wide as its texts.
+pub(super) fn table<const COLUMNS: usize>(rows: Vec<[String; COLUMNS]>) -> Vec<String> {
     let mut table = Table::new();
-    table.load_style(NOTHING).add_rows(rows);
+    table.load_style(NOTHING).add_rows(rows).set_content_arrangement(ContentArrangement::Disabled);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    match width {
-        // The padding of the last column may stand outside.
-        Some(width) => {
-            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.saturating_add(2))
-        }
-        None => table.set_content_arrangement(ContentArrangement::Disabled),
-    };
     table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
@@ -56,13 +49,25 @@ pub(super) fn natural_width<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) ->
     columns.into_iter().fold(gaps, u16::saturating_add)
 }
 
-/// A text broken into lines of a width.
-pub(super) fn wrapped(text: String, width: Option<u16>) -> Vec<String> {
-    table(vec![[text]], width)
+/// A text broken at its blanks into lines of a width.
+///
+/// A word that is wider stays whole, and its line is too wide: a broken digest could not be copied.
+pub(super) fn wrapped(text: &str, width: Option<u16>) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_inclusive(' ') {
+        let line = lines.last_mut().expect("there is a line from the start");
+        let columns = console::measure_text_width(line) + console::measure_text_width(word.trim_end());
+        if line.is_empty() || width.is_none_or(|width| columns <= usize::from(width)) {
+            line.push_str(word);
+        } else {
+            lines.push(word.trim_start().to_owned());
+        }
+    }
+    lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
 }
 
 /// A remark on what stands above it, a line break before it and behind each line.
-pub(super) fn remark(text: String, width: Option<u16>) -> String {
+pub(super) fn remark(text: &str, width: Option<u16>) -> String {
     let lines = wrapped(text, width).into_iter().map(|line| format!("{}\n", styled(ASIDE, line)));
     format!("\n{}", lines.collect::<String>())
 }

@@ -88,7 +88,7 @@ pub(super) struct LaidOut<'a> {
 impl Display for LaidOut<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let Self { section: Section { heading, fields }, width } = self;
-        for line in wrapped(heading.clone(), *width) {
+        for line in wrapped(heading, *width) {
             writeln!(formatter, "{}", styled(HEADING, line))?;
         }
         let label_width =
@@ -100,7 +100,7 @@ impl Display for LaidOut<'_> {
             if is_beside {
                 field.write(&field.label, margin, *width, formatter)?;
             } else {
-                let label = wrapped(field.label.clone(), left(*width, INDENT.len()));
+                let label = wrapped(&field.label, left(*width, INDENT.len()));
                 for line in label.iter().filter(|line| !line.is_empty()) {
                     writeln!(formatter, "{INDENT}{}", styled(ASIDE, line))?;
                 }
@@ -121,7 +121,7 @@ impl ReportField {
         formatter: &mut fmt::Formatter,
     ) -> fmt::Result {
         let mut mark = self.mark;
-        for line in wrapped(self.value.clone(), left(width, INDENT.len() + margin + mark.len())) {
+        for line in wrapped(&self.value, left(width, INDENT.len() + margin + mark.len())) {
             let label = console::pad_str(std::mem::take(&mut label), margin, console::Alignment::Left, None);
             let value = styled(self.style, format_args!("{mark}{line}"));
             writeln!(formatter, "{INDENT}{}{value}", styled(ASIDE, label))?;

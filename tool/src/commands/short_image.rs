@@ -35,7 +35,7 @@ impl CommonRegistry {
         match &self.0 {
             Some(name) => {
                 let name = StoredText::from(name.as_str());
-                remark(format!("An image without a registry is of {name}."), width)
+                remark(&format!("An image without a registry is of {name}."), width)
             }
             None => String::new(),
         }

@@ -71,7 +71,7 @@ impl Findings {
         let word = styled(Style::new().fg_color(Some(color.into())).bold(), format_args!("{word:4}"));
         let indent = LEVEL_COLUMNS + SUBJECT_COLUMNS;
         let mut printed = format!("{word}  {subject:SUBJECT_COLUMNS$}");
-        for (number, line) in wrapped(harmless(&text), left(self.width, indent)).into_iter().enumerate() {
+        for (number, line) in wrapped(&harmless(&text), left(self.width, indent)).into_iter().enumerate() {
             let before = if number == 0 { 0 } else { indent };
             writeln!(printed, "{:before$}{line}", "").expect("a string can be written to");
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::super::layout::{HEADING, natural_width, styled, table, wrapped};
+use super::super::layout::{HEADING, left, natural_width, styled, table, wrapped};
 use super::super::local_time::Now;
 use super::super::short_image::CommonRegistry;
 use crate::answers::{ReleaseInfo, StoredText};
@@ -31,7 +31,7 @@ impl Display for ReleasesTable<'_> {
         let rows = self.rows(&images, &registry);
         // A broken image could not be copied: what does not fit beside each other stands below each other.
         if self.width.is_none_or(|width| natural_width(&rows) <= width) {
-            for (number, line) in table(rows, self.width).iter().enumerate() {
+            for (number, line) in table(rows).iter().enumerate() {
                 match number {
                     0 => writeln!(formatter, "{}", styled(HEADING, line))?,
                     _ => writeln!(formatter, "{line}")?,
@@ -95,14 +95,22 @@ impl ReleasesTable<'_> {
     ) -> fmt::Result {
         for (release, images) in self.releases.iter().zip(images) {
             let cells = self.cells(release).into_iter().filter(|cell| !cell.is_empty());
-            for line in wrapped(cells.collect::<Vec<_>>().join("  "), self.width) {
+            for line in wrapped(&cells.collect::<Vec<_>>().join("  "), self.width) {
                 writeln!(formatter, "{}", styled(HEADING, line))?;
             }
             let rows: Vec<_> =
                 images.iter().map(|image| [image.service.to_string(), image.shown(registry)]).collect();
-            let width = self.width.map(|width| width - u16::try_from(IMAGE_INDENT).unwrap_or(0));
-            for line in table(rows, width) {
-                writeln!(formatter, "{:IMAGE_INDENT$}{line}", "")?;
+            let is_beside = left(self.width, IMAGE_INDENT).is_none_or(|width| natural_width(&rows) <= width);
+            if is_beside {
+                for line in table(rows) {
+                    writeln!(formatter, "{:IMAGE_INDENT$}{line}", "")?;
+                }
+            } else {
+                for (indent, text) in rows.iter().flat_map(|[service, image]| [(1, service), (2, image)]) {
+                    if !text.is_empty() {
+                        writeln!(formatter, "{:1$}{text}", "", indent * IMAGE_INDENT)?;
+                    }
+                }
             }
         }
         Ok(())
