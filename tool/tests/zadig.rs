@@ -205,7 +205,9 @@ async fn broken_orphaned_repeated_and_deleted_records_are_each_told_apart() {
     assert_eq!(report_of("activity")["refused"], 1);
     let report = report(&path);
     let reasons = report["refused"].to_string();
-    for reason in ["$.versionInfo.taskId: expected an integer", "its _id is neither", "its artifact_id is neither"] {
+    for reason in
+        ["$.versionInfo.taskId: expected an integer", "its _id is neither", "its artifact_id is neither"]
+    {
         assert!(reasons.contains(reason), "{reasons}");
     }
     assert_eq!(report["orphaned"].as_array().unwrap().len(), 1);
