@@ -120,7 +120,11 @@ async fn an_unknown_artifact_is_1_and_a_failure_2() {
     let tables = Tables::with_samples().await;
     let unknown = run_on(&tables, &["artifact", "nobody/knows:it"]).await;
     assert_eq!((unknown.status, unknown.out.as_str()), (Some(1), ""));
-    assert_eq!(unknown.err, "no artifact for image \"nobody/knows:it\"\n");
+    assert_eq!(
+        unknown.err,
+        "no artifact for image \"nobody/knows:it\"\n\
+         give the image with its registry, REGISTRY/NAME:TAG; `releases` names it below its table\n"
+    );
     let unreadable = run_on(&tables, &["artifact", "sha256:12"]).await;
     assert_eq!((unreadable.status, unreadable.out.as_str()), (Some(2), ""));
     assert!(unreadable.err.contains("\"sha256:12\" is neither"), "{}", unreadable.err);
@@ -192,6 +196,21 @@ Deployed
     let answer = tables.get(GetArtifact, &format!("image={IMAGE}&include=environments")).await;
     assert!(answer.body.contains("\"environments\":[{"), "{}", answer.body);
     assert_eq!(json.out, format!("{}\n", answer.body));
+}
+
+#[tokio::test]
+async fn an_image_without_its_registry_and_an_environment_with_a_tag_are_answered_with_what_to_give() {
+    let tables = two(ago(DAY)).await;
+    let short = run_on(&tables, &["artifact", "shop/cart:1.4"]).await;
+    assert_eq!(short.status, Some(1), "{short:?}");
+    assert!(short.err.contains("no artifact") && short.err.contains("with its registry"), "{short:?}");
+    let unknown = run_on(&tables, &["artifact", "registry.example.com/shop/nothing:1"]).await;
+    assert!(!unknown.err.contains("with its registry"), "{unknown:?}");
+    let digest = run_on(&tables, &["artifact", &DIGEST.replace('1', "3")]).await;
+    assert!(digest.status == Some(1) && !digest.err.contains("with its registry"), "{digest:?}");
+    let tagged = run_on(&tables, &["artifact", IMAGE, "--env", "prod"]).await;
+    assert_eq!(tagged.status, Some(2), "{tagged:?}");
+    assert!(tagged.err.ends_with(&format!("without tag and digest, {REPOSITORY}\n")), "{tagged:?}");
 }
 
 #[tokio::test]

@@ -302,3 +302,19 @@ async fn what_is_stored_does_nothing_to_a_terminal() {
     let api: Value = tables.get(ListReleases, "").await.json();
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), api);
 }
+
+#[tokio::test]
+async fn a_release_that_is_larger_than_an_answer_does_not_hide_the_others() {
+    let tables = Tables::empty().await;
+    let mut large = release("large", 2);
+    large["deployInfo"][0]["yamlContents"] = json!([incompressible(7_000_000, 1)]);
+    assert_eq!(tables.import(&lines([&release("old", 1), &large, &release("new", 3)])).await.stored, 3);
+    let ran = run_on(&tables, &["releases"]).await;
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    for version in ["v-old", "v-large", "v-new"] {
+        assert!(ran.out.contains(version), "{ran:?}");
+    }
+    assert!(ran.err.contains("larger than an answer can be"), "{ran:?}");
+    let small = run_on(&tables, &["releases", "--since", "3"]).await;
+    assert!(small.out.contains("s:1") && small.err.is_empty(), "{small:?}");
+}

@@ -216,7 +216,9 @@ fn copied(path: &Path, progress: &dyn Progress) -> anyhow::Result<Source> {
     let name = if is_standard_input { "standard input".to_owned() } else { path.display().to_string() };
     let context = || format!("cannot read {name}");
     // Without a name, since it may hold credentials: whatever ends the process also ends the copy.
-    let mut copy = tempfile::tempfile().context("cannot make a temporary file")?;
+    let mut copy = tempfile::tempfile().with_context(|| {
+        format!("cannot make a temporary file in {}, which TMPDIR names", std::env::temp_dir().display())
+    })?;
     progress.begins("copying the input", None);
     let input: Box<dyn Read> = if is_standard_input {
         Box::new(io::stdin().lock())

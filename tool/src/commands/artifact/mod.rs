@@ -2,6 +2,7 @@
 
 mod story;
 
+use anyhow::bail;
 use clap::builder::NonEmptyStringValueParser;
 use delivery_center::endpoint::Endpoint;
 use delivery_center::image_reference::repository;
@@ -72,6 +73,13 @@ pub(super) struct ArtifactArguments {
 }
 
 pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Sought> {
+    let image = arguments.image.as_deref().unwrap_or_default();
+    let name = repository(image);
+    if arguments.env.is_some() && name != image {
+        bail!(
+            "--env asks which image of a repository runs there: give the repository without tag and digest, {name}"
+        );
+    }
     let endpoints = Endpoints::new(aws::answering_store().await?);
     let mut next = Some(arguments.query());
     for number in 0..arguments.limit {
@@ -82,6 +90,11 @@ pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Sought> 
             Err(AskError::NotFound { .. }) if number > 0 => break,
             Err(AskError::NotFound { description }) => {
                 terminal::say(format_args!("{}", StoredText::from(description.as_str())));
+                if !image.is_empty() && !has_registry(name) {
+                    terminal::say(
+                        "give the image with its registry, REGISTRY/NAME:TAG; `releases` names it below its table",
+                    );
+                }
                 return Ok(Sought::NotFound);
             }
             Err(error) => return Err(error.into()),
@@ -101,6 +114,12 @@ pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Sought> 
         terminal::say(format_args!("older artifacts match too: --limit {more} shows more"));
     }
     Ok(Sought::Found)
+}
+
+/// Whether a repository begins with a registry, as container engines tell one from a name; a digest alone needs none.
+fn has_registry(repository: &str) -> bool {
+    let first = repository.split_once('/').map_or("", |(first, _)| first);
+    first.contains(['.', ':']) || first == "localhost" || ["sha256", "sha512"].contains(&repository)
 }
 
 impl ArtifactArguments {

@@ -4,7 +4,7 @@ mod table;
 
 use clap::builder::NonEmptyStringValueParser;
 
-use crate::answers::{Endpoints, ReleaseInfo, read};
+use crate::answers::{AskError, Endpoints, ReleaseInfo, read};
 
 use super::exit_status::Sought;
 use super::layout::width;
@@ -70,7 +70,19 @@ pub(super) struct ReleasesArguments {
 pub(super) async fn run(arguments: ReleasesArguments) -> anyhow::Result<Sought> {
     let (limit, is_json) = (arguments.limit, arguments.json);
     let endpoints = Endpoints::new(aws::answering_store().await?);
-    let found = endpoints.newest_releases(&arguments.parameters(), limit as usize).await?;
+    let parameters = arguments.parameters();
+    let found = match endpoints.newest_releases(&parameters, limit as usize).await {
+        // One of them may be larger than an answer can be; of a question that cannot be read the same is said again.
+        Err(AskError::BadRequest { .. }) if !is_json => {
+            let brief = [&parameters[..], &[("verbosity", "brief".to_owned())]].concat();
+            let found = endpoints.newest_releases(&brief, limit as usize).await?;
+            terminal::say(
+                "services and images are left out: one of these releases is larger than an answer can be",
+            );
+            found
+        }
+        found => found?,
+    };
     if is_json {
         terminal::print_json(&serde_json::to_string(&found.releases)?)?;
     }
