@@ -81,8 +81,13 @@ pub(super) async fn store() -> anyhow::Result<Store> {
 
 /// The tables that the environment names, asked with a function's attempts and timeouts: somebody waits for the answer.
 pub(super) async fn answering_store() -> anyhow::Result<Store> {
-    let client = Client::from_conf(with_patience(Builder::from(&config().await?)).build());
-    Ok(Store::new(client, TableNames::from_environment()))
+    Ok(answering(&config().await?))
+}
+
+/// As [`answering_store`], with a configuration that was read before.
+pub(super) fn answering(config: &SdkConfig) -> Store {
+    let client = Client::from_conf(with_patience(Builder::from(config)).build());
+    Store::new(client, TableNames::from_environment())
 }
 
 /// The tables that the environment names, as a client reaches them.

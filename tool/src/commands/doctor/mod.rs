@@ -11,7 +11,7 @@ mod records;
 mod tables;
 
 use aws_sdk_dynamodb::Client;
-use delivery_center::store::{StoreError, TableNames, stored_forms};
+use delivery_center::store::{Store, StoreError, TableNames, stored_forms};
 
 use super::aws;
 use super::exit_status::Ended;
@@ -22,9 +22,9 @@ use finding::{Finding, Findings};
 
 /// Look whether the tables are well: there, safe, allowed, readable, and found in every way.
 ///
-/// Prints a line for each thing that it looks at, and what to do where one is not well. It writes nothing: whether the
-/// caller may write is found out by writes whose condition never holds. It reads up to 1 MB of each table, and some 20
-/// records of each through and through.
+/// Prints a line for each thing that it looks at, and what to do where one is not well. It changes nothing: whether the
+/// caller may write is found out by writes whose condition never holds, and by removing an item that is not there. It scans
+/// up to 4 MB of each table, and reads some 20 records of each through and through.
 #[derive(clap::Args)]
 #[command(after_help = "\
 The first word of a line:
@@ -50,12 +50,17 @@ pub(super) async fn run(_: DoctorArguments) -> anyhow::Result<Ended> {
         Err(StoreError::Refused { .. }) => {}
         _ => findings.tell(Finding::ok("DynamoDB", format!("answers, in {region}")))?,
     }
-    examine(&client, &names, &mut findings).await?;
+    examine(&client, &aws::answering(&config), &names, &mut findings).await?;
     Ok(findings.ended())
 }
 
 /// Looks at everything, in an order in which what is told first may be the reason for what follows.
-async fn examine(client: &Client, names: &TableNames, findings: &mut Findings) -> anyhow::Result<()> {
+async fn examine(
+    client: &Client,
+    store: &Store,
+    names: &TableNames,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
     let [releases, artifacts] = definitions(names)?;
     let has_releases = tables::examine(client, &releases, "releases", findings).await?;
     let has_artifacts = tables::examine(client, &artifacts, "artifacts", findings).await?;
@@ -63,8 +68,7 @@ async fn examine(client: &Client, names: &TableNames, findings: &mut Findings) -
         return Ok(());
     }
     let allowed = permissions::examine(client, [&releases, &artifacts], findings).await?;
-    let store = aws::answering_store().await?;
     let now = Now::from_the_clock();
-    records::examine_releases(&store, &now, allowed, findings).await?;
-    records::examine_artifacts(&store, &now, allowed, findings).await
+    records::examine_releases(store, &now, allowed, findings).await?;
+    records::examine_artifacts(store, &now, allowed, findings).await
 }
