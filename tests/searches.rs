@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use delivery_center::endpoint::Endpoint::ListReleases;
+use delivery_center::list_releases;
 use delivery_center::record::Record;
-use delivery_center::store::{Mode, PackedRelease, Reindexed};
+use delivery_center::request::Query;
+use delivery_center::store::{Mode, PackedRelease, Reindexed, Usage};
+use http::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::support::{Random, Tables, lines, number_of, release};
@@ -281,6 +284,63 @@ async fn each_filter_alone_costs_a_query_and_a_round_of_reading() {
         assert_eq!((again.status, again.body.as_str()), (304, ""), "{query}");
         let brief = tables.get(ListReleases, &format!("{query}&verbosity=brief")).await;
         assert_eq!(brief.release_ids(), answer.release_ids(), "{query}");
+    }
+}
+
+/// A release whose environment runs these images. Of entries with such an id an index page of 1 MB holds some 500.
+fn running(number: u64, images: &[String]) -> Value {
+    let mut record = release(&format!("{number:0800}"), BEGIN + number / 2);
+    let containers: Vec<_> = images.iter().map(|image| json!({"image": image})).collect();
+    record["versionInfo"]["productEnvInfo"] = json!({"services": [[{"containers": containers}]]});
+    record
+}
+
+#[tokio::test]
+async fn a_digest_in_a_repository_takes_two_round_trips_whatever_other_repositories_hold_it() {
+    let tables = Tables::empty().await;
+    let in_repository = |repository: &str| format!("{repository}@{}", DIGESTS[0]);
+    let images = [in_repository("a"), in_repository("b"), DIGESTS[0].to_owned(), in_repository("a")];
+    let records: Vec<_> =
+        (0..).zip(&images).map(|(number, image)| running(number, std::slice::from_ref(image))).collect();
+    tables.import(&lines(&records)).await;
+    passed_over(&tables, &format!("digest={}", DIGESTS[0]), 2_000).await;
+    let usage = Usage::default();
+    let query = Query::parse(&format!("image={}", in_repository("a")));
+    let (_, count) = list_releases::answer(&tables.store, &query, &HeaderMap::new(), &usage).await.unwrap();
+    assert_eq!((count, usage.round_trips(), usage.calls()), (3, 2, 3));
+}
+
+#[tokio::test]
+async fn the_two_lists_of_a_digest_in_a_repository_are_one_whole_list_however_long() {
+    let tables = Tables::empty().await;
+    let told = format!("reg/a@{}", DIGESTS[0]);
+    let others = vec![format!("reg/a@{}", DIGESTS[1]), format!("elsewhere@{}", DIGESTS[0])];
+    let digest = DIGESTS[0].to_owned();
+    let images = [vec![told.clone()], vec![digest.clone()], vec![told.clone(), digest], others];
+    let mut random = Random(3);
+    let records: Vec<_> = (0..2_000)
+        .map(|number| {
+            // First many of the one kind, then many of the other, then in turns.
+            let kind = if number < 1_400 { number / 700 } else { random.below(4) };
+            running(number, &images[usize::try_from(kind).unwrap()])
+        })
+        .collect();
+    for records in records.chunks(250) {
+        tables.import(&lines(records)).await;
+    }
+    let held = |record: &&Value| has_image(record, &told);
+    let mut ids: Vec<_> =
+        records.iter().filter(held).map(|record| record["versionInfo"]["id"].as_str().unwrap()).collect();
+    ids.reverse();
+    assert!((1_700..1_950).contains(&ids.len()), "{}", ids.len());
+    for query in [format!("image={told}&verbosity=brief"), format!("image={told}&per_page=100")] {
+        let (mut found, mut next) = (Vec::new(), Some(query));
+        while let Some(query) = next {
+            let answer = tables.get(ListReleases, &query).await;
+            found.extend(answer.release_ids());
+            next = answer.next_query();
+        }
+        assert_eq!(found, ids);
     }
 }
 

@@ -93,7 +93,8 @@ impl fmt::Display for ReleaseFilter {
     /// For logs: what was asked, in the facets' form.
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let Some(mut facets) = self.facets() else { return formatter.write_str("nothing") };
-        facets.extend(self.image.as_ref().map(Facet::of_image));
+        // Of a digest in a repository, the first one says both.
+        facets.extend(self.image.as_ref().and_then(|image| Facet::of_image(image).into_iter().next()));
         let texts = facets.iter().map(|facet| facet.as_str().to_owned());
         let commit = self.commit.iter().map(|commit| format!("commit={commit}"));
         let times = [("since", self.since), ("until", self.until)];

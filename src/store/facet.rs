@@ -19,7 +19,8 @@ const TERM_DIGEST_BYTES: usize = 6;
 const ALL: &str = "all";
 
 /// A hash key of the index `by_facet`: `all`, `project=P&workflow=W&task=T&service=S` with any of the four, or one of
-/// `environment=E`, `label=L`, `version=V`, `image=I`, `digest=D` and `commit=C`, the last with a commit's first 7 digits.
+/// `environment=E`, `label=L`, `version=V`, `image=I`, `digest=D`, `digest=R@D` and `commit=C`. `R@D` is a digest in a
+/// repository, or `@D` where no repository is told with it; `C` is a commit's first 7 digits.
 ///
 /// There is one for every combination of the documented four, so that any of those is one Query that reads just what it
 /// answers, however long the history. `%` and `&` in a name are percent-encoded, which keeps different names different.
@@ -102,12 +103,16 @@ impl Facet {
         Self { kind: Kind::Version, text: term("version", version) }
     }
 
-    /// The facet of the releases that hold an image: of a digest's releases, whatever the repository.
+    /// The facets of the releases that hold an image. A digest in a repository has two: a release may name the digest there, or
+    /// without any repository.
     #[must_use]
-    pub fn of_image(image: &ImageReference) -> Self {
+    pub fn of_image(image: &ImageReference) -> Vec<Self> {
         match image {
-            ImageReference::Pushed(image) => Self::of_pushed(image),
-            ImageReference::Digest { digest, .. } => Self::of_digest(digest),
+            ImageReference::Pushed(image) => vec![Self::of_pushed(image)],
+            ImageReference::Digest { digest, repository: None } => vec![Self::of_digest(digest)],
+            ImageReference::Digest { digest, repository: Some(repository) } => {
+                vec![Self::of_digest_in(repository, digest), Self::of_digest_in("", digest)]
+            }
         }
     }
 
@@ -117,6 +122,11 @@ impl Facet {
 
     fn of_digest(digest: &ImageDigest) -> Self {
         Self { kind: Kind::Image, text: term("digest", digest.as_str()) }
+    }
+
+    /// The facet of a digest in a repository; in `""` where no repository is told with it.
+    fn of_digest_in(repository: &str, digest: &ImageDigest) -> Self {
+        Self { kind: Kind::Image, text: term("digest", &format!("{repository}@{digest}")) }
     }
 
     /// The facet of the releases whose builds were made from commits that begin so, as far as commits are indexed.
@@ -225,34 +235,23 @@ pub(super) fn listed(release: &Release) -> (Vec<ListedUnder>, Terms) {
         gathered.listed.push(ListedUnder { facet, terms: Terms::of(&situation) });
     }
     gathered.list(Some(&release.version).filter(given).map(|version| Facet::of_version(version)));
-    list_images(&mut gathered, &release.images);
+    gathered.list(image_facets(&release.images));
     let commits = list_commits(&mut gathered, &release.commits);
     let Gathered { listed, wider } = gathered;
     (listed, Terms { commits, ..Terms::of(&wider) })
 }
 
-/// Lists the release under its images: an entry of a digest tells, besides, in which repositories that is.
-fn list_images(gathered: &mut Gathered, images: &[String]) {
-    let (mut pushed, mut digests) = (BTreeSet::new(), BTreeMap::<Facet, BTreeSet<TermDigest>>::new());
+/// The facets of the images that a release holds.
+fn image_facets(images: &[String]) -> BTreeSet<Facet> {
+    let mut facets = BTreeSet::new();
     for image in images {
         let image = WrittenImage::read(image);
-        pushed.extend(image.pushed.map(Facet::of_pushed));
+        facets.extend(image.pushed.map(Facet::of_pushed));
         if let Some((digest, repository)) = image.digest {
-            digests.entry(Facet::of_digest(&digest)).or_default().insert(held_in(&digest, repository));
+            facets.extend([Facet::of_digest(&digest), Facet::of_digest_in(repository, &digest)]);
         }
     }
-    let terms_of_all = Terms::of(&gathered.wider);
-    let mut found = BTreeSet::new();
-    for (facet, held_in) in digests {
-        let terms = Terms::of(gathered.wider.union(&held_in));
-        found.extend(facet.terms().chain(held_in));
-        gathered.listed.push(ListedUnder { facet, terms });
-    }
-    for facet in pushed.into_iter().filter(Facet::fits_a_key) {
-        found.extend(facet.terms());
-        gathered.listed.push(ListedUnder { facet, terms: terms_of_all.clone() });
-    }
-    gathered.wider.append(&mut found);
+    facets
 }
 
 /// Lists the release under its commits, and gives the commits: an entry tells those that begin with its digits.
@@ -295,10 +294,11 @@ impl<'a> WrittenImage<'a> {
     }
 }
 
-/// A search for releases: the list that it reads, and what it leaves of it.
+/// A search for releases: the lists that it reads, and what it leaves of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseSearch {
-    facet: Facet,
+    /// One, or the two of a digest in a repository: it finds what is in either.
+    lists: Vec<Facet>,
     /// Of each, a release must have one term at least.
     others: Vec<Vec<TermDigest>>,
     /// Where it has more digits than commits are indexed by.
@@ -314,26 +314,29 @@ impl ReleaseSearch {
     /// It reads the narrowest of the lists.
     #[must_use]
     pub fn new(
-        mut facets: Vec<Facet>,
+        facets: Vec<Facet>,
         image: Option<&ImageReference>,
         commit: Option<&CommitPrefix>,
     ) -> Option<Self> {
-        facets.extend(image.map(Facet::of_image));
-        facets.extend(commit.map(Facet::of_commit));
-        if !facets.iter().all(Facet::fits_a_key) {
+        let mut asked: Vec<_> = facets.into_iter().map(|facet| vec![facet]).collect();
+        asked.extend(image.map(Facet::of_image));
+        asked.extend(commit.map(|commit| vec![Facet::of_commit(commit)]));
+        if !asked.iter().flatten().all(Facet::fits_a_key) {
             return None;
         }
-        facets.sort();
-        let mut facets = facets.into_iter();
-        let facet = facets.next().unwrap_or_else(|| Facet::new(None, None, None, None));
-        let mut others: Vec<_> =
-            facets.flat_map(|facet| facet.terms().map(|term| vec![term]).collect::<Vec<_>>()).collect();
-        if let Some(ImageReference::Digest { digest, repository: Some(repository) }) = image {
-            others.push(vec![held_in(digest, repository), held_in(digest, "")]);
+        asked.sort();
+        let mut asked = asked.into_iter();
+        let lists = asked.next().unwrap_or_else(|| vec![Facet::new(None, None, None, None)]);
+        let mut others = Vec::new();
+        for facets in asked {
+            match facets.as_slice() {
+                [facet] => others.extend(facet.terms().map(|term| vec![term])),
+                either => others.push(either.iter().flat_map(Facet::terms).collect()),
+            }
         }
         let is_told_by_facet = |commit: &&CommitPrefix| commit.as_str() == commit.indexed();
         let commit = commit.filter(|commit| !is_told_by_facet(commit)).cloned();
-        Some(Self { facet, others, commit, between: (None, None) })
+        Some(Self { lists, others, commit, between: (None, None) })
     }
 
     /// The same search, of what was created at one time or later, and before another; `None` where that can be nothing.
@@ -352,18 +355,19 @@ impl ReleaseSearch {
     /// A search that finds nothing.
     #[must_use]
     pub fn of_nothing() -> Self {
-        Self { facet: Facet::of_nothing(), others: Vec::new(), commit: None, between: (None, None) }
+        Self { lists: vec![Facet::of_nothing()], others: Vec::new(), commit: None, between: (None, None) }
     }
 
-    /// Whether it may pass over entries of the list that it reads.
+    /// Whether it may pass over entries of the lists that it reads: those of releases that it does not find, and the second one
+    /// of a release that is in both lists.
     #[must_use]
     pub fn is_filtered(&self) -> bool {
-        !self.others.is_empty() || self.commit.is_some()
+        self.lists.len() > 1 || !self.others.is_empty() || self.commit.is_some()
     }
 
-    /// The list that it reads.
-    pub(super) fn facet(&self) -> &Facet {
-        &self.facet
+    /// The lists that it reads, side by side.
+    pub(super) fn lists(&self) -> &[Facet] {
+        &self.lists
     }
 
     /// The position from which on it reads, and the one before which, with a cursor's.
@@ -386,7 +390,8 @@ impl ReleaseSearch {
 
     /// Whether it finds a release, by all that this is found by.
     pub(super) fn finds_release(&self, terms: &Terms) -> bool {
-        self.facet.terms().all(|term| terms.has(term)) && self.finds_entry(terms)
+        let is_listed = |facet: &Facet| facet.terms().all(|term| terms.has(term));
+        self.lists.iter().any(is_listed) && self.finds_entry(terms)
     }
 }
 
@@ -430,11 +435,6 @@ fn term(name: &str, value: &str) -> String {
 fn term_digest(term: &str) -> TermDigest {
     let digest = digest(&SHA256, term.as_bytes());
     digest.as_ref()[..TERM_DIGEST_BYTES].try_into().expect("a SHA-256 digest has more bytes")
-}
-
-/// The term of a digest in a repository, or in none that is told.
-fn held_in(digest: &ImageDigest, repository: &str) -> TermDigest {
-    term_digest(&term("digest", &format!("{repository}@{digest}")))
 }
 
 #[cfg(test)]
@@ -491,11 +491,14 @@ mod tests {
                 {"registryName": "reg/f:4"}, {"registryName": "reg/gone:4", "deleted_at": 9}, "x"]}],
         });
         let digests = DIGESTS.map(|digest| format!("digest={digest}"));
+        let digests_in = [format!("digest=reg/b@{}", DIGESTS[0]), format!("digest=reg/d@{}", DIGESTS[1])];
         assert_eq!(
             texts(&record),
             [
                 "all",
                 "commit=4b15c43",
+                &digests_in[0],
+                &digests_in[1],
                 &digests[0],
                 &digests[1],
                 "environment=prod",
@@ -595,8 +598,8 @@ mod tests {
                 && asked_image.as_ref().is_none_or(|asked| images.iter().any(|image| is_image(image, asked)))
                 && asked_commit.as_ref().is_none_or(|asked| commits.iter().any(|commit| asked.begins(commit)));
             let (listed, terms) = listed(&release(&record));
-            let entry = listed.iter().find(|listed| listed.facet == *search.facet());
-            prop_assert_eq!(entry.is_some_and(|entry| search.finds_entry(&entry.terms)), is_found);
+            let mut entries = listed.iter().filter(|listed| search.lists().contains(&listed.facet));
+            prop_assert_eq!(entries.any(|entry| search.finds_entry(&entry.terms)), is_found);
             prop_assert_eq!(search.finds_release(&terms), is_found);
             prop_assert!(!ReleaseSearch::of_nothing().finds_release(&terms));
         }

@@ -8,7 +8,7 @@ mod partition;
 mod reading;
 mod writing;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -130,12 +130,37 @@ impl FromStr for Lengths {
 pub struct ReleaseEntries {
     /// The releases.
     pub entries: VecDeque<ReleaseEntry>,
-    /// How far it was read: the last position, whether the search found that release or passed it over.
+    /// How far it was read: the last position, whether the search found that release or passed it over. Where nothing follows,
+    /// it may say nothing.
     pub reached: Option<Position>,
     /// How many entries were read that the search does not find.
     pub passed_over: usize,
     /// Whether older ones may follow.
     pub may_have_more: bool,
+}
+
+impl ReleaseEntries {
+    /// What either of two pages has, each from another list that was read from the same position on.
+    ///
+    /// Where a list has more, nothing is known of it below the last position that was read. So the two reach no further than
+    /// the one that ended first, and what the other has below that is read again with the next page.
+    fn merged_with(self, other: Self) -> Self {
+        let end = |page: &Self| page.reached.clone().filter(|_| page.may_have_more);
+        let end = end(&self).max(end(&other));
+        let known = |position: &Position| end.as_ref().is_none_or(|end| position >= end);
+        let mut by_position = BTreeMap::new();
+        for entry in other.entries.into_iter().chain(self.entries) {
+            if known(&entry.position) {
+                by_position.insert(entry.position.clone(), entry);
+            }
+        }
+        Self {
+            entries: by_position.into_values().rev().collect(),
+            reached: end,
+            passed_over: self.passed_over + other.passed_over,
+            may_have_more: self.may_have_more || other.may_have_more,
+        }
+    }
 }
 
 /// A release's documents, as far as they were asked for.

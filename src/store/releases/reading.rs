@@ -1,4 +1,4 @@
-//! Reads releases: a list is one Query of the index and one round of BatchGetItem, at any history length.
+//! Reads releases: a list is one round of Query of the index and one of BatchGetItem, at any history length.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -6,13 +6,14 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity, Select};
+use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::{ReleaseEntries, ReleaseEntry, StoredRelease, UnreadableLengths, Verbosity};
 use crate::document::{Document, Spoiled};
 use crate::position::Position;
 use crate::store::error::{StoreError, Unavailability};
-use crate::store::facet::{ReleaseSearch, Terms};
+use crate::store::facet::{Facet, ReleaseSearch, Terms};
 use crate::store::items::{Attributes, Item, Subject, entry_of, text};
 use crate::store::keys::{BY_FACET, RELEASE_ENTRY, TERMS_ENTRY, WRITER, release_key, release_part_entry};
 use crate::store::{MAX_KEYS_A_CALL, Store, Usage, projected};
@@ -41,7 +42,8 @@ pub struct CurrentRelease {
 }
 
 impl Store {
-    /// What a search finds older than a position, newest first, in one Query: at most 1 MB of the index.
+    /// What a search finds older than a position, newest first, in one round trip: a Query of each list that it reads, of at most
+    /// 1 MB of the index.
     ///
     /// `limit` counts the entries that are read, those that the search passes over among them.
     ///
@@ -54,9 +56,24 @@ impl Store {
         limit: Option<usize>,
         usage: &Usage,
     ) -> Result<ReleaseEntries, StoreError> {
-        let Some(query) = self.search_query(search, older_than, limit) else {
-            return Ok(ReleaseEntries::default());
-        };
+        let pages = search.lists().iter().map(|list| {
+            let query = self.list_query(search, list, older_than, limit)?;
+            Some(self.list_page(search, list, query, older_than, usage))
+        });
+        let Some(pages) = pages.collect::<Option<Vec<_>>>() else { return Ok(ReleaseEntries::default()) };
+        usage.count_round_trip();
+        Ok(try_join_all(pages).await?.into_iter().reduce(ReleaseEntries::merged_with).unwrap_or_default())
+    }
+
+    /// What a search finds in one page of one list.
+    async fn list_page(
+        &self,
+        search: &ReleaseSearch,
+        list: &Facet,
+        query: QueryFluentBuilder,
+        older_than: Option<&Position>,
+        usage: &Usage,
+    ) -> Result<ReleaseEntries, StoreError> {
         let is_filtered = search.is_filtered();
         let query = query
             .projection_expression(if is_filtered { SEARCHED_ENTRY } else { ENTRY })
@@ -71,7 +88,7 @@ impl Store {
             passed_over: 0,
             may_have_more: output.last_evaluated_key.is_some(),
         };
-        let subject = Subject::EntryOf(search.facet().as_str());
+        let subject = Subject::EntryOf(list.as_str());
         for item in items {
             let mut attributes = Attributes::new(item, &self.releases_table, subject);
             let terms = if is_filtered { Some(Terms::take_from(&mut attributes)?) } else { None };
@@ -90,7 +107,8 @@ impl Store {
         Ok(found)
     }
 
-    /// The position of the `count`th newest release of a search that passes over none, `None` where there are fewer.
+    /// The position of the `count`th newest release of a search that passes over none, and so reads one list; `None` where there
+    /// are fewer.
     ///
     /// Skipping reads the index and answers no items: a deep page costs its read units, not their transfer.
     ///
@@ -102,12 +120,14 @@ impl Store {
         count: u64,
         usage: &Usage,
     ) -> Result<Option<Position>, StoreError> {
+        let list = &search.lists()[0];
         let mut remaining = count;
         let mut start: Option<Item> = None;
         while remaining > 0 {
             let limit = usize::try_from(remaining).unwrap_or(usize::MAX);
-            let Some(query) = self.search_query(search, None, Some(limit)) else { return Ok(None) };
+            let Some(query) = self.list_query(search, list, None, Some(limit)) else { return Ok(None) };
             let query = query.select(Select::Count).set_exclusive_start_key(start);
+            usage.count_round_trip();
             let output = self.query_releases(query, usage).await?;
             remaining = remaining.saturating_sub(u64::try_from(output.count).unwrap_or_default());
             start = output.last_evaluated_key;
@@ -116,14 +136,15 @@ impl Store {
             }
         }
         let Some(start) = start else { return Ok(None) };
-        let subject = Subject::PositionOf(search.facet().as_str());
+        let subject = Subject::PositionOf(list.as_str());
         Attributes::new(start, &self.releases_table, subject).position("position").map(Some)
     }
 
-    /// Asks for the entries of the list that a search reads, newest first; `None` where its range is empty.
-    fn search_query(
+    /// Asks for the entries of a list that a search reads, newest first; `None` where the search's range is empty.
+    fn list_query(
         &self,
         search: &ReleaseSearch,
+        list: &Facet,
         older_than: Option<&Position>,
         limit: Option<usize>,
     ) -> Option<QueryFluentBuilder> {
@@ -133,7 +154,7 @@ impl Store {
             .table_name(&self.releases_table)
             .index_name(BY_FACET)
             .scan_index_forward(false)
-            .expression_attribute_values(":facet", text(search.facet().as_str()));
+            .expression_attribute_values(":facet", text(list.as_str()));
         let (from, before) = search.range(older_than);
         let condition = match (from, before) {
             (None, None) => "facet = :facet",
@@ -158,7 +179,7 @@ impl Store {
         Some(query)
     }
 
-    /// Asks for one page; it is counted as a call, and as a wait for DynamoDB.
+    /// Asks for one page; it is counted as a call.
     async fn query_releases(
         &self,
         query: QueryFluentBuilder,
@@ -167,7 +188,6 @@ impl Store {
         let sent = query.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await;
         let output = sent.map_err(|error| StoreError::from_sdk(&self.releases_table, error))?;
         usage.count(output.consumed_capacity());
-        usage.count_round_trip();
         Ok(output)
     }
 
@@ -308,8 +328,9 @@ impl Store {
         let mut revision_before = None;
         for _ in 0..MAX_READS_AGAIN {
             let described = "#entry, #position, revision, lengths, facets, commits, writer";
-            let entries = [RELEASE_ENTRY, TERMS_ENTRY, &search.facet().entry()];
-            let keys = entries.map(|entry| release_key(id, entry)).to_vec();
+            let entries = search.lists().iter().map(Facet::entry);
+            let entries = [RELEASE_ENTRY, TERMS_ENTRY].map(ToOwned::to_owned).into_iter().chain(entries);
+            let keys = entries.map(|entry| release_key(id, &entry)).collect();
             usage.count_round_trip();
             let mut found = self.batch_get(table, projected(keys, described, true), usage).await?;
             let mut take = |entry| {
