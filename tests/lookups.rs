@@ -313,6 +313,23 @@ async fn a_hundred_environments_are_answered_in_a_bounded_number_of_calls() {
 }
 
 #[tokio::test]
+async fn a_commit_of_a_repository_takes_two_calls_however_many_a_fork_built_of_it() {
+    let tables = Tables::empty().await;
+    let built = |id: String, owner: &str, time: u64| {
+        let commit = json!({"repo_owner": owner, "repo_name": "zadig", "commit_id": COMMITS[0]});
+        json!({"id": id, "created_time": BEGIN + time, "activities": [{"type": "build", "commits": [commit]}]})
+    };
+    put(&tables, &built("upstream".to_owned(), "koderover", 0)).await;
+    for number in 0..250 {
+        put(&tables, &built(format!("fork-{number}"), "fork", 1 + number)).await;
+    }
+    let proxy = FaultyProxy::start(&tables.endpoint_url, |_, _| Fault::None).await;
+    let proxied = tables.through(&proxy.endpoint_url);
+    let answer = get(&proxied, &[("commit", COMMITS[0]), ("repo", "koderover/zadig")]).await;
+    assert_eq!((id(&answer).as_deref(), proxy.total()), (Some("upstream"), 2));
+}
+
+#[tokio::test]
 async fn a_recorded_deploy_changes_the_entries_of_its_environment_alone() {
     let tables = Tables::empty().await;
     put(&tables, &deployed_to("a", 0..100, 0)).await;

@@ -80,8 +80,8 @@ impl ListingArtifacts {
 struct FoundEntries<'a> {
     store: &'a Store,
     found_by: FoundBy,
-    /// The commit, and the repository, that an entry must tell.
-    told: Option<(&'a CommitPrefix, Option<&'a str>)>,
+    /// The commit that an entry must tell, where it is given with more digits than commits are indexed by.
+    commit: Option<&'a CommitPrefix>,
     older_than: Option<Position>,
     read: VecDeque<FoundEntry>,
     /// Where the next page begins; `Err` behind the last one.
@@ -93,7 +93,7 @@ struct AtEnd;
 impl ArtifactSearch {
     fn found_by(&self) -> FoundBy {
         match self {
-            Self::Commit(commit, _) => FoundBy::commit(commit),
+            Self::Commit(commit, repository) => FoundBy::commit(commit, repository.as_deref()),
             Self::PullRequest(number, repository) => FoundBy::pull_request(*number, repository),
             Self::RunningIn { repository, env_name, namespace } => {
                 FoundBy::environment(repository, env_name, namespace.as_deref())
@@ -251,18 +251,14 @@ impl Store {
 
 impl<'a> FoundEntries<'a> {
     fn new(store: &'a Store, search: &'a ArtifactSearch, older_than: Option<Position>) -> Self {
-        let told = match search {
-            ArtifactSearch::Commit(commit, repository)
-                if repository.is_some() || commit.as_str() != commit.indexed() =>
-            {
-                Some((commit, repository.as_deref()))
-            }
+        let commit = match search {
+            ArtifactSearch::Commit(commit, _) if commit.as_str() != commit.indexed() => Some(commit),
             _ => None,
         };
         Self {
             store,
             found_by: search.found_by(),
-            told,
+            commit,
             read: VecDeque::new(),
             older_than,
             next_page: Ok(None),
@@ -289,7 +285,7 @@ impl<'a> FoundEntries<'a> {
             .table_name(table)
             .index_name(BY_IMAGE)
             .scan_index_forward(false)
-            .limit(if self.told.is_some() { ENTRIES_TO_CHOOSE_FROM } else { ENTRIES })
+            .limit(if self.commit.is_some() { ENTRIES_TO_CHOOSE_FROM } else { ENTRIES })
             .expression_attribute_values(":found_by", text(self.found_by.as_str()))
             .projection_expression(ENTRY)
             .expression_attribute_names("#entry", "entry")
@@ -320,7 +316,7 @@ impl<'a> FoundEntries<'a> {
         let mut entry = Attributes::new(item, table, Subject::SomeItem);
         let position = entry.position("position")?;
         let commits = if entry.has("commits") { entry.text("commits")? } else { String::new() };
-        if self.told.is_some_and(|(commit, repository)| !tells_commit(&commits, commit, repository)) {
+        if self.commit.is_some_and(|commit| !tells_commit(&commits, commit)) {
             return Ok(());
         }
         let Some((_, digest)) = read_found_by_entry(&range_key) else {

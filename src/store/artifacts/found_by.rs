@@ -28,9 +28,11 @@ const DIGEST_BYTES: usize = 8;
 pub(super) struct FoundBy(String);
 
 impl FoundBy {
-    /// Made from a commit that begins so, as far as commits are indexed.
-    pub(super) fn commit(commit: &CommitPrefix) -> Self {
-        Self(format!("#commit={}", commit.indexed()))
+    /// Made from a commit that begins with the digits by which commits are indexed: from one of a repository, `owner/name`, where
+    /// that is given.
+    pub(super) fn commit(commit: &CommitPrefix, repository: Option<&str>) -> Self {
+        let repository = repository.map(|repository| format!("&repo={repository}")).unwrap_or_default();
+        Self::fitted(format!("#commit={}{repository}", commit.indexed()))
     }
 
     /// Made from a pull request of a repository, `owner/name`.
@@ -97,14 +99,17 @@ impl Entries {
         for commit in &activities.commits {
             let repository = commit.repository.as_str();
             if let Some(prefix) = CommitPrefix::longest_of(&commit.commit_id) {
-                let commits = by_commit.entry(FoundBy::commit(&prefix)).or_default();
-                commits.insert(told(&prefix, repository));
+                let is_whole = repository.split('/').all(|part| !part.is_empty());
+                for repository in [None, Some(repository).filter(|_| is_whole)] {
+                    let commits = by_commit.entry(FoundBy::commit(&prefix, repository)).or_default();
+                    commits.insert(prefix.to_string());
+                }
             }
             pull_requests
                 .extend(commit.pull_requests.iter().map(|number| FoundBy::pull_request(*number, repository)));
         }
         for (found_by, commits) in by_commit {
-            add(found_by, &position, Some(commits.into_iter().collect::<Vec<_>>().join("\n")));
+            add(found_by, &position, Some(commits.into_iter().collect::<Vec<_>>().join(" ")));
         }
         for found_by in pull_requests {
             add(found_by, &position, None);
@@ -162,14 +167,7 @@ fn bytes_of(digest: &str) -> Vec<u8> {
     hex_simd::decode_to_vec(digest).unwrap_or_default()
 }
 
-/// A commit with its repository, as an entry tells it.
-fn told(commit: &CommitPrefix, repository: &str) -> String {
-    format!("{commit} {repository}")
-}
-
-/// Whether one of the commits that an entry tells begins so, and is of a repository, where one is asked for.
-pub(super) fn tells_commit(commits: &str, commit: &CommitPrefix, repository: Option<&str>) -> bool {
-    commits.split('\n').filter_map(|told| told.split_once(' ')).any(|(found, found_in)| {
-        commit.begins(found) && repository.is_none_or(|repository| repository == found_in)
-    })
+/// Whether one of the commits that an entry tells begins so.
+pub(super) fn tells_commit(commits: &str, commit: &CommitPrefix) -> bool {
+    commits.split(' ').any(|found| commit.begins(found))
 }
