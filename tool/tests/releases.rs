@@ -89,6 +89,7 @@ An image without a registry is of registry.example.com.
         narrow.out,
         format!(
             "\
+TIME (UTC)  AGE  PROJECT  VERSION  WORKFLOW  ENV
 {hours}  3 h ago  shop  诗 1.4  w 1
   cart  shop/cart:1.4
 {days}  2 d ago  shop  1.3.0
@@ -113,14 +114,13 @@ async fn a_release_that_deployed_nothing_is_told_by_what_it_distributed() {
     let tables = Tables::with_samples().await;
     let ran = run_in_columns(&tables, 80, &["releases", "--version", "ledger-chart-1.2.0"]).await;
     assert_eq!(ran.status, Some(0));
-    let (_, below) = ran.out.split_once('\n').unwrap();
+    let below: Vec<_> = ran.out.lines().skip(2).collect();
     assert_eq!(
-        below,
+        below.join("\n"),
         "  ledger  payments/ledger-api:20220215094800-1-release
   ledger  payments/ledger-migrate:20220215094847-1-release
 
-An image without a registry is of registry.example.com.
-"
+An image without a registry is of registry.example.com."
     );
 }
 
@@ -185,6 +185,12 @@ async fn each_option_is_a_parameter_of_the_endpoint() {
         assert_eq!((ran.status, ran.out), (Some(0), format!("{}\n", answer.body)), "{query}");
         assert_eq!(answer.release_ids().len(), found, "{query}");
     }
+    let nothing_between = run_on(&tables, &["releases", "--since", "1h", "--until", "2h"]).await;
+    assert_eq!(nothing_between.status, Some(2));
+    assert_eq!(
+        nothing_between.err,
+        "error: --until is not later than --since: no release can lie between them\n"
+    );
     let unreadable = run_on(&tables, &["releases", "--commit", "main"]).await;
     assert_eq!(unreadable.status, Some(2));
     assert_eq!(unreadable.err, "error: commit \"main\" is not 7 to 64 hex digits\n");

@@ -1,11 +1,13 @@
 //! Text in the terminal: tables, broken lines and styles, as wide as the terminal is.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _};
 
 use anstyle::Style;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
+use textwrap::{Options, WordSeparator, WordSplitter};
 
 /// A heading.
 pub(super) const HEADING: Style = Style::new().bold();
@@ -53,17 +55,12 @@ pub(super) fn natural_width<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) ->
 ///
 /// A word that is wider stays whole, and its line is too wide: a broken digest could not be copied.
 pub(super) fn wrapped(text: &str, width: Option<u16>) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_inclusive(' ') {
-        let line = lines.last_mut().expect("there is a line from the start");
-        let columns = console::measure_text_width(line) + console::measure_text_width(word.trim_end());
-        if line.is_empty() || width.is_none_or(|width| columns <= usize::from(width)) {
-            line.push_str(word);
-        } else {
-            lines.push(word.trim_start().to_owned());
-        }
-    }
-    lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
+    let Some(width) = width else { return vec![text.to_owned()] };
+    let options = Options::new(width.into())
+        .break_words(false)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation);
+    textwrap::wrap(text, options).into_iter().map(Cow::into_owned).collect()
 }
 
 /// A remark on what stands above it, a line break before it and behind each line.

@@ -6,7 +6,7 @@ use clap::builder::NonEmptyStringValueParser;
 
 use crate::answers::{AskError, Endpoints, ReleaseInfo, read};
 
-use super::exit_status::Sought;
+use super::exit_status::{Sought, UnusableArguments};
 use super::layout::width;
 use super::local_time::{self, Now};
 use super::{aws, terminal};
@@ -16,6 +16,9 @@ use table::ReleasesTable;
 ///
 /// Newest first; all the filters that are given must hold. It reads the tables that the AWS environment names, through
 /// the same code as the functions, and needs `dynamodb:Query` and `dynamodb:BatchGetItem` on them. Times are local.
+///
+/// The table shows the images that a release deployed; or else those that it built; or else those that it distributed. `--image` finds
+/// more: what ran in the release's environment, and digests too. `--json` shows all of it.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   delivery-center releases --env prod --since yesterday    what went out last night?
@@ -69,6 +72,13 @@ pub(super) struct ReleasesArguments {
 
 pub(super) async fn run(arguments: ReleasesArguments) -> anyhow::Result<Sought> {
     let (limit, is_json) = (arguments.limit, arguments.json);
+    if let (Some(since), Some(until)) = (arguments.since, arguments.until)
+        && since >= until
+    {
+        return Err(
+            UnusableArguments("--until is not later than --since: no release can lie between them").into()
+        );
+    }
     let endpoints = Endpoints::new(aws::answering_store().await?);
     let parameters = arguments.parameters();
     let found = match endpoints.newest_releases(&parameters, limit as usize).await {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::super::layout::{HEADING, left, natural_width, styled, table, wrapped};
+use super::super::layout::{ASIDE, HEADING, left, natural_width, styled, table, wrapped};
 use super::super::local_time::Now;
 use super::super::short_image::CommonRegistry;
 use crate::answers::{ReleaseInfo, StoredText};
@@ -47,9 +47,9 @@ impl Display for ReleasesTable<'_> {
 impl ReleasesTable<'_> {
     /// A row for each image, the first of a release with the release itself.
     fn rows(&self, images: &[Vec<ServiceImage>], registry: &CommonRegistry) -> Vec<[String; COLUMNS]> {
-        let heading =
-            [self.now.heading(), "AGE", "PROJECT", "VERSION", "WORKFLOW", "ENV", "SERVICE", "IMAGE"];
-        let mut rows = vec![heading.map(str::to_owned)];
+        let [time, age, project, version, workflow, env] = self.headings();
+        let headings = [time, age, project, version, workflow, env, "SERVICE", "IMAGE"];
+        let mut rows = vec![headings.map(str::to_owned)];
         for (release, images) in self.releases.iter().zip(images) {
             let mut cells = self.cells(release);
             for image in images {
@@ -73,6 +73,11 @@ impl ReleasesTable<'_> {
         rows
     }
 
+    /// The headings of a release's own cells.
+    fn headings(&self) -> [&'static str; 6] {
+        [self.now.heading(), "AGE", "PROJECT", "VERSION", "WORKFLOW", "ENV"]
+    }
+
     /// Time, age, project, version, workflow and environment.
     fn cells(&self, release: &ReleaseInfo) -> [String; 6] {
         let version = &release.version_info;
@@ -93,6 +98,9 @@ impl ReleasesTable<'_> {
         registry: &CommonRegistry,
         formatter: &mut fmt::Formatter,
     ) -> fmt::Result {
+        for line in wrapped(&self.headings().join("  "), self.width) {
+            writeln!(formatter, "{}", styled(ASIDE, line))?;
+        }
         for (release, images) in self.releases.iter().zip(images) {
             let cells = self.cells(release).into_iter().filter(|cell| !cell.is_empty());
             for line in wrapped(&cells.collect::<Vec<_>>().join("  "), self.width) {
