@@ -15,7 +15,7 @@ const DIGEST: &str = "sha256:000000000000000000000000000000000000000000000000000
 
 /// By command, in the words of `actions`, from the table in the documentation.
 fn documented(command: &str, tables: &Tables) -> BTreeSet<String> {
-    let page = include_str!("../../docs/importing.md").split("## Permissions").nth(1).unwrap();
+    let page = include_str!("../../docs/operating.md").split("## Permissions").nth(1).unwrap();
     let row = format!("| `{command}` |");
     let row = page.lines().find_map(|line| line.strip_prefix(&row)).expect(command);
     let (releases, artifacts) = (&tables.names.releases, &tables.names.artifacts);

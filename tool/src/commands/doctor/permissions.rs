@@ -47,7 +47,7 @@ struct Needs {
     by_image: &'static [Action],
 }
 
-/// As docs/importing.md and docs/recording.md have it, which a test holds this to.
+/// As docs/operating.md and docs/recording.md have it, which a test holds this to.
 const NEEDS: [Needs; 7] = [
     Needs {
         commands: "releases, diff",
@@ -307,9 +307,9 @@ mod tests {
     /// By command, the actions on the table of releases, that of artifacts, and their indexes, in the documentation's words.
     type Documented = BTreeMap<String, [BTreeSet<String>; 4]>;
 
-    /// The table in docs/importing.md, which a test of its own holds to what the commands do.
+    /// The table in docs/operating.md, which a test of its own holds to what the commands do.
     fn documented() -> Documented {
-        let page = include_str!("../../../../docs/importing.md");
+        let page = include_str!("../../../../docs/operating.md");
         let table = page.split("## Permissions").nth(1).unwrap().split("\n## ").next().unwrap();
         let rows = table.lines().filter_map(|row| row.strip_prefix("| `")?.split_once("` |"));
         let actions = |cell: &str| {
