@@ -13,26 +13,27 @@ use crate::response::{self, Response};
 use crate::response_limit::{body_in_json, fits, room_for_body};
 use crate::store::{ReleaseEntry, ReleaseSearch, Store, StoredRelease, Usage, Verbosity};
 
-/// A page that begins no deeper is read past with the page itself: one round trip, at a few read units more.
+/// How deep a page may begin for which the entries before it are read along with it: that saves a round trip, for a few read
+/// units. Deeper pages first ask for their position.
 const MAX_SKIPPED_IN_PASSING: u64 = 1000;
-/// How many pages of the index, of 1 MB or some 3,000 releases each, a search reads for a list of which it passes over the most:
-/// what is found so far is answered then, with a link to the rest. A page of which it finds the most fills the answer, and
-/// does not count.
+/// How many pages of the index (of 1 MB, or some 3,000 releases) a search reads in which it passes over more entries than it
+/// finds. Then what is found so far is answered, with a link to the rest. A page in which it finds more than it passes over
+/// fills the answer, and does not count.
 const MAX_INDEX_PAGES_A_LIST: usize = 4;
-/// The same for a numbered page, which is answered whole or not at all.
+/// How many pages of the index a search reads for a numbered page, which is answered whole or not at all.
 const MAX_INDEX_PAGES_A_PAGE: usize = 20;
 
 /// What a request asks for, and how it is to be answered.
 struct Listing<'a> {
     query: &'a Query,
-    /// How long the query of a link is without its cursor.
+    /// The length of a link's query without its cursor.
     query_without_cursor: usize,
     extent: Extent,
     verbosity: Verbosity,
     coding: ContentCoding,
 }
 
-/// The releases to answer, and what remains.
+/// The releases that are answered, and whether older ones remain.
 #[derive(Default)]
 struct Selection {
     entries: Vec<ReleaseEntry>,
@@ -46,11 +47,11 @@ enum Rest {
     None,
     /// They are older than the last one answered.
     BehindTheLast,
-    /// They, if there are any, are older than this position: the search was ended there.
+    /// There may be some. The search was ended at this position, and they are older.
     Behind(Position),
 }
 
-/// What a query asks for, in the index's form: for the log.
+/// What a query asks for, in the words of the index, for the log.
 ///
 /// # Errors
 /// What cannot be read of the query.
@@ -107,7 +108,7 @@ fn verbosity(query: &Query) -> Verbosity {
     }
 }
 
-/// A digest of what the index says of the answer: a poll that finds nothing new reads no documents.
+/// The tag of an answer: a digest of what the index says of it. So a poll that finds nothing new reads no documents.
 fn etag(selection: &Selection, verbosity: Verbosity) -> String {
     let mut digest = Context::new(&SHA256);
     digest.update(match verbosity {
@@ -136,7 +137,7 @@ impl Listing<'_> {
         }
     }
 
-    /// The newest that fit: reads the index until the response is full, the list ends, or the search got long.
+    /// The newest releases that fit: reads the index until the response is full, the list ends, or the search takes too long.
     async fn select_all(
         &self,
         store: &Store,
@@ -146,7 +147,7 @@ impl Listing<'_> {
     ) -> Result<Selection, Error> {
         let mut size = self.size();
         let mut selection = Selection::default();
-        // How many of the entries fit with a link behind them; without one the last may fit too.
+        // How many of the entries fit together with a link. Without a link, the last one may fit too.
         let mut fitting_with_link = 0;
         let mut older_than = after;
         let mut pages = 0;
@@ -181,7 +182,7 @@ impl Listing<'_> {
         }
     }
 
-    /// What is answered where not all fits: as many as fit with the link to the rest.
+    /// What is answered when not everything fits: as many releases as fit together with the link to the rest.
     fn cut(&self, mut selection: Selection, fitting: usize, next: &ReleaseEntry) -> Result<Selection, Error> {
         if fitting == 0 {
             let too_large = selection.entries.first().unwrap_or(next);
@@ -217,7 +218,7 @@ impl Listing<'_> {
         loop {
             let wanted =
                 (per_page - selection.entries.len() as u64).saturating_add(skipped).saturating_add(1);
-            // Of what a search passes over nobody knows how much there is before the next that it finds.
+            // Nobody knows how many entries a search passes over before the next that it finds.
             let limit = (!search.is_filtered()).then(|| usize::try_from(wanted).unwrap_or(usize::MAX));
             let found = store.release_entries(search, older_than.as_ref(), limit, usage).await?;
             older_than = found.reached.or(older_than);
@@ -253,7 +254,8 @@ impl Listing<'_> {
         }
     }
 
-    /// Names the largest `per_page` whose pages begin where this one does and fit there.
+    /// The error for a page that does not fit. It names the largest `per_page` with which a page begins at the same release and
+    /// fits.
     fn page_too_large(&self, page: u64, per_page: u64, selection: &Selection, fitting: usize) -> Error {
         let skipped = (page - 1).saturating_mul(per_page);
         let Some(fitting_per_page) =
@@ -320,7 +322,7 @@ impl Listing<'_> {
                 for (entry, _) in &found {
                     size.add(entry);
                 }
-                // An empty list is closed in the block that opens it.
+                // An empty list needs no block for its end: the block that opens it closes it too.
                 Ok(gzip(&found, size.length + "]".len()))
             }
             ContentCoding::Identity => text(store, &found),
@@ -347,7 +349,7 @@ fn text(store: &Store, found: &[(&ReleaseEntry, &StoredRelease)]) -> Result<Vec<
     let documents =
         found.iter().flat_map(|(_, release)| std::iter::once(&release.brief).chain(&release.rest));
     let length = documents.map(|document| document.length()).sum::<usize>() + 2 * found.len() + "[]".len();
-    // The inflater wants a byte to spare.
+    // The inflater needs room for one byte more than it writes.
     let mut text = Vec::with_capacity(length + 1);
     let mut inflater = Inflater::default();
     text.push(b'[');
@@ -366,11 +368,11 @@ fn text(store: &Store, found: &[(&ReleaseEntry, &StoredRelease)]) -> Result<Vec<
     Ok(text)
 }
 
-/// The size of the body that a growing list will make, counted from what the index tells.
+/// The size of a list's body, counted from what the index tells while releases are added to the list.
 struct BodySize {
     verbosity: Verbosity,
     coding: ContentCoding,
-    /// Of the gzip member, or of the escaped text.
+    /// The length of the gzip member, or of the escaped text.
     length: usize,
 }
 
@@ -384,7 +386,7 @@ impl BodySize {
     }
 
     fn add(&mut self, entry: &ReleaseEntry) {
-        // What stands behind a release: the end of a brief one, and a comma or the end of the list.
+        // A brief release is closed, and either kind is followed by a comma or the end of the list.
         let behind = match self.verbosity {
             Verbosity::Brief => "},".len(),
             Verbosity::Detailed => ",".len(),

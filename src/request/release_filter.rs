@@ -8,7 +8,7 @@ use crate::image_reference::ImageReference;
 use crate::position::UnixSeconds;
 use crate::store::{Facet, ReleaseSearch};
 
-/// What the releases must have, all of it.
+/// What a caller asks for. A release must match all of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReleaseFilter {
     /// `projectName`.
@@ -65,9 +65,8 @@ impl ReleaseFilter {
         })
     }
 
-    /// The search for just these releases; `None` where no stored release can match.
-    ///
-    /// That is so for a negative task id, for values longer than a key can be, and where no time is left.
+    /// The search for just these releases; `None` where no stored release can match: for a negative task id, for values longer
+    /// than a key can be, and where `until` is not later than `since`.
     #[must_use]
     pub fn search(&self) -> Option<ReleaseSearch> {
         ReleaseSearch::new(self.facets()?, self.image.as_ref(), self.commit.as_ref())?
@@ -90,10 +89,10 @@ impl ReleaseFilter {
 }
 
 impl fmt::Display for ReleaseFilter {
-    /// For logs: what was asked, in the facets' form.
+    /// What was asked, in the words of the facets, for logs.
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let Some(mut facets) = self.facets() else { return formatter.write_str("nothing") };
-        // Of a digest in a repository, the first one says both.
+        // A digest in a repository has two facets, and the first one names both.
         facets.extend(self.image.as_ref().and_then(|image| Facet::of_image(image).into_iter().next()));
         let texts = facets.iter().map(|facet| facet.as_str().to_owned());
         let commit = self.commit.iter().map(|commit| format!("commit={commit}"));

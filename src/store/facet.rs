@@ -1,4 +1,4 @@
-//! The facets under which the index of releases finds them, and what a search leaves of the list that it reads.
+//! Facets name the lists in the index of releases: which lists a release stands in, and how a search reads and filters one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,8 @@ use crate::image_reference::{ImageDigest, ImageReference, repository};
 use crate::position::{MAX_UNIX_SECONDS, Position, UnixSeconds};
 use crate::record::Release;
 
-/// A term is told from others by so much of its digest.
+/// How many bytes of its digest tell a term from others. With six, a search that compares a hundred million terms takes one for
+/// another with a probability of one in three million.
 const TERM_DIGEST_BYTES: usize = 6;
 /// The facet that every release has.
 const ALL: &str = "all";
@@ -22,38 +23,43 @@ const ALL: &str = "all";
 /// `environment=E`, `label=L`, `version=V`, `image=I`, `digest=D`, `digest=R@D` and `commit=C`. `R@D` is a digest in a
 /// repository, or `@D` where no repository is told with it; `C` is a commit's first 7 digits.
 ///
-/// There is one for every combination of the documented four, so that any of those is one Query that reads just what it
-/// answers, however long the history. `%` and `&` in a name are percent-encoded, which keeps different names different.
+/// Zadig's own four filters (project, workflow, task and service) have a facet for every combination. So any of these
+/// combinations is one Query that reads just what it answers, however long the history. `%` and `&` in a name are
+/// percent-encoded, so that different names have different facets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Facet {
     kind: Kind,
     text: String,
 }
 
-/// How a list is narrower than others, as far as that can be known without asking: the narrowest comes first. A search
-/// reads its narrowest list, so an entry tells the terms of all wider kinds.
+/// The kinds of lists, from those that are usually narrow to those that are usually wide. How long a list really is would have
+/// to be asked for.
+///
+/// A search with several filters reads the list of the narrowest kind, and compares the terms of the others with what each
+/// entry tells. So an entry tells the release's terms of all wider kinds, and none of the narrower ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Kind {
     Commit,
     Image,
     Version,
-    /// Some of the documented four, a task among them.
+    /// A combination of Zadig's own four filters with a task.
     Task,
     Label,
     Environment,
-    /// Some of the documented four without a task, or none.
+    /// A combination of the four without a task, or none of them: the list of all releases.
     Names,
 }
 
 type TermDigest = [u8; TERM_DIGEST_BYTES];
 
-/// What an item says that its release is found by: the release's item `terms` all of it, a facet's entry what a search needs
-/// that reads this list.
+/// What an item tells of what its release is found by. The release's item `terms` tells all of it. An entry of a list tells what
+/// a search needs that reads this list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Terms {
-    /// Short digests of terms, one behind another, in no matter what order.
+    /// Short digests of terms, one behind another, in any order.
     pub(super) digests: Vec<u8>,
-    /// The commits of the release's builds, or those of them that the entry stands for, with blanks between.
+    /// Commits, separated by blanks: in `terms` those of all builds, in an entry of a commit's list those that begin with the
+    /// list's digits.
     pub(super) commits: String,
 }
 
@@ -65,7 +71,7 @@ pub(super) struct ListedUnder {
 }
 
 impl Facet {
-    /// The facet of one combination of the documented four filters.
+    /// The facet of one combination of Zadig's own four filters.
     #[must_use]
     pub fn new(
         project: Option<&str>,
@@ -129,7 +135,7 @@ impl Facet {
         Self { kind: Kind::Image, text: term("digest", &format!("{repository}@{digest}")) }
     }
 
-    /// The facet of the releases whose builds were made from commits that begin so, as far as commits are indexed.
+    /// The facet of the releases with a build from a commit that begins with the first seven of these digits.
     #[must_use]
     pub fn of_commit(commit: &CommitPrefix) -> Self {
         Self { kind: Kind::Commit, text: term("commit", commit.indexed()) }
@@ -141,7 +147,8 @@ impl Facet {
         Self { kind: Kind::Names, text: "nothing".to_owned() }
     }
 
-    /// The facets of the documented four. Nobody can ask for an empty name or a task id of 0, so these have none.
+    /// The facets of a release's project, workflow, task and services. Nobody can ask for an empty name or a task id of 0, so
+    /// these have none.
     fn of_names(release: &Release) -> BTreeSet<Self> {
         let task_id = release.task_id.as_ref().and_then(|task_id| task_id.parse().ok());
         let optional = |name| [None, Some(name).filter(|name: &&str| !name.is_empty())];
@@ -171,7 +178,7 @@ impl Facet {
         &self.text
     }
 
-    /// The range key of a release's entry for this facet: a digest, since a range key holds half of what a hash key does.
+    /// The range key of a release's entry for this facet. It is a digest, since a range key may have half the bytes of a hash key.
     #[must_use]
     pub fn entry(&self) -> String {
         format!(
@@ -189,7 +196,7 @@ impl Facet {
     }
 }
 
-/// The terms of a release by kind, as they are gathered from the widest kind to the narrowest.
+/// The lists of a release, gathered from the widest kind to the narrowest.
 #[derive(Default)]
 struct Gathered {
     listed: Vec<ListedUnder>,
@@ -198,7 +205,7 @@ struct Gathered {
 }
 
 impl Gathered {
-    /// Lists the release under facets of one kind, beside all that is gathered so far.
+    /// Adds the facets of the next narrower kind. Their entries tell the terms of the kinds that were added before.
     fn list(&mut self, facets: impl IntoIterator<Item = Facet>) {
         let terms = Terms::of(&self.wider);
         let mut found = BTreeSet::new();
@@ -210,16 +217,16 @@ impl Gathered {
     }
 }
 
-/// Everything that a release is listed under, and all of its terms.
+/// Every list that a release stands in, and all of its terms.
 ///
-/// A value that is longer than a key can be finds nothing, and is left out; who wants to know of that for the documented four
-/// asks each of these facets.
+/// A label, version or other value that is longer than a key can be finds nothing, and is left out. The facets of Zadig's own four
+/// filters are all given; the caller asks `fits_a_key` and refuses a release whose names do not fit.
 pub(super) fn listed(release: &Release) -> (Vec<ListedUnder>, Terms) {
     let given = |value: &&String| !value.is_empty();
     let (tasks, names): (Vec<_>, Vec<_>) =
         Facet::of_names(release).into_iter().partition(|facet| facet.kind == Kind::Task);
     let mut gathered = Gathered::default();
-    // What a search for names and tasks reads needs no narrowing by those: there is a list for all of them together.
+    // An entry of these lists need not tell names: a search for several of them has a list of its own.
     for facet in names {
         gathered.wider.extend(facet.terms());
         gathered.listed.push(ListedUnder { facet, terms: Terms::default() });
@@ -254,7 +261,7 @@ fn image_facets(images: &[String]) -> BTreeSet<Facet> {
     facets
 }
 
-/// Lists the release under its commits, and gives the commits: an entry tells those that begin with its digits.
+/// Lists the release under its commits, and gives all of these: an entry tells the commits that begin with its list's digits.
 fn list_commits(gathered: &mut Gathered, commits: &[String]) -> String {
     let commits: BTreeSet<_> =
         commits.iter().filter_map(|commit_id| CommitPrefix::longest_of(commit_id)).collect();
@@ -294,24 +301,22 @@ impl<'a> WrittenImage<'a> {
     }
 }
 
-/// A search for releases: the lists that it reads, and what it leaves of them.
+/// A search for releases: the list that it reads, and how it tells which of the list's releases it finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseSearch {
     /// One, or the two of a digest in a repository: it finds what is in either.
     lists: Vec<Facet>,
-    /// Of each, a release must have one term at least.
+    /// A release must have at least one term of each.
     others: Vec<Vec<TermDigest>>,
-    /// Where it has more digits than commits are indexed by.
+    /// The commit, where it is given with more than the seven digits that its list stands for.
     commit: Option<CommitPrefix>,
     /// The first position, and the one behind the last.
     between: (Option<Position>, Option<Position>),
 }
 
 impl ReleaseSearch {
-    /// The search for the releases that have all of these facets, and that hold an image and a commit besides; `None` where no
-    /// release can match, since a value is longer than a key can be.
-    ///
-    /// It reads the narrowest of the lists.
+    /// The search for the releases that stand in all of these lists, and that hold an image and a commit besides. It reads the
+    /// narrowest of the lists. `None` where no release can match, since a value is longer than a key can be.
     #[must_use]
     pub fn new(
         facets: Vec<Facet>,
@@ -339,7 +344,8 @@ impl ReleaseSearch {
         Some(Self { lists, others, commit, between: (None, None) })
     }
 
-    /// The same search, of what was created at one time or later, and before another; `None` where that can be nothing.
+    /// The same search among the releases that were created at `since` or later, and before `until`. `None` where there can be
+    /// none.
     #[must_use]
     pub fn between(self, since: Option<UnixSeconds>, until: Option<UnixSeconds>) -> Option<Self> {
         let is_nothing = since.is_some_and(|since| since > MAX_UNIX_SECONDS)
@@ -370,7 +376,7 @@ impl ReleaseSearch {
         &self.lists
     }
 
-    /// The position from which on it reads, and the one before which, with a cursor's.
+    /// The position that it reads from, and the one that it reads up to: those of its times, or a cursor's where that is nearer.
     pub(super) fn range<'a>(
         &'a self,
         older_than: Option<&'a Position>,
@@ -379,7 +385,7 @@ impl ReleaseSearch {
         (since.as_ref(), older_than.into_iter().chain(until).min())
     }
 
-    /// Whether it finds a release, by what its entry in the list that is read says.
+    /// Whether it finds a release, by what the release's entry in the list tells.
     pub(super) fn finds_entry(&self, terms: &Terms) -> bool {
         self.others.iter().all(|one_of| one_of.iter().any(|term| terms.has(*term)))
             && self
@@ -388,7 +394,7 @@ impl ReleaseSearch {
                 .is_none_or(|commit| terms.commits.split(' ').any(|found| commit.begins(found)))
     }
 
-    /// Whether it finds a release, by all that this is found by.
+    /// Whether it finds a release, by all of the release's terms.
     pub(super) fn finds_release(&self, terms: &Terms) -> bool {
         let is_listed = |facet: &Facet| facet.terms().all(|term| terms.has(term));
         self.lists.iter().any(is_listed) && self.finds_entry(terms)
@@ -405,12 +411,12 @@ impl Terms {
         digests.contains(&term)
     }
 
-    /// How many bytes of an item they take.
+    /// How many bytes they take in an item.
     pub(super) fn weight(&self) -> usize {
         self.digests.len() + self.commits.len()
     }
 
-    /// Puts them into an item, as far as there are any.
+    /// Puts them into an item. Attributes that would be empty are left out.
     pub(super) fn put_into(&self, item: &mut Item) {
         if !self.digests.is_empty() {
             item.insert("facets".to_owned(), bytes(self.digests.clone()));

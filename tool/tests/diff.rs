@@ -111,7 +111,7 @@ Labels
 YAML
   cart  +2 -2 lines; --yaml shows them
 
-An image without a registry is of r.example.com.
+Images without a registry are in r.example.com.
 "
         )
     );

@@ -79,7 +79,7 @@ TIME (UTC)        AGE        PROJECT   VERSION    WORKFLOW        ENV   SERVICE 
 {empty:70}  cache    mirror.example.com:5000/redis:6.2
 {months}  13 mo ago  payments  chart-1.0
 
-An image without a registry is of registry.example.com.
+Images without a registry are in registry.example.com.
 ",
             empty = "",
         )
@@ -102,7 +102,7 @@ shop-release 4  prod
     mirror.example.com:5000/redis:6.2
 {months}  13 mo ago  payments  chart-1.0
 
-An image without a registry is of
+Images without a registry are in
 registry.example.com.
 "
         )
@@ -120,7 +120,7 @@ async fn a_release_that_deployed_nothing_is_told_by_what_it_distributed() {
         "  ledger  payments/ledger-api:20220215094800-1-release
   ledger  payments/ledger-migrate:20220215094847-1-release
 
-An image without a registry is of registry.example.com."
+Images without a registry are in registry.example.com."
     );
 }
 

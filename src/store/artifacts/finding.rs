@@ -1,7 +1,7 @@
 //! Finds artifacts by commit, by pull request and by environment, and tells where an artifact runs.
 //!
-//! A look-up is one Query for the newest entries and one BatchGetItem for their artifacts, which must list them: see the top of
-//! `found_by.rs`. A document in parts is one more.
+//! A look-up is one Query for the newest entries, and one BatchGetItem for the artifacts that they lead to. An entry counts only
+//! where its artifact lists it: see the top of `found_by.rs`. A document in parts takes one BatchGetItem more.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -20,11 +20,11 @@ use crate::store::items::{Attributes, Item, Subject, entry_of, text};
 use crate::store::keys::{ARTIFACT_HASH, BY_IMAGE, artifact_key, read_found_by_entry};
 use crate::store::{ItemsPage, MAX_KEYS_A_CALL, Store, Usage, projected};
 
-/// What a look-up needs of an entry.
+/// The attributes of an entry that a look-up needs.
 const ENTRY: &str = "image_digest, #entry, artifact, #position, commits";
-/// How many entries a Query asks for: the newest artifact, and the next older one.
+/// How many entries a Query asks for: that of the newest artifact, and that of the next older one, which decides on the `Link`.
 const ENTRIES: i32 = 2;
-/// How many it asks for where some may be passed over, since the entry tells more than what it is listed under.
+/// How many it asks for where some may be passed over: a commit is given with more digits than its list stands for.
 const ENTRIES_TO_CHOOSE_FROM: i32 = 100;
 /// How many calls run side by side: each is a connection, and more only queue on one core.
 const CALLS_AT_ONCE: usize = 8;
@@ -32,11 +32,12 @@ const CALLS_AT_ONCE: usize = 8;
 /// How an artifact is asked for, other than by its image or digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ArtifactSearch {
-    /// Made from a commit that begins so; of a repository, `owner/name`, where one is given.
+    /// Made from a commit that begins with these digits; where a repository (`owner/name`) is given, from one of that repository.
     Commit(CommitPrefix, Option<String>),
-    /// Made from a pull request of a repository, `owner/name`.
+    /// Made from a pull request of a repository (`owner/name`).
     PullRequest(u64, String),
-    /// Of a repository of images, and deployed last to an environment; to one namespace of it, where one is given.
+    /// The artifact of a repository of images that was deployed last to an environment; to one namespace of it, where that is
+    /// given.
     RunningIn {
         /// Registry, port and path.
         repository: String,
@@ -64,7 +65,7 @@ struct FoundEntry {
     digest: String,
 }
 
-/// Items of artifacts by their hash keys and range keys, with what each is found by.
+/// Items of artifacts by their hash keys and range keys. Each lists its entries in `found_by`.
 struct ListingArtifacts(BTreeMap<(String, String), Item>);
 
 impl ListingArtifacts {
@@ -80,11 +81,11 @@ impl ListingArtifacts {
 struct FoundEntries<'a> {
     store: &'a Store,
     found_by: FoundBy,
-    /// The commit that an entry must tell, where it is given with more digits than commits are indexed by.
+    /// The commit, where it is given with more digits than its list stands for, and entries are to be compared with it.
     commit: Option<&'a CommitPrefix>,
     older_than: Option<Position>,
     read: VecDeque<FoundEntry>,
-    /// Where the next page begins; `Err` behind the last one.
+    /// Where the next page begins; `Err` when the last one was read.
     next_page: Result<Option<Item>, AtEnd>,
 }
 
@@ -191,12 +192,12 @@ impl Store {
         Ok(ListingArtifacts(read.into_iter().flatten().filter_map(by_key).collect()))
     }
 
-    /// Of each deployment of an artifact, whether no artifact of the same repository was deployed there later.
+    /// For each deployment of an artifact: whether no artifact of the same repository was deployed there later.
     ///
-    /// That is a Query for each, and a BatchGetItem for a hundred of the artifacts that were deployed later, each read once
-    /// however many environments it was deployed to. Where one of these does not list the entry by which it was found, that
-    /// environment is asked about again, behind that entry. An artifact without an image is compared with nothing; it has no
-    /// repository.
+    /// This takes a Query for each deployment, for the newest entry of its environment. Then it takes a BatchGetItem for each
+    /// hundred of the artifacts that were deployed later; each of them is read once, however many environments it was deployed
+    /// to. If one of these does not list its entry, the next older entry of that environment is asked for. An artifact without
+    /// an image has no repository, and is compared with nothing.
     ///
     /// # Errors
     /// The table's.
@@ -309,7 +310,7 @@ impl<'a> FoundEntries<'a> {
         Ok(())
     }
 
-    /// Keeps an entry that tells what is asked for.
+    /// Keeps an entry, unless it tells only other commits.
     fn add(&mut self, item: Item) -> Result<(), StoreError> {
         let table = self.store.artifacts_table.as_str();
         let range_key = entry_of(&item);

@@ -1,9 +1,10 @@
-//! The entries by which an artifact is found beside its image and its digest: by commit, pull request and environment.
+//! The entries by which an artifact is found by commit, pull request and environment.
 //!
-//! An entry is an item in the artifact's partition that the index `by_image` lists too, under a text that no image has. Its
-//! range key is a digest of all that it says, so that an entry never changes under its key, and the artifact's own item lists
-//! the digests of its entries. **An entry counts only where the artifact's item lists it.** So entries may be written before the
-//! item, and removed after it: what a crash leaves of them, and what the index still lists, is passed over by readers.
+//! An entry is an item in the artifact's partition that the index `by_image` lists too, under a text that no image has. The
+//! entry's range key is a digest of all that the entry says, so an entry never changes under its key. The artifact's own item
+//! lists the digests of its entries, and **an entry counts only where the artifact's item lists it**. So entries may be written
+//! before the item, and removed after it. Readers pass over those that a crash left behind, and those that the index still
+//! lists though they are gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,36 +19,37 @@ use crate::store::batch_write::Unstorable;
 use crate::store::items::{Item, text};
 use crate::store::keys::{MAX_HASH_KEY_BYTES, artifact_entry, artifact_key, found_by_entry};
 
-/// How many entries an artifact may have: its pointer lists them, in an item of 400 KB.
+/// How many entries an artifact may have. Its pointer lists them all, and an item may have 400 KB.
 const MAX_ENTRIES: usize = 10_000;
-/// How many bytes of its digest tell one entry of an artifact from the others.
+/// How many bytes of its digest tell an entry of an artifact from the others.
 const DIGEST_BYTES: usize = 8;
 
-/// The text under which the index lists artifacts of one kind.
+/// A text under which the index lists artifacts, as it lists others under their image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FoundBy(String);
 
 impl FoundBy {
-    /// Made from a commit that begins with the digits by which commits are indexed: from one of a repository, `owner/name`, where
-    /// that is given.
+    /// The artifacts that were made from a commit that begins with the first seven of these digits; where a repository
+    /// (`owner/name`) is given, from a commit of that repository.
     pub(super) fn commit(commit: &CommitPrefix, repository: Option<&str>) -> Self {
         let repository = repository.map(|repository| format!("&repo={repository}")).unwrap_or_default();
         Self::fitted(format!("#commit={}{repository}", commit.indexed()))
     }
 
-    /// Made from a pull request of a repository, `owner/name`.
+    /// The artifacts that were made from a pull request of a repository (`owner/name`).
     pub(super) fn pull_request(number: u64, repository: &str) -> Self {
         Self::fitted(format!("#pr={number}&repo={repository}"))
     }
 
-    /// Deployed to an environment: to one namespace of it, which may be empty, or to any.
+    /// The artifacts of a repository of images that were deployed to an environment: to one namespace of it, which may be empty,
+    /// or to any.
     pub(super) fn environment(repository: &str, env_name: &str, namespace: Option<&str>) -> Self {
         let namespace = namespace.map(|namespace| format!("&namespace={}", escaped(namespace)));
         let (env_name, namespace) = (escaped(env_name), namespace.unwrap_or_default());
         Self::fitted(format!("#environment={env_name}{namespace}&repository={repository}"))
     }
 
-    /// A text that is longer than a hash key can be is told by its digest.
+    /// Replaces a text that is longer than a hash key can be by its digest.
     fn fitted(text: String) -> Self {
         if text.len() <= MAX_HASH_KEY_BYTES {
             return Self(text);
@@ -68,15 +70,15 @@ fn escaped(name: &str) -> String {
 /// The entries of an artifact.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Entries {
-    /// By digest: what the entry's range key ends in.
+    /// The items by digest, in which their range keys end.
     items: BTreeMap<String, Item>,
 }
 
 impl Entries {
-    /// What a checked artifact is found by, under a hash key of the table.
+    /// The entries of an artifact whose own item has this hash key.
     ///
     /// # Errors
-    /// [`Unstorable`], where it has more of them than its items can list.
+    /// [`Unstorable`], where there are more than the artifact's items can list.
     pub(super) fn of(artifact: &Artifact, hash_key: &str) -> Result<Self, Unstorable> {
         let activities =
             Activities::of(&artifact.json).expect("a checked artifact's JSON is in the contract's form");
@@ -136,29 +138,29 @@ impl Entries {
         Ok(entries)
     }
 
-    /// The digests in their order, as a pointer lists them.
+    /// The digests in their order, in which a pointer lists them.
     pub(super) fn digests(&self) -> Vec<String> {
         self.items.keys().cloned().collect()
     }
 
-    /// The digests, as an artifact's item lists them: one behind another.
+    /// The digests one behind another, as an artifact's item lists them.
     pub(super) fn listed(&self) -> Vec<u8> {
         self.items.keys().flat_map(|digest| bytes_of(digest)).collect()
     }
 
-    /// The items of those that are not in a pointer's list.
+    /// The items whose digests are not in a pointer's list.
     pub(super) fn without<'a>(&'a self, known: &'a [String]) -> impl Iterator<Item = &'a Item> {
         self.items.iter().filter(|(digest, _)| known.binary_search(digest).is_err()).map(|(_, item)| item)
     }
 }
 
-/// Whether an artifact's list of its entries has the one of a digest.
+/// Whether an artifact's item lists the entry of a digest.
 pub(super) fn lists(listed: &[u8], digest: &str) -> bool {
     let (listed, _) = listed.as_chunks::<DIGEST_BYTES>();
     listed.iter().any(|found| bytes_of(digest) == found)
 }
 
-/// The digests in an artifact's list of its entries, as a pointer lists them.
+/// The digests that an artifact's item lists, in the form in which a pointer lists them.
 pub(super) fn digests_in(listed: &[u8]) -> Vec<String> {
     listed.chunks(DIGEST_BYTES).map(|digest| hex_simd::encode_to_string(digest, AsciiCase::Lower)).collect()
 }
@@ -167,7 +169,7 @@ fn bytes_of(digest: &str) -> Vec<u8> {
     hex_simd::decode_to_vec(digest).unwrap_or_default()
 }
 
-/// Whether one of the commits that an entry tells begins so.
+/// Whether one of the commits that an entry tells begins with these digits.
 pub(super) fn tells_commit(commits: &str, commit: &CommitPrefix) -> bool {
     commits.split(' ').any(|found| commit.begins(found))
 }

@@ -1,7 +1,8 @@
 //! Releases in their table.
 //!
-//! A release is two documents: `brief` is `{"versionInfo":{…}`, `rest` is the remainder `,"buildInfo":[…],…}`, so that a
-//! list of either kind is spliced. A revision is a digest of both, so an item never changes under its revision.
+//! A release is stored as two documents: `brief` is `{"versionInfo":{…}`, and `rest` is the remainder `,"buildInfo":[…],…}`. So
+//! both a brief list and a detailed one are made by writing stored documents one behind another. A revision is a digest of both,
+//! so a document never changes under its revision.
 
 mod packing;
 mod partition;
@@ -125,25 +126,25 @@ impl FromStr for Lengths {
     }
 }
 
-/// One index page: what a search found, newest first.
+/// What a search found in one page of the index, newest first.
 #[derive(Debug, Default)]
 pub struct ReleaseEntries {
     /// The releases.
     pub entries: VecDeque<ReleaseEntry>,
-    /// How far it was read: the last position, whether the search found that release or passed it over. Where nothing follows,
-    /// it may say nothing.
+    /// The position of the last entry that was read, whether the search finds that release or not; there may be none where nothing
+    /// follows.
     pub reached: Option<Position>,
-    /// How many entries were read that the search does not find.
+    /// How many of the entries that were read are of releases that the search does not find.
     pub passed_over: usize,
     /// Whether older ones may follow.
     pub may_have_more: bool,
 }
 
 impl ReleaseEntries {
-    /// What either of two pages has, each from another list that was read from the same position on.
+    /// The releases of two pages, each of another list, that were read from the same position on.
     ///
-    /// Where a list has more, nothing is known of it below the last position that was read. So the two reach no further than
-    /// the one that ended first, and what the other has below that is read again with the next page.
+    /// Of a list that goes on, nothing is known below its last position. So the two together reach only down to the page that ends
+    /// higher. What the other page has below that is left out here, and is read again with the next page.
     fn merged_with(self, other: Self) -> Self {
         let end = |page: &Self| page.reached.clone().filter(|_| page.may_have_more);
         let end = end(&self).max(end(&other));

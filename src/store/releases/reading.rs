@@ -22,10 +22,10 @@ use crate::store::{MAX_KEYS_A_CALL, Store, Usage, projected};
 const MAX_CALLS_AT_ONCE: usize = 8;
 /// How much one BatchGetItem call asks for: DynamoDB answers at most 16 MB, and smaller answers overlap better.
 const MAX_STORED_BYTES_A_CALL: usize = 4 << 20;
-/// How often a release is read again that is replaced while it is read.
+/// How often a release is read again when it was replaced while it was read.
 const MAX_READS_AGAIN: usize = 4;
 
-/// What a list needs of an index entry, and what a search does that passes over some of them.
+/// The attributes of an index entry that a list needs, and those that a search needs that compares entries.
 const ENTRY: &str = "#position, revision, lengths";
 const SEARCHED_ENTRY: &str = "#position, revision, lengths, facets, commits";
 /// The attributes that a detailed answer needs; a brief one leaves out `rest`.
@@ -45,7 +45,7 @@ impl Store {
     /// What a search finds older than a position, newest first, in one round trip: a Query of each list that it reads, of at most
     /// 1 MB of the index.
     ///
-    /// `limit` counts the entries that are read, those that the search passes over among them.
+    /// `limit` counts the entries that are read, including those that the search passes over.
     ///
     /// # Errors
     /// The table's, and an entry that cannot be read.
@@ -93,7 +93,7 @@ impl Store {
             let mut attributes = Attributes::new(item, &self.releases_table, subject);
             let terms = if is_filtered { Some(Terms::take_from(&mut attributes)?) } else { None };
             let entry = entry_in(&mut attributes)?;
-            // A range of DynamoDB's holds both of its ends.
+            // DynamoDB's BETWEEN includes both ends, and the cursor is one of them.
             if Some(&entry.position) == older_than {
                 continue;
             }
@@ -110,7 +110,7 @@ impl Store {
     /// The position of the `count`th newest release of a search that passes over none, and so reads one list; `None` where there
     /// are fewer.
     ///
-    /// Skipping reads the index and answers no items: a deep page costs its read units, not their transfer.
+    /// It counts in the index and has no entries sent: a deep page costs read units, and no transfer.
     ///
     /// # Errors
     /// The table's.
@@ -312,10 +312,10 @@ impl Store {
         release
     }
 
-    /// Reads a release that was not found as the index has it, consistently: the index and the replicas may lag.
+    /// Reads a release again, consistently, that the table did not have as the index says: the index may lag behind the table.
     ///
-    /// What the table has now is answered where it stands at that place and the search still finds it. Otherwise it was
-    /// deleted, or moved to a place where this or a later answer meets it.
+    /// What the table has now is answered if it still stands at that position and the search still finds it. If not, the release was
+    /// deleted, or moved to a position where this answer or a later one meets it.
     async fn release_again(
         &self,
         search: &ReleaseSearch,
@@ -340,7 +340,7 @@ impl Store {
             let (item, terms) = (take(RELEASE_ENTRY), take(TERMS_ENTRY));
             let mut release = Attributes::new(item.unwrap_or_default(), table, Subject::Release(id));
             if release.item.is_empty() {
-                // The entries of a release are removed before or with its item.
+                // Whoever removes a release removes its entries before its item, or with it. So this is damage.
                 let is_named = found.iter().any(|item| is_at_revision(item, &entry.revision));
                 let reason = "its entries in the index are there, and its documents are gone: run reindex";
                 return if is_named { Err(release.unreadable(reason)) } else { Ok(None) };
@@ -350,17 +350,17 @@ impl Store {
             }
             let now = entry_in(&mut release)?;
             let terms = match terms {
-                // The release was replaced while both were read.
+                // The release was replaced between the two reads.
                 Some(terms) if !is_at_revision(&terms, &now.revision) => continue,
                 Some(terms) => Terms::take_from(&mut Attributes::new(terms, table, Subject::Release(id)))?,
-                // Stored before they stood apart.
+                // It was stored by a version that kept the terms in the release's item.
                 None => Terms::take_from(&mut release)?,
             };
             if !search.finds_release(&terms) || now.position != entry.position {
                 return Ok(None);
             }
             if let Some(found) = self.documents_of(&now, verbosity, usage).await? {
-                // Kept under the revision that was read: the index still names the one before.
+                // It is kept under the revision that was read, since the index still names an older one.
                 return Ok(Some(self.keep(&now, found)));
             }
             // Parts are written before the release that names them, and removed after it was replaced.
@@ -386,7 +386,7 @@ impl Store {
     }
 }
 
-/// Whether a release's item is one that is being made, or removed: its writer has claimed it, and there is nothing to read.
+/// Whether a release's item has no documents: a writer has claimed it, and is still making the release, or is removing it.
 fn is_without_documents(release: &Attributes<'_>) -> bool {
     release.has(WRITER) && !release.has("revision")
 }
@@ -447,7 +447,7 @@ fn calls<'a>(
     calls
 }
 
-/// Items as BatchGetItem returns them, in no order, to be taken by release and entry.
+/// The items that BatchGetItem returned, which are in no order, to be taken by release and entry.
 struct ItemsByKey<'a> {
     table: &'a str,
     /// By release: a few, each with its entry. Comparing a few ids costs less than hashing one.
@@ -474,7 +474,7 @@ impl<'a> ItemsByKey<'a> {
         Some(Attributes::new(items.swap_remove(place).1, self.table, Subject::Release(id)))
     }
 
-    /// A release's documents; `None` where an item of its revision is not there.
+    /// A release's documents; `None` where one of the items of its revision is missing.
     fn take_release(
         &mut self,
         entry: &ReleaseEntry,
@@ -482,7 +482,7 @@ impl<'a> ItemsByKey<'a> {
     ) -> Result<Option<StoredRelease>, StoreError> {
         let id = entry.position.id();
         let Some(mut release) = self.take(id, RELEASE_ENTRY) else { return Ok(None) };
-        // An item that is being made, or removed, has no revision.
+        // The item of a release that is being made or removed has no revision.
         if !release.has("revision") || release.text("revision")? != entry.revision {
             return Ok(None);
         }

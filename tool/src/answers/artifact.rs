@@ -23,7 +23,7 @@ pub struct ArtifactInfo {
     /// The image's digest.
     #[serde(deserialize_with = "leniently")]
     pub image_digest: StoredText,
-    /// The image's bytes; 0 where they are not known.
+    /// The image's size in bytes; 0 where it is not known.
     #[serde(deserialize_with = "leniently")]
     pub image_size: u64,
     /// What it runs on.
@@ -98,7 +98,7 @@ pub struct ActivityInfo {
     /// Who did it.
     #[serde(deserialize_with = "leniently")]
     pub created_by: StoredText,
-    /// When it was noted.
+    /// The activity's own time, by which activities are sorted, in Unix seconds.
     #[serde(deserialize_with = "leniently")]
     pub created_time: i64,
 }

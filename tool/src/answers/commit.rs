@@ -41,7 +41,7 @@ pub struct CommitInfo {
 }
 
 impl CommitInfo {
-    /// The pull requests that it belongs to, each once.
+    /// The pull requests that the commit belongs to, each once.
     #[must_use]
     pub fn pull_requests(&self) -> Vec<i64> {
         let mut numbers: Vec<_> =

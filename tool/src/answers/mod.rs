@@ -1,4 +1,4 @@
-//! What both endpoints answer, asked in this process: the same requests, the same code and the same JSON as the functions'.
+//! Asks both endpoints in this process: the same requests, the same code and the same JSON as the functions'.
 //!
 //! - `stored_text`: text out of a record, made harmless where it is shown;
 //! - `commit`, `release`, `artifact`: what the tool reads of the JSON.
@@ -26,7 +26,7 @@ pub use commit::CommitInfo;
 pub use release::{BuildInfo, DeployInfo, EnvInfo, ReleaseInfo, VersionInfo};
 pub use stored_text::{StoredText, harmless, is_harmful};
 
-/// As many releases are asked for as one page; more are met by following `Link`, which needs no page to fit.
+/// How many releases are asked for as one page. More are read by following `Link`, so that no page has to fit into an answer.
 const MAX_RELEASES_A_PAGE: usize = 100;
 
 /// Both endpoints over the tables.
@@ -34,7 +34,7 @@ pub struct Endpoints {
     store: Store,
 }
 
-/// A 200: its JSON, and the query of what comes next.
+/// A 200: its JSON, and the query for what comes next.
 pub struct Answered {
     /// The body.
     pub json: String,
@@ -74,12 +74,12 @@ pub enum AskError {
     /// The question is longer than a URL can be.
     #[error("the question is too long")]
     TooLong(#[source] http::Error),
-    /// The answer is not what the contract says.
+    /// The answer is not the JSON that docs/api.md describes.
     #[error("the answer cannot be read")]
     Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The reference page's error object.
+/// The error object of docs/api.md.
 #[derive(Deserialize)]
 struct ErrorInfo {
     description: String,
@@ -98,7 +98,7 @@ impl Endpoints {
     /// Every answer but a 200.
     pub async fn ask(&self, endpoint: Endpoint, query: &str) -> Result<Answered, AskError> {
         let request = Request::get(format!("{}?{query}", endpoint.path()))
-            // Five times as much fits into an answer.
+            // With gzip, about five times as much fits into an answer.
             .header(ACCEPT_ENCODING, "gzip")
             .body(())
             .map_err(AskError::TooLong)?;
@@ -143,13 +143,13 @@ impl Endpoints {
         Ok(Some((read(&json)?, since.unwrap_or_default())))
     }
 
-    /// The newest releases that match, so many at most.
+    /// The newest `limit` releases that match.
     ///
-    /// They are asked for as one page, which reads no more than that. Where a page is too large for one answer, and
-    /// where there are many, the list is followed from answer to answer instead.
+    /// They are asked for as one page, which reads no more than that. If there are many, or the page is too large for one
+    /// answer, the list is followed from answer to answer instead.
     ///
     /// # Errors
-    /// [`AskError`]; that no release matches is none.
+    /// [`AskError`]. It is no error that no release matches.
     pub async fn newest_releases(
         &self,
         parameters: &[(&str, String)],
@@ -158,7 +158,7 @@ impl Endpoints {
         if limit <= MAX_RELEASES_A_PAGE {
             let page = [("page", "1".to_owned()), ("per_page", limit.to_string())];
             match self.ask(Endpoint::ListReleases, &query([parameters, &page].concat())).await {
-                // A question that cannot be read is refused again.
+                // If the question itself is what cannot be read, it is refused again there.
                 Err(AskError::BadRequest { .. }) => {}
                 Err(error) => return Err(error),
                 Ok(Answered { json, next }) => {
@@ -212,7 +212,7 @@ fn next_query(headers: &HeaderMap) -> Option<String> {
     Some(query.to_owned())
 }
 
-/// A field that may be missing, `null`, or of a shape that the contract leaves open: what cannot be read says nothing.
+/// Reads a field that may be missing, `null`, or of any shape. What cannot be read is taken for absent.
 fn leniently<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {

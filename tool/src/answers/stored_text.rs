@@ -1,4 +1,4 @@
-//! Text out of a record. Whoever wrote it chose its characters, so it is shown without those that move a terminal.
+//! Text out of a record, which anybody may have written: it is shown without the characters that control a terminal.
 
 use std::fmt::{self, Write as _};
 
@@ -44,7 +44,7 @@ impl fmt::Display for StoredText {
 
 /// A text with every character that could do something to a terminal written as `\u{1b}`.
 ///
-/// These are the control characters, C1 among them and tabs not, and those that turn the direction of what follows.
+/// These are the control characters (those of C1 too, but not tabs), and those that change the direction of the text.
 #[must_use]
 pub fn harmless(text: &str) -> String {
     let mut harmless = String::with_capacity(text.len());

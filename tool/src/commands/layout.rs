@@ -11,10 +11,10 @@ use textwrap::{Options, WordSeparator, WordSplitter};
 
 /// A heading.
 pub(super) const HEADING: Style = Style::new().bold();
-/// What stands beside what matters.
+/// Text that matters less than what it stands beside.
 pub(super) const ASIDE: Style = Style::new().dimmed();
 
-/// Fewer columns than this are taken for so many: nothing could be read in fewer.
+/// A terminal is taken to have at least this many columns: nothing could be read in fewer.
 const MIN_WIDTH: u16 = 20;
 
 /// How many columns a line may have: `COLUMNS`, or else the terminal's; none where the output goes elsewhere.
@@ -27,12 +27,12 @@ pub(super) fn width() -> Option<u16> {
     given.filter(|columns| *columns > 0).or_else(of_terminal).map(|columns: u16| columns.max(MIN_WIDTH))
 }
 
-/// A text in a style, which vanishes where the output shows none.
+/// A text in a style. The style is dropped where the output shows none.
 pub(super) fn styled(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// The lines of a table, without spaces at their ends; as wide as its texts.
+/// The lines of a table, as wide as its texts and without spaces at their ends.
 pub(super) fn table<const COLUMNS: usize>(rows: Vec<[String; COLUMNS]>) -> Vec<String> {
     let mut table = Table::new();
     table.load_style(NOTHING).add_rows(rows).set_content_arrangement(ContentArrangement::Disabled);
@@ -63,7 +63,7 @@ pub(super) fn wrapped(text: &str, width: Option<u16>) -> Vec<String> {
     textwrap::wrap(text, options).into_iter().map(Cow::into_owned).collect()
 }
 
-/// A remark on what stands above it, a line break before it and behind each line.
+/// A remark on what stands above it: an empty line, and the remark's lines.
 pub(super) fn remark(text: &str, width: Option<u16>) -> String {
     let lines = wrapped(text, width).into_iter().map(|line| format!("{}\n", styled(ASIDE, line)));
     format!("\n{}", lines.collect::<String>())

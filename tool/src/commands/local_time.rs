@@ -1,4 +1,4 @@
-//! Times as a person at this machine says and reads them: local ones, and how long ago that is.
+//! Times as a person at this machine reads and gives them: local times, and how long ago they are.
 
 use std::fmt::Display;
 
@@ -8,7 +8,7 @@ use jiff::{Span, Timestamp, ZonedDateTime};
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
-/// Up to here hours are told, since `1 d` would say too little; and so on.
+/// Ages below two days are told in hours, since `1 d ago` would say too little. The next two limits are alike, for days and months.
 const TWO_DAYS: i64 = 2 * DAY;
 const TWO_MONTHS: i64 = 60 * DAY;
 const TWO_YEARS: i64 = 730 * DAY;
@@ -20,7 +20,7 @@ const UNKNOWN: &str = "at an unknown time";
 #[derive(Debug, Clone)]
 pub(super) struct Now(ZonedDateTime);
 
-/// A time that was given in no form that is known.
+/// A time that was given in an unknown form.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
     "give how long ago it is (90m, 12h, 2d, 1w), a local time (yesterday, 'yesterday 18:00', 08:30, 2026-11-24, \

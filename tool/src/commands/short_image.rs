@@ -1,4 +1,4 @@
-//! Images as people read them: without the registry that nearly all of them are of.
+//! Images as people read them: without the registry that most of them are in.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use crate::answers::StoredText;
 pub(super) struct CommonRegistry(Option<String>);
 
 impl CommonRegistry {
-    /// The registry that most of these images are of.
+    /// The registry that most of these images are in.
     ///
-    /// There is none where an image names no registry: beside that one, the others' must be told.
+    /// There is none if one of the images names no registry: then the others must keep theirs, to be told from it.
     pub(super) fn of<'a>(images: impl IntoIterator<Item = &'a str>) -> Self {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for image in images.into_iter().filter(|image| !image.is_empty()) {
@@ -30,12 +30,12 @@ impl CommonRegistry {
         rest.unwrap_or(image)
     }
 
-    /// What a reader must know of it, as it is printed; nothing where there is none.
+    /// The line that names the registry for the reader; empty where there is none.
     pub(super) fn remark(&self, width: Option<u16>) -> String {
         match &self.0 {
             Some(name) => {
                 let name = StoredText::from(name.as_str());
-                remark(&format!("An image without a registry is of {name}."), width)
+                remark(&format!("Images without a registry are in {name}."), width)
             }
             None => String::new(),
         }

@@ -15,7 +15,7 @@ use super::{aws, terminal};
 use crate::answers::{Answered, ArtifactInfo, AskError, Endpoints, EnvironmentInfo, StoredText, query, read};
 use story::{Story, Successor};
 
-/// Of so many environments it is told what runs there now, where only the newest are.
+/// How many environments are shown without `--environments`, each with what runs there now.
 const ENVIRONMENTS_OF_A_STORY: usize = 10;
 /// How many environments are asked for at once.
 const LOOK_UPS_AT_ONCE: usize = 8;
@@ -55,10 +55,10 @@ pub(super) struct ArtifactArguments {
     /// Only this namespace of the environment.
     #[arg(long, value_name = "NAME", requires = "env", value_parser = NonEmptyStringValueParser::new())]
     namespace: Option<String>,
-    /// Tell every environment that it was deployed to, not only the latest ten; with --json, tell them too.
+    /// Show every environment that it was deployed to, not only the latest ten; with --json, add them to the JSON.
     #[arg(long)]
     environments: bool,
-    /// With --commit and --pr: show the older ones too, so many at most.
+    /// With --commit and --pr: show this many artifacts at most, the newest first.
     #[arg(
         long,
         value_name = "NUMBER",
@@ -116,7 +116,7 @@ pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Sought> 
     Ok(Sought::Found)
 }
 
-/// Whether a repository begins with a registry, as container engines tell one from a name; a digest alone needs none.
+/// Whether a repository begins with a registry, by the rule of container engines. A digest alone needs none.
 fn has_registry(repository: &str) -> bool {
     let first = repository.split_once('/').map_or("", |(first, _)| first);
     first.contains(['.', ':']) || first == "localhost" || ["sha256", "sha512"].contains(&repository)
@@ -154,7 +154,7 @@ impl ArtifactArguments {
     }
 }
 
-/// What runs in an environment in an artifact's place; `None` where it runs there itself, or that is not known.
+/// What runs in an environment instead of an artifact; `None` where the artifact itself runs there, or nothing is known.
 async fn successor(
     endpoints: &Endpoints,
     artifact: &ArtifactInfo,

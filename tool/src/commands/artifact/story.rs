@@ -11,7 +11,7 @@ use crate::answers::{ActivityInfo, ArtifactInfo, CommitInfo, EnvironmentInfo, St
 /// An artifact, and what runs where it ran.
 pub(super) struct Story<'a> {
     pub(super) artifact: &'a ArtifactInfo,
-    /// Of the first so many of its environments, what runs there in its place.
+    /// What runs instead of it in each of its first environments.
     pub(super) successors: &'a [Option<Successor>],
     pub(super) now: &'a Now,
     /// The terminal's width; none where the output goes elsewhere.
@@ -102,7 +102,7 @@ impl Story<'_> {
             0 => {}
             more => section.field("…", format!("and {more} more: --environments tells them all")),
         }
-        // A deploy that names no environment is in none.
+        // A deploy that names no environment cannot be among the environments.
         for deploy in self.of_kind("deploy").filter(|deploy| deploy.env_name.is_empty()) {
             section.field(
                 deploy.namespace.to_string(),
@@ -196,7 +196,7 @@ fn branch(commit: &CommitInfo) -> String {
     parts.join(" ")
 }
 
-/// The texts that say something, with this between them.
+/// Joins the texts that are not empty.
 fn joined<'a>(texts: impl IntoIterator<Item = &'a StoredText>, between: &str) -> String {
     let texts = texts.into_iter().filter(|text| !text.is_empty());
     texts.map(ToString::to_string).collect::<Vec<_>>().join(between)

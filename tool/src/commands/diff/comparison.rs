@@ -91,10 +91,10 @@ pub(super) struct BuiltCommit {
 type Held = BTreeMap<StoredText, BTreeMap<StoredText, HeldImage>>;
 
 impl Comparison {
-    /// Compares two releases; how their YAML differs is told where that is wanted, and else only that it does.
+    /// Compares two releases. Without `--yaml` it tells whether their YAML differs, and not how.
     ///
-    /// A release may deploy few services into an environment of many, and tells the others' images too. Where one of the
-    /// two does not, only what they deployed can be compared.
+    /// A release may deploy a few services into an environment that has many, and may tell the images of all of them. If one of
+    /// the two releases does not tell them, only what both deployed can be compared.
     pub(super) fn of(from: &ReleaseInfo, to: &ReleaseInfo, with_yaml: bool) -> Self {
         let with_environment = tells_environment(from) && tells_environment(to);
         let (before, after) = (held(from, with_environment), held(to, with_environment));
@@ -116,7 +116,7 @@ impl Comparison {
         }
     }
 
-    /// Whether nothing of what is compared differs.
+    /// Whether everything that is compared is the same.
     pub(super) fn is_empty(&self) -> bool {
         let Self { services, labels, images, builds, yaml, from, to, .. } = self;
         services.is_empty()
@@ -195,7 +195,7 @@ fn image_name(image: &StoredText) -> StoredText {
     StoredText::from(repository.rsplit('/').next().unwrap_or(repository))
 }
 
-/// The services that one has and another has not.
+/// The services that one release has and the other has not.
 fn only_in(one: &Held, another: &Held) -> Vec<ServiceImages> {
     let only = one.iter().filter(|(service, _)| !another.contains_key(*service));
     only.map(|(service, images)| ServiceImages {
@@ -225,7 +225,7 @@ fn image_changes(before: &Held, after: &Held) -> Vec<ImageChange> {
     changes
 }
 
-/// A digest that only one of the two tells is no difference.
+/// Whether two digests differ. A digest that only one release tells is no difference.
 fn is_same_image(from: Option<&HeldImage>, to: Option<&HeldImage>) -> bool {
     let (Some(from), Some(to)) = (from, to) else { return false };
     from.image == to.image && (from.digest == to.digest || from.digest.is_empty() || to.digest.is_empty())

@@ -74,10 +74,10 @@ pub(super) async fn run(arguments: DiffArguments) -> anyhow::Result<Sought> {
     Ok(Sought::Found)
 }
 
-/// The releases of a project that have a version, newest first, as far as one answer tells them.
+/// The releases of a project that have a version, newest first: those of the first answer that has any.
 async fn newest(endpoints: &Endpoints, project: &str, version: &str) -> Result<Vec<ReleaseInfo>, AskError> {
     let mut next = Some(query([("projectName", project.to_owned()), ("version", version.to_owned())]));
-    // A long search may be answered in parts, of which the first are empty.
+    // A long search may be answered in several parts, and the first of them may be empty.
     while let Some(query) = next {
         let Answered { json, next: older } = endpoints.ask(Endpoint::ListReleases, &query).await?;
         let releases: Vec<ReleaseInfo> = read(&json)?;

@@ -12,9 +12,9 @@ use super::comparison::{
 use super::yaml::YamlChange;
 use crate::answers::{StoredText, harmless};
 
-/// As many digits of a commit's id as tell it from others.
+/// How many digits of a commit's id are shown.
 const COMMIT_DIGITS: usize = 12;
-/// `sha256:` and as many digits as container engines show.
+/// How much of a digest is shown: `sha256:` and twelve digits, as container engines do.
 const DIGEST_CHARACTERS: usize = "sha256:".len() + 12;
 
 /// A comparison, as it is printed.
@@ -161,7 +161,7 @@ fn shortened(image: &StoredText, registry: &CommonRegistry) -> String {
 fn image(held: &HeldImage, registry: &CommonRegistry) -> String {
     let digest: String = held.digest.to_string().chars().take(DIGEST_CHARACTERS).collect();
     let image = shortened(&held.image, registry);
-    // An image that is written with its digest tells it already.
+    // If the image is written with its digest, the digest is shown already.
     if digest.is_empty() || image.contains('@') { image } else { format!("{image}  {digest}") }
 }
 

@@ -8,7 +8,7 @@ use similar::{ChangeTag, TextDiff};
 
 use crate::answers::{ReleaseInfo, StoredText};
 
-/// The search for the shortest difference of large texts ends after so long with one that is longer.
+/// After this time the search for the shortest difference of large texts ends with a longer one.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The YAML of a service that differs.
@@ -25,7 +25,7 @@ pub(super) struct YamlChange {
 }
 
 impl YamlChange {
-    /// The services whose YAML differs; that of a service which only one of the two deploys came or went with it.
+    /// The services whose YAML differs. A service that only one of the two releases deploys is not among them.
     pub(super) fn all(from: &ReleaseInfo, to: &ReleaseInfo, with_unified: bool) -> Vec<Self> {
         let (before, after) = (documents(from), documents(to));
         let both = before.iter().filter_map(|(service, from)| Some((service, from, after.get(service)?)));
