@@ -1,21 +1,29 @@
-//! A JSON document as it is stored: compressed once when it is written, spliced into gzip answers as it is.
+//! A JSON document as it is stored: compressed once, when it is written, and copied unchanged into gzip answers.
 //!
-//! Packed means raw deflate (RFC 1951) that ends in a full flush: byte-aligned, not final, referring to nothing
-//! before it. Any sequence of packed documents and stored blocks is therefore one valid deflate stream, and a gzip
-//! member (RFC 1952) needs only a header, a final block, and the combined CRC-32 and length.
+//! A gzip member (RFC 1952) is a header of ten bytes, a deflate stream, and a trailer with the CRC-32 and the length
+//! of the text. A deflate stream (RFC 1951) is a chain of blocks, the last of which is marked as final. Usually such
+//! streams cannot be joined: a block refers back to earlier text, and ends in the middle of a byte. Here they can:
+//!
+//! - [`Document::pack`] gives every document a compressor of its own, so that no block refers to text before the
+//!   document, and ends it with a *full flush*, so that it ends at a byte's boundary and none of its blocks is marked
+//!   as final. Packed documents can therefore follow one another in one deflate stream.
+//! - The text between them (`[`, `,`, `]`) is written as *stored* blocks: five bytes, and then the text as it is. The
+//!   last one is marked as final and ends the stream.
+//! - The CRC-32 of the whole text is worked out from the CRC-32 and the length of each piece, in a few steps of
+//!   arithmetic ([`Hasher::combine`]). A document is stored with both numbers, so its text is not needed for that.
 
 use crc32fast::Hasher;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-/// The stored form that this service writes and reads. It is the first byte, so that a later form is told from spoiled
-/// bytes.
+/// The version of the stored form that this service writes and reads. It is the first stored byte, so that a form of a
+/// later version can be told from spoiled bytes.
 pub(crate) const VERSION: u8 = 1;
-/// What stands before the packed bytes: the version; then, little-endian `u32` each, a checksum of everything behind
-/// it, the text's CRC-32, and the text's length.
+/// The bytes before the packed ones: one byte of version, and three little-endian `u32`: a checksum of all bytes
+/// behind it, the text's CRC-32, and the text's length.
 const HEADER_BYTES: usize = 13;
-/// Where what the checksum covers begins.
+/// The checksum covers all bytes from here on.
 const CHECKED_FROM: usize = 5;
-/// A stored block's own bytes: three bits of header padded to a byte, the length, and its complement.
+/// The bytes of a stored block before its text: three bits of header padded to a byte, the length, and its complement.
 const STORED_BLOCK_BYTES: usize = 5;
 const MAX_STORED_BLOCK_LENGTH: usize = 0xffff;
 /// Magic, deflate, no flags, no time, no hints, unknown system: ten bytes that never change.
@@ -25,7 +33,7 @@ const GZIP_TRAILER_BYTES: usize = 8;
 /// A document's stored bytes, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// Header included.
+    /// The header and the packed text.
     stored: Vec<u8>,
     length: u32,
     crc32: u32,
@@ -57,7 +65,7 @@ pub struct TooLong {
 }
 
 impl Document {
-    /// Compresses a text, at the level that was measured to be enough (9 gains nothing on deployments' YAML).
+    /// Compresses a text at level 6. Level 9 was measured, and gains nothing on the YAML of deployments.
     ///
     /// # Errors
     /// A text of 4 GiB or more: gzip's length field could not name it.
@@ -93,7 +101,7 @@ impl Document {
         if crc32fast::hash(&stored[CHECKED_FROM..]) != checksum {
             return Err(Spoiled::Checksum);
         }
-        // What was read may be kept: no longer than it is.
+        // The document cache may keep these bytes, so that spare capacity would be lost memory.
         stored.shrink_to_fit();
         Ok(Self { stored, length, crc32 })
     }
@@ -131,7 +139,8 @@ impl Document {
     }
 }
 
-/// Unpacks one document after another: its window costs more to make than a small document to read.
+/// Unpacks one document after another. It is reused, since making its window costs more than unpacking a small
+/// document.
 pub struct Inflater(Decompress);
 
 impl Default for Inflater {
@@ -143,14 +152,15 @@ impl Default for Inflater {
 impl Inflater {
     /// Appends a document's text, in UTF-8.
     ///
-    /// It was a text when it was packed, and the checksum says that these are the bytes it was packed to.
+    /// Nobody checks again that it is UTF-8: it was a text when it was packed, and the checksum shows that the packed
+    /// bytes are unchanged.
     ///
     /// # Errors
     /// [`Spoiled::Deflate`], where the bytes do not inflate to the length they should.
     pub fn append(&mut self, document: &Document, text: &mut Vec<u8>) -> Result<(), Spoiled> {
         let (packed, before) = (document.packed(), text.len());
         self.0.reset(false);
-        // The byte to spare lets the decompressor read on to the flush and shows a text that is too long.
+        // With one byte to spare the decompressor reads on through the flush, and a text that is too long is noticed.
         text.reserve(document.length() + 1);
         while self.read() < packed.len() {
             let read = self.read();
@@ -176,7 +186,7 @@ impl Inflater {
 
 fn deflate(text: &[u8]) -> Vec<u8> {
     let mut compressor = Compress::new(Compression::new(6), false);
-    // Deflate's worst case is stored blocks; the flush adds an empty one.
+    // At worst, deflate makes stored blocks of everything; the flush adds an empty one.
     let mut packed = Vec::with_capacity(text.len() + text.len() / 1000 + 64);
     loop {
         let read = usize::try_from(compressor.total_in()).expect("a text in memory has a length in memory");
@@ -191,9 +201,10 @@ fn deflate(text: &[u8]) -> Vec<u8> {
     }
 }
 
-/// A gzip member in the making: documents as they are stored, text between them.
+/// Builds a gzip member out of packed documents and the text between them.
 pub struct GzipSplice {
     gzip: Vec<u8>,
+    /// Text that is not in `gzip` yet; what follows it may still join its block.
     text: Vec<u8>,
     /// The CRC-32 and the length of everything that is in `gzip`.
     crc32: Hasher,
@@ -201,7 +212,7 @@ pub struct GzipSplice {
 }
 
 impl GzipSplice {
-    /// A splice that will grow to `bytes`.
+    /// Begins a member that will have about `bytes` bytes.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
         let mut gzip = Vec::with_capacity(bytes);
@@ -231,7 +242,8 @@ impl GzipSplice {
         self.gzip
     }
 
-    /// Writes the texts so far as stored blocks; the last flush ends the deflate stream, with an empty block if need be.
+    /// Writes the text so far as stored blocks. The last flush marks its last block as final, and writes an empty one
+    /// where there is no text.
     fn flush_text(&mut self, is_last: bool) {
         let text = std::mem::take(&mut self.text);
         self.crc32.update(&text);
@@ -255,16 +267,18 @@ impl GzipSplice {
     }
 }
 
-/// How many bytes a gzip member of nothing but an opening text has, with the final block that closes it.
+/// How many bytes a gzip member has besides its documents and the text behind each of them: the header, the opening
+/// text in a stored block of its own, and the trailer.
 #[must_use]
 pub fn gzip_length_without_documents(opening: usize) -> usize {
     let opening = if opening == 0 { 0 } else { STORED_BLOCK_BYTES + opening };
     GZIP_HEADER.len() + opening + GZIP_TRAILER_BYTES
 }
 
-/// How many bytes a document and the text behind it, in a stored block of its own, add to a gzip member.
+/// How many bytes a document adds to a gzip member, together with the text behind it in a stored block of its own.
 ///
-/// Every answer has that shape: `[`, then each document with what stands behind it (the last with the `]`).
+/// Every answer has this shape: an opening text, then each document with a text behind it, which is `]` behind the
+/// last document of a list.
 #[must_use]
 pub fn gzip_length_of_document(packed_length: usize, behind: usize) -> usize {
     packed_length + STORED_BLOCK_BYTES + behind
@@ -300,7 +314,7 @@ mod tests {
         }
 
         #[test]
-        fn a_splice_is_one_gzip_member_of_the_length_foretold(texts in prop::collection::vec("\\PC{0,300}", 0..12)) {
+        fn a_splice_is_one_gzip_member_of_the_length_that_was_worked_out(texts in prop::collection::vec("\\PC{0,300}", 0..12)) {
             let documents: Vec<_> = texts.iter().map(|text| Document::pack(text).unwrap()).collect();
             let mut splice = GzipSplice::with_capacity(0);
             splice.text("[");
@@ -339,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_with_a_right_checksum_that_do_not_inflate_are_an_error() {
+    fn bytes_that_match_their_checksum_but_do_not_inflate_are_an_error() {
         let whole = Document::pack("some text, some text").unwrap();
         let packed = whole.packed();
         let cut = Document::new(&packed[..6], whole.length, whole.crc32);

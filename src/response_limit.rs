@@ -1,27 +1,32 @@
-//! The 6 MiB rule: how large a response Lambda takes, and what of it a body takes.
+//! The 6 MiB rule: how large a response Lambda takes, and how much of that a body needs.
 //!
-//! Lambda counts the whole response JSON, in which a text body is an escaped string and any other body is base64.
+//! Lambda counts the JSON of the whole proxy response. In it a text body is a JSON string, so that its escapes count,
+//! and a gzip body is base64, four bytes for every three. What is left for the body is the limit, less
+//! `ENVELOPE_BYTES` for the status and the headers, less the `Link` where there is one. A gzip body without a
+//! `Link` may therefore have (6,291,556 − 1,024) / 4 × 3 = 4,717,899 bytes.
 
 use crate::request_headers::ContentCoding;
 
-/// What Lambda takes from a function that answers synchronously: the whole response JSON, 6 MiB and 100 bytes.
+/// How many bytes the JSON of a response may have that a function answers synchronously: 6 MiB and 100 bytes.
 pub const MAX_RESPONSE_BYTES: usize = 6_291_556;
 
-/// More than everything takes that stands around a body and a `Link`: status, flags, and the other headers, twice for
-/// an Application Load Balancer. The edge's tests hold it to that.
+/// The bytes set aside for everything but the body and a `Link`: status, flags, and the other headers, which an
+/// Application Load Balancer's response has twice. A test in `lambda_edge.rs` checks that this is enough.
 const ENVELOPE_BYTES: usize = 1024;
-/// A `Link` stands in the response JSON twice for an Application Load Balancer, with `<?…>; rel="next"` around the query.
+/// An Application Load Balancer's response has a `Link` twice, too.
 const LINK_TIMES: usize = 2;
+/// More than `<?…>; rel="next"` and the header's name take around the query of a `Link`.
 const BYTES_AROUND_A_LINK: usize = 64;
 
-/// How many bytes the response JSON may give to the body, where a `Link` with a query of `link` bytes is beside it.
+/// How many bytes of the response JSON the body may take. `link` is the length of the query in a `Link` header, where
+/// the response has one.
 #[must_use]
 pub fn room_for_body(link: Option<usize>) -> usize {
     let link = link.map_or(0, |query| LINK_TIMES * (query + BYTES_AROUND_A_LINK));
     MAX_RESPONSE_BYTES.saturating_sub(ENVELOPE_BYTES + link)
 }
 
-/// How many bytes of the response JSON a body takes: `text` is the escaped length of a text, `gzip` the length of a gzip
+/// How many bytes of the response JSON a body takes. `length` is the escaped length of a text, or the length of a gzip
 /// member.
 #[must_use]
 pub fn body_in_json(coding: ContentCoding, length: usize) -> usize {
@@ -31,13 +36,13 @@ pub fn body_in_json(coding: ContentCoding, length: usize) -> usize {
     }
 }
 
-/// Whether a body fits into the response JSON, where a `Link` with a query of `link` bytes is beside it.
+/// Whether a body fits into the response JSON; `link` is as in [`room_for_body`].
 #[must_use]
 pub fn fits(coding: ContentCoding, body: &[u8], link: Option<usize>) -> bool {
     let room = room_for_body(link);
     match coding {
         ContentCoding::Gzip => base64_length(body.len()) <= room,
-        // An escape takes six bytes at most, so most texts need not be counted.
+        // An escape takes six bytes at most, so the escapes of most texts need not be counted.
         ContentCoding::Identity => body.len() * 6 <= room || escaped_length(body) <= room,
     }
 }
