@@ -1,4 +1,4 @@
-//! Writes that need not belong together, in as many calls as they need; and what both tables' writers share.
+//! Writes of many items that need not be made together, and what the writers of both tables share.
 
 use std::time::Duration;
 
@@ -10,10 +10,11 @@ use super::Store;
 use super::error::{StoreError, Unavailability};
 use super::items::{Item, weight};
 
-/// What BatchWriteItem takes in one call.
-const MAX_WRITES_A_CALL: usize = 25;
-/// What the items of one call may weigh: DynamoDB takes 16 MB, in which bytes are base64 and attributes have names.
-const MAX_BYTES_A_CALL: usize = 8 << 20;
+/// How many writes BatchWriteItem takes in one call.
+const MAX_WRITES_PER_CALL: usize = 25;
+/// How many bytes the items of one call may have. DynamoDB takes 16 MB, but counts bytes as base64, and attributes'
+/// names too.
+const MAX_BYTES_PER_CALL: usize = 8 << 20;
 /// How many calls run side by side.
 const MAX_CALLS_AT_ONCE: usize = 8;
 /// Waits before writes that DynamoDB left unprocessed are sent again: about two minutes in all, at most.
@@ -22,37 +23,38 @@ const UNPROCESSED_WRITES: ExponentialBuilder = ExponentialBuilder::new()
     .with_max_delay(Duration::from_secs(10))
     .with_max_times(16)
     .with_jitter();
-/// Waits before a record that others write too is begun anew: about a minute in all, at most.
+/// Waits before a writer that another one overtook begins its record anew: about a minute in all, at most.
 pub(super) const CONTENDED_RECORD: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(10))
     .with_max_delay(Duration::from_secs(5))
     .with_max_times(14)
     .with_jitter();
 
-/// DynamoDB's limit for an item is 400 KB, names included; what stands beside a document needs little of the rest.
-pub(super) const MAX_DOCUMENT_BYTES_AN_ITEM: usize = 380_000;
+/// How many bytes of a document one item holds. DynamoDB's limit for an item is 400 KB, names included; the other
+/// attributes need less than what is left of it.
+pub(super) const MAX_DOCUMENT_BYTES_PER_ITEM: usize = 380_000;
 /// Part numbers have three digits.
 pub(super) const MAX_PARTS: usize = 999;
 
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was not there, or was another.
+    /// It was written: it was not there before, or had another content.
     Stored,
-    /// It was there as it is; nothing was written.
+    /// It was there already, with the same content; nothing was written.
     Unchanged,
-    /// It is soft-deleted; what there was of it is gone.
+    /// It is soft-deleted; whatever was stored of it is removed.
     Deleted,
-    /// It has nothing in this section, of which records are stored, and it may not empty one: nothing was written.
+    /// Nothing was written: it has no record in this section, the stored one has some, and it may not empty a section.
     WouldEmpty(&'static str),
 }
 
-/// Whether a store is to be changed.
+/// How much of a record is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Write what is not there as it is.
+    /// Write what differs from what is stored.
     Write,
-    /// Write all of it: this mends documents whose stored bytes were spoiled.
+    /// Write all of it, also what seems to be stored already: this mends documents whose stored bytes were spoiled.
     Rewrite,
     /// Tell what would be written, and write nothing.
     DryRun,
@@ -91,7 +93,7 @@ impl Store {
         loop {
             let sent = self.client.batch_write_item().request_items(table, writes).send().await;
             let output = sent.map_err(|error| StoreError::from_sdk(table, error))?;
-            // DynamoDB says so too where there are none; what does not is not its answer.
+            // DynamoDB sends this map even where it is empty. An answer without it is not DynamoDB's.
             let Some(mut unprocessed) = output.unprocessed_items else {
                 return Err(StoreError::unavailable(table, Unavailability::UnreadableAnswer));
             };
@@ -112,7 +114,7 @@ fn calls(writes: Vec<WriteRequest>) -> Vec<Vec<WriteRequest>> {
     let (mut call, mut bytes) = (Vec::new(), 0);
     for write in writes {
         let weight = write.put_request().map_or(0, |put| weight(put.item()));
-        if call.len() == MAX_WRITES_A_CALL || (bytes + weight > MAX_BYTES_A_CALL && !call.is_empty()) {
+        if call.len() == MAX_WRITES_PER_CALL || (bytes + weight > MAX_BYTES_PER_CALL && !call.is_empty()) {
             calls.push(std::mem::take(&mut call));
             bytes = 0;
         }

@@ -15,24 +15,24 @@ use crate::record::differences;
 
 /// How many records are read side by side.
 const MAX_RECORDS_AT_ONCE: usize = 16;
-/// How many fields of a record are named that differ.
+/// How many of the fields that differ are named for one record.
 const MAX_FIELDS: usize = 10;
 /// The attributes that hold a document or a piece of one.
 const DOCUMENTS: [&str; 3] = ["brief", "rest", "document"];
 
-/// What became of a record that was stored at some time.
+/// How what is stored of a record compares with what an import would store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Comparison {
-    /// It is there, as it would be stored.
+    /// It is stored as an import would store it.
     Same,
-    /// It is deleted, and nothing of it is left.
+    /// It is deleted in the source, and nothing of it is stored.
     Gone,
-    /// It is not as it would be stored, for this reason.
+    /// It is stored differently, or not at all, or should not be; the text says which.
     Differs(String),
 }
 
 impl Comparison {
-    /// The same, with the fields in which the stored JSON differs from the wanted one, where both can be read.
+    /// Adds the fields in which the stored JSON differs from the wanted one, where both can be read.
     fn with_fields(self, wanted: Option<&str>, stored: Option<&str>) -> Self {
         let (Self::Differs(reason), Some(wanted), Some(stored)) = (&self, wanted, stored) else {
             return self;
@@ -43,9 +43,7 @@ impl Comparison {
 }
 
 impl Store {
-    /// Compares releases with what their partitions hold.
-    ///
-    /// Each has a result of its own, in their order.
+    /// Compares releases with what is stored of them. The results are in the order of the releases.
     pub async fn compare_releases(&self, releases: &[PackedRelease]) -> Vec<Result<Comparison, StoreError>> {
         let mut comparisons = Vec::with_capacity(releases.len());
         for release in releases {
@@ -56,7 +54,7 @@ impl Store {
 
     async fn compare_release(&self, release: &PackedRelease) -> Result<Comparison, StoreError> {
         let items = self.release_partition(release.release_id(), None).await?;
-        // Who wrote it last is nothing that the source could say.
+        // Nothing in the source says who wrote the item last, so that is not compared.
         let without_writer = |mut item: Item| {
             item.remove(WRITER);
             (entry_of(&item), item)
@@ -71,7 +69,10 @@ impl Store {
         Ok(comparison.with_fields(json(release.items()).as_deref(), json(&stored).as_deref()))
     }
 
-    /// Compares artifacts with what is stored under their digests, and their pointers; recorded activities are theirs.
+    /// Compares artifacts with what is stored of them, pointers included. The results are in the order of the
+    /// artifacts.
+    ///
+    /// Activities that pipelines recorded count as part of an artifact; each result has their number.
     pub async fn compare_artifacts(
         &self,
         artifacts: &[PackedArtifact],
@@ -83,7 +84,7 @@ impl Store {
         stream::iter(comparisons).buffered(MAX_RECORDS_AT_ONCE).collect().await
     }
 
-    /// How an artifact differs, and how many recorded activities it holds.
+    /// Compares one artifact, and counts the recorded activities that it holds.
     async fn compare_artifact(&self, artifact: &PackedArtifact) -> Result<(Comparison, usize), StoreError> {
         let plan = self.plan(artifact, Mode::DryRun, KeepRecorded::Yes).await?;
         let recorded = plan.recorded.len();
@@ -98,7 +99,7 @@ impl Store {
             return Ok((comparison, recorded));
         }
         let found = FoundArtifact::by_id(artifact.artifact_id().to_owned());
-        // What cannot be read has no fields that could be named.
+        // The fields of an artifact that cannot be read are not named.
         let state = self.artifact_state(&found).await.ok();
         let stored = state.as_ref().and_then(ArtifactState::json);
         Ok((comparison.with_fields(Some(plan.artifact.json()), stored), recorded))
@@ -132,7 +133,7 @@ fn compare(wanted: &BTreeMap<String, Item>, stored: &BTreeMap<String, Item>) -> 
         return differs("it is deleted, and still stored".to_owned());
     }
     let mut entries: Vec<_> = wanted.keys().chain(stored.keys()).collect();
-    // The record itself first: what is wrong with it explains the others.
+    // The record's own item comes first: what is wrong with it explains the others.
     entries.sort_by_key(|entry| {
         (entry.as_str() != RELEASE_ENTRY && !entry.starts_with(ARTIFACT_PREFIX), *entry)
     });

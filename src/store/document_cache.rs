@@ -1,7 +1,7 @@
-//! Documents of releases that were read before, kept in memory up to a bound.
+//! Keeps documents of releases in memory after they were read, up to a number of bytes.
 //!
-//! A document never changes under its revision, and the index names the revision: what is found here needs to be
-//! neither fetched nor checked again, and the answer is exactly as fresh as the index.
+//! A document never changes under its revision, and the index names the revision of every release that it lists. So a
+//! document that is kept here need not be fetched or checked again, and the answer is exactly as fresh as the index.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,19 +12,20 @@ use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter};
 use super::releases::{ReleaseEntry, StoredRelease, Verbosity};
 use crate::document::Document;
 
-/// What a kept document takes beside its bytes and its key's: its place in the cache, and three allocations' overhead.
+/// How much memory a kept document takes besides its bytes and its key's: its place in the cache, and the overhead of
+/// three allocations.
 const BYTES_BESIDE_A_DOCUMENT: usize = 256;
-/// How large a document is taken to be where the cache judges how many evicted ones to remember.
+/// How large the cache takes documents to be when it works out how many evicted ones to remember.
 const TYPICAL_DOCUMENT_BYTES: usize = 4096;
 
-/// A cache that a long walk through the history does not empty: what is asked for again and again stays.
+/// The cache. A long walk through the history does not empty it: documents that are asked for again and again stay.
 ///
-/// One lock suffices: a function answers one request at a time, and nothing is waited for while it is held.
+/// One lock suffices: a function answers one request at a time, and nobody waits for anything while holding it.
 pub(super) struct DocumentCache {
     documents: Mutex<Cache<Key, Arc<Document>, Bytes>>,
 }
 
-/// The two documents of a release, which are asked for together or `brief` alone.
+/// One of a release's two documents. A brief answer needs only the one, a detailed answer both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Half {
     Brief,
@@ -38,7 +39,8 @@ struct Key {
     half: Half,
 }
 
-/// A key to look up; it hashes as [`Key`] does, field by field.
+/// A key to look up, without copies of its texts. It must hash as [`Key`] does, so it has the same fields in the same
+/// order.
 #[derive(Hash)]
 struct BorrowedKey<'a> {
     release_id: &'a str,
@@ -79,7 +81,7 @@ impl DocumentCache {
         Some(Self { documents: Mutex::new(cache) })
     }
 
-    /// What is asked for of a listed release, if all of it is here.
+    /// The documents of a listed release that an answer of this verbosity needs; `None` unless all of them are here.
     pub(super) fn get(&self, entry: &ReleaseEntry, verbosity: Verbosity) -> Option<StoredRelease> {
         let documents = self.lock();
         let get = |half| {
@@ -113,7 +115,8 @@ impl DocumentCache {
         self.lock().weight()
     }
 
-    /// A panic elsewhere cannot have left the cache half changed: nothing is called while it is locked.
+    /// Locks the cache, also after a panic: only the cache's own code runs while it is locked, so a panic of a request
+    /// cannot have left it half changed.
     fn lock(&self) -> MutexGuard<'_, Cache<Key, Arc<Document>, Bytes>> {
         self.documents.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -152,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_brief_reading_is_no_detailed_answer_and_a_detailed_one_is_both() {
+    fn a_detailed_answer_needs_both_documents_and_a_brief_one_only_the_one() {
         let cache = DocumentCache::of_bytes(1 << 20).unwrap();
         let brief = StoredRelease { rest: None, ..release("one") };
         cache.keep(&entry("a", "1"), &brief);
@@ -162,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_over_a_hundred_thousand_releases_stays_within_the_bound_and_leaves_the_daily_ones() {
+    fn a_walk_over_a_hundred_thousand_releases_stays_within_the_bound_and_keeps_the_daily_ones() {
         const BYTES: usize = 1 << 20;
         let cache = DocumentCache::of_bytes(BYTES).unwrap();
         let (daily, text) = (entry("daily", "1"), "x".repeat(500));
@@ -181,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_larger_than_the_bound_is_not_kept() {
+    fn a_document_larger_than_the_bound_is_not_kept() {
         let cache = DocumentCache::of_bytes(300).unwrap();
         let long: String = (0..2000).map(|number| number.to_string()).collect();
         cache.keep(&entry("a", "1"), &release(&long));

@@ -1,4 +1,4 @@
-//! Why the tables did not give what was asked of them.
+//! What can go wrong with the tables, and whether asking again is likely to help.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::RequestId as _;
 
-/// How DynamoDB says that the credentials, or what they allow, are not enough.
+/// DynamoDB's codes for credentials that it does not accept, or that do not allow the request.
 const DENIED: [&str; 7] = [
     "AccessDeniedException",
     "UnrecognizedClientException",
@@ -16,17 +16,18 @@ const DENIED: [&str; 7] = [
     "ExpiredTokenException",
     "KMSAccessDeniedException",
 ];
-/// How DynamoDB says that it was asked too much.
+/// DynamoDB's codes for throttling.
 const THROTTLED: [&str; 4] = [
     "ProvisionedThroughputExceededException",
     "ThrottlingException",
     "RequestLimitExceeded",
     "LimitExceededException",
 ];
-/// How DynamoDB says that it failed.
+/// DynamoDB's codes for failures of its own.
 const FAILED: [&str; 3] = ["InternalServerError", "InternalServerErrorException", "ServiceUnavailable"];
 
-/// What went wrong with a table. Displayed without DynamoDB's own words, which may name hosts and keys: those are the source.
+/// What went wrong with a table. The displayed text leaves out DynamoDB's own words, which may name hosts and keys;
+/// those are in the source.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// What is stored is not what was written, or was not written by this service.
@@ -46,7 +47,7 @@ pub enum StoreError {
         table: String,
         /// Which record.
         record: String,
-        /// Of what it has too much.
+        /// What there is too much of.
         reason: String,
     },
     /// The table or its index is not there.
@@ -73,32 +74,33 @@ pub enum StoreError {
         /// DynamoDB's own words.
         source: CallError,
     },
-    /// DynamoDB throttled, failed, timed out or was not reached, retries spent.
+    /// DynamoDB throttled, failed, timed out or was not reached, and all retries are spent.
     #[error("table {table:?} {reason}; try again")]
     Unavailable {
         /// The table's name.
         table: String,
         /// What happened.
         reason: Unavailability,
-        /// What happened to the call, where it was one call that failed.
+        /// DynamoDB's own words; `None` where no single call failed.
         source: Option<CallError>,
     },
 }
 
-/// Why asking again is likely to help; displayed as what a table does.
+/// Why a table is unavailable, so that asking again is likely to help. The displayed text goes on after the table's
+/// name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unavailability {
-    /// A call's time was spent.
+    /// A call took longer than it may.
     NotInTime,
     /// There is no connection.
     Unreached,
-    /// Capacity is spent, or a quota is.
+    /// The table's capacity or a quota is used up.
     Throttled,
     /// DynamoDB answered that it failed.
     Failed,
-    /// There is an answer, and it is cut off or not DynamoDB's.
+    /// The answer is cut off, or it is not DynamoDB's.
     UnreadableAnswer,
-    /// Every call was answered, and what they told did not fit together, since somebody writes.
+    /// All calls were answered, but somebody kept writing the record meanwhile.
     ChangesTooFast,
 }
 
@@ -117,7 +119,8 @@ impl fmt::Display for Unavailability {
 
 /// A failed call: the SDK's error, displayed with its causes, DynamoDB's code and message, and the request's id.
 ///
-/// The SDK's own `DisplayErrorContext` would add the whole request and answer, and records have no business in a log.
+/// The SDK's own `DisplayErrorContext` would add the whole request and answer, and with them records, which must not
+/// get into a log.
 #[derive(Debug, thiserror::Error)]
 #[error("{words}")]
 pub struct CallError {
@@ -160,12 +163,12 @@ impl CallError {
 }
 
 impl StoreError {
-    /// A failed call in this service's terms.
+    /// Tells from the SDK's error what went wrong.
     pub fn from_sdk<E>(table: &str, error: SdkError<E>) -> Self
     where
         E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
     {
-        /// Each of the variants with a source, before that is known.
+        /// The variant that it will be, before the source is put into it.
         enum Kind {
             TableMissing,
             AccessDenied,
@@ -180,7 +183,7 @@ impl StoreError {
             SdkError::DispatchFailure(failure) if failure.is_io() => {
                 Kind::Unavailable(Unavailability::Unreached)
             }
-            // What never became a request: no credentials, no region, an endpoint that is not a URL.
+            // There was no request: credentials or a region are missing, or the endpoint is not a URL.
             SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => Kind::Refused,
             SdkError::ServiceError(service) => match service.err().code() {
                 Some("ResourceNotFoundException") => Kind::TableMissing,
@@ -190,7 +193,8 @@ impl StoreError {
                 _ if service.raw().status().is_server_error() || service.raw().status().as_u16() == 429 => {
                     Kind::Unavailable(Unavailability::Failed)
                 }
-                // A success that is cut off or not JSON: whatever sits between, another attempt may pass.
+                // The status is a success, but the body is cut off or not JSON. Whatever caused that on the way,
+                // another attempt may pass.
                 _ if service.raw().status().is_success() => {
                     Kind::Unavailable(Unavailability::UnreadableAnswer)
                 }

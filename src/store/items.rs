@@ -1,4 +1,4 @@
-//! DynamoDB's items: their attributes taken out as what they must be, and put in.
+//! DynamoDB's items: puts attributes into them, and takes attributes out, each as the type that it must have.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,8 +17,8 @@ pub(super) fn text(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
 }
 
-/// A text for whoever looks into the table, cut to what one wants to read there; `None` where it is empty, which older
-/// DynamoDB implementations refuse.
+/// A text that is stored only for people who look into the table, cut to 200 characters. It is `None` where the text
+/// is empty, since older implementations of DynamoDB refuse empty texts.
 pub(super) fn note(text: &str) -> Option<AttributeValue> {
     (!text.is_empty()).then(|| AttributeValue::S(text.chars().take(200).collect()))
 }
@@ -38,32 +38,35 @@ pub(super) fn weight(item: &Item) -> usize {
     item.values().map(value).sum()
 }
 
-/// The range key of an item; both tables call it the same.
+/// The range key of an item, which both tables call `entry`.
 pub(super) fn entry_of(item: &Item) -> String {
     item.get("entry").and_then(|entry| entry.as_s().ok()).cloned().unwrap_or_default()
 }
 
-/// The names that an expression uses and DynamoDB reserves: those of them that occur in it as `#name`.
+/// The names behind the placeholders `#entry` and `#position` in an expression; `None` where it has neither. DynamoDB
+/// reserves both words, so that an expression cannot use the names themselves.
 pub(super) fn reserved_names(expression: &str) -> Option<HashMap<String, String>> {
     let used = ["entry", "position"].into_iter().filter(|name| expression.contains(&format!("#{name}")));
     let names: HashMap<_, _> = used.map(|name| (format!("#{name}"), name.to_owned())).collect();
     (!names.is_empty()).then_some(names)
 }
 
-/// One item's attributes, taken out as what they must be.
+/// One item, whose attributes are taken out one by one. An attribute that is missing or of another type is an error
+/// that names the record.
 pub(super) struct Attributes<'a> {
     pub(super) item: Item,
     pub(super) table: &'a str,
     pub(super) subject: Subject<'a>,
 }
 
-/// What an item belongs to. It is put into words only where something is wrong with the item: there is one for each item read.
+/// The record that an item belongs to, for error texts. It only borrows the names, since there is one for each item
+/// that is read, and it is put into words only where something is wrong.
 #[derive(Clone, Copy)]
 pub(super) enum Subject<'a> {
     Release(&'a str),
     Artifact(&'a str),
     Fact(&'a str),
-    /// By the facet's text.
+    /// An entry of the list that this facet's text names.
     EntryOf(&'a str),
     PositionOf(&'a str),
     SomeArtifact,
@@ -103,7 +106,7 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// Bytes that may be left out: none are, where there is no such attribute.
+    /// The bytes of an attribute that may be missing; they are empty where it is.
     pub(super) fn bytes_or_none(&mut self, name: &str) -> Result<Vec<u8>, StoreError> {
         if self.has(name) { self.bytes(name) } else { Ok(Vec::new()) }
     }

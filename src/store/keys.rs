@@ -4,10 +4,10 @@
 //!
 //! | entry | holds |
 //! | --- | --- |
-//! | `release` | the two documents `brief` and `rest`, as far as they fit, what describes them, and its `writer` |
-//! | `terms` | what the release is found by: short digests of what its `facets` are made of, and its `commits`. They stand apart because every list reads `release` |
-//! | `part#<revision>#<number>` | what did not fit |
-//! | `facet#<digest>` | where the release stands in one list: `facet`, `position`, `revision`, `lengths`; and where that list is narrowed by reading it, what of `terms` that needs |
+//! | `release` | the documents `brief` and `rest` (as much of them as one item holds), their `position`, `revision` and `lengths`, and the last `writer` |
+//! | `terms` | everything that the release is found by: short digests of its terms in `facets`, and the `commits` of its builds. It is an item of its own because every list reads `release`, and hardly anybody reads this |
+//! | `part#<revision>#<number>` | what did not fit into `release` |
+//! | `facet#<digest>` | one list in which the release stands: `facet`, `position`, `revision`, `lengths`; and the terms (`facets`, `commits`) that a search compares when it passes over some of that list's entries |
 //!
 //! Artifacts table, `image_digest` (hash) and `entry` (range):
 //!
@@ -15,12 +15,13 @@
 //! | --- | --- | --- |
 //! | digest | `artifact#<position>` | the document, and its `image`, `repository`, `position`, `revision`, `found_by` |
 //! | digest | `part#<id>#<revision>#<number>` | what does not fit into one item |
-//! | digest | `found-by#<id>#<digest>` | a commit, a pull request or an environment that the artifact is found by: `image` (a text that begins with `#`), `position`, `artifact` (the range key of its item), `commits` |
-//! | `id:<id>` | `pointer` | under which digest and entry the artifact is kept and what it is found by, so that one whose digest changed is moved, and the digests of the facts that pipelines recorded of it |
-//! | `fact#<digest>` | `fact` | what a pipeline recorded: the activity, what it knew of the artifact, and which artifact that is |
+//! | digest | `found-by#<id>#<digest>` | a commit, a pull request or an environment that the artifact is found by: `image` (a text that begins with `#`), `position`, `artifact` (the range key of the artifact's item), `commits` |
+//! | `id:<id>` | `pointer` | under which digest and entry the artifact is kept, so that an artifact whose digest changed can be moved; the digests of its `found-by` entries; and the digests of the facts that pipelines recorded of it |
+//! | `fact#<digest>` | `fact` | what a pipeline recorded: the activity, what the pipeline knew of the artifact, and the artifact's id |
 //!
-//! An artifact without a digest is kept under `image:<image>`, and one without either under `id:<id>`. Entries of one
-//! digest sort as positions do: the newest is one Query of one item, by digest as by image.
+//! An artifact without a digest is kept under `image:<image>`, and one without either under `id:<id>`. The range keys
+//! of one digest sort as positions do, and so does the index `by_image`. So the newest artifact of a digest or of an
+//! image is one Query of one item.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -30,7 +31,7 @@ pub(crate) use crate::position::MAX_RANGE_KEY_BYTES;
 use crate::position::Position;
 use crate::record::Artifact;
 
-/// What DynamoDB allows a hash key.
+/// How many bytes a hash key may have in DynamoDB.
 pub const MAX_HASH_KEY_BYTES: usize = 2048;
 
 /// The index that finds releases.
@@ -38,7 +39,7 @@ pub(super) const BY_FACET: &str = "by_facet";
 /// The index that finds artifacts by image.
 pub(super) const BY_IMAGE: &str = "by_image";
 
-/// The hash keys of both tables, which every item has.
+/// The names of both tables' hash keys. Every item has its table's.
 pub(super) const RELEASE_HASH: &str = "release_id";
 pub(super) const ARTIFACT_HASH: &str = "image_digest";
 
@@ -53,7 +54,7 @@ pub(super) const TERMS_ENTRY: &str = "terms";
 pub(super) const PART_PREFIX: &str = "part#";
 /// How the range keys of artifacts begin.
 pub(super) const ARTIFACT_PREFIX: &str = "artifact#";
-/// How the range keys of the entries begin by which artifacts are found.
+/// How the range keys of the entries begin that find artifacts by commit, pull request and environment.
 pub(super) const FOUND_BY_PREFIX: &str = "found-by#";
 const POINTER_ENTRY: &str = "pointer";
 const FACT_ENTRY: &str = "fact";
@@ -62,11 +63,13 @@ pub(super) const FACT_PREFIX: &str = "fact#";
 /// What stands before the image in the hash key of an artifact without a digest.
 const IMAGE_PREFIX: &str = "image:";
 
-/// How long a release's id may be: a part's range key has the longest fixed text, `part#`, a revision, `#`, three digits.
+/// How long a release's id may be: the index's range key is a position, which holds the id. 64 bytes are more than
+/// the rest of it needs.
 pub(super) const MAX_RELEASE_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;
-/// How long an artifact's id may be, by the same rule.
+/// How long an artifact's id may be: range keys hold the id. The one with the longest rest is a part's, which has
+/// `part#`, a revision of 24 digits, three digits, and `#` twice.
 pub(super) const MAX_ARTIFACT_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;
-/// How long an artifact's image may be.
+/// How long an artifact's image may be: a hash key may hold it.
 pub(super) const MAX_IMAGE_BYTES: usize = MAX_HASH_KEY_BYTES - IMAGE_PREFIX.len();
 
 /// The key of an item of the Releases table.
@@ -84,7 +87,8 @@ pub(super) fn artifact_key(hash_key: &str, entry: &str) -> Item {
     key(ARTIFACT_HASH, hash_key, entry)
 }
 
-/// The hash key of an artifact: its digest, which the image may name too, or else the image, or else the id.
+/// The hash key of an artifact: its digest, or else the digest that its image names, or else the image, or else the
+/// id.
 pub(super) fn artifact_hash_key(artifact: &Artifact) -> String {
     let named = || artifact.image.split_once('@').and_then(|(_, digest)| ImageDigest::parse(digest));
     match ImageDigest::parse(&artifact.image_digest).or_else(named) {
@@ -119,17 +123,18 @@ pub(super) fn artifact_part_entry(artifact_id: &str, revision: &str, number: usi
     format!("{PART_PREFIX}{artifact_id}#{revision}#{number:03}")
 }
 
-/// The range key of one of the entries by which an artifact is found.
+/// The range key of an entry that finds an artifact by commit, pull request or environment.
 pub(super) fn found_by_entry(artifact_id: &str, digest: &str) -> String {
     format!("{FOUND_BY_PREFIX}{artifact_id}#{digest}")
 }
 
-/// The id and the digest in the range key of an entry by which an artifact is found; an id may hold what stands between.
+/// The artifact's id and the entry's digest, out of such an entry's range key. The id itself may hold a `#`.
 pub(super) fn read_found_by_entry(entry: &str) -> Option<(&str, &str)> {
     entry.strip_prefix(FOUND_BY_PREFIX)?.rsplit_once('#')
 }
 
-/// An image, as the index lists it: what else it lists begins with `#`, and no image does there.
+/// An image as the index `by_image` lists it. The other texts in that index begin with one `#`, so an image that
+/// begins with `#` gets one more.
 pub(super) fn indexed_image(image: &str) -> String {
     if image.starts_with('#') { format!("#{image}") } else { image.to_owned() }
 }

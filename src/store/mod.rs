@@ -1,7 +1,7 @@
-//! The two DynamoDB tables: this service's types in and out, DynamoDB's own types never.
+//! The two DynamoDB tables. The service's own types go in and come out; DynamoDB's types never leave this module.
 //!
-//! What is stored where, and under which keys, is told at the top of `keys.rs`; how records are written, and what a crash
-//! leaves, at the top of `releases/writing.rs` and `artifacts/writing.rs`.
+//! The top of `keys.rs` says what is stored under which keys. The tops of `releases/writing.rs` and
+//! `artifacts/writing.rs` say how records are written, and what a crash leaves.
 
 mod artifacts;
 mod batch_get_reader;
@@ -44,21 +44,21 @@ pub use self::releases::{
     CurrentRelease, Lengths, PackedRelease, Reindexed, ReleaseEntries, ReleaseEntry, ReleaseScan,
     StoredRelease, Verbosity,
 };
-use self::transaction::MAX_WRITES_A_TRANSACTION;
+use self::transaction::MAX_WRITES_PER_TRANSACTION;
 pub use self::usage::Usage;
 
-/// How many readers a scan of a table is split among.
+/// Into how many segments the scan of a table is split, so that they can be read side by side.
 pub const SCAN_SEGMENTS: i32 = 4;
 
-/// The versions of the forms in which this version of the service stores what no item's attributes tell by themselves, in words.
+/// The versions of the stored forms that this service reads and writes, in words.
 ///
-/// What has another version is not read: it is an error that names the record.
+/// A stored value of another version is an error that names the record.
 #[must_use]
 pub fn stored_forms() -> String {
     format!("documents {DOCUMENT_VERSION}, lengths {LENGTHS_VERSION}, pointers {POINTER_VERSION}")
 }
 
-/// What BatchGetItem takes in one call.
+/// How many keys BatchGetItem takes in one call.
 const MAX_KEYS_A_CALL: usize = 100;
 /// Waits before keys that DynamoDB left unprocessed are asked for again: four seconds in all, at most.
 const UNPROCESSED_KEYS: ExponentialBuilder = ExponentialBuilder::new()
@@ -74,7 +74,7 @@ pub struct Store {
     releases_table: String,
     artifacts_table: String,
     documents: Option<Arc<DocumentCache>>,
-    writes_a_transaction: usize,
+    writes_per_transaction: usize,
 }
 
 /// The tables' names.
@@ -109,33 +109,33 @@ impl Store {
             releases_table: tables.releases,
             artifacts_table: tables.artifacts,
             documents: None,
-            writes_a_transaction: MAX_WRITES_A_TRANSACTION,
+            writes_per_transaction: MAX_WRITES_PER_TRANSACTION,
         }
     }
 
-    /// The same store, which keeps up to so many bytes of the documents that it reads, and does not read those again.
+    /// The same store, which keeps up to `bytes` bytes of the documents that it reads, and does not read those again.
     #[must_use]
     pub fn with_document_cache(self, bytes: usize) -> Self {
         Self { documents: DocumentCache::of_bytes(bytes).map(Arc::new), ..self }
     }
 
-    /// The same store, which makes so many writes in one transaction at most: two or more, and as many as DynamoDB takes
-    /// where nothing else is said. Older emulators of it take ten.
+    /// The same store, which makes at most `writes` writes in one transaction: between 2 and 100. A store makes 100
+    /// at most, as many as DynamoDB takes, unless this says otherwise; older emulators of DynamoDB take ten.
     #[must_use]
     pub fn with_writes_a_transaction(self, writes: usize) -> Self {
-        Self { writes_a_transaction: writes.clamp(2, MAX_WRITES_A_TRANSACTION), ..self }
+        Self { writes_per_transaction: writes.clamp(2, MAX_WRITES_PER_TRANSACTION), ..self }
     }
 
-    /// How many bytes of documents are kept.
+    /// How many bytes of documents the store keeps in memory.
     #[must_use]
     pub fn document_cache_bytes(&self) -> u64 {
         self.documents.as_ref().map_or(0, |documents| documents.bytes())
     }
 
-    /// Asks each table for a record that nobody has: whether both are there, and may be read.
+    /// Checks that both tables are there and may be read, by asking each for a record that nobody has.
     ///
     /// # Errors
-    /// The tables'.
+    /// DynamoDB fails, or refuses the request.
     pub async fn reach(&self) -> Result<(), StoreError> {
         const NOBODY: &str = "-";
         self.release_partition(NOBODY, None).await?;
@@ -144,22 +144,22 @@ impl Store {
         Ok(())
     }
 
-    /// Reads one page of a table, consistently, as a scan asks for it.
+    /// Reads one page of a scan, consistently.
     async fn scan_page(&self, table: &str, scan: ScanFluentBuilder) -> Result<ItemsPage, StoreError> {
         let sent = scan.table_name(table).consistent_read(true).send().await;
         let output = sent.map_err(|error| StoreError::from_sdk(table, error))?;
         ItemsPage::of(table, output.items, output.last_evaluated_key)
     }
 
-    /// A scan of one of the segments among which a table is split.
+    /// A scan of one of a table's [`SCAN_SEGMENTS`] segments.
     fn scan_of_segment(&self, segment: i32, start: Option<Item>) -> ScanFluentBuilder {
         let scan = self.client.scan().segment(segment).total_segments(SCAN_SEGMENTS);
         scan.set_exclusive_start_key(start)
     }
 
-    /// Reads items by key, in no order, in as many calls as they need; what is not there is left out.
+    /// Reads up to [`MAX_KEYS_A_CALL`] items by key. They come in no order, and a key without an item is left out.
     ///
-    /// There may be [`MAX_KEYS_A_CALL`] keys.
+    /// Keys that DynamoDB leaves unprocessed are asked for again.
     async fn batch_get(
         &self,
         table: &str,
@@ -181,7 +181,7 @@ impl Store {
                 .await;
             let output = sent.map_err(|error| StoreError::from_sdk(table, error))?;
             usage.count(output.consumed_capacity());
-            // DynamoDB names a table that it found nothing in, too; what names no table is not its answer.
+            // DynamoDB names the table even where it found nothing in it. An answer without that is not DynamoDB's.
             let Some(mut responses) = output.responses else {
                 return Err(StoreError::unavailable(table, Unavailability::UnreadableAnswer));
             };
@@ -202,19 +202,20 @@ impl Store {
 /// A page of a scan or a query.
 struct ItemsPage {
     items: Vec<Item>,
-    /// Where the next begins; `None` behind the last.
+    /// Where the next page begins; `None` in the last page.
     next: Option<Item>,
 }
 
 impl ItemsPage {
-    /// DynamoDB names its items where there are none, too; what names none is not its answer.
+    /// Takes a page out of an answer. DynamoDB sends a list of items even where it is empty, so an answer without one
+    /// is not DynamoDB's.
     fn of(table: &str, items: Option<Vec<Item>>, next: Option<Item>) -> Result<Self, StoreError> {
         let no_answer = || StoreError::unavailable(table, Unavailability::UnreadableAnswer);
         Ok(Self { items: items.ok_or_else(no_answer)?, next })
     }
 }
 
-/// Items by key, with the attributes that a projection names.
+/// A request for items by key, of which only the attributes in `projection` are read.
 fn projected(keys: Vec<Item>, projection: &str, is_consistent: bool) -> KeysAndAttributes {
     KeysAndAttributes::builder()
         .set_keys(Some(keys))
@@ -225,7 +226,7 @@ fn projected(keys: Vec<Item>, projection: &str, is_consistent: bool) -> KeysAndA
         .expect("keys are given")
 }
 
-/// Whole items by key, read consistently.
+/// A request for whole items by key, read consistently.
 fn whole(keys: Vec<Item>) -> KeysAndAttributes {
     KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build().expect("keys are given")
 }

@@ -1,4 +1,4 @@
-//! Writes that belong together: all of them are made, or none.
+//! Writes that belong together: DynamoDB makes all of them, or none.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,12 +15,14 @@ use super::Store;
 use super::error::{StoreError, Unavailability};
 use super::items::{Item, text, weight};
 
-/// What DynamoDB takes in one transaction.
-pub(super) const MAX_WRITES_A_TRANSACTION: usize = 100;
-/// DynamoDB takes 4 MB of items in one transaction; this is counted without the names of attributes.
-pub(super) const MAX_BYTES_A_TRANSACTION: usize = 3_800_000;
+/// How many writes DynamoDB takes in one transaction.
+pub(super) const MAX_WRITES_PER_TRANSACTION: usize = 100;
+/// How many bytes the items of one transaction may have. DynamoDB takes 4 MB; this is less, since the names of
+/// attributes are not counted here.
+pub(super) const MAX_BYTES_PER_TRANSACTION: usize = 3_800_000;
 
-/// Waits before a transaction that met another one, or throttling, is tried again: about half a minute in all, at most.
+/// Waits before a transaction that conflicted with another one, or was throttled, is tried again: about half a minute
+/// in all, at most.
 const CONFLICTS: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(20))
     .with_max_delay(Duration::from_secs(4))
@@ -32,7 +34,7 @@ const CONFLICTS: ExponentialBuilder = ExponentialBuilder::new()
 pub(super) enum Transacted {
     /// Everything is written.
     Done,
-    /// Nothing is, since the conditions of these writes, by their places, did not hold.
+    /// Nothing is written, since conditions did not hold: those of the writes at these places of the transaction.
     Refused(Vec<usize>),
 }
 
@@ -43,14 +45,17 @@ pub(super) enum Condition {
     Absent,
     /// The attribute has that value.
     Has(&'static str, String),
-    /// The attribute has that value, which is no text: nobody who writes properly wrote it.
+    /// The attribute has that value, which is not a text. This service never writes such a value; the condition
+    /// serves to overwrite an attribute that was spoiled.
     Is(&'static str, AttributeValue),
-    /// The item is there, and has no such attribute: a version of this service that did not write it did write the item.
+    /// The item is there, and does not have the attribute: it was spoiled, or an older version of this service wrote
+    /// it.
     Lacks(&'static str),
 }
 
 impl Condition {
-    /// The expression, in which `hash` is the table's hash key, that every item has.
+    /// The condition as DynamoDB's expression. `hash` is the name of the table's hash key: since every item has that
+    /// attribute, it shows whether there is an item.
     fn expression(&self, hash: &str) -> String {
         match self {
             Self::Absent => format!("attribute_not_exists({hash})"),
@@ -59,7 +64,7 @@ impl Condition {
         }
     }
 
-    /// The values that the expression names; DynamoDB takes no empty map of them.
+    /// The values that the expression names; `None` where it names none, since DynamoDB refuses an empty map.
     fn values(&self) -> Option<HashMap<String, AttributeValue>> {
         match self {
             Self::Has(_, value) => Some(HashMap::from([(":condition".to_owned(), text(value))])),
@@ -69,7 +74,7 @@ impl Condition {
     }
 }
 
-/// A write in the making. The table is the caller's to give, once, to [`Store::transact`].
+/// One write of a transaction. All writes of one transaction are to the table that [`Store::transact`] is given.
 #[derive(Debug, Clone)]
 pub(super) enum Write {
     /// Puts an item.
@@ -78,7 +83,7 @@ pub(super) enum Write {
     Delete(Item, Option<Condition>),
     /// Sets one attribute of the item of a key.
     Set(Item, &'static str, String, Condition),
-    /// Writes nothing, and holds the others back where the item of a key is not as it must be.
+    /// Writes nothing. The whole transaction is refused where the item of the key does not meet the condition.
     Check(Item, Condition),
 }
 
@@ -90,7 +95,7 @@ impl Write {
         }
     }
 
-    /// About how many bytes it has.
+    /// About how many bytes it adds to a transaction.
     pub(super) fn weight(&self) -> usize {
         match self {
             Self::Put(item, _) => weight(item),
@@ -147,7 +152,7 @@ impl Write {
     }
 }
 
-/// A text that no other writer has, by which an item tells who last laid hands on it.
+/// A random text that no other writer has. An item names its last writer by it.
 pub(super) fn nonce() -> String {
     let mut bytes = [0; 12];
     SystemRandom::new().fill(&mut bytes).expect("the operating system gives random bytes");
@@ -156,15 +161,16 @@ pub(super) fn nonce() -> String {
 
 impl Store {
     /// Whether writes fit into one transaction.
-    pub(super) fn fit_a_transaction(&self, writes: &[Write]) -> bool {
-        writes.len() <= self.writes_a_transaction
-            && writes.iter().map(Write::weight).sum::<usize>() <= MAX_BYTES_A_TRANSACTION
+    pub(super) fn fit_into_one_transaction(&self, writes: &[Write]) -> bool {
+        writes.len() <= self.writes_per_transaction
+            && writes.iter().map(Write::weight).sum::<usize>() <= MAX_BYTES_PER_TRANSACTION
     }
 
-    /// Makes writes together. Where the transaction meets another one, or throttling, it is tried again.
+    /// Makes all of these writes, or none. A transaction that conflicts with another one, or is throttled, is tried
+    /// again.
     ///
     /// # Errors
-    /// The table's; whether the writes are made is not known where DynamoDB did not answer.
+    /// DynamoDB fails, or refuses the request. Where it did not answer, nobody knows whether the writes were made.
     pub(super) async fn transact(
         &self,
         table: &str,
@@ -190,9 +196,10 @@ impl Store {
             if !refused.is_empty() {
                 return Ok(Transacted::Refused(refused.into_iter().map(|(place, _)| place).collect()));
             }
-            let passes =
+            // "None" and "" stand at the writes that had no part in the refusal.
+            let worth_another_attempt =
                 ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "None", ""];
-            if !codes.clone().all(|code| passes.contains(&code)) {
+            if !codes.clone().all(|code| worth_another_attempt.contains(&code)) {
                 return Err(StoreError::from_sdk(table, error));
             }
             let Some(wait) = waits.next() else {

@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 
-/// Counts what a request asks of DynamoDB: for its log line, for the benchmark, and for the tests that hold it to its bounds.
+/// Counts what a request asks of DynamoDB: for its log line, for the benchmark, and for the tests that hold it to its
+/// bounds.
 #[derive(Debug, Default)]
 pub struct Usage {
     calls: AtomicU32,
     round_trips: AtomicU32,
-    /// In halves: DynamoDB counts no finer.
+    /// In halves of a unit: DynamoDB counts no finer.
     half_read_units: AtomicU64,
     seen_before: AtomicU32,
 }
@@ -21,7 +22,7 @@ impl Usage {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// The times that the request had to wait for DynamoDB: calls made side by side are one.
+    /// How often the request had to wait for DynamoDB. Calls that are made side by side are one wait.
     #[must_use]
     pub fn round_trips(&self) -> u32 {
         self.round_trips.load(Ordering::Relaxed)

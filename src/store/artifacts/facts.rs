@@ -1,10 +1,13 @@
 //! Adds what pipelines record to artifacts: many pipelines at the same moment, and imports beside them.
 //!
-//! A recorded fact is an item of its own, `fact#<digest>` · `fact`: the activity, and what the pipeline knew of the artifact.
-//! The pointer of an artifact lists the digests of its facts, and its document holds their activities: the fact, the
-//! pointer and the document are written in one transaction, on the condition that the pointer is as it was read. So a
-//! fact is recorded where a pointer lists it and nowhere else, none is lost and none is doubled. An import reads the facts
-//! that the pointer lists, and writes its record with their activities.
+//! A recorded fact is an item of its own, `fact#<digest>` · `fact`: the activity, and what the pipeline knew of the
+//! artifact. The artifact's pointer lists the digests of its facts, and its document holds their activities. Three
+//! things are written in one transaction, on the condition that the pointer is as it was read: the fact, the pointer
+//! that lists it, and the document with the new activity. So a fact counts as recorded where a pointer lists it, and
+//! nowhere else; none is lost, and one that is sent again is found listed.
+//!
+//! An import reads the facts that the pointer lists, adds their activities to its record, and writes that on the same
+//! condition. So imports and pipelines lose nothing to each other.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -22,7 +25,7 @@ use crate::store::{ItemsPage, Store};
 /// A fact to be recorded.
 #[derive(Debug, Clone)]
 pub struct Fact {
-    /// What it is known by.
+    /// The key, by which the same fact is found again.
     pub key: FactKey,
     /// What it says.
     pub recorded: RecordedActivity,
@@ -52,20 +55,21 @@ pub(super) struct ReadableFact {
 }
 
 impl Store {
-    /// The artifact of which a fact was recorded before, and that still holds it.
+    /// The artifact that already holds this fact; `None` where it was not recorded, or the artifact no longer holds
+    /// it.
     ///
     /// # Errors
-    /// The table's, and an artifact that cannot be read.
+    /// DynamoDB fails or refuses the request, or an artifact cannot be read.
     pub async fn recorded_before(&self, fact: &FactKey) -> Result<Option<ArtifactState>, StoreError> {
-        let Some(artifact_id) = self.named_by(fact).await? else { return Ok(None) };
+        let Some(artifact_id) = self.artifact_named_by(fact).await? else { return Ok(None) };
         let state = self.artifact_state(&FoundArtifact::by_id(artifact_id)).await?;
         Ok(Some(state).filter(|state| state.holds(fact)))
     }
 
-    /// The digests of the facts that name an artifact, in the order in which they were recorded: of an artifact whose pointer was
-    /// lost. Where its document is told, only those that it holds.
+    /// Looks for the facts of an artifact whose pointer was lost: the digests of the facts that name it, in the order
+    /// in which they were recorded. Where its document is given, facts that the document does not hold are left out.
     ///
-    /// No index has them: the whole table is read.
+    /// No index has facts, so this reads the whole table.
     pub(super) async fn facts_of(
         &self,
         artifact_id: &str,
@@ -96,7 +100,7 @@ impl Store {
         }
     }
 
-    /// The digests of the facts of an artifact whose item was found, and whose pointer was not.
+    /// Does the same as [`Store::facts_of`] for an artifact whose item was found, and takes its document from there.
     pub(super) async fn facts_of_found(
         &self,
         artifact_id: &str,
@@ -107,14 +111,14 @@ impl Store {
                 Ok(Record::Artifact(artifact)) => Some(artifact),
                 _ => None,
             },
-            // What it holds cannot be told.
+            // The document cannot be read, so nobody knows which facts it holds.
             Err(StoreError::UnreadableRecord { .. }) => None,
             Err(error) => return Err(error),
         };
         self.facts_of(artifact_id, document.as_deref()).await
     }
 
-    /// Reads a fact's item; `None` where it is not what was stored.
+    /// Reads a fact's item; `None` where it cannot be read.
     pub(super) fn readable_fact(&self, item: Item) -> Option<ReadableFact> {
         let mut fact = Attributes::new(item, &self.artifacts_table, Subject::SomeItem);
         let digest = fact.text("image_digest").ok()?.strip_prefix(FACT_PREFIX)?.to_owned();
@@ -127,19 +131,21 @@ impl Store {
         recorded.is_readable().then_some(ReadableFact { artifact_id, digest, recorded, recorded_at })
     }
 
-    /// The artifact that a fact's item names, whether that holds it or not.
-    async fn named_by(&self, fact: &FactKey) -> Result<Option<String>, StoreError> {
+    /// The id of the artifact that a fact's item names. That artifact need not hold the fact any more.
+    async fn artifact_named_by(&self, fact: &FactKey) -> Result<Option<String>, StoreError> {
         let [item] = self.items_at([Some(&fact_key(fact.as_str()))]).await?;
         let Some(item) = item else { return Ok(None) };
         let mut attributes = Attributes::new(item, &self.artifacts_table, Subject::Fact(fact.as_str()));
         attributes.text("artifact_id").map(Some)
     }
 
-    /// Stores an artifact in the place of the state that it was made from, together with the fact that was added; false where
-    /// that state is no longer the stored one, or somebody recorded the fact meanwhile.
+    /// Stores a fact, together with the artifact that was made of `state` by adding it.
+    ///
+    /// The result is false, and nothing is written, where the artifact has changed since that state was read, or
+    /// somebody recorded the fact meanwhile.
     ///
     /// # Errors
-    /// The table's.
+    /// DynamoDB fails, or refuses the request.
     pub async fn record_fact(
         &self,
         state: &ArtifactState,
@@ -149,44 +155,45 @@ impl Store {
         self.record_facts(state, artifact, std::slice::from_ref(fact)).await
     }
 
-    /// As [`Store::record_fact`], of several facts. An artifact that is new and was built takes the place of those that stood for
-    /// its image.
+    /// Does the same as [`Store::record_fact`] for several facts. Where the artifact is new and was built, the
+    /// artifacts that stood for its image give way to it in the same transaction.
     pub(super) async fn record_facts(
         &self,
         state: &ArtifactState,
         artifact: &PackedArtifact,
         facts: &[Fact],
     ) -> Result<bool, StoreError> {
-        let mut beside = Vec::with_capacity(facts.len());
+        let mut other_writes = Vec::with_capacity(facts.len());
         for fact in facts {
-            // An item that is left of a fact that nobody holds any more gives way.
-            let condition = match self.named_by(&fact.key).await? {
+            // An artifact that no longer holds the fact may have left its item behind. That is replaced, unless it
+            // changes.
+            let condition = match self.artifact_named_by(&fact.key).await? {
                 None => Condition::Absent,
                 Some(other) => Condition::Has("artifact_id", other),
             };
-            beside.push(Write::Put(fact.item(artifact.artifact_id()), Some(condition)));
+            other_writes.push(Write::Put(fact.item(artifact.artifact_id()), Some(condition)));
         }
         // Where the artifact itself was deleted, its facts went with it, whatever the pointer still lists.
         let mut recorded =
             if state.stored.is_some() { state.kept.pointer.recorded.clone() } else { Vec::new() };
         let mut unneeded = Vec::new();
-        let mut taken_over = None;
+        let mut with_handed_over = None;
         if state.stored.is_none() && artifact.artifact.is_built {
-            let given = self.given_to(&artifact.artifact).await?;
-            if !given.facts.is_empty() {
-                let handed_over = self.recorded(artifact.artifact_id(), &given.facts).await?;
-                taken_over = Some(self.with_recorded(artifact, &handed_over)?);
+            let handed_over = self.handed_over_to(&artifact.artifact).await?;
+            if !handed_over.facts.is_empty() {
+                let facts = self.listed_facts(artifact.artifact_id(), &handed_over.facts).await?;
+                with_handed_over = Some(self.with_recorded(artifact, &facts)?);
             }
-            recorded.extend(given.facts);
-            beside.extend(given.writes);
-            unneeded.extend(given.unneeded);
+            recorded.extend(handed_over.facts);
+            other_writes.extend(handed_over.writes);
+            unneeded.extend(handed_over.unneeded);
         }
         recorded.extend(facts.iter().map(|fact| fact.key.as_str().to_owned()));
         let write = ArtifactWrite {
             kept: &state.kept,
-            artifact: taken_over.as_ref().unwrap_or(artifact),
+            artifact: with_handed_over.as_ref().unwrap_or(artifact),
             recorded,
-            beside,
+            other_writes,
             unneeded,
             with_known_entries: false,
         };

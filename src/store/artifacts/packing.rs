@@ -1,4 +1,4 @@
-//! Lays a checked artifact out as the items that are stored of it.
+//! Lays a checked artifact out as the items to store.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::document::Document;
 use crate::image_reference::repository;
 use crate::position::Position;
 use crate::record::Artifact;
-use crate::store::batch_write::{MAX_DOCUMENT_BYTES_AN_ITEM, Unstorable, check_parts};
+use crate::store::batch_write::{MAX_DOCUMENT_BYTES_PER_ITEM, Unstorable, check_parts};
 use crate::store::items::{Item, bytes, entry_of, note, text};
 use crate::store::keys::{
     MAX_ARTIFACT_ID_BYTES, MAX_IMAGE_BYTES, artifact_entry, artifact_hash_key, artifact_key,
@@ -26,7 +26,7 @@ pub struct PackedArtifact {
     pub(super) item: Item,
     parts: Vec<Vec<u8>>,
     entries: Entries,
-    /// Whether it may take the place of one that has activities where it has none itself.
+    /// Whether it may replace a stored artifact that has activities although it has none itself.
     pub(super) may_empty: bool,
 }
 
@@ -34,7 +34,8 @@ impl PackedArtifact {
     /// Packs an artifact.
     ///
     /// # Errors
-    /// [`Unstorable`], where its id or image is longer than a key can be, or the whole longer than can be stored.
+    /// [`Unstorable`], where its id or image is longer than a key can be, or there is more of it than its items can
+    /// hold.
     pub fn new(artifact: Artifact) -> Result<Self, Unstorable> {
         check_length("id", &artifact.artifact_id, MAX_ARTIFACT_ID_BYTES)?;
         check_length("image", &artifact.image, MAX_IMAGE_BYTES)?;
@@ -43,9 +44,9 @@ impl PackedArtifact {
         let entries = Entries::of(&artifact, &hash_key)?;
         let listed = entries.listed();
         let stored = document.stored();
-        let room = MAX_DOCUMENT_BYTES_AN_ITEM - listed.len();
+        let room = MAX_DOCUMENT_BYTES_PER_ITEM - listed.len();
         let (kept, overflow) = stored.split_at(stored.len().min(room));
-        let parts: Vec<_> = overflow.chunks(MAX_DOCUMENT_BYTES_AN_ITEM).map(<[u8]>::to_vec).collect();
+        let parts: Vec<_> = overflow.chunks(MAX_DOCUMENT_BYTES_PER_ITEM).map(<[u8]>::to_vec).collect();
         check_parts(parts.len())?;
         let position = Position::new(artifact.created_time, &artifact.artifact_id);
         let place = Place {
@@ -62,7 +63,7 @@ impl PackedArtifact {
         Ok(Self { artifact, place, item, parts, entries, may_empty: true })
     }
 
-    /// The same artifact, which is not stored where it has no activities and what imports brought of it has some.
+    /// The same artifact, which is not stored where it has no activities and earlier imports brought some.
     #[must_use]
     pub fn without_emptying(self) -> Self {
         Self { may_empty: false, ..self }
@@ -79,7 +80,7 @@ impl PackedArtifact {
         &self.artifact.json
     }
 
-    /// Everything that is stored of it where it holds these recorded facts, by entry.
+    /// All items of the artifact where it holds these recorded facts, by range key.
     pub(in crate::store) fn items(&self, recorded: Vec<String>) -> BTreeMap<String, Item> {
         let pointer = Pointer { recorded, ..Pointer::to(Some(self.place.clone())) };
         let items = self
@@ -89,13 +90,13 @@ impl PackedArtifact {
         items.map(|item| (entry_of(&item), item)).collect()
     }
 
-    /// The items by which it is found, but for those that are there already.
-    pub(super) fn entries_beside(&self, there: Option<&Place>) -> Vec<Item> {
+    /// Its `found-by` entries, without those that the place has already.
+    pub(super) fn entries_not_at(&self, there: Option<&Place>) -> Vec<Item> {
         let there = there.filter(|place| place.image_digest == self.place.image_digest);
         self.entries.without(there.map_or(&[], |place| &place.found_by)).cloned().collect()
     }
 
-    /// The items of what did not fit into its own.
+    /// The items of its parts.
     pub(super) fn parts(&self) -> impl Iterator<Item = Item> {
         (1..).zip(&self.parts).map(|(number, part)| {
             let entry = artifact_part_entry(self.artifact_id(), &self.place.revision, number);

@@ -7,7 +7,8 @@ use crate::store::items::{Attributes, Item, Subject, text};
 use crate::store::keys::{artifact_key, artifact_part_entry, found_by_entry, pointer_key};
 use crate::store::transaction::Condition;
 
-/// The attribute that holds it. Every write of an artifact is on the condition that it is as it was read.
+/// The attribute that holds the pointer, as one text. Every write of an artifact is on the condition that this text
+/// is as it was read.
 const KEPT: &str = "kept";
 /// DynamoDB's limit for an item is 400 KB, names included.
 const MAX_POINTER_BYTES: usize = 390_000;
@@ -21,7 +22,7 @@ pub(super) struct Place {
     pub(super) entry: String,
     pub(super) revision: String,
     pub(super) parts: usize,
-    /// The digests of the entries by which it is found, in their order.
+    /// The digests of its `found-by` entries, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) found_by: Vec<String>,
 }
@@ -32,21 +33,22 @@ pub(super) struct Pointer {
     pub(super) version: u8,
     /// Where the artifact is; `None` before it is written for the first time, and after it gave way.
     pub(super) place: Option<Place>,
-    /// Other places where something of it may be.
+    /// Other places where items, parts or entries of it may still lie.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) stale: Vec<Place>,
-    /// The digests of the facts that pipelines recorded of it, in the order in which they did.
+    /// The digests of the facts that pipelines recorded of it, in the order of recording.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) recorded: Vec<String>,
     /// The id of the artifact that has taken its facts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) gave_way_to: Option<String>,
-    /// Who is writing it in steps.
+    /// A random text of the writer that is writing the artifact in steps. It makes every claim another text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) writer: Option<String>,
 }
 
 impl Pointer {
+    /// A pointer to a place, which names nothing stale and no facts.
     pub(super) fn to(place: Option<Place>) -> Self {
         Self {
             version: POINTER_VERSION,
@@ -65,7 +67,8 @@ impl Pointer {
         item
     }
 
-    /// Checks that an item can hold it, also while its place is named twice, as an artifact that is written in steps has it.
+    /// Checks that an item can hold the pointer. While an artifact is written in steps, its new place is named as
+    /// stale beside the old one, so the pointer is measured with two places.
     pub(super) fn check_size(&self, artifact_id: &str, table: &str) -> Result<(), StoreError> {
         let claimed = Self { stale: self.place.iter().cloned().collect(), ..self.clone() };
         if claimed.stored().len() <= MAX_POINTER_BYTES {
@@ -78,7 +81,7 @@ impl Pointer {
             record: Subject::Artifact(artifact_id).to_string(),
             reason: format!(
                 "it holds {recorded} recorded activities, and is found by {found_by} commits, pull requests and \
-                 environments; into its pointer fit about 14,000 of the one, or 10,000 of the other"
+                 environments; its pointer has room for about 14,000 of the one, or 10,000 of the other"
             ),
         })
     }
@@ -87,13 +90,13 @@ impl Pointer {
         serde_json::to_string(self).expect("texts and numbers always serialize")
     }
 
-    /// The condition that this pointer is the one that is stored.
+    /// The condition that the stored pointer is this one.
     pub(super) fn condition(&self) -> Condition {
         Condition::Has(KEPT, self.stored())
     }
 }
 
-/// A pointer as it was read, and the condition that it is still the one that is stored.
+/// A pointer as it was read, and the condition that the stored one has not changed since.
 #[derive(Debug, Clone)]
 pub(super) struct KeptPointer {
     pub(super) condition: Condition,
@@ -106,10 +109,10 @@ impl KeptPointer {
         Self { condition: Condition::Absent, pointer: Pointer::to(None) }
     }
 
-    /// Reads a pointer's item; an item that cannot be read is an error, or is to be overwritten.
+    /// Reads a pointer's item. Where it cannot be read, the error also has what a caller needs who overwrites it.
     pub(super) fn read(item: Option<Item>, table: &str, subject: Subject<'_>) -> Result<Self, Unreadable> {
         let Some(item) = item else { return Ok(Self::absent()) };
-        // It is overwritten where nobody has mended it meanwhile.
+        // A spoiled pointer is overwritten only where nobody has mended it meanwhile.
         let as_it_is = match item.get(KEPT) {
             Some(value) => Condition::Is(KEPT, value.clone()),
             None => Condition::Lacks(KEPT),
@@ -145,7 +148,8 @@ impl KeptPointer {
 #[derive(Debug)]
 pub(super) struct Unreadable {
     pub(super) error: StoreError,
-    /// What to start from where it is to be written anew.
+    /// An empty pointer to start from where the spoiled one is overwritten, with the condition that it is still
+    /// spoiled.
     pub(super) overwriting: Box<KeptPointer>,
 }
 
@@ -154,22 +158,22 @@ impl Place {
         artifact_key(&self.image_digest, &self.entry)
     }
 
-    /// The keys of the parts there that are not also at another place.
-    pub(super) fn parts_beside(&self, artifact_id: &str, other: &Self) -> Vec<Item> {
+    /// The keys of the parts at this place, without those that the other place has too.
+    pub(super) fn part_keys_not_at(&self, artifact_id: &str, other: &Self) -> Vec<Item> {
         let is_same = self.image_digest == other.image_digest && self.revision == other.revision;
-        if is_same { Vec::new() } else { self.all_parts(artifact_id) }
+        if is_same { Vec::new() } else { self.part_keys(artifact_id) }
     }
 
-    /// The keys of the entries there by which it is found, but for those of the other place.
-    pub(super) fn entries_beside(&self, artifact_id: &str, other: Option<&Self>) -> Vec<Item> {
+    /// The keys of the `found-by` entries at this place, without those that the other place has too.
+    pub(super) fn entry_keys_not_at(&self, artifact_id: &str, other: Option<&Self>) -> Vec<Item> {
         let other = other.filter(|other| other.image_digest == self.image_digest);
         let known = other.map_or(&[][..], |other| &other.found_by);
         let gone = self.found_by.iter().filter(|digest| known.binary_search(digest).is_err());
         gone.map(|digest| artifact_key(&self.image_digest, &found_by_entry(artifact_id, digest))).collect()
     }
 
-    /// The keys of all parts there.
-    pub(super) fn all_parts(&self, artifact_id: &str) -> Vec<Item> {
+    /// The keys of all parts at this place.
+    pub(super) fn part_keys(&self, artifact_id: &str) -> Vec<Item> {
         let entry = |number| artifact_part_entry(artifact_id, &self.revision, number);
         (1..=self.parts).map(|number| artifact_key(&self.image_digest, &entry(number))).collect()
     }

@@ -17,14 +17,15 @@ use crate::store::keys::{
 };
 use crate::store::{MAX_KEYS_A_CALL, Store, Usage, whole};
 
-/// How often a lookup is begun anew where what it found was replaced while it was read.
+/// How often a look-up is tried. It begins anew where the artifact that it found was replaced while its parts were
+/// read.
 pub(super) const MAX_LOOKUPS: usize = 3;
 
 impl Store {
     /// The newest artifact that an image reference names.
     ///
     /// # Errors
-    /// The table's, and an artifact that cannot be read.
+    /// DynamoDB fails or refuses the request, or an artifact cannot be read.
     pub async fn newest_artifact(
         &self,
         image: &ImageReference,
@@ -40,7 +41,8 @@ impl Store {
         Err(StoreError::unavailable(&self.artifacts_table, Unavailability::ChangesTooFast))
     }
 
-    /// Asks for the artifacts that an image reference names, newest first; `None` where no artifact can have such a name.
+    /// A query for the artifacts that an image reference names, newest first; `None` where no artifact can have such
+    /// a name.
     pub(super) fn artifacts_query(&self, image: &ImageReference) -> Option<QueryFluentBuilder> {
         match image {
             ImageReference::Pushed(image) if indexed_image(image).len() > MAX_HASH_KEY_BYTES => None,
@@ -55,12 +57,12 @@ impl Store {
         }
     }
 
-    /// Asks for the artifacts of an image as pushed, as the index has them.
+    /// A query of the index for the artifacts that were pushed as this image, newest first.
     pub(super) fn query_by_image(&self, image: &str) -> QueryFluentBuilder {
         self.newest_first(&indexed_image(image)).index_name(BY_IMAGE).key_condition_expression("image = :key")
     }
 
-    /// Asks for the artifacts under a hash key of the table.
+    /// A query for the artifacts under a hash key of the table, newest first.
     pub(super) fn query_by_hash_key(&self, hash_key: &str) -> QueryFluentBuilder {
         self.newest_first(hash_key)
             .key_condition_expression("image_digest = :key AND begins_with(#entry, :prefix)")
@@ -78,7 +80,10 @@ impl Store {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
     }
 
-    /// The first item that a query finds. What a filter leaves of a page may be nothing, with more pages behind it.
+    /// The first item that a query finds.
+    ///
+    /// Where the query has a filter, a page may be empty although there are more behind it, so pages are read until
+    /// one has an item.
     pub(super) async fn first_artifact(
         &self,
         query: QueryFluentBuilder,
@@ -106,7 +111,7 @@ impl Store {
         }
     }
 
-    /// The whole artifact of an item; `None` where its parts were replaced meanwhile.
+    /// The whole artifact that an item and its parts hold; `None` where its parts were replaced meanwhile.
     pub(super) async fn artifact(
         &self,
         item: Item,
@@ -166,7 +171,7 @@ impl Store {
     }
 }
 
-/// A query of which a filter leaves those whose attribute has the value `:name`.
+/// Adds a filter to a query; `:name` in it stands for the name.
 pub(super) fn narrowed(query: QueryFluentBuilder, filter: &str, name: &str) -> QueryFluentBuilder {
     query.filter_expression(filter).expression_attribute_values(":name", text(name))
 }

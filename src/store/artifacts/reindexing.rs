@@ -1,7 +1,11 @@
-//! Mends what is around artifacts: pointers, items that are left at an old place, parts and facts that nobody names.
+//! Mends what `reindex` finds wrong with artifacts.
 //!
-//! Every write is on the condition that the artifact's pointer is as it was read, so that it is safe beside imports and
-//! recordings.
+//! An artifact whose pointer, entries or form are not as this version writes them is written anew. Items that were
+//! left at an old place are removed, and so are parts, entries and facts that no pointer names. Artifacts must be
+//! mended before facts are looked at: a lost pointer lists its facts again only then.
+//!
+//! Nearly every write is on the condition that the artifact's pointer is as it was read, so that imports and
+//! pipelines may write at the same time.
 
 use super::facts::ReadableFact;
 use super::packing::PackedArtifact;
@@ -38,7 +42,7 @@ pub enum Mended {
     Not,
     /// An artifact was written anew, or its pointer.
     Artifact,
-    /// It was left behind, and is removed.
+    /// It was left behind, and was removed.
     Removed,
     /// Somebody wrote the artifact meanwhile: look again.
     Overtaken,
@@ -63,10 +67,10 @@ impl ArtifactEntry {
 }
 
 impl Store {
-    /// The keys of the items of one segment of the table, a page of them, and where the next begins.
+    /// One page of the keys in a segment of the table, and where the next page begins.
     ///
     /// # Errors
-    /// The table's.
+    /// DynamoDB fails, or refuses the request.
     pub async fn scan_artifact_entries(
         &self,
         segment: i32,
@@ -90,7 +94,7 @@ impl Store {
     /// Looks at one item, and mends what is wrong with it.
     ///
     /// # Errors
-    /// The table's, and an artifact that cannot be read.
+    /// DynamoDB fails or refuses the request, or an artifact cannot be read.
     pub async fn mend_artifact_entry(&self, entry: &ArtifactEntry, mode: Mode) -> Result<Mended, StoreError> {
         if let Some(position) = artifact_position(&entry.entry) {
             return self.mend_artifact(entry, position.id(), mode).await;
@@ -124,11 +128,11 @@ impl Store {
         let (place, json) = self.stored_at(item).await?;
         let artifact = self.checked(id, &json)?;
         let recorded = if is_readable && kept.pointer.place.is_some() {
-            self.present(&kept.pointer.recorded).await?
+            self.readable_facts(&kept.pointer.recorded).await?
         } else {
             self.facts_of(id, Some(&artifact)).await?
         };
-        let unstorable =
+        let unreadable =
             |reason: String| Attributes::new(Item::new(), table, Subject::Artifact(id)).unreadable(reason);
         let lost: Vec<_> = kept
             .pointer
@@ -138,15 +142,16 @@ impl Store {
             .cloned()
             .collect();
         let packed =
-            PackedArtifact::new(artifact).map_err(|unstorable_as| unstorable(unstorable_as.to_string()))?;
+            PackedArtifact::new(artifact).map_err(|unstorable| unreadable(unstorable.to_string()))?;
         let wanted = Pointer { recorded: recorded.clone(), ..Pointer::to(Some(packed.place.clone())) };
-        if kept.pointer == wanted && packed.place == place && self.are_there(&packed).await? {
+        if kept.pointer == wanted && packed.place == place && self.has_all_entries(&packed).await? {
             return Ok(Mended::Not);
         }
         if mode == Mode::DryRun {
             return Ok(Mended::Artifact);
         }
-        // Where it is found is a place that it may have to leave.
+        // The write cleans up at stale places. The place where the artifact was found is one of them, if the pointer
+        // does not name it.
         let mut from = kept;
         if from.pointer.place.as_ref() != Some(&place) {
             from.pointer.stale.push(place);
@@ -155,25 +160,25 @@ impl Store {
             kept: &from,
             artifact: &packed,
             recorded,
-            beside: Vec::new(),
+            other_writes: Vec::new(),
             unneeded: Vec::new(),
             with_known_entries: true,
         };
         match self.write_artifact(write).await? {
             Transacted::Refused(_) => Ok(Mended::Overtaken),
             Transacted::Done if lost.is_empty() => Ok(Mended::Artifact),
-            // Told once: from now on the pointer is as it should be.
-            Transacted::Done => Err(unstorable(format!(
-                "what was recorded of it as {} was gone or cannot be read, and is no longer listed; the activities stay, as if they had been \
-                 imported",
+            // This is reported only once, since the pointer is as it should be from now on.
+            Transacted::Done => Err(unreadable(format!(
+                "its pointer listed facts that are gone or cannot be read ({}), and no longer lists them; their activities \
+                 stay, as if they had been imported",
                 lost.join(", ")
             ))),
         }
     }
 
-    /// Whether the entries are all there by which an artifact is found.
-    async fn are_there(&self, artifact: &PackedArtifact) -> Result<bool, StoreError> {
-        let keys: Vec<_> = artifact.place.entries_beside(artifact.artifact_id(), None);
+    /// Whether all `found-by` entries of an artifact are there.
+    async fn has_all_entries(&self, artifact: &PackedArtifact) -> Result<bool, StoreError> {
+        let keys: Vec<_> = artifact.place.entry_keys_not_at(artifact.artifact_id(), None);
         let mut found = 0;
         for keys in keys.chunks(MAX_KEYS_A_CALL) {
             let request = projected(keys.to_vec(), "#entry", true);
@@ -204,7 +209,7 @@ impl Store {
         let kept = KeptPointer::read(kept, &self.artifacts_table, Subject::Artifact(id))
             .map_err(|unreadable| unreadable.error)?;
         let places = kept.pointer.place.iter().chain(&kept.pointer.stale);
-        let is_named = places.flat_map(|place| place.all_parts(id)).any(|key| key == entry.key());
+        let is_named = places.flat_map(|place| place.part_keys(id)).any(|key| key == entry.key());
         if is_named { Ok(Mended::Not) } else { self.remove(entry, None, id, &kept, mode).await }
     }
 
@@ -212,23 +217,24 @@ impl Store {
         let [item] = self.items_at([Some(&entry.key())]).await?;
         let Some(item) = item else { return Ok(Mended::Not) };
         let Some(ReadableFact { artifact_id: named, .. }) = self.readable_fact(item) else {
-            // No artifact holds a fact that cannot be read: the pointer that lists it is mended first.
+            // No pointer lists a fact that cannot be read: where one did, the artifact was mended before.
             return self.remove_spoiled_fact(entry, mode).await;
         };
         let ArtifactState { artifact_id, kept, .. } =
             self.artifact_state(&FoundArtifact::by_id(named.clone())).await?;
         let is_held = kept.pointer.recorded.iter().any(|held| held == digest);
-        // A pointer that was lost is mended first, unless nothing is to be written: then it is not known what it would list.
+        // A pointer that was lost has been mended before, unless this is a dry run: then nobody knows whether it
+        // would list the fact.
         let may_be_held = mode == Mode::DryRun && kept.condition == Condition::Absent;
         if is_held || may_be_held {
             return Ok(Mended::Not);
         }
-        // It may be recorded of another artifact meanwhile.
+        // Somebody may record the fact of another artifact meanwhile; then it stays.
         let is_as_read = Condition::Has("artifact_id", named);
         self.remove(entry, Some(is_as_read), &artifact_id, &kept, mode).await
     }
 
-    /// Removes a fact that cannot be read. Nobody records it meanwhile, since who wants to cannot read it either.
+    /// Removes a fact that cannot be read, without a condition: whoever records a fact reads its item first.
     async fn remove_spoiled_fact(&self, entry: &ArtifactEntry, mode: Mode) -> Result<Mended, StoreError> {
         if mode == Mode::Write {
             let writes = vec![Write::Delete(entry.key(), None)];
@@ -237,7 +243,7 @@ impl Store {
         Ok(Mended::Removed)
     }
 
-    /// Removes an item, while an artifact's pointer is as it was read.
+    /// Removes an item, on the condition that the artifact's pointer is as it was read.
     async fn remove(
         &self,
         entry: &ArtifactEntry,
@@ -274,8 +280,8 @@ impl Store {
         }
     }
 
-    /// Those of the facts of some digests that are there and can be read.
-    async fn present(&self, digests: &[String]) -> Result<Vec<String>, StoreError> {
+    /// Of these facts, given by their digests, those that are there and can be read.
+    async fn readable_facts(&self, digests: &[String]) -> Result<Vec<String>, StoreError> {
         let mut present = Vec::with_capacity(digests.len());
         for digest in digests {
             let [item] = self.items_at([Some(&fact_key(digest))]).await?;
@@ -286,7 +292,7 @@ impl Store {
     }
 }
 
-/// The artifact's id in a part's range key, behind the prefix: an id may hold what stands between.
+/// The artifact's id in a part's range key, of which the prefix is taken off. The id itself may hold a `#`.
 fn id_of_part(rest: &str) -> Option<&str> {
     rest.rsplitn(3, '#').nth(2)
 }

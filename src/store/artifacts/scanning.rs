@@ -1,4 +1,4 @@
-//! Reads artifacts one page after another, for whoever wants all of them.
+//! Reads all artifacts of the table or of an image, one page after another.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use futures_util::stream::{self, Stream, TryStreamExt as _};
@@ -51,12 +51,13 @@ impl Store {
         ItemsPage::of(&self.artifacts_table, output.items, output.last_evaluated_key)
     }
 
-    /// The artifacts of the pages that `page` reads, from the first on.
+    /// The artifacts of all pages; `page` reads the page that begins at a key.
     fn artifacts_of_pages<'a, F: Future<Output = Result<ItemsPage, StoreError>> + 'a>(
         &'a self,
         page: impl Fn(Option<Item>) -> F + 'a,
     ) -> impl Stream<Item = Result<StoredArtifact, StoreError>> + 'a {
-        // What is left to read: `Some(start)` of a page, or `None` behind the last.
+        // The first `Some` says that there is a page left to read; the second is where it begins, and `None` is the
+        // first.
         let pages = stream::try_unfold((Some(None), page), async |(left, page)| {
             let Some(start) = left else { return Ok(None) };
             let ItemsPage { items, next } = page(start).await?;
@@ -69,7 +70,8 @@ impl Store {
             .try_filter_map(|found| async { Ok(found) })
     }
 
-    /// An artifact's whole document; read anew where it was replaced meanwhile, `None` where it was removed.
+    /// The whole artifact of an item. It is read again where it was replaced meanwhile, and is `None` where it was
+    /// removed.
     async fn scanned(&self, item: Item) -> Result<Option<StoredArtifact>, StoreError> {
         let entry = entry_of(&item);
         if let Some(artifact) = self.artifact(item, &Usage::default()).await? {

@@ -1,8 +1,8 @@
-//! Stores artifacts that stand for an image, where an import brings them: an export holds them as it holds all others.
+//! Imports artifacts that stand for an image: an export holds them as it holds all others.
 //!
-//! Such an artifact is nothing but what pipelines recorded of an image. So each of its activities is recorded, of the
-//! artifact that the image has by now. Stored as if a source had brought it, it would hide the image's own record, or lose its
-//! activities when it gives way.
+//! Such an artifact holds nothing but what pipelines recorded of an image. So each of its activities is recorded
+//! again, of the artifact that the image has by now. If it were stored as other imported artifacts are, it would hide
+//! the image's own record, or lose its activities when it gives way.
 
 use backon::BackoffBuilder as _;
 
@@ -18,11 +18,11 @@ use crate::store::error::{StoreError, Unavailability};
 use crate::store::items::{Attributes, Item, Subject};
 
 impl Store {
-    /// Stores an artifact that stands for its image: records each of its activities that is not recorded yet. `None` where what is
-    /// stored of it cannot be read, and it is to be written anew.
+    /// Stores an artifact that stands for its image: records each of its activities that is not recorded yet. The
+    /// result is `None` where the caller must write it as any other artifact, over what is stored of it.
     ///
     /// # Errors
-    /// The table's; storing it again completes it.
+    /// DynamoDB fails, or refuses the request. Storing it again completes it.
     pub(super) async fn put_stand_in(
         &self,
         stand_in: &PackedArtifact,
@@ -54,9 +54,9 @@ impl Store {
             } else {
                 Outcome::Stored
             };
-            let ended = StoredOutcome { outcome, recorded_kept };
+            let result = StoredOutcome { outcome, recorded_kept };
             if outcome == Outcome::Unchanged || mode == Mode::DryRun {
-                return Ok(Some(ended));
+                return Ok(Some(result));
             }
             let packed =
                 PackedArtifact::new(stored).map_err(|unstorable| self.unreadable(artifact, &unstorable))?;
@@ -70,7 +70,7 @@ impl Store {
                 })
                 .collect();
             if self.record_facts(&state, &packed, &facts).await? {
-                return Ok(Some(ended));
+                return Ok(Some(result));
             }
             let Some(wait) = waits.next() else {
                 return Err(StoreError::unavailable(&self.artifacts_table, Unavailability::ChangesTooFast));

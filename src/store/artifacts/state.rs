@@ -1,4 +1,4 @@
-//! An artifact as it is stored now, read consistently: what a change of it starts from.
+//! Reads an artifact consistently, as it is stored now: every change of an artifact starts from that.
 
 use std::collections::HashMap;
 
@@ -15,25 +15,25 @@ use crate::store::keys::{
 };
 use crate::store::{MAX_KEYS_A_CALL, Store, Usage, whole};
 
-/// How often an artifact is looked for that gives way to another one while it is looked for.
-const MAX_STEPS: usize = 8;
+/// How many artifacts are read one after another, where each gave way to the next.
+const MAX_ARTIFACTS_IN_A_ROW: usize = 8;
 
-/// What a fact is known by; the same fact has the same key.
+/// The key of a fact. The same fact always has the same key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FactKey(String);
 
-/// Which artifact is looked for; of several, the newest is found.
+/// Which artifact is looked for. Where there are several, the newest is found.
 #[derive(Debug, Clone, Copy)]
 pub enum WantedArtifact<'a> {
-    /// One of an image as pushed, as the index has it: that lags behind the table by a moment.
+    /// One that was pushed as this image. The index finds it, which lags behind the table by a moment.
     Image(&'a str),
-    /// One of an image as pushed that has no digest.
+    /// One that was pushed as this image and has no digest.
     WithoutDigest(&'a str),
-    /// One of a digest.
+    /// One of this digest.
     Digest(&'a ImageDigest),
-    /// One of a digest and an image as pushed.
+    /// One of this digest that was pushed as this image.
     DigestAndImage(&'a ImageDigest, &'a str),
-    /// One of a digest and a repository.
+    /// One of this digest in this repository.
     DigestAndRepository(&'a ImageDigest, &'a str),
 }
 
@@ -42,13 +42,15 @@ pub enum WantedArtifact<'a> {
 pub struct FoundArtifact {
     /// The artifact's id.
     pub artifact_id: String,
+    /// The hash key and the range key of its item.
     seen_at: Option<(String, String)>,
 }
 
-/// An artifact as it is stored now: what a change of it starts from, and must still find.
+/// An artifact as it is stored now. A change of it starts from here, and is refused where the artifact has changed
+/// since.
 #[derive(Debug, Clone)]
 pub struct ArtifactState {
-    /// The artifact's id: another one than was looked for where that gave way.
+    /// The artifact's id. It is not the one that was looked for where that artifact gave way to this one.
     pub artifact_id: String,
     pub(super) kept: KeptPointer,
     /// Where it is, and its JSON.
@@ -56,20 +58,20 @@ pub struct ArtifactState {
 }
 
 impl FactKey {
-    /// The key of what some texts say together.
+    /// The key of the fact that these texts make up together.
     #[must_use]
     pub fn new(texts: &[&str]) -> Self {
         Self(digest::of_texts(texts))
     }
 
-    /// The digest by which pointers list it.
+    /// The digest by which pointers list the fact.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl FoundArtifact {
-    /// An artifact of which nothing but the id is known.
+    /// An artifact of which only the id is known.
     #[must_use]
     pub fn by_id(artifact_id: String) -> Self {
         Self { artifact_id, seen_at: None }
@@ -94,7 +96,7 @@ impl Store {
     /// Finds an artifact.
     ///
     /// # Errors
-    /// The table's.
+    /// DynamoDB fails, or refuses the request.
     pub async fn find_artifact(
         &self,
         wanted: WantedArtifact<'_>,
@@ -123,14 +125,14 @@ impl Store {
         }))
     }
 
-    /// Reads an artifact consistently, where its pointer or else the finder says that it is. Where it gave way to another one,
-    /// that is read.
+    /// Reads an artifact consistently: at the place that its pointer names, or else where it was found. Where it gave
+    /// way to another artifact, that one is read instead.
     ///
     /// # Errors
-    /// The table's, and an artifact that cannot be read.
+    /// DynamoDB fails or refuses the request, or an artifact cannot be read.
     pub async fn artifact_state(&self, found: &FoundArtifact) -> Result<ArtifactState, StoreError> {
         let mut found = found.clone();
-        for _ in 0..MAX_STEPS {
+        for _ in 0..MAX_ARTIFACTS_IN_A_ROW {
             let artifact_id = found.artifact_id;
             let pointer_key = pointer_key(&artifact_id);
             let seen_at = found.seen_at.as_ref().map(|(hash_key, entry)| artifact_key(hash_key, entry));
@@ -142,7 +144,7 @@ impl Store {
                 continue;
             }
             if let Some(item) = seen.as_ref().filter(|_| kept.pointer.place.is_none()) {
-                // The pointer was lost; the facts that it listed are not.
+                // The pointer was lost. The facts that it listed are still there, and are looked for.
                 kept.pointer.recorded = self.facts_of_found(&artifact_id, item.clone()).await?;
             }
             if let Some(place) = &kept.pointer.place {
@@ -161,11 +163,14 @@ impl Store {
         Err(StoreError::unavailable(&self.artifacts_table, Unavailability::ChangesTooFast))
     }
 
-    /// Reads the artifact of an id that is made where none of its image is found: the one that it gave way to, where that
-    /// still has the image.
+    /// Reads the artifact that stands for an image, by its id. There need not be one.
+    ///
+    /// Where it gave way to another artifact that still has the image, that one is read. Where the other one has
+    /// another image by now, the result is the stand-in without a document, so that it is made again; its pointer,
+    /// which still names the other artifact, is overwritten then.
     ///
     /// # Errors
-    /// The table's, and an artifact that cannot be read.
+    /// DynamoDB fails or refuses the request, or an artifact cannot be read.
     pub async fn state_of_new(&self, artifact_id: String) -> Result<ArtifactState, StoreError> {
         let found = FoundArtifact::by_id(artifact_id.clone());
         let state = self.artifact_state(&found).await?;
@@ -189,6 +194,7 @@ impl Store {
         Ok(ArtifactState { artifact_id, kept, stored: None })
     }
 
+    /// The place of an artifact's item, and its JSON.
     pub(super) async fn stored_at(&self, item: Item) -> Result<(Place, String), StoreError> {
         let table = self.artifacts_table.as_str();
         let mut attributes = Attributes::new(item.clone(), table, Subject::SomeArtifact);
@@ -217,8 +223,9 @@ impl Store {
         Ok(keys.map(|key| key.and_then(|key| found.iter().find(|item| is_at(item, key)).cloned())))
     }
 
-    /// What pipelines recorded, by the digests that a pointer lists, in that order.
-    pub(super) async fn recorded(
+    /// Reads the facts that a pointer lists by their digests, in that order. It is an error where one of them is
+    /// missing.
+    pub(super) async fn listed_facts(
         &self,
         artifact_id: &str,
         digests: &[String],

@@ -1,23 +1,28 @@
 //! Writes artifacts, and moves those whose digest or time changed.
 //!
-//! Every write of an artifact changes its pointer, and is made on the condition that the pointer is as it was read; where
-//! it is not, somebody else has written meanwhile, and everything begins anew. What fits into one transaction is written
-//! by one: the pointer, the item, its parts, the entries that find it, the removal of what gives way, a fact. There is nothing
-//! between before and after.
+//! All writers of an artifact agree on its pointer. Its key is made of the id alone, so it stays where it is while
+//! the artifact's own item moves to another digest or time. A writer reads the pointer and everything else
+//! consistently, works out what to write, and writes on the condition that the pointer is as it was read. Every write
+//! changes the pointer. Where the pointer is no longer as it was read, somebody else has written meanwhile, and the
+//! writer begins anew.
+//!
+//! What fits into one transaction is written in one: the pointer, the item at its new place, the removal of the item
+//! at the old place, parts, `found-by` entries, a recorded fact, and stand-ins that give way. Then there is nothing
+//! between before and after, and the artifact is never at two places and never at none.
 //!
 //! What does not fit (parts of more than 4 MB together, or a hundred new entries) is written in steps:
 //!
-//! | step | what a crash after it leaves | who heals that |
-//! | --- | --- | --- |
-//! | 1. claim: the pointer names this writer, and the new place among the stale ones | the artifact as it was | nothing is to be healed |
-//! | 2. parts of the new revision, whose keys no other revision has, and entries, which count only where the item lists them | the same, and parts and entries that readers pass over and the pointer names | the next writer of the artifact, or `reindex` |
-//! | 3. commit, in one transaction: the item at its new place and none at the old one, the pointer, facts | the new artifact, whole, and parts and entries of the old one, which the pointer names | as above |
-//! | 4. removal of what is stale, in transactions that check the pointer; the last one makes it name none | the new artifact | nothing is to be healed |
+//! | step | what is written | what a crash after it leaves | who heals that |
+//! | --- | --- | --- | --- |
+//! | 1. claim | the pointer names this writer, and the new place among its *stale* places, where something of the artifact may lie | the artifact as it was | nothing is to be healed |
+//! | 2. beside it | the parts of the new revision, whose keys no other revision has, and `found-by` entries, which count only where the item lists them | the artifact as it was, and parts and entries that readers pass over. The pointer names their place, so they can be found | the next writer of the artifact, or `reindex` |
+//! | 3. commit | in one transaction, where the pointer is still the claimed one: the item at its new place, no item at the old one, the pointer, facts, and stand-ins that give way | the new artifact, whole, and parts and entries of the old one, whose place the pointer names as stale | as above |
+//! | 4. cleaning | what is stale is removed, in transactions that check the pointer; the last one makes the pointer name nothing stale | the new artifact | nothing is to be healed |
 
 use backon::BackoffBuilder as _;
 use futures_util::stream::{self, StreamExt as _};
 
-use super::giving_way::{Given, stand_ins};
+use super::giving_way::{HandedOver, possible_stand_ins};
 use super::packing::PackedArtifact;
 use super::pointer::{KeptPointer, Place, Pointer};
 use super::state::FoundArtifact;
@@ -32,7 +37,7 @@ use crate::store::transaction::{Transacted, Write, nonce};
 /// How many artifacts are written side by side.
 const ARTIFACTS_AT_ONCE: usize = 16;
 
-/// What becomes of the activities that pipelines recorded of an artifact which is stored anew.
+/// What becomes of the activities that pipelines recorded of an artifact when it is stored again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepRecorded {
     /// They stay, beside those of the new record.
@@ -44,7 +49,7 @@ pub enum KeepRecorded {
 /// What became of an artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredOutcome {
-    /// As of any record.
+    /// What became of it, as of any record.
     pub outcome: Outcome,
     /// How many recorded activities stayed.
     pub recorded_kept: usize,
@@ -52,33 +57,35 @@ pub struct StoredOutcome {
 
 /// One artifact to be written, and what is written with it.
 pub(super) struct ArtifactWrite<'a> {
+    /// The artifact's pointer as it was read.
     pub(super) kept: &'a KeptPointer,
     pub(super) artifact: &'a PackedArtifact,
     /// The digests of the facts that it holds.
     pub(super) recorded: Vec<String>,
-    pub(super) beside: Vec<Write>,
-    /// The keys of what nobody needs any more once it is written.
+    /// Writes that must be made in the same transaction as the pointer: of facts, and of stand-ins that give way.
+    pub(super) other_writes: Vec<Write>,
+    /// The keys of items that nobody needs any more once the artifact is written.
     pub(super) unneeded: Vec<Item>,
-    /// Whether the entries are written too that the pointer says are there.
+    /// Whether to write `found-by` entries, too, that are there already according to the pointer.
     pub(super) with_known_entries: bool,
 }
 
-/// What an artifact is to be stored as, worked out from what is stored.
+/// How an artifact is to be stored, worked out from what is stored. The fields are those of [`ArtifactWrite`].
 pub(in crate::store) struct Plan {
     kept: KeptPointer,
     pub(in crate::store) artifact: PackedArtifact,
     pub(in crate::store) recorded: Vec<String>,
-    beside: Vec<Write>,
-    /// The keys of what nobody needs any more once it is stored.
+    other_writes: Vec<Write>,
     unneeded: Vec<Item>,
+    /// Whether it is stored like that already.
     is_stored: bool,
 }
 
 impl Store {
-    /// Stores artifacts, each wholly, and removes them from where they were kept before.
+    /// Stores artifacts, and removes them from the places where they were kept before.
     ///
-    /// Each has an outcome of its own, in their order. One whose outcome is an error is as it was, or written: storing it
-    /// again completes it.
+    /// The outcomes are in the order of the artifacts. Where one is an error, that artifact is stored as it was
+    /// before or as it should be, and storing it again completes it.
     pub async fn put_artifacts(
         &self,
         artifacts: &[PackedArtifact],
@@ -92,10 +99,10 @@ impl Store {
         stream::iter(writes).buffered(ARTIFACTS_AT_ONCE).collect().await
     }
 
-    /// Stores one artifact wholly.
+    /// Stores one artifact, and removes it from the place where it was kept before.
     ///
     /// # Errors
-    /// The table's; storing it again completes it.
+    /// DynamoDB fails, or refuses the request. Storing it again completes it.
     pub async fn put_artifact(
         &self,
         artifact: &PackedArtifact,
@@ -134,7 +141,7 @@ impl Store {
                 kept: &plan.kept,
                 artifact: &plan.artifact,
                 recorded: plan.recorded,
-                beside: plan.beside,
+                other_writes: plan.other_writes,
                 unneeded: plan.unneeded,
                 with_known_entries: mode == Mode::Rewrite,
             };
@@ -148,8 +155,8 @@ impl Store {
         }
     }
 
-    /// Works out what an artifact is to be stored as: with what pipelines recorded of it, and of the artifact that stands for
-    /// its image, which gives way.
+    /// Works out how an artifact is to be stored: with the activities that pipelines recorded of it, and with those of
+    /// artifacts that stand for its image and now give way to it.
     pub(in crate::store) async fn plan(
         &self,
         artifact: &PackedArtifact,
@@ -158,7 +165,7 @@ impl Store {
     ) -> Result<Plan, StoreError> {
         let table = self.artifacts_table.as_str();
         let id = artifact.artifact_id();
-        let stand_ins = stand_ins(&artifact.artifact);
+        let stand_ins = possible_stand_ins(&artifact.artifact);
         let pointers = stand_ins.each_ref().map(|id| id.as_ref().map(|id| pointer_key(id)));
         let [of_image, of_digest, of_repository] = pointers.each_ref().map(Option::as_ref);
         let [kept, item, stood @ ..] = self
@@ -175,7 +182,7 @@ impl Store {
             Err(unreadable) if mode == Mode::Rewrite => (*unreadable.overwriting, false),
             Err(unreadable) => return Err(unreadable.error),
         };
-        // Where the pointer was lost, the facts that it listed are not.
+        // Where the pointer was lost, the facts that it listed are still there, and are looked for.
         match &item {
             Some(item) if kept.pointer.place.is_none() => {
                 kept.pointer.recorded = self.facts_of_found(id, item.clone()).await?;
@@ -186,12 +193,13 @@ impl Store {
         let mut recorded = kept.pointer.recorded.clone();
         let there =
             stand_ins.into_iter().zip(stood).filter_map(|(id, pointer)| id.filter(|_| pointer.is_some()));
-        let Given { facts, writes: beside, mut unneeded } = self.given_by(there.collect(), id).await?;
+        let HandedOver { facts, writes: other_writes, mut unneeded } =
+            self.handed_over_by(there.collect(), id).await?;
         recorded.extend(facts.into_iter().filter(|fact| !kept.pointer.recorded.contains(fact)));
         if keep == KeepRecorded::No {
             unneeded.extend(recorded.drain(..).map(|digest| fact_key(&digest)));
         }
-        let facts = self.recorded(id, &recorded).await?;
+        let facts = self.listed_facts(id, &recorded).await?;
         let wanted = if facts.is_empty() { artifact.clone() } else { self.with_recorded(artifact, &facts)? };
         let item = if wanted.place.key() == artifact.place.key() {
             item
@@ -202,11 +210,11 @@ impl Store {
         let revision = item.as_ref().and_then(|item| item.get("revision")?.as_s().ok());
         let pointer = Pointer { recorded: recorded.clone(), ..Pointer::to(Some(wanted.place.clone())) };
         let is_stored =
-            revision == Some(&wanted.place.revision) && kept.pointer == pointer && beside.is_empty();
-        Ok(Plan { kept, artifact: wanted, recorded, beside, unneeded, is_stored })
+            revision == Some(&wanted.place.revision) && kept.pointer == pointer && other_writes.is_empty();
+        Ok(Plan { kept, artifact: wanted, recorded, other_writes, unneeded, is_stored })
     }
 
-    /// An artifact packed anew, with what pipelines recorded of it.
+    /// Adds recorded activities to an artifact, and packs it anew.
     pub(super) fn with_recorded(
         &self,
         artifact: &PackedArtifact,
@@ -221,8 +229,10 @@ impl Store {
         PackedArtifact::new(merged).map_err(|unstorable| unreadable(unstorable.to_string()))
     }
 
-    /// Whether storing an artifact would take the last imported activities from it, though it may not. What cannot be read
-    /// holds nothing that could be kept; where it was replaced meanwhile, the write is refused and all of this begins anew.
+    /// Whether storing an artifact would take all imported activities from it although it must not.
+    ///
+    /// A stored artifact that cannot be read has nothing that could be kept, so it may be replaced. Where the stored
+    /// artifact was replaced meanwhile, the answer does not matter: the write is refused, and everything begins anew.
     async fn would_empty(&self, artifact: &PackedArtifact, kept: &KeptPointer) -> Result<bool, StoreError> {
         if artifact.may_empty || artifact.artifact.activities > 0 || kept.pointer.place.is_none() {
             return Ok(false);
@@ -241,52 +251,57 @@ impl Store {
         Ok(stored.activities > kept.pointer.recorded.len())
     }
 
-    /// Writes an artifact while its pointer is as it was read.
+    /// Writes an artifact, on the condition that its pointer is as it was read: in one transaction where everything
+    /// fits, and otherwise in the steps that the table at the top of this file explains.
     pub(super) async fn write_artifact(&self, write: ArtifactWrite<'_>) -> Result<Transacted, StoreError> {
-        let ArtifactWrite { kept, artifact, recorded, beside, mut unneeded, with_known_entries } = write;
+        let ArtifactWrite { kept, artifact, recorded, other_writes, mut unneeded, with_known_entries } =
+            write;
         let (id, place) = (artifact.artifact_id(), &artifact.place);
         let settled = Pointer { recorded, ..Pointer::to(Some(place.clone())) };
         settled.check_size(id, &self.artifacts_table)?;
         let known = kept.pointer.place.iter().chain(&kept.pointer.stale);
         let stale: Vec<_> = known.filter(|known| *known != place).cloned().collect();
-        let moved = stale.iter().filter(|stale| stale.key() != place.key());
-        let mut moved: Vec<_> = moved.map(|stale| Write::Delete(stale.key(), None)).collect();
+        let old_places = stale.iter().filter(|stale| stale.key() != place.key());
+        let mut old_items: Vec<_> = old_places.map(|stale| Write::Delete(stale.key(), None)).collect();
         // Two stale places may be the same item at two revisions.
-        moved.dedup_by(|one, other| one.key() == other.key());
+        old_items.dedup_by(|one, other| one.key() == other.key());
         for stale in &stale {
-            let entries = stale.entries_beside(id, Some(place));
-            for key in stale.parts_beside(id, place).into_iter().chain(entries) {
+            let entries = stale.entry_keys_not_at(id, Some(place));
+            for key in stale.part_keys_not_at(id, place).into_iter().chain(entries) {
                 if !unneeded.contains(&key) {
                     unneeded.push(key);
                 }
             }
         }
         let there = kept.pointer.place.as_ref().filter(|_| !with_known_entries);
-        let beside_item: Vec<_> = artifact.parts().chain(artifact.entries_beside(there)).collect();
+        let parts_and_entries: Vec<_> = artifact.parts().chain(artifact.entries_not_at(there)).collect();
         let pointer = Write::Put(settled.item(id), Some(kept.condition.clone()));
         let item = Write::Put(artifact.item.clone(), None);
-        let commit: Vec<_> = [item].into_iter().chain(moved).chain(beside).collect();
-        let put = beside_item.iter().map(|item| Write::Put(item.clone(), None));
+        let commit: Vec<_> = [item].into_iter().chain(old_items).chain(other_writes).collect();
+        let put = parts_and_entries.iter().map(|item| Write::Put(item.clone(), None));
         let removed = unneeded.iter().map(|key| Write::Delete(key.clone(), None));
         let all: Vec<_> =
             std::iter::once(pointer).chain(commit.iter().cloned()).chain(put).chain(removed).collect();
-        if self.fit_a_transaction(&all) {
+        if self.fit_into_one_transaction(&all) {
             return self.transact(&self.artifacts_table, ARTIFACT_HASH, all).await;
         }
-        self.write_in_steps(kept, id, beside_item, (settled, stale), commit, unneeded).await
+        self.write_in_steps(kept, id, parts_and_entries, (settled, stale), commit, unneeded).await
     }
 
+    /// Writes an artifact in steps. `settled` is the pointer after the last step; the one after the commit also names
+    /// the `stale` places.
     async fn write_in_steps(
         &self,
         kept: &KeptPointer,
         id: &str,
-        beside_item: Vec<Item>,
+        parts_and_entries: Vec<Item>,
         (settled, stale): (Pointer, Vec<Place>),
         commit: Vec<Write>,
         unneeded: Vec<Item>,
     ) -> Result<Transacted, StoreError> {
         let table = self.artifacts_table.as_str();
         let transact = |writes| self.transact(table, ARTIFACT_HASH, writes);
+        // Step 1, claim.
         let mut claimed = kept.pointer.clone();
         claimed.stale.extend(settled.place.clone());
         claimed.writer = Some(nonce());
@@ -294,16 +309,19 @@ impl Store {
         if let refused @ Transacted::Refused(_) = transact(vec![claim]).await? {
             return Ok(refused);
         }
-        self.batch_write(table, beside_item.into_iter().map(put).collect()).await?;
+        // Step 2, beside it.
+        self.batch_write(table, parts_and_entries.into_iter().map(put).collect()).await?;
+        // Step 3, commit.
         let committed = Pointer { stale, ..settled.clone() };
         let pointer = Write::Put(committed.item(id), Some(claimed.condition()));
         let commit = std::iter::once(pointer).chain(commit).collect();
         if let refused @ Transacted::Refused(_) = transact(commit).await? {
             return Ok(refused);
         }
-        // The artifact is what it should be. Who overtakes this writer removes what is stale, which the pointer names; what no
-        // pointer names counts for nothing, and `reindex` removes it.
-        for keys in unneeded.chunks(self.writes_a_transaction - 1) {
+        // Step 4, cleaning. The artifact is already stored as it should be. A writer that overtakes this one here
+        // removes what the pointer names as stale. What no pointer names (the leftovers of stand-ins) readers pass
+        // over, and `reindex` removes it.
+        for keys in unneeded.chunks(self.writes_per_transaction - 1) {
             let check = Write::Check(pointer_key(id), committed.condition());
             let removed = keys.iter().map(|key| Write::Delete(key.clone(), None));
             if let Transacted::Refused(_) = transact(std::iter::once(check).chain(removed).collect()).await? {

@@ -1,4 +1,4 @@
-//! Lays a checked release out as the items that are stored of it.
+//! Lays a checked release out as the items to store.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::document::Document;
 use crate::position::Position;
 use crate::record::Release;
 use crate::response_limit::escaped_length;
-use crate::store::batch_write::{MAX_DOCUMENT_BYTES_AN_ITEM, Unstorable, check_parts};
+use crate::store::batch_write::{MAX_DOCUMENT_BYTES_PER_ITEM, Unstorable, check_parts};
 use crate::store::facet::{ListedUnder, listed};
 use crate::store::items::{Item, bytes, note, text};
 use crate::store::keys::{
@@ -19,12 +19,12 @@ use crate::store::keys::{
 #[derive(Debug, Clone)]
 pub struct PackedRelease {
     release_id: String,
-    /// By entry.
+    /// By range key.
     items: BTreeMap<String, Item>,
     revision: Option<String>,
-    /// The sections of which it has no record.
+    /// The sections in which it has no record.
     unfilled: Vec<&'static str>,
-    /// Whether it may take the place of one that has records in these.
+    /// Whether it may replace a stored release that has records in these sections.
     may_empty: bool,
 }
 
@@ -32,7 +32,7 @@ impl PackedRelease {
     /// Packs a release.
     ///
     /// # Errors
-    /// [`Unstorable`], where names are longer than keys can be.
+    /// [`Unstorable`], where its names are longer than keys can be, or there is more of it than its items can hold.
     pub fn new(release: &Release) -> Result<Self, Unstorable> {
         let release_id = release.release_id.clone();
         if release_id.len() > MAX_RELEASE_ID_BYTES {
@@ -49,13 +49,14 @@ impl PackedRelease {
         Ok(Self { release_id, items, revision: Some(revision), unfilled, may_empty: true })
     }
 
-    /// The same release, which is not stored where it has no record of a section and the stored one has some.
+    /// The same release, which is not stored where it has no record in a section and the stored release has some
+    /// there.
     #[must_use]
     pub fn without_emptying(self) -> Self {
         Self { may_empty: false, ..self }
     }
 
-    /// A release that is to be gone.
+    /// A release of which everything stored is to be removed.
     pub(super) fn deleted(release_id: &str) -> Self {
         Self {
             release_id: release_id.to_owned(),
@@ -87,8 +88,8 @@ impl PackedRelease {
         self.items.is_empty()
     }
 
-    /// The sections that it must not empty.
-    pub(super) fn not_emptied(&self) -> &[&'static str] {
+    /// The sections in which it has no record, and in which it must not replace a release that has some.
+    pub(super) fn sections_not_to_empty(&self) -> &[&'static str] {
         if self.may_empty { &[] } else { &self.unfilled }
     }
 }
@@ -128,9 +129,9 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
     }
     // For whoever looks into the table; project, workflow and task are in the facet entries beside it.
     item.extend(note(&release.version).map(|version| ("version".to_owned(), version)));
-    item.extend(described(&entry));
+    item.extend(common_attributes(&entry));
     items.insert(RELEASE_ENTRY.to_owned(), item);
-    if terms.weight() > MAX_DOCUMENT_BYTES_AN_ITEM {
+    if terms.weight() > MAX_DOCUMENT_BYTES_PER_ITEM {
         return Err(too_much_to_find(release));
     }
     let mut item = release_key(&release.release_id, TERMS_ENTRY);
@@ -140,7 +141,8 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
     Ok((items, entry.revision))
 }
 
-/// Checks that the documented four, which every list of releases is asked by, fit a key.
+/// Checks that the combinations of project, workflow, task and services fit into a key: no release may be missing from
+/// those lists. (Values of the newer filters that do not fit are left out of theirs.)
 fn check_keys(release: &Release, listed: &[ListedUnder]) -> Result<(), Unstorable> {
     let Some(too_long) = listed.iter().find(|listed| !listed.facet.fits_a_key()) else { return Ok(()) };
     let names = [("productName", &release.project), ("workflowName", &release.workflow)]
@@ -172,14 +174,14 @@ fn facet_items(listed: &[ListedUnder], entry: &ReleaseEntry) -> BTreeMap<String,
         let mut item = release_key(entry.position.id(), &range_key);
         item.insert("facet".to_owned(), text(facet.as_str()));
         terms.put_into(&mut item);
-        item.extend(described(entry));
+        item.extend(common_attributes(entry));
         (range_key, item)
     };
     listed.iter().map(item).collect()
 }
 
-/// What a release's own item and its facet entries say alike.
-fn described(entry: &ReleaseEntry) -> Item {
+/// The attributes that a release's own item and its facet entries have in common.
+fn common_attributes(entry: &ReleaseEntry) -> Item {
     Item::from([
         ("position".to_owned(), text(entry.position.as_str())),
         ("revision".to_owned(), text(&entry.revision)),
@@ -187,22 +189,24 @@ fn described(entry: &ReleaseEntry) -> Item {
     ])
 }
 
-/// The stored documents cut into what one item each can hold. `brief` and `rest` never share a part.
+/// Both documents, cut into pieces that fit into items. `brief` and `rest` never share a part.
 struct Layout {
+    /// What the release's own item holds of `brief`, and of `rest`.
     brief: Vec<u8>,
     rest: Vec<u8>,
+    /// How many of the parts are those of `brief`, which come first.
     brief_parts: usize,
     parts: Vec<Vec<u8>>,
 }
 
 impl Layout {
     fn new(brief: &[u8], rest: &[u8]) -> Result<Self, Unstorable> {
-        let room = MAX_DOCUMENT_BYTES_AN_ITEM;
+        let room = MAX_DOCUMENT_BYTES_PER_ITEM;
         let cut = |bytes: &[u8], room: usize| {
             let (kept, overflow) = bytes.split_at(bytes.len().min(room));
             (
                 kept.to_vec(),
-                overflow.chunks(MAX_DOCUMENT_BYTES_AN_ITEM).map(<[u8]>::to_vec).collect::<Vec<_>>(),
+                overflow.chunks(MAX_DOCUMENT_BYTES_PER_ITEM).map(<[u8]>::to_vec).collect::<Vec<_>>(),
             )
         };
         let (brief, mut parts) = cut(brief, room);
@@ -225,7 +229,7 @@ mod tests {
             let parts: Vec<_> = layout.parts.iter().map(|part| (part[0], part.len())).collect();
             (layout.brief.len(), layout.rest.len(), layout.brief_parts, parts)
         };
-        let room = MAX_DOCUMENT_BYTES_AN_ITEM;
+        let room = MAX_DOCUMENT_BYTES_PER_ITEM;
         assert_eq!(cut(10, 20), (10, 20, 0, vec![]));
         assert_eq!(cut(10, room), (10, room - 10, 0, vec![(2, 10)]));
         assert_eq!(cut(room + 5, room + 7), (room, 0, 1, vec![(1, 5), (2, room), (2, 7)]));

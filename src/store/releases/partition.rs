@@ -1,4 +1,4 @@
-//! What the partition of one release holds, and which partitions there are.
+//! Reads what is stored of one release, and the ids of all releases.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use crate::store::keys::{RELEASE_ENTRY, WRITER};
 use crate::store::transaction::Condition;
 use crate::store::{ItemsPage, Store};
 
-/// What tells one state of an item from another: what it says of its release, as far as it says it.
+/// The attributes of an item by which one state of it is told from another. Documents are left out.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Described {
+pub(super) struct ItemSummary {
     facet: Option<String>,
     position: Option<String>,
     revision: Option<String>,
@@ -21,7 +21,7 @@ pub(super) struct Described {
     commits: Option<String>,
 }
 
-impl Described {
+impl ItemSummary {
     pub(super) fn of(item: &Item) -> Self {
         let text = |name: &str| item.get(name)?.as_s().ok().cloned();
         Self {
@@ -46,11 +46,11 @@ impl Described {
 #[derive(Debug, Default)]
 pub(super) struct Partition {
     /// The release's item.
-    pub(super) item: Option<Described>,
-    /// Who wrote that, where it says so.
+    pub(super) item: Option<ItemSummary>,
+    /// The writer that the release's item names; older versions of this service named none.
     writer: Option<String>,
-    /// Everything else, by range key.
-    pub(super) entries: BTreeMap<String, Described>,
+    /// The other items, by range key.
+    pub(super) entries: BTreeMap<String, ItemSummary>,
 }
 
 impl Partition {
@@ -69,7 +69,7 @@ impl Partition {
 pub struct ReleaseScan(Item);
 
 impl Store {
-    /// Everything that a release's partition holds, or what a projection names of it, read consistently.
+    /// All items of a release, read consistently; only the attributes in `projection`, where there is one.
     pub(in crate::store) async fn release_partition(
         &self,
         release_id: &str,
@@ -106,7 +106,7 @@ impl Store {
         let projection = "#entry, facet, #position, revision, lengths, facets, commits, writer";
         let mut partition = Partition::default();
         for item in self.release_partition(release_id, Some(projection)).await? {
-            let described = Described::of(&item);
+            let described = ItemSummary::of(&item);
             let mut attributes = Attributes::new(item, &self.releases_table, Subject::Release(release_id));
             let entry = attributes.text("entry")?;
             if entry == RELEASE_ENTRY {
@@ -119,10 +119,13 @@ impl Store {
         Ok(partition)
     }
 
-    /// The ids of which a segment of the table holds anything, a page of them, and where the next begins.
+    /// One page of the release ids in a segment of the table, and where the next page begins.
+    ///
+    /// An id is there as long as any item of its release is left, and may come again at the beginning of the next
+    /// page.
     ///
     /// # Errors
-    /// The table's.
+    /// DynamoDB fails, or refuses the request.
     pub async fn scan_release_ids(
         &self,
         segment: i32,

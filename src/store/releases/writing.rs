@@ -1,33 +1,44 @@
-//! Writes releases, so that a reader meets each as it was or as it is, whatever else is written and whoever crashes.
+//! Writes releases, so that a reader meets each release either as it was or as it is, however many write at the same
+//! time and whoever crashes.
 //!
-//! What is stored of a release is its item, parts of its documents, and the facet entries that find it. The item names its
-//! *writer*, a random text that every writer changes. A writer reads the release's partition and writes on the condition
-//! that the item still names the writer that it read there; where it does not, somebody else has written meanwhile, and
-//! everything begins anew.
+//! What is stored of a release is its item `release`, the parts of its documents, the facet entries that find it, and
+//! `terms`. All writers of a release agree on its item: it names its *writer*, a random text that every writer
+//! replaces by one of its own. A writer first reads the whole partition consistently, works out what must change, and
+//! writes on the condition that the item still names the writer that was read. Where it does not, somebody else has
+//! written meanwhile, and the writer begins anew from what is there now. There are no locks, so a writer that dies
+//! keeps nobody waiting.
 //!
-//! What fits into one transaction (a hundred writes, 4 MB: a release of some eleven services) is written by one. There is
-//! nothing between before and after.
+//! Changes that fit into one transaction (a hundred writes and 4 MB, which is a release of about eleven services) are
+//! written in one. Then there is nothing between before and after.
 //!
-//! What does not fit is written in steps:
+//! Larger changes are written in steps:
 //!
-//! | step | what a crash after it leaves | who heals that |
-//! | --- | --- | --- |
-//! | 1. claim: the item names this writer as claiming, and is otherwise as it was; where there is none, it is made without documents | the release as it was. An item without documents is not there for readers | nothing is to be healed |
-//! | 2. parts of the new revision, whose keys no other revision has | the same, and parts that nobody reads | the next writer of the release, or `reindex` |
-//! | 3. facet entries of the new revision, in transactions that check the claim | the release as it was: readers read the item again where an entry names another revision. Only where the release moved in time, lists pass over it | as above |
-//! | 4. commit, in one transaction: the new item, which names this writer as having written it, where the old one still bears the claim; and what the release is found by now | the new release, whole | nothing is to be healed |
-//! | 5. removal of what the new item does not need, in transactions that check that the item names this writer | the new release, and entries that readers pass over | as above |
+//! | step | what is written | what a crash after it leaves | who heals that |
+//! | --- | --- | --- | --- |
+//! | 1. claim | the old item names this writer as claiming, and stays as it was otherwise. Where there is no item, one without documents is made, which readers take for absent | the release as it was | nothing is to be healed |
+//! | 2. parts | the parts of the new revision. Their keys hold the revision, so they are in nobody's way | the release as it was, and parts that nobody reads | the next writer of the release, or `reindex` |
+//! | 3. entries | the facet entries of the new revision, in transactions that check the claim | the release as it was. An entry now names the new revision; a reader who meets it finds the old item, reads it again consistently, and answers that. Only where the release changed its time, lists pass it over until it is written again | as above |
+//! | 4. commit | in one transaction, and only where the old item still bears the claim: the new item, which names this writer as having written it, and `terms` | the new release, whole, and the old one's entries and parts, which readers pass over | as above |
+//! | 5. cleaning | what the new item does not need is removed, in transactions that check that the item still names this writer | the new release, and what was not removed yet | as above |
 //!
-//! The claim and the commit name the writer by two different texts: who read the item between them must not take what it read
-//! for what is there now. A writer that another one overtook fails at its next check or at its commit, and begins anew. Nobody removes what such a
-//! writer wrote while it may still commit: who removes checks that the item names him, and from then on the commit of
-//! the other fails. Removing a release is the same: its commit puts an item without documents, and a last step removes that.
+//! Say that two writers meet: A has claimed the release and is writing entries, and B claims it for itself. From then
+//! on A's checks fail: its next transaction of entries, or its commit, is refused, and A begins anew. B may have read
+//! entries that A wrote. B writes over them or removes them, but it removes them only after its own commit. If B
+//! removed them before, and then died, A could still commit, and would miss them; after B's commit, A's commit is
+//! bound to fail.
+//!
+//! The claim and the commit name the writer by two different random texts. Whoever read the item between them has
+//! read a state that is no longer there after the commit, and the second text makes the condition of such a writer
+//! fail.
+//!
+//! Removing a release works the same way: its commit puts an item without documents, and a last transaction removes
+//! that.
 
 use backon::BackoffBuilder as _;
 use futures_util::stream::{self, StreamExt as _};
 
 use super::packing::PackedRelease;
-use super::partition::{Described, Partition};
+use super::partition::{ItemSummary, Partition};
 use crate::record::Record;
 use crate::store::Store;
 use crate::store::batch_write::{CONTENDED_RECORD, Mode, Outcome, put};
@@ -39,20 +50,22 @@ use crate::store::transaction::{Condition, Transacted, Write, nonce};
 /// How many releases are written side by side.
 const RELEASES_AT_ONCE: usize = 16;
 
-/// What turns a release's stored entries into the wanted ones.
+/// What must be written and removed so that a release is stored as it should be.
 #[derive(Debug, Default)]
 struct Changes {
-    /// The release's item, where it is to be put.
+    /// The release's new item; `None` where the stored one is right, or is to be removed.
     item: Option<Item>,
-    /// Whether an item that is there is to be removed.
+    /// Whether there is an item that is to be removed.
     removes_item: bool,
-    /// Whether nothing of the release is to be left.
+    /// Whether everything of the release is to be removed.
     is_removal: bool,
+    /// The parts to put.
     parts: Vec<Item>,
+    /// The facet entries to put.
     facets: Vec<Item>,
-    /// The item that tells what the release is found by, where that is to be put: always together with the release's item.
+    /// The item `terms`, where it is to be put. It is always written in the same transaction as the release's item.
     terms: Option<Item>,
-    /// Keys.
+    /// The keys of the items to remove.
     removed: Vec<Item>,
 }
 
@@ -66,17 +79,17 @@ enum Attempt {
 /// What became of one release that was to be reindexed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reindexed {
-    /// So many items of it were written or removed; 0 where all were as they should be.
+    /// The release is there, and this many of its items were written or removed: 0 where all were as they should be.
     Release(usize),
-    /// There is no such release; so many items that were left of it were removed.
+    /// There is no such release, and this many items that were left of it were removed.
     Dangling(usize),
 }
 
 impl Store {
-    /// Stores releases, each wholly: what their partitions held before and no longer holds is gone.
+    /// Stores releases, and removes what was stored of each before and no longer belongs to it.
     ///
-    /// Each has an outcome of its own, in their order. One whose outcome is an error is as it was, or written: storing it
-    /// again completes it.
+    /// The outcomes are in the order of the releases. Where one is an error, that release is stored as it was before
+    /// or as it should be, and storing it again completes it.
     pub async fn put_releases(
         &self,
         releases: &[PackedRelease],
@@ -89,10 +102,10 @@ impl Store {
         stream::iter(writes).buffered(RELEASES_AT_ONCE).collect().await
     }
 
-    /// Stores one release wholly.
+    /// Stores one release, and removes what was stored of it before and no longer belongs to it.
     ///
     /// # Errors
-    /// The table's; storing it again completes it.
+    /// DynamoDB fails, or refuses the request. Storing it again completes it.
     pub async fn put_release(&self, release: &PackedRelease, mode: Mode) -> Result<Outcome, StoreError> {
         let mut waits = CONTENDED_RECORD.build();
         let mut outcome = None;
@@ -120,16 +133,20 @@ impl Store {
         }
     }
 
-    /// A section that storing a release would empty, though it may not. What cannot be read holds nothing that could be kept;
-    /// where it was replaced meanwhile, the write is refused and all of this begins anew.
+    /// The first section that storing a release would empty although it must not; `None` where the release may be
+    /// stored.
+    ///
+    /// A stored release that cannot be read has nothing that could be kept, so it may be replaced. Where the stored
+    /// release was replaced since the partition was read, the answer does not matter: the write is refused, and
+    /// everything begins anew.
     async fn emptied_section(
         &self,
         release: &PackedRelease,
         stored: &Partition,
     ) -> Result<Option<&'static str>, StoreError> {
-        let stored_revision = stored.item.as_ref().and_then(Described::revision);
+        let stored_revision = stored.item.as_ref().and_then(ItemSummary::revision);
         if release.is_deleted()
-            || release.not_emptied().is_empty()
+            || release.sections_not_to_empty().is_empty()
             || stored_revision.is_none()
             || stored_revision == release.revision()
         {
@@ -145,14 +162,14 @@ impl Store {
             Err(error) => return Err(error),
         };
         let Ok(Record::Release(stored)) = Record::check(json.as_bytes()) else { return Ok(None) };
-        let mut sections = release.not_emptied().iter();
+        let mut sections = release.sections_not_to_empty().iter();
         Ok(sections.find(|section| !stored.unfilled.contains(section)).copied())
     }
 
-    /// Stores a release where there is none of its id; false where there is one.
+    /// Stores a release, unless there is one of its id already; then the result is false.
     ///
     /// # Errors
-    /// The table's; storing it again completes it.
+    /// DynamoDB fails, or refuses the request. Storing it again completes it.
     pub async fn create_release(&self, release: &PackedRelease) -> Result<bool, StoreError> {
         let mut waits = CONTENDED_RECORD.build();
         loop {
@@ -169,15 +186,16 @@ impl Store {
         }
     }
 
-    /// Brings what is stored of a release to what its documents ask for: the facets that find it, the form of everything.
+    /// Packs a release anew from its stored documents, and writes and removes what differs: facet entries, `terms`,
+    /// parts, and attributes of its item. Where it has no documents, everything that is left of it is removed.
     ///
     /// # Errors
-    /// The table's, and a release that cannot be read; reindexing it again completes it.
+    /// DynamoDB fails or refuses the request, or the release cannot be read. Reindexing it again completes it.
     pub async fn reindex_release(&self, release_id: &str, mode: Mode) -> Result<Reindexed, StoreError> {
         let mut waits = CONTENDED_RECORD.build();
         loop {
             let stored = self.partition(release_id).await?;
-            let wanted = self.packed_again(release_id, &stored).await?;
+            let wanted = self.packed_from_stored(release_id, &stored).await?;
             if let Some(wanted) = wanted {
                 let changes = Changes::between(&wanted, &stored, Mode::Write);
                 let (is_there, count) = (!wanted.is_deleted(), changes.len());
@@ -193,14 +211,14 @@ impl Store {
         }
     }
 
-    /// A release packed anew from its stored documents, deleted where there are none; `None` where they were replaced since
-    /// the partition was read.
-    async fn packed_again(
+    /// Packs a release anew from its stored documents. Where there are none, the result is a deleted release; where
+    /// they were replaced since the partition was read, it is `None`.
+    async fn packed_from_stored(
         &self,
         release_id: &str,
         stored: &Partition,
     ) -> Result<Option<PackedRelease>, StoreError> {
-        let Some(revision) = stored.item.as_ref().and_then(Described::revision) else {
+        let Some(revision) = stored.item.as_ref().and_then(ItemSummary::revision) else {
             return Ok(Some(PackedRelease::deleted(release_id)));
         };
         let Some(current) = self.current_release(release_id).await? else { return Ok(None) };
@@ -220,7 +238,8 @@ impl Store {
         }
     }
 
-    /// Makes changes, while the item is the one in what was read.
+    /// Makes the changes, on the condition that the release's item is still the one in `stored`: in one transaction
+    /// where they fit, and otherwise in the steps that the table at the top of this file explains.
     async fn write_release(
         &self,
         release_id: &str,
@@ -231,9 +250,10 @@ impl Store {
         let key = || release_key(release_id, RELEASE_ENTRY);
         let as_read = stored.condition();
         let transaction = changes.in_one_transaction(key(), &as_read, &writer);
-        if self.fit_a_transaction(&transaction) {
+        if self.fit_into_one_transaction(&transaction) {
             return self.attempt(transaction).await;
         }
+        // Step 1, claim.
         let claim = match &stored.item {
             None => Write::Put(without_documents(release_id, &claiming), Some(as_read)),
             Some(_) => Write::Set(key(), WRITER, claiming.clone(), as_read),
@@ -242,11 +262,13 @@ impl Store {
             return Ok(Attempt::Overtaken);
         }
         let claimed = Condition::Has(WRITER, claiming);
+        // Step 2, parts, and step 3, entries.
         self.batch_write(&self.releases_table, changes.parts.into_iter().map(put).collect()).await?;
         let facets = changes.facets.into_iter().map(|facet| Write::Put(facet, None)).collect();
         if let Attempt::Overtaken = self.attempt_in_steps(key(), &claimed, facets).await? {
             return Ok(Attempt::Overtaken);
         }
+        // Step 4, commit.
         let commit = match changes.item {
             Some(item) => Write::Put(written_by(item, &writer), Some(claimed)),
             None if changes.is_removal => Write::Put(without_documents(release_id, &writer), Some(claimed)),
@@ -257,7 +279,8 @@ impl Store {
             return Ok(Attempt::Overtaken);
         }
         let mine = Condition::Has(WRITER, writer);
-        // From here on the release is what it should be. Who overtakes this writer removes what it would have.
+        // Step 5, cleaning. The release is already stored as it should be. A writer that overtakes this one here
+        // removes the rest itself.
         let removed = changes.removed.into_iter().map(|key| Write::Delete(key, None)).collect();
         let removed = self.attempt_in_steps(key(), &mine, removed).await?;
         if changes.is_removal && matches!(removed, Attempt::Written) {
@@ -273,14 +296,15 @@ impl Store {
         })
     }
 
-    /// Makes writes in as many transactions as they need, each while the item of a key is as it must be.
+    /// Makes writes in as many transactions as they need. Each of them checks that the item of `key` meets the
+    /// condition.
     async fn attempt_in_steps(
         &self,
         key: Item,
         condition: &Condition,
         writes: Vec<Write>,
     ) -> Result<Attempt, StoreError> {
-        for writes in writes.chunks(self.writes_a_transaction - 1) {
+        for writes in writes.chunks(self.writes_per_transaction - 1) {
             let check = Write::Check(key.clone(), condition.clone());
             let checked = std::iter::once(check).chain(writes.iter().cloned()).collect();
             if let Attempt::Overtaken = self.attempt(checked).await? {
@@ -291,7 +315,7 @@ impl Store {
     }
 }
 
-/// The item of a release that is claimed, and of which there is nothing to read.
+/// A release's item without documents, which readers take for absent.
 fn without_documents(release_id: &str, writer: &str) -> Item {
     written_by(release_key(release_id, RELEASE_ENTRY), writer)
 }
@@ -302,21 +326,23 @@ fn written_by(mut item: Item, writer: &str) -> Item {
 }
 
 impl Changes {
-    /// What turns the stored entries into the wanted ones.
+    /// Works out what must change so that the stored items become those of the release.
     ///
-    /// Entries are taken as they are only where the item is at the wanted revision. Otherwise an earlier writer may be about to
-    /// remove them, since they are not what it wrote.
+    /// Stored entries that are right already are left alone only where the item has the wanted revision, too. Where
+    /// it has another one, the writer of that revision may still be cleaning, and be about to remove these entries,
+    /// since its revision does not need them. So they are written again.
     fn between(release: &PackedRelease, stored: &Partition, mode: Mode) -> Self {
-        let is_at_revision = stored.item.as_ref().and_then(Described::revision) == release.revision();
+        let is_at_revision = stored.item.as_ref().and_then(ItemSummary::revision) == release.revision();
         let is_stored = |entry: &String, item: &Item| {
             mode != Mode::Rewrite
                 && is_at_revision
-                && stored.entries.get(entry).is_some_and(|stored| *stored == Described::of(item))
+                && stored.entries.get(entry).is_some_and(|stored| *stored == ItemSummary::of(item))
         };
         let mut changes = Self::default();
         for (entry, item) in release.items() {
             if entry == RELEASE_ENTRY {
-                let is_as_wanted = stored.item.as_ref().is_some_and(|stored| *stored == Described::of(item));
+                let is_as_wanted =
+                    stored.item.as_ref().is_some_and(|stored| *stored == ItemSummary::of(item));
                 changes.item = (mode == Mode::Rewrite || !is_as_wanted).then(|| item.clone());
             } else if entry == TERMS_ENTRY {
                 changes.terms = (!is_stored(entry, item)).then(|| item.clone());
@@ -325,8 +351,8 @@ impl Changes {
                 if is_part { &mut changes.parts } else { &mut changes.facets }.push(item.clone());
             }
         }
-        let foreign = stored.entries.keys().filter(|entry| !release.items().contains_key(*entry));
-        changes.removed = foreign.map(|entry| release_key(release.release_id(), entry)).collect();
+        let unneeded = stored.entries.keys().filter(|entry| !release.items().contains_key(*entry));
+        changes.removed = unneeded.map(|entry| release_key(release.release_id(), entry)).collect();
         changes.is_removal = release.is_deleted();
         changes.removes_item = changes.is_removal && stored.item.is_some();
         changes
@@ -342,7 +368,8 @@ impl Changes {
         self.len() == 0
     }
 
-    /// All of it, on the condition that the item of a key is as it was read.
+    /// All changes as one transaction, on the condition that the release's item, which has this key, is as it was
+    /// read.
     fn in_one_transaction(&self, key: Item, as_read: &Condition, writer: &str) -> Vec<Write> {
         let of_item = match &self.item {
             Some(item) => Write::Put(written_by(item.clone(), writer), Some(as_read.clone())),
