@@ -1,4 +1,4 @@
-//! What happened to an artifact, as far as it is found by that: where it was deployed, and what it was built from.
+//! What look-ups find an artifact by in its activities: where it was deployed, and which commits it was made from.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use crate::position::{MAX_UNIX_SECONDS, UnixSeconds};
 pub struct Deployment {
     /// The environment's name, never empty.
     pub env_name: String,
-    /// The namespace; empty where none is told.
+    /// The namespace; empty where the activity has none.
     pub namespace: String,
     /// The time of the last deploy there, as it was recorded.
     pub since: Number,
@@ -30,10 +30,10 @@ pub struct SourceCommit {
     pub pull_requests: Vec<u64>,
 }
 
-/// Where an artifact was deployed and what it was made from, by its stored JSON.
+/// Where an artifact was deployed and which commits it was made from, read out of its JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Activities {
-    /// One for each environment and namespace, newest first, equal times by name.
+    /// One for each environment and namespace: newest first, and by name where times are equal.
     pub deployments: Vec<Deployment>,
     /// The commits of all activities.
     pub commits: Vec<SourceCommit>,
@@ -45,7 +45,7 @@ struct ReadArtifact {
     activities: Vec<ReadActivity>,
 }
 
-/// Of some fields the reference page says no type, so these may be anything.
+/// A field that is a [`Value`] here has no documented type, so it may be anything.
 #[derive(Deserialize)]
 struct ReadActivity {
     #[serde(rename = "type", default)]
@@ -74,10 +74,10 @@ struct ReadCommit {
 }
 
 impl Activities {
-    /// Reads them out of an artifact in the contract's JSON.
+    /// Reads the JSON of a checked artifact.
     ///
     /// # Errors
-    /// Where the JSON is not that of a checked artifact.
+    /// The JSON is not that of a checked artifact.
     pub fn of(artifact: &str) -> Result<Self, serde_json::Error> {
         let artifact: ReadArtifact = serde_json::from_str(artifact)?;
         let mut latest = BTreeMap::<(String, String), Number>::new();
@@ -106,7 +106,8 @@ impl Activities {
 }
 
 impl Deployment {
-    /// The time by which deployments are ordered: one that is no time of a record counts as the nearest that is.
+    /// The time by which deployments are ordered. An activity's time may be negative or too large; then the nearest
+    /// time that a record may have counts instead.
     #[must_use]
     pub fn ordered_by(&self) -> UnixSeconds {
         let since = seconds(&self.since).clamp(0, i128::from(MAX_UNIX_SECONDS));
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_no_record_may_carry_is_ordered_as_the_nearest_one() {
+    fn a_time_that_no_record_may_have_is_ordered_as_the_nearest_one() {
         let at = |since: Number| Deployment { env_name: "e".to_owned(), namespace: String::new(), since };
         assert_eq!(at(Number::from(-5)).ordered_by(), 0);
         assert_eq!(at(Number::from(7)).ordered_by(), 7);

@@ -1,4 +1,4 @@
-//! An artifact: its shape, and what the store needs of it.
+//! An artifact: the shape of its JSON, and the values that the store takes from it.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use super::shape::{Field, Shape, Writer, integer_of, required_text, text_of, uni
 use crate::digest;
 use crate::image_reference::repository;
 
-/// An artifact that fits the documented types, in the contract's JSON.
+/// An artifact that fits the documented types, in the JSON that the API answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifact {
     /// `id`, never empty.
@@ -33,7 +33,8 @@ pub struct Artifact {
     pub credentials_dropped: usize,
 }
 
-/// Zadig's own order, which the page's examples follow; what the page does not show is kept as it came.
+/// The fields in the order in which Zadig answers them, which the examples on its page follow. A field that has
+/// [`Shape::Anything`] is one that the page does not show.
 const ARTIFACT: &[Field] = &[
     Field::always("id", Shape::Text),
     Field::always("name", Shape::Text),
@@ -89,12 +90,12 @@ const COMMIT: &[Field] = &[
     Field::unless_empty("author_name", Shape::Text),
 ];
 
-/// What a pipeline recorded of an artifact: an activity, and what it knew of the artifact.
+/// What a pipeline recorded of an artifact: an activity, and what the pipeline knew of the artifact itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedActivity {
     /// The activity, as JSON.
     pub activity: String,
-    /// The artifact's fields, as a JSON object: they fill in what the artifact lacks.
+    /// Fields of the artifact, as a JSON object. They fill in fields that the artifact does not have, or has empty.
     pub artifact_fields: String,
 }
 
@@ -107,14 +108,14 @@ impl RecordedActivity {
 }
 
 impl Artifact {
-    /// Whether what a pipeline recorded is among its activities already.
+    /// Whether what a pipeline recorded is already part of the artifact.
     #[must_use]
     pub fn holds(&self, recorded: &RecordedActivity) -> bool {
         self.with_recorded(std::slice::from_ref(recorded)).is_ok_and(|with| with.json == self.json)
     }
 
-    /// The ids of the artifacts that pipelines may have made before this one was known: of its image alone, of its image with
-    /// its digest, and of its digest in its repository.
+    /// The ids of the artifacts that pipelines may have made to stand for an image before its own record was known:
+    /// one for the image alone, one for the image with its digest, and one for the digest in its repository.
     #[must_use]
     pub fn stand_in_ids(image: &str, digest: &str) -> Vec<String> {
         if image.is_empty() {
@@ -131,23 +132,25 @@ impl Artifact {
         ids
     }
 
-    /// The id of the artifact that a pipeline's fact makes where none of its image is known: it stands for the image, and for its
-    /// digest where the fact told one, until it gives way to the image's own record.
+    /// The id of the artifact that is made where a pipeline records a fact of an image that no artifact has. It
+    /// stands for the image, and for its digest where the fact names one, until it gives way to the image's own
+    /// record.
     #[must_use]
     pub fn stand_in_id(image: &str, digest: &str) -> String {
         digest::of_texts(&["artifact", image, digest])
     }
 
-    /// Whether an artifact only stands for its image: pipelines recorded it, and nobody that it was built.
+    /// Whether the artifact only stands for its image: a pipeline's fact made it, and nobody recorded that it was
+    /// built.
     #[must_use]
     pub fn is_stand_in(&self) -> bool {
         !self.is_built && self.artifact_id == Self::stand_in_id(&self.image, &self.image_digest)
     }
 
-    /// The artifact without its activities, and these as pipelines record them.
+    /// The artifact without its activities, and the activities as pipelines would record them.
     ///
     /// # Errors
-    /// JSON that is not that of a checked artifact.
+    /// The JSON is not that of a checked artifact.
     pub fn as_recorded(&self) -> Result<(Self, Vec<RecordedActivity>), Problem> {
         let mut root = members(&self.json, &Path::ROOT)?;
         let activities = root.take("activities").unwrap_or("[]");
@@ -164,11 +167,11 @@ impl Artifact {
         Ok((Self { credentials_dropped: self.credentials_dropped, ..artifact }, recorded))
     }
 
-    /// The artifact with what pipelines recorded of it, behind the activities that it has of the same time. One that it has
-    /// already, equal in every field, is not added.
+    /// The artifact with what pipelines recorded of it. An activity that it has already, equal in every field, is not
+    /// added. A recorded activity comes behind those of the same time that the artifact had before.
     ///
     /// # Errors
-    /// Recorded activities that do not fit the documented types.
+    /// A recorded activity does not fit the documented types.
     pub fn with_recorded(&self, recorded: &[RecordedActivity]) -> Result<Self, Problem> {
         let root = members(&self.json, &Path::ROOT)?;
         let artifact_id = root.value("id").unwrap_or_default();
@@ -180,7 +183,8 @@ impl Artifact {
         let mut root = root;
         for RecordedActivity { activity, artifact_fields } in recorded {
             let mut activity = members(activity, &path)?;
-            // It may have been recorded of an artifact that gave way to this one.
+            // The activity may have been recorded of an artifact that gave way to this one, and still have that one's
+            // id.
             activity.set("artifact_id", artifact_id);
             let mut writer = Writer::default();
             writer.object(ACTIVITY, &activity, &path)?;
@@ -203,7 +207,7 @@ impl Artifact {
         let artifact_id = required_text(&root, "id", &Path::ROOT)?;
         let mut root = root;
         let activities = root.take("activities").filter(|value| *value != "null").unwrap_or("[]");
-        // Never trusted: it is worked out anew from the activities.
+        // Whatever the source has there is dropped: it is always worked out from the activities.
         root.take("sortedActivities");
         let mut writer = Writer::default();
         writer.object(ARTIFACT, &root, &Path::ROOT)?;
@@ -222,7 +226,7 @@ impl Artifact {
     }
 }
 
-/// One activity in its shape, and what it is sorted and grouped by.
+/// One activity: its JSON, and what it is sorted and grouped by.
 struct Activity {
     kind: String,
     created_time: i128,
@@ -231,7 +235,8 @@ struct Activity {
 }
 
 impl Activity {
-    /// The sort is stable: equal times stay in the order in which they came.
+    /// Reads a list of activities and sorts it, newest first. The sort is stable: equal times stay in the order in
+    /// which they came.
     fn newest_first(value: &str, artifact_id: &str) -> Result<Vec<Self>, Problem> {
         let path = Path::ROOT.field("activities");
         let mut activities = elements(value, &path)?
@@ -243,7 +248,7 @@ impl Activity {
         Ok(activities)
     }
 
-    /// `artifact_id` is JSON text, for an activity that does not say whose it is.
+    /// Reads one activity. One that does not name its artifact gets `artifact_id`, which is JSON text.
     fn read(value: &str, artifact_id: &str, path: &Path<'_>) -> Result<Self, Problem> {
         let mut credentials_dropped = 0;
         let value = drop_credentials(value, &mut credentials_dropped, path)?;
@@ -327,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pages_artifact_comes_out_as_the_page_shows_it() {
+    fn the_artifact_on_zadigs_page_comes_out_as_the_page_shows_it() {
         let artifact = check(REFERENCE).unwrap();
         let page: String =
             REFERENCE.lines().map(|line| line.trim_start().replacen("\": ", "\":", 1)).collect();
@@ -383,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_hold_something_stand_in_the_pages_order() {
+    fn fields_come_in_the_documented_order_and_unknown_ones_after_them() {
         let json = artifact(
             r#","zz":1e2,"layers":[{"size":1}],"created_time":5,"image_tag":"t","image_hash":"h","image":"i","sortedActivities":7,"activities":[],"aa":null"#,
         );
@@ -421,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_needs_escaping_is_a_key_all_the_same() {
+    fn an_activity_type_that_needs_escaping_is_escaped_in_the_keys_of_sorted_activities() {
         let json = answered(r#","activities":[{"type":"a\"\u00e9"},{"type":"a\u0022é"}]"#);
         assert!(json.contains(r#""sortedActivities":{"a\"é":[{"#));
     }

@@ -1,4 +1,4 @@
-//! What a release holds that it can be found by: the images in it, and the commits that its builds were made from.
+//! Collects the images in a release and the commits that its builds were made from, by which the release can be found.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,11 @@ use super::problem::{Path, Problem};
 use super::shape::is_deleted;
 use crate::image_reference::{ImageDigest, repository};
 
-/// The images and commits of a release's live records.
+/// The images and commits of a release. Soft-deleted records do not count.
 #[derive(Default)]
 pub(super) struct Contents {
-    /// As they are written; a build's own digest is written as `repository@digest`, or alone where the build names no image.
+    /// The images as they are written in the records. A build's digest is added as `repository@digest`, or alone
+    /// where the build names no image.
     pub(super) images: BTreeSet<String>,
     pub(super) commits: BTreeSet<String>,
 }
@@ -46,7 +47,7 @@ impl Contents {
         self.add_image(text(deploy, "image", path));
     }
 
-    /// A chart's distribution holds those of its images.
+    /// Adds a distribution's image. The distribution of a chart holds those of the chart's images in `subDistributes`.
     pub(super) fn add_distribution(
         &mut self,
         distribution: &Members<'_>,
@@ -73,12 +74,12 @@ fn build_digest(build: &Members<'_>, path: &Path<'_>) -> Result<Option<ImageDige
     Ok(digest.and_then(|digest| ImageDigest::parse(&digest)))
 }
 
-/// A string field that the reference page may not describe; `None` where it is something else.
+/// A string field, which need not be documented; `None` where it is missing or of another type.
 fn text(members: &Members<'_>, name: &str, path: &Path<'_>) -> Option<String> {
     members.value(name).filter(|value| value.starts_with('"')).and_then(|value| string(value, path).ok())
 }
 
-/// The elements of a list that the reference page may not describe; none where it is something else.
+/// The elements of a list, which need not be documented; there are none where it is missing or of another type.
 fn lists<'a>(members: &Members<'a>, name: &str, path: &Path<'_>) -> Result<Vec<&'a str>, Problem> {
     elements(members.value(name).map_or("[]", or_empty_list), path)
 }

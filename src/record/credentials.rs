@@ -1,27 +1,28 @@
-//! Takes the code hosts' credentials out of builds and activities: wherever in them they are.
+//! Takes the credentials of code hosts out of builds and activities, however deep in them they are.
 
 use std::borrow::Cow;
 
 use super::json_text::{elements, pairs, push_separator};
 use super::problem::{Path, Problem};
 
-/// Zadig's commits always hold this one, so it is blanked rather than removed.
+/// The field whose value is replaced by `""`. It is not removed, since Zadig's commits always have it.
 const BLANKED: &str = "oauth_token";
 
+/// The fields that are removed.
 const REMOVED: [&str; 4] = ["password", "username", "ssh_key", "private_access_token"];
 
-/// A build, an activity, or any other JSON text without blanks, without the credentials in it at any depth, and how many of those held
-/// something.
+/// Takes the credentials out of a build, an activity, or any other JSON text without white space between its tokens.
+/// Returns the text, and how many of the credentials were not empty.
 ///
 /// # Errors
-/// Where the text cannot be read.
+/// The text cannot be read.
 pub fn without_credentials(value: &str) -> Result<(Cow<'_, str>, usize), Problem> {
     let mut dropped = 0;
     let kept = drop_credentials(value, &mut dropped, &Path::ROOT)?;
     Ok((kept, dropped))
 }
 
-/// As [`without_credentials`], within a record; `dropped` counts on.
+/// Does the same as [`without_credentials`] for a part of a record; the number is added to `dropped`.
 pub(super) fn drop_credentials<'a>(
     value: &'a str,
     dropped: &mut usize,
@@ -35,12 +36,13 @@ pub(super) fn drop_credentials<'a>(
     Ok(Cow::Owned(out))
 }
 
-/// An escape may spell any key, so it is looked into as well.
+/// Whether a text may hold credentials, which is told quickly. An escape may be part of any key.
 fn may_hold_credentials(value: &str) -> bool {
     value.contains("\\u") || value.contains(BLANKED) || REMOVED.iter().any(|key| value.contains(key))
 }
 
-/// The recursion is bounded: a record's nesting is checked before.
+/// Copies a value without the credentials in it. The recursion is bounded, since the nesting of a record is checked
+/// before.
 fn copy(value: &str, out: &mut String, dropped: &mut usize, path: &Path<'_>) -> Result<(), Problem> {
     match value.as_bytes().first() {
         Some(b'{') => copy_object(value, out, dropped, path),
@@ -102,24 +104,24 @@ mod tests {
     }
 
     #[test]
-    fn they_are_found_at_any_depth_and_however_they_are_spelled() {
+    fn credentials_are_found_at_any_depth_and_however_their_keys_are_escaped() {
         let commit = r#"[{"a":[{"b":{"pass\u0077ord":"x","c":[]}}]},{"password":{"deep":1}}]"#;
         assert_eq!(dropped(commit), (r#"[{"a":[{"b":{"c":[]}}]},{}]"#.to_owned(), 2));
     }
 
     #[test]
-    fn empty_ones_are_not_counted() {
+    fn empty_credentials_are_not_counted() {
         let commit = r#"[{"password":"","username":null,"oauth_token":null}]"#;
         assert_eq!(dropped(commit), (r#"[{"oauth_token":""}]"#.to_owned(), 0));
     }
 
     #[test]
-    fn every_one_of_a_repeated_key_is_removed() {
+    fn a_repeated_key_is_removed_every_time() {
         assert_eq!(dropped(r#"[{"password":"x","password":""}]"#), ("[{}]".to_owned(), 1));
     }
 
     #[test]
-    fn a_value_that_names_a_credential_stays() {
+    fn a_value_that_mentions_a_credential_stays() {
         let commit = r#"[{"message":"rotate the password","n":1e2}]"#;
         assert_eq!(dropped(commit), (commit.to_owned(), 0));
     }

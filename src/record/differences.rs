@@ -1,10 +1,11 @@
-//! Where two JSON texts say something different.
+//! Names the places at which two JSON texts differ.
 
 use super::json_text::{elements, members, string};
 use super::problem::{Path, Problem};
 
-/// Where a stored record is not as it should be, as paths such as `$.deployInfo[0].image`, `most` of them at most. Elements
-/// of lists are compared by their places. The values are not told: they may be secret.
+/// The places at which a stored record is not as it should be, with what is wrong there, such as
+/// `$.deployInfo[0].image is another`; at most `most` of them. Elements of lists are compared by their places. The
+/// values are not shown, since they may be secret.
 #[must_use]
 pub fn differences(wanted: &str, stored: &str, most: usize) -> Vec<String> {
     let mut found = Differences { most, texts: Vec::new() };
@@ -26,7 +27,8 @@ impl Differences {
         }
     }
 
-    /// Values are compared as texts, since numbers that differ may be one as the program's own.
+    /// Compares two values. Numbers are compared as texts, since two that differ may become equal when they are
+    /// parsed.
     fn between(&mut self, wanted: &str, stored: &str, path: &Path<'_>) -> Result<(), Problem> {
         if wanted == stored || self.texts.len() == self.most {
             return Ok(());

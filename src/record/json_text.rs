@@ -1,4 +1,6 @@
-//! JSON as text: checked and brought to one form once, then taken apart without being copied.
+//! JSON as text: it is checked and brought to one form once, and then taken apart without being copied.
+//!
+//! Nothing is parsed into values, so that numbers and unknown fields stay as they came, to the digit.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,13 +12,14 @@ use serde_json::value::RawValue;
 
 use super::problem::{Path, Problem, Step};
 
-/// Many readers, `serde_json` among them, refuse 128 levels; an answer adds a few around the record's own.
+/// How deep a record may be nested. Many readers, `serde_json` among them, refuse 128 levels, and an answer adds a
+/// few around the record.
 const MAX_DEPTH: usize = 100;
 
-/// A problem's path names no more steps than this, however deep it lies.
+/// How many steps of a problem's path are shown.
 const MAX_SHOWN_STEPS: usize = 12;
 
-/// The members of one JSON object, each name once, in the order in which the names came.
+/// The members of one JSON object. Each name is there once, in the order in which the names first came.
 pub(super) struct Members<'a>(Vec<Member<'a>>);
 
 /// One member of a JSON object; `key` and `value` are JSON text as it came.
@@ -39,7 +42,7 @@ impl<'a> Members<'a> {
         self.iter().find(|member| member.name == name).map(|member| member.value)
     }
 
-    /// The value, where there is one that is not `null`.
+    /// The value of a member; `None` where it is missing or `null`.
     pub(super) fn given(&self, name: &str) -> Option<&'a str> {
         self.value(name).filter(|value| *value != "null")
     }
@@ -49,7 +52,7 @@ impl<'a> Members<'a> {
         Some(self.0.remove(place).value)
     }
 
-    /// Gives a member another value, or adds it under a key, which is a name as JSON.
+    /// Gives a member another value, or adds it. `key` is its name as a JSON string.
     pub(super) fn put(&mut self, key: &str, name: &str, value: &'a str) {
         match self.0.iter_mut().find(|member| member.name == name) {
             Some(member) => member.value = value,
@@ -61,7 +64,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// Gives a member another value, or adds it; `name` must need no escaping in JSON.
+    /// Does the same for a name that needs no escaping in JSON.
     pub(super) fn set(&mut self, name: &'static str, value: &'a str) {
         match self.0.iter_mut().find(|member| member.name == name) {
             Some(member) => member.value = value,
@@ -74,17 +77,18 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Checks that bytes are one JSON text that every reader can read, and brings it to one form: no blanks between the tokens,
-/// and in strings no escapes but those that JSON needs. Two texts that say the same have the same form, but for the order
-/// of an object's members and the way a number is written.
+/// Checks that bytes are one JSON text that every reader can read, and brings it to one form: without white space
+/// between the tokens, and with no escapes in strings but those that JSON needs.
+///
+/// Two texts that mean the same come out the same, unless they order members or write numbers differently.
 pub(super) fn normalize(text: &[u8]) -> Result<String, Problem> {
     let text = utf8(text)?;
-    // A raw value is checked without recursion, whatever its depth.
+    // `serde_json` checks a raw value without recursion, so a deep nesting cannot overflow the stack.
     serde_json::from_str::<&RawValue>(text).map_err(|error| not_json(text, &error))?;
     in_one_form(text).map_err(|(offset, reason)| Problem { path: locate(text, offset), reason })
 }
 
-/// Takes a checked JSON object apart; of members of the same name the last value counts, in the first one's place.
+/// Takes a checked JSON object apart. Where a name is repeated, the last value counts, at the place of the first.
 pub(super) fn members<'a>(value: &'a str, path: &Path<'_>) -> Result<Members<'a>, Problem> {
     let pairs = pairs(value, path)?;
     let mut places: HashMap<Cow<'a, str>, usize> = HashMap::with_capacity(pairs.len());
@@ -101,7 +105,7 @@ pub(super) fn members<'a>(value: &'a str, path: &Path<'_>) -> Result<Members<'a>
     Ok(Members(kept))
 }
 
-/// Takes a checked JSON object apart, members of the same name included.
+/// Takes a checked JSON object apart, and keeps all members of a repeated name.
 pub(super) fn pairs<'a>(value: &'a str, path: &Path<'_>) -> Result<Vec<Member<'a>>, Problem> {
     if !value.starts_with('{') {
         return Err(unexpected("an object", value, path));
@@ -148,7 +152,8 @@ pub(super) fn unexpected(expected: &str, value: &str, path: &Path<'_>) -> Proble
     path.problem(format!("expected {expected}, found {}", kind(value)))
 }
 
-/// Puts a comma where another member or element came before. No value ends in an opening bracket, so one is always the list's or object's own.
+/// Puts a comma where another member or element came before. It looks at the last byte: no value ends in an opening
+/// bracket, so such a bracket is always that of the list or object that is being written.
 pub(super) fn push_separator(out: &mut String) {
     if !matches!(out.as_bytes().last(), None | Some(b'{' | b'[')) {
         out.push(',');
@@ -224,7 +229,7 @@ fn not_json(text: &str, error: &serde_json::Error) -> Problem {
     Problem { path: locate(text, offset), reason: format!("not JSON: {said} ({place} of the record)") }
 }
 
-/// Expects JSON text; a problem comes with the byte it lies at.
+/// Does what [`normalize`] says to a text that is JSON. A problem comes with its offset in the text.
 fn in_one_form(text: &str) -> Result<String, (usize, String)> {
     let mut out = String::with_capacity(text.len());
     let (mut position, mut kept_from, mut depth) = (0, 0, 0);
@@ -257,12 +262,13 @@ fn in_one_form(text: &str) -> Result<String, (usize, String)> {
     Ok(out)
 }
 
-/// A JSON string written anew: what it says, with the escapes that `serde_json` writes.
+/// Writes a JSON string anew, with only the escapes that JSON needs.
 fn escaped_as_needed(string: &str) -> Result<String, serde_json::Error> {
     serde_json::to_string(&serde_json::from_str::<String>(string)?)
 }
 
-/// Where the string that starts at `start` has ended. JSON's grammar lets half of a surrogate pair pass, which no text can hold: a problem.
+/// The offset behind the string that starts at `start`. JSON's grammar allows half of a surrogate pair, which UTF-8
+/// cannot hold, so that is a problem.
 fn end_of_string(text: &str, start: usize) -> Result<usize, (usize, String)> {
     let mut position = start + 1;
     loop {
@@ -292,7 +298,7 @@ fn escaped_unit(text: &str, start: usize) -> Option<u16> {
     u16::from_str_radix(digits, 16).ok()
 }
 
-/// The path of the value at a byte of a text, which need be JSON only up to there.
+/// The path of the value at an offset in a text, which need be JSON only up to there.
 fn locate(text: &str, offset: usize) -> String {
     let mut open: Vec<Option<Step<'_>>> = Vec::new();
     let mut position = 0;
@@ -340,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_blanks_between_tokens_are_taken_out() {
+    fn only_the_white_space_between_tokens_is_taken_out() {
         let text = b" { \"a b\" : [ 1e2 ,\r\n\t\"x \\\" y\" , { } ] } \n";
         assert_eq!(normalize(text).unwrap(), r#"{"a b":[1e2,"x \" y",{}]}"#);
     }
@@ -376,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_refused_with_where() {
+    fn a_text_that_is_not_json_is_refused_with_the_place() {
         assert_eq!(
             problem("{\"a\": 1,\n \"b\": [true, tru]}"),
             "$.b[1]: not JSON: expected ident (line 2, column 17 of the record)"
@@ -392,13 +398,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf8_is_refused_with_where() {
+    fn a_text_that_is_not_utf8_is_refused_with_the_place() {
         assert_eq!(problem(b"{\"a\":\"\xff\"}"), "$.a: not UTF-8 at byte 6 of the record");
         assert_eq!(problem(b"\xff\xfe{\0"), "$: not UTF-8 at byte 0 of the record");
     }
 
     #[test]
-    fn of_members_of_one_name_the_last_value_counts_in_the_first_place() {
+    fn a_repeated_name_stays_at_its_first_place_with_its_last_value() {
         let members = members(r#"{"a":1,"b":2,"\u0061":3}"#, &Path::ROOT).unwrap();
         let seen: Vec<_> = members.iter().map(|member| (member.key.as_ref(), member.value)).collect();
         assert_eq!(seen, [("\"a\"", "3"), ("\"b\"", "2")]);

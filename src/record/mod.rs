@@ -1,4 +1,4 @@
-//! Checks one input record, release or artifact, and brings it to the contract's JSON.
+//! Checks one input record, a release or an artifact, and brings it to the JSON that the API answers.
 
 mod activities;
 mod artifact;
@@ -20,7 +20,8 @@ pub use release::Release;
 use json_text::Members;
 use problem::Path;
 
-/// What tells an artifact from other objects that have an `id`; nearly everything has a `name`.
+/// An object with an `id` is an artifact where it has one of these fields, too. `name` is not one of them, since
+/// nearly every object has a name.
 const ARTIFACT_MARKS: [&str; 8] = [
     "image",
     "image_tag",
@@ -37,11 +38,11 @@ const ARTIFACT_MARKS: [&str; 8] = [
 pub enum Record {
     /// An object that holds `versionInfo`.
     Release(Box<Release>),
-    /// An object that holds `id` and what an artifact has.
+    /// An object that holds `id` and another field of an artifact.
     Artifact(Box<Artifact>),
 }
 
-/// Which record a text is; releases and artifacts may have the same ids.
+/// Which record a text is. A release and an artifact may have the same id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Identity {
     /// A release's id.
@@ -51,8 +52,8 @@ pub enum Identity {
 }
 
 impl Record {
-    /// Which record a JSON text is, read as [`Record::check`] reads it but far cheaper: every text that passes the check
-    /// has its record's identity. Texts that do not pass may have one too.
+    /// Which record a JSON text is. This costs far less than [`Record::check`], and agrees with it for every text
+    /// that passes the check. A text that would not pass may have an identity, too.
     #[must_use]
     pub fn identity(text: &[u8]) -> Option<Identity> {
         let text = str::from_utf8(text).ok()?.trim_ascii();
@@ -65,11 +66,11 @@ impl Record {
         id(&root).map(Identity::Artifact)
     }
 
-    /// Checks one record's JSON text; the problem names the first field that does not fit.
+    /// Checks one record's JSON text.
     ///
     /// # Errors
-    /// When the text is not UTF-8, not JSON, nested too deeply, neither a release nor an artifact,
-    /// or has a documented field of another type.
+    /// The text is not UTF-8, not JSON, nested too deeply, neither a release nor an artifact, or has a documented
+    /// field of another type. The problem names the first field that does not fit.
     pub fn check(text: &[u8]) -> Result<Self, Problem> {
         let text = json_text::normalize(text)?;
         let root = json_text::members(&text, &Path::ROOT)?;
@@ -101,13 +102,13 @@ mod tests {
     }
 
     #[test]
-    fn a_release_is_told_by_its_version_info() {
+    fn an_object_with_version_info_is_a_release() {
         let record = Record::check(br#"{"id":"a","image":"i","versionInfo":{"id":"r"}}"#).unwrap();
         assert!(matches!(record, Record::Release(_)));
     }
 
     #[test]
-    fn an_artifact_is_told_by_its_id_and_what_an_artifact_has() {
+    fn an_object_with_an_id_and_another_field_of_an_artifact_is_an_artifact() {
         for mark in ARTIFACT_MARKS {
             let record = Record::check(format!(r#"{{"id":"a","{mark}":null}}"#).as_bytes()).unwrap();
             assert!(matches!(record, Record::Artifact(_)), "{mark}");
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_is_told_what_was_expected() {
+    fn an_object_that_is_neither_is_refused_and_the_problem_says_what_was_expected() {
         let expected = "$: expected a release (an object with `versionInfo`) or an artifact (an object with `id`, `image`, `image_digest` and so on)";
         assert_eq!(problem("{}"), expected);
         assert_eq!(problem(r#"{"id":"a","name":"n"}"#), expected);
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_refused() {
+    fn a_text_that_is_not_an_object_is_refused() {
         assert_eq!(problem("null"), "$: expected an object, found null");
         assert_eq!(problem("[{}]"), "$: expected an object, found a list");
         assert_eq!(problem("\"x\""), "$: expected an object, found a string");
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_s_identity_is_read_as_it_is_checked() {
+    fn a_record_has_the_same_identity_before_and_after_its_check() {
         for text in [
             r#"{"versionInfo":{"id":"r","id":"s"}}"#,
             r#"{"id":5,"versionInfo":{"id":"s"}}"#,
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spoiled_record_is_refused_or_comes_out_in_a_form_that_stays() {
+    fn a_spoiled_record_is_refused_or_comes_out_in_a_form_that_passes_unchanged() {
         let release = r#"{"versionInfo":{"id":"r","taskId":1,"labels":null},"zz":-0.5e1,"deployInfo":[{"serviceName":"\ud83d\ude00","containerName":"c","envs":null}]}"#;
         let artifact = r#"{"id":"a","image":"i","activities":[{"type":"b","created_time":1,"commits":[{"tag":"\"","pr":0}]},{"created_time":12}],"x":[1,{}]}"#;
         for text in [release, artifact] {
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deep_nesting_is_refused_without_overflowing_the_stack() {
+    fn a_record_that_is_nested_too_deeply_is_refused_without_overflowing_the_stack() {
         let deep = format!("{}{}", "{\"a\":[".repeat(500_000), "]}".repeat(500_000));
         let text = format!(r#"{{"id":"a","activities":[{{"commits":[{deep}]}}]}}"#);
         assert!(problem(text).contains("nested more than 100 levels deep"));

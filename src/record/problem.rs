@@ -8,11 +8,12 @@ use std::fmt;
 pub struct Problem {
     /// Where in the record, such as `$.deployInfo[0].yamlContents[1]`; `$` is the record itself.
     pub path: String,
-    /// What was expected and what was found; never a value that could be a secret.
+    /// What was expected and what was found. It never holds a value that could be a secret.
     pub reason: String,
 }
 
-/// The way from a record's top to one value, linked on the stack so that only a problem pays for its text.
+/// The way from a record's top to one value. It is a list on the stack, so that only a problem has to make a text of
+/// it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Path<'a> {
     parent: Option<&'a Path<'a>>,

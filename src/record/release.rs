@@ -1,4 +1,4 @@
-//! A release: its shape, and what the store and the filters need of it.
+//! A release: the shape of its JSON, and the values that the store and the filters take from it.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::json_text::{Members, elements, members, push_separator, string};
 use super::problem::{Path, Problem};
 use super::shape::{Field, Shape, Writer, integer_of, is_deleted, required_text, text_of, unix_seconds_of};
 
-/// A release that fits the documented types, in the contract's JSON.
+/// A release that fits the documented types, in the JSON that the API answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
     /// `versionInfo.id`, never empty.
@@ -19,30 +19,32 @@ pub struct Release {
     pub project: String,
     /// `versionInfo.workflowName`.
     pub workflow: String,
-    /// `versionInfo.taskId` in decimal; none where it is 0 or missing.
+    /// `versionInfo.taskId` in decimal; `None` where it is 0 or missing.
     pub task_id: Option<String>,
     /// `versionInfo.created_at` in Unix seconds, 0 to 999999999999; 0 where it is missing.
     pub created_at: u64,
     /// Whether `versionInfo.deleted_at` says that the release is gone.
     pub deleted: bool,
-    /// The raw service names of its live deploys: distinct, sorted, none empty.
+    /// The raw service names of its deploys, soft-deleted ones left out: distinct, sorted, none empty.
     pub services: Vec<String>,
     /// `versionInfo.labels`.
     pub labels: Vec<String>,
     /// `versionInfo.productEnvInfo.env_name`; empty where there is none.
     pub env_name: String,
-    /// The images of its live records and its environment, as they are written there: distinct, sorted, none empty. The
-    /// digest that a build tells is one of them, behind the repository that it built, where it names that.
+    /// The images of its records and its environment, soft-deleted records left out, as they are written there:
+    /// distinct, sorted, none empty. The digest of a build is among them as `repository@digest`, or alone where the
+    /// build names no image.
     pub images: Vec<String>,
-    /// The ids of the commits that its live builds were made from, as they are written there.
+    /// The ids of the commits that its builds were made from, soft-deleted builds left out, as they are written there.
     pub commits: Vec<String>,
     /// The `versionInfo` object as compact JSON.
     pub version_info: String,
-    /// The members after `versionInfo`, from `buildInfo` to those the page does not show, as compact JSON without the braces around them.
+    /// The members after `versionInfo` as compact JSON, without the braces around them: the documented sections from
+    /// `buildInfo` on, and then all other members.
     pub sections: String,
-    /// The sections of which the input has no record, not even a soft-deleted one.
+    /// The sections in which the input has no record, not even a soft-deleted one.
     pub unfilled: Vec<&'static str>,
-    /// How many credentials its builds held; they are in neither text.
+    /// How many credentials its builds held. They are not in the JSON.
     pub credentials_dropped: usize,
 }
 
@@ -126,7 +128,8 @@ const DEPLOY: &[Field] = &[
     Field::new("deleted_at", Shape::Integer),
 ];
 
-/// What a build, test or distribute record is known to hold; the page shows none of them.
+/// The fields of a test or a distribution that are checked. Zadig's page does not show such records, so all of their
+/// fields stay in the order in which they came.
 const UNSHOWN_RECORD: &[Field] = &[
     Field::new("id", Shape::Text),
     Field::new("releaseId", Shape::Text),
@@ -148,7 +151,7 @@ const BUILD: &[Field] = &[
     Field::new("deleted_at", Shape::Integer),
 ];
 
-/// The page's sections of a release, in its order.
+/// The documented sections of a release, in the order in which they are answered.
 const SECTIONS: [(&str, Section); 5] = [
     ("buildInfo", Section::Builds),
     ("deployInfo", Section::Deploys),
@@ -158,12 +161,12 @@ const SECTIONS: [(&str, Section); 5] = [
 ];
 
 enum Section {
-    /// Records that lose their credentials.
+    /// Records from which credentials are dropped.
     Builds,
     Deploys,
     Tests,
     Distributions,
-    /// Not records of Zadig's own, hence never soft-deleted.
+    /// Zadig does not store these itself, so they are never soft-deleted.
     SecurityStats,
 }
 
@@ -205,7 +208,7 @@ impl Release {
     }
 }
 
-/// What comes after `versionInfo`, while it is written.
+/// Collects what comes after `versionInfo`, and what is found in it on the way.
 #[derive(Default)]
 struct Sections {
     writer: Writer,
@@ -226,9 +229,9 @@ impl Sections {
             }
             sections.section(section, records, &Path::ROOT.field(name))?;
         }
-        let shown =
+        let is_written =
             |name: &str| name == "versionInfo" || SECTIONS.iter().any(|(section, _)| *section == name);
-        for member in root.iter().filter(|member| !shown(&member.name)) {
+        for member in root.iter().filter(|member| !is_written(&member.name)) {
             sections.writer.member_as_it_came(member);
         }
         Ok(sections)
@@ -280,14 +283,16 @@ impl Sections {
     }
 }
 
-/// The two forms of a deploy's service name: the one that it is found by, and the one that is answered, as JSON text.
+/// The two forms of a deploy's service name.
 struct DeployName {
+    /// The form that filters look for: `<service>`.
     raw: String,
+    /// The form that is answered, as JSON text: `<service>/<container>` where there is a container.
     displayed: String,
 }
 
 impl DeployName {
-    /// None where the deploy has no service name.
+    /// Reads both forms; `None` where the deploy has no service name. A source may have either form.
     fn of(deploy: &Members<'_>, path: &Path<'_>) -> Result<Option<Self>, Problem> {
         let Some(given) = deploy.given("serviceName") else {
             return Ok(None);
@@ -307,7 +312,7 @@ impl DeployName {
     }
 }
 
-/// What stands between a JSON string's quotes, escapes as they came.
+/// The text between a JSON string's quotes, with its escapes as they came.
 fn unquoted(value: &str) -> &str {
     value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default()
 }
@@ -350,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pages_release_comes_out_as_the_page_shows_it() {
+    fn the_release_on_zadigs_page_comes_out_as_the_page_shows_it() {
         let records: Vec<&RawValue> = serde_json::from_str(REFERENCE).unwrap();
         let release = check(records[0].get()).unwrap();
         let answer = format!(r#"[{{"versionInfo":{},{}}}]"#, release.version_info, release.sections);
@@ -413,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn an_environments_lists_are_filled_in_as_the_contract_says() {
+    fn an_environments_missing_lists_are_filled_in() {
         let filled = release(r#","productEnvInfo":{}"#, "").unwrap().version_info;
         assert_eq!(
             filled,
@@ -429,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deploys_lists_are_filled_in_as_the_contract_says() {
+    fn a_deploys_missing_lists_are_filled_in() {
         let empty = r#"[{"yamlContents":[],"envs":[],"orderedServices":[]}]"#;
         assert!(sections(r#","deployInfo":[{}]"#).contains(empty));
         assert!(
@@ -443,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pages_order_comes_first_and_unknown_fields_after_it_as_they_came() {
+    fn documented_fields_come_first_in_their_order_and_unknown_ones_after_them_as_they_came() {
         let release = check(
             r#"{ "zz" : { "b" : 1e2, "a" : 12345678901234567890123 }, "deployInfo":[{"x":1.50,"image":"i","id":"d"}],
                  "versionInfo":{"status":"\u00e9","deleted_at":0,"type":null,"id":"r"}, "aa":-0 }"#,
@@ -469,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_repeated_member_the_last_value_counts_in_the_first_place() {
+    fn a_repeated_member_stays_at_its_first_place_with_its_last_value() {
         let release = release(
             r#","id":"later","x":1,"y":2,"x":3"#,
             r#","buildInfo":[{"id":"a","id":"b"}],"buildInfo":[{"id":"c","n":1,"id":"d"}]"#,
@@ -508,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_name_is_displayed_with_its_container_and_found_without() {
+    fn a_service_name_is_answered_with_its_container_and_found_without_it() {
         let nginx = || (r#""nginx/web""#.to_owned(), vec!["nginx".to_owned()]);
         assert_eq!(deploy_name(r#""nginx""#, r#""web""#), nginx());
         assert_eq!(deploy_name(r#""nginx/web""#, r#""web""#), nginx());

@@ -1,23 +1,24 @@
-//! The documented shapes as tables, and the walk that brings a JSON text into one.
+//! The shapes that values of the documented fields have, and the writer that brings a JSON text into its shape.
 
 use super::json_text::{Member, Members, elements, integer, members, push_separator, string, unexpected};
 use super::problem::{Path, Problem};
 use crate::position::MAX_UNIX_SECONDS;
 
-/// What the reference page says of a value.
+/// The documented shape of a value.
 pub(super) enum Shape {
-    /// The page says nothing: kept as it came.
+    /// No type is documented, so the value is kept as it came.
     Anything,
     Text,
     Integer,
     Boolean,
-    /// `null` becomes `[]`.
+    /// A list; `null` becomes `[]`.
     List(&'static Shape),
-    /// These fields in this order, then the others as they came.
+    /// An object with these fields in this order, and then all others as they came.
     Object(&'static [Field]),
-    /// An object that the page does not show: these fields are checked, and all stay in the order in which they came.
+    /// An object whose order is not documented: these fields are checked, and all fields stay in the order in which
+    /// they came.
     Unordered(&'static [Field]),
-    /// A list; `null` stays.
+    /// A list; `null` stays `null`.
     ListOrNull(&'static Shape),
 }
 
@@ -31,11 +32,11 @@ pub(super) struct Field {
 /// When a field is answered.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Presence {
-    /// Where it came.
+    /// Where the source has it.
     AsItCame,
-    /// Always: `[]`, `""` or `0` where it is missing or `null`.
+    /// Always: as `[]`, `""` or `0` where it is missing or `null`.
     Always,
-    /// Unless it is `""`, `0`, `[]`, `{}` or `null`.
+    /// Where the source has it and it is not `""`, `0`, `[]`, `{}` or `null`.
     UnlessEmpty,
 }
 
@@ -53,7 +54,7 @@ impl Field {
     }
 }
 
-/// Writes values in their shape, compact, one after another.
+/// Writes values in their shapes, as compact JSON.
 #[derive(Default)]
 pub(super) struct Writer {
     pub(super) out: String,
@@ -68,7 +69,7 @@ impl Writer {
         self.out.push_str("\":");
     }
 
-    /// Writes an object: the table's fields in its order, then the others.
+    /// Writes an object: first the fields of the table in its order, and then the others.
     pub(super) fn object(
         &mut self,
         table: &[Field],
@@ -143,7 +144,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Go reads `null` as the zero value, so it passes for any scalar.
+    /// Writes a text, a number or a boolean. `null` passes for any of them, since Go reads it as the zero value.
     fn scalar(&mut self, shape: &Shape, value: &str, path: &Path<'_>) -> Result<(), Problem> {
         match (shape, value.as_bytes().first()) {
             (_, Some(b'n')) | (Shape::Text, Some(b'"')) | (Shape::Boolean, Some(b't' | b'f')) => {
@@ -185,7 +186,7 @@ pub(super) fn text_of(members: &Members<'_>, name: &str, path: &Path<'_>) -> Res
     members.given(name).map_or_else(|| Ok(String::new()), |value| string(value, &path.field(name)))
 }
 
-/// Reads a string field that a record cannot be without.
+/// Reads a string field that must be there and must not be empty.
 pub(super) fn required_text(members: &Members<'_>, name: &str, path: &Path<'_>) -> Result<String, Problem> {
     let path = path.field(name);
     let value = members.value(name).unwrap_or_default();
@@ -203,7 +204,7 @@ pub(super) fn integer_of(members: &Members<'_>, name: &str, path: &Path<'_>) -> 
     members.given(name).map_or(Ok(0), |value| integer(value, &path.field(name)))
 }
 
-/// Reads a time field in the contract's range; 0 where it is missing or `null`.
+/// Reads the time of a record, which must be in the documented range; 0 where it is missing or `null`.
 pub(super) fn unix_seconds_of(members: &Members<'_>, name: &str, path: &Path<'_>) -> Result<u64, Problem> {
     let found = integer_of(members, name, path)?;
     if let Ok(seconds @ 0..=MAX_UNIX_SECONDS) = u64::try_from(found) {
@@ -215,7 +216,7 @@ pub(super) fn unix_seconds_of(members: &Members<'_>, name: &str, path: &Path<'_>
     Err(path.field(name).problem(reason))
 }
 
-/// A soft-deleted record carries the time of its deletion.
+/// Whether a record is soft-deleted: then `deleted_at` has the time of its deletion.
 pub(super) fn is_deleted(members: &Members<'_>, path: &Path<'_>) -> Result<bool, Problem> {
     Ok(integer_of(members, "deleted_at", path)? != 0)
 }
