@@ -1,17 +1,17 @@
-//! What `commit=` may say: the first digits of a commit's id.
+//! What the parameter `commit` may name: the first digits of a commit's id.
 
 use std::fmt;
 
-/// The fewest digits that name a commit: as many as git shows. Commits are indexed under so many.
+/// The fewest digits that may be given: as many as git shows. Commits are indexed under this many.
 pub const MIN_COMMIT_DIGITS: usize = 7;
-/// The most: those of a SHA-256.
+/// The most digits that may be given: as many as a SHA-256 has.
 const MAX_COMMIT_DIGITS: usize = 64;
 
 /// The first 7 to 64 hex digits of a commit's id, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommitPrefix(String);
 
-/// What stands where a commit is expected, and has another form.
+/// A text that was given for a commit and has another form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableCommit {
     /// What was given.
@@ -32,21 +32,21 @@ impl CommitPrefix {
         Ok(Self(commit.to_ascii_lowercase()))
     }
 
-    /// All that a prefix may say of a stored `commit_id`: its leading hex digits, 64 at most; `None` where there are fewer
-    /// than 7, since no prefix can name such a commit.
+    /// The longest prefix that finds a stored `commit_id`: its leading hex digits, at most 64 of them. It is `None`
+    /// where there are fewer than 7, since no prefix finds such a commit.
     #[must_use]
     pub fn longest_of(commit_id: &str) -> Option<Self> {
         let digits = commit_id.bytes().take(MAX_COMMIT_DIGITS).take_while(u8::is_ascii_hexdigit).count();
         Self::parse(&commit_id[..digits]).ok()
     }
 
-    /// Whether a commit, as [`CommitPrefix::longest_of`] gave it, begins with this prefix.
+    /// Whether this is the beginning of a commit, which is in the form that [`CommitPrefix::longest_of`] gives.
     #[must_use]
     pub fn begins(&self, commit: &str) -> bool {
         commit.starts_with(&self.0)
     }
 
-    /// The digits under which commits that begin so are indexed.
+    /// The digits under which commits with this prefix are indexed.
     #[must_use]
     pub fn indexed(&self) -> &str {
         &self.0[..MIN_COMMIT_DIGITS]
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_commit_counts_as_far_as_a_prefix_can_tell() {
+    fn the_longest_prefix_of_a_stored_commit_is_its_leading_hex_digits() {
         let longest = |commit_id: &str| CommitPrefix::longest_of(commit_id).map(|commit| commit.to_string());
         assert_eq!(longest("4B15C43e"), Some("4b15c43e".to_owned()));
         assert_eq!(longest("4b15c43-dirty"), Some("4b15c43".to_owned()));
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_is_begun_by_its_own_digits() {
+    fn a_commit_begins_with_its_own_digits() {
         let commit = CommitPrefix::longest_of("4B15C43E2D").unwrap();
         assert_eq!(commit.indexed(), "4b15c43");
         for (prefix, begins) in

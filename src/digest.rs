@@ -1,9 +1,10 @@
-//! Digests of texts, as short as an id.
+//! Digests of texts that are as short as an id.
 
 use hex_simd::AsciiCase;
 use ring::digest::{Context, SHA256};
 
-/// 24 hex digits of a SHA-256 over several texts, of which each is told from the next: as many as Zadig's own ids have.
+/// The first 24 hex digits of a SHA-256 of several texts; Zadig's ids have 24 digits, too. Each text goes in after
+/// its length, so that `["ab", "c"]` and `["a", "bc"]` have different digests.
 #[must_use]
 pub fn of_texts(texts: &[&str]) -> String {
     let mut digest = Context::new(&SHA256);

@@ -1,4 +1,4 @@
-//! The two endpoints, by the names that everything of theirs bears.
+//! The two endpoints, their names and their paths.
 
 /// An endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,10 +10,10 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Both.
+    /// Both endpoints.
     pub const ALL: [Self; 2] = [Self::ListReleases, Self::GetArtifact];
 
-    /// The name that its binary, its events and its tests bear.
+    /// The name of its binary, which its module, events and tests have, too.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! What can go wrong with a request, and the status, message and description that the caller reads of it.
+//! What can go wrong with a request, and the status, message and description that the caller then reads.
 
 use form_urlencoded::byte_serialize;
 use http::StatusCode;
@@ -8,7 +8,7 @@ use crate::request::ParameterError;
 use crate::request::strconv::quote;
 use crate::store::StoreError;
 
-/// Everything that can keep an endpoint from its answer; displayed as the answer's `description`.
+/// Everything that can keep an endpoint from answering. The displayed text is the answer's `description`.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The event is an HTTP request that cannot be read, such as one with a `Host` that is not a host.
@@ -19,7 +19,7 @@ pub enum Error {
     /// A parameter cannot be read.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
-    /// A page is never answered in part.
+    /// A page does not fit into a response. It is never answered in part.
     #[error(
         "page {page} with per_page {per_page} does not fit into one response of 6 MiB: \
          per_page={fitting_per_page} fits there (page={fitting_page} begins with the same release)"
@@ -27,11 +27,11 @@ pub enum Error {
     PageTooLarge {
         /// The page asked for.
         page: u64,
-        /// The releases a page asked for.
+        /// How many releases a page was to have.
         per_page: u64,
-        /// The page of `fitting_per_page` that begins where the page asked for does.
+        /// Where pages have `fitting_per_page` releases, the page that begins with the same release.
         fitting_page: u64,
-        /// Releases a page that fit.
+        /// How many releases a page may have so that it fits.
         fitting_per_page: u64,
     },
     /// A page lies deeper in a combination of filters than one request searches.
@@ -50,17 +50,17 @@ pub enum Error {
         in_a_query(.position)
     )]
     ReleaseTooLarge {
-        /// The release, and the cursor that passes it by.
+        /// The position of the release, which is also the cursor that passes it by.
         position: Position,
-        /// What else would help, ending in a comma and `or`.
+        /// What else would help; where it is not empty, it ends in a comma and `or `.
         remedy: &'static str,
     },
     /// An artifact is larger than a response.
     #[error("artifact {} does not fit into one response of 6 MiB{remedy}", quote(.artifact_id))]
     ArtifactTooLarge {
-        /// The artifact.
+        /// The artifact's id.
         artifact_id: String,
-        /// What would help, behind a colon.
+        /// What would help, after a colon; empty where nothing would.
         remedy: &'static str,
     },
     /// No artifact has that image.
@@ -104,13 +104,13 @@ pub enum Error {
     /// The method is not the endpoint's.
     #[error("use GET")]
     MethodNotAllowed,
-    /// The tables did not give what was asked of them.
+    /// Something is wrong with the tables.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The handler panicked; what it said is in the log.
+    /// The handler panicked. The panic's message is in the log.
     #[error("the request met a fault of this service")]
     Panicked,
-    /// The time for one request was spent.
+    /// The request took longer than it may.
     #[error("the request took too long; try again")]
     OutOfTime,
 }
@@ -143,7 +143,7 @@ impl Status {
         }
     }
 
-    /// The answer's `message`; Zadig's words, which are not always HTTP's.
+    /// The answer's `message`, in Zadig's words, which are not always those of HTTP.
     #[must_use]
     pub fn message(self) -> &'static str {
         match self {
@@ -194,7 +194,7 @@ fn in_namespace(namespace: Option<&str>) -> String {
     namespace.map(|namespace| format!(" ({})", quote(namespace))).unwrap_or_default()
 }
 
-/// A position as it stands in a query: its `#` would begin a fragment.
+/// A position as it must be written in a query, where its `#` would begin a fragment.
 fn in_a_query(position: &Position) -> String {
     byte_serialize(position.as_str().as_bytes()).collect()
 }

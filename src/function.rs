@@ -20,20 +20,21 @@ use crate::service::EndpointService;
 use crate::store::{ReleaseSearch, Store, StoreError, TableNames, Usage};
 use crate::{lambda_edge, request_log};
 
-/// Amazon Trust Services' published roots, to which every AWS endpoint chains: five to read at a start instead of 140.
+/// The five published roots of Amazon Trust Services, on which the certificates of all AWS endpoints rest. Reading
+/// these at a start costs less than reading the 140 roots of an operating system.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 
-/// Attempts at one call, the first included; the waits between them are jittered and at most a second.
+/// How many attempts a call has, the first one included. The waits between them are random, and at most a second.
 const MAX_ATTEMPTS: u32 = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// All attempts at one call end within 8 seconds or so, well inside the function's 15. A timeout for all of them together
-/// would be one more timer to set for each call, which is a system call.
+/// With this, all attempts at one call end within about 8 seconds, well before the function's 15 are over. A timeout
+/// for the whole call would be one more timer for each call, and setting a timer is a system call.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(2500);
 
-/// For the connection that is opened during init, of which a caller may be waiting for the end.
+/// How long opening the connection may take during init. A caller may be waiting for the end of init.
 const INIT_TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// What a warm function keeps of the documents that it has read, where `DOCUMENT_CACHE_BYTES` says nothing else.
+/// How many bytes of documents a warm function keeps, unless `DOCUMENT_CACHE_BYTES` says otherwise.
 const DOCUMENT_CACHE_BYTES: usize = 32 << 20;
 
 /// Why the process ends.
@@ -48,13 +49,13 @@ enum Failure {
     /// The file that `SSL_CERT_FILE` names cannot be read.
     #[error("SSL_CERT_FILE names {path:?}, which cannot be read: {source}")]
     CertificateFile { path: String, source: std::io::Error },
-    /// The file that `SSL_CERT_FILE` names holds no certificates, or something else beside them.
+    /// The file that `SSL_CERT_FILE` names holds no certificates, or one that cannot be read.
     #[error("SSL_CERT_FILE names {path:?}, which holds no usable certificates: {reason}")]
     Certificate { path: String, reason: String },
-    /// The TLS library does not take the roots.
+    /// The TLS library does not accept the roots.
     #[error("the trusted roots cannot be used: {0}")]
     TrustStore(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Lambda's Runtime API is gone.
+    /// Lambda's Runtime API no longer answers.
     #[error("Lambda's Runtime API does not answer: {0}")]
     Runtime(#[source] lambda_runtime::Error),
 }
@@ -80,14 +81,14 @@ async fn run(endpoint: Endpoint) -> Result<(), Failure> {
     open_connection(endpoint, &store).await;
     let service = EndpointService::new(endpoint, store).with_log(request_log::write);
     let answer = lambda_http::service_fn(|event| lambda_edge::answer(&service, event));
-    // Not `lambda_runtime::run`, which is the same with a tracing span around each event that no log line of ours needs.
+    // `lambda_runtime::run` would do the same, with a tracing span around each event that none of our log lines needs.
     lambda_runtime::Runtime::new(answer).run().await.map_err(Failure::Runtime)
 }
 
 /// Opens the connection to DynamoDB, with the cheapest request that the endpoint's function is allowed.
 ///
-/// Lambda gives the init phase a full core: what opens here is not waited for by the first caller. A failure is met again
-/// by the first request, which answers it.
+/// Lambda gives the init phase a full core, so a connection is opened faster here than by the first request. A
+/// failure is only logged: the first request meets it again, and answers it.
 async fn open_connection(endpoint: Endpoint, store: &Store) {
     let usage = Usage::default();
     let ask = async {
@@ -141,8 +142,9 @@ pub fn start_logging() {
 
 /// The function's DynamoDB client.
 ///
-/// Lambda gives credentials and region in the environment. Naming these two providers leaves out the default chain, with
-/// its profile files, STS and metadata clients: 0.9 of 2.3 million instructions of a start.
+/// Lambda gives credentials and region in environment variables. Naming the two providers that read them leaves out
+/// the default chain with its profile files, STS and metadata clients, which took 0.9 of the 2.3 million instructions
+/// of a start.
 async fn client() -> Result<Client, Failure> {
     let environment = aws_config::defaults(BehaviorVersion::latest())
         .region(EnvironmentVariableRegionProvider::new())
@@ -153,7 +155,7 @@ async fn client() -> Result<Client, Failure> {
     Ok(Client::from_conf(with_patience(Builder::from(&environment)).build()))
 }
 
-/// Gives a client's configuration a function's attempts and timeouts: who answers a caller has no longer.
+/// Gives the configuration of a client the attempts and timeouts of a function, behind which a caller is waiting.
 #[must_use]
 pub fn with_patience(config: Builder) -> Builder {
     let retries =
@@ -165,12 +167,13 @@ pub fn with_patience(config: Builder) -> Builder {
     config
         .retry_config(retries)
         .timeout_config(timeouts)
-        // A call that stalls ends with its attempt's timeout; the protection costs 11 to 15 thousand instructions a call.
+        // A call that stalls ends with the timeout of its attempt. The protection would cost 11,000 to 15,000
+        // instructions for each call.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
-/// TLS on ring, with the five roots or those of `SSL_CERT_FILE`: aws-lc, the default, costs 55 ms of CPU at the first
-/// handshake.
+/// An HTTP client whose TLS trusts the five roots or those of `SSL_CERT_FILE`. It uses ring, since aws-lc, the
+/// default, costs 55 ms of CPU at the first handshake.
 fn http_client() -> Result<SharedHttpClient, Failure> {
     let roots = match variable("SSL_CERT_FILE") {
         None => AMAZON_ROOTS.to_vec(),
@@ -184,7 +187,7 @@ fn http_client() -> Result<SharedHttpClient, Failure> {
         .build_https())
 }
 
-/// A PEM file that holds certificates; the TLS library would panic on one that does not.
+/// Reads a PEM file and checks that it holds certificates, since the TLS library would panic on one that does not.
 fn certificates_of(path: String) -> Result<Vec<u8>, Failure> {
     let pem = match std::fs::read(&path) {
         Ok(pem) => pem,

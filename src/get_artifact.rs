@@ -1,4 +1,4 @@
-//! `GET /api/directory/dc/artifact`: an image's record and everything that happened to it.
+//! `GET /api/directory/dc/artifact`: the record of an image, and everything that happened to it.
 
 use hex_simd::AsciiCase;
 use http::HeaderMap;
@@ -30,7 +30,7 @@ struct Environment {
 /// The artifact that a query asks for, for the log.
 ///
 /// # Errors
-/// That there is none, or that it cannot be read.
+/// The query names no artifact, or it cannot be read.
 pub fn subject(query: &Query) -> Result<String, ParameterError> {
     let ArtifactLookup { wanted, .. } = ArtifactLookup::from_query(query)?;
     Ok(match wanted {
@@ -42,7 +42,7 @@ pub fn subject(query: &Query) -> Result<String, ParameterError> {
 /// Answers a request for an artifact.
 ///
 /// # Errors
-/// What the contract's error table names.
+/// An [`Error`], which says what the caller reads.
 pub async fn answer(
     store: &Store,
     query: &Query,
@@ -98,7 +98,7 @@ async fn find(
                     namespace: namespace.clone(),
                 },
             })?;
-            // What ran in an environment before is not what runs there.
+            // A search for what runs in an environment has one answer: what ran there before does not run there now.
             let has_next = has_older && !matches!(search, ArtifactSearch::RunningIn { .. });
             let next = has_next.then(|| query.with("after", artifact.position.as_str()));
             Ok((artifact, next))
@@ -106,8 +106,8 @@ async fn find(
     }
 }
 
-/// The member that tells where an artifact runs, as JSON: worked out from the activities that are answered, and from what
-/// was deployed to the same environments later.
+/// The value of the member `environments`, as JSON. It is worked out from the artifact's activities, and from what was
+/// deployed to the same environments later.
 async fn environments(store: &Store, artifact: &StoredArtifact, usage: &Usage) -> Result<String, Error> {
     let id = artifact.position.id();
     let json = artifact.document.unpack().map_err(|spoiled| store.unreadable_artifact(id, spoiled))?;
@@ -159,7 +159,7 @@ fn body(
     let document = match (coding, environments) {
         (ContentCoding::Identity, _) => return Ok(text),
         (ContentCoding::Gzip, None) => &artifact.document,
-        // Packed anew: what is stored ends in the brace behind which a member cannot be added.
+        // The stored document ends in a `}`, behind which no member can be added, so the text is packed anew.
         (ContentCoding::Gzip, Some(_)) => &packed(store, artifact, &text)?,
     };
     let length = gzip_length_of_document(document.packed_length(), 0);

@@ -1,13 +1,13 @@
-//! What `image=` may say: an image as it was pushed, or a digest.
+//! What the parameter `image` may name: an image as it was pushed, or a digest.
 
 use std::fmt;
 
-/// How an artifact is asked for.
+/// The value of the parameter `image`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageReference {
-    /// `registry/repo/name:tag`, as pushed.
+    /// `registry/repo/name:tag`, as it was pushed.
     Pushed(String),
-    /// A digest, and the repository where it was given too.
+    /// A digest, and the repository where one was given, too.
     Digest {
         /// The content's digest.
         digest: ImageDigest,
@@ -20,7 +20,7 @@ pub enum ImageReference {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ImageDigest(String);
 
-/// What stands where a digest is expected, and has another form.
+/// A text that was given for a digest and has another form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableDigest {
     /// What was given.
@@ -31,7 +31,7 @@ impl ImageReference {
     /// Reads the `image` parameter.
     ///
     /// # Errors
-    /// [`UnreadableDigest`], where a digest is given in another form than OCI's.
+    /// [`UnreadableDigest`], where the digest has another form than OCI's.
     pub fn parse(image: &str) -> Result<Self, UnreadableDigest> {
         let unreadable = |digest: &str| UnreadableDigest { digest: digest.to_owned() };
         if let Some((name, digest)) = image.split_once('@') {
@@ -73,7 +73,7 @@ impl fmt::Display for ImageDigest {
     }
 }
 
-/// An image's registry, port and name: what stands before the tag or the digest.
+/// An image's repository: its registry, port and name, which stand before the tag or the digest.
 #[must_use]
 pub fn repository(image: &str) -> &str {
     let name = image.split_once('@').map_or(image, |(name, _)| name);
@@ -91,14 +91,14 @@ mod tests {
     const SHA256: &str = "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e";
 
     #[test]
-    fn a_tag_is_looked_up_as_pushed() {
+    fn an_image_without_a_digest_is_looked_up_as_it_was_pushed() {
         for image in ["registry.example.com:5000/a/b:1.0", "b", "sha-1:x", "a/sha256:latest"] {
             assert_eq!(ImageReference::parse(image).unwrap(), ImageReference::Pushed(image.to_owned()));
         }
     }
 
     #[test]
-    fn a_digest_is_looked_up_by_digest_and_a_tag_before_it_ignored() {
+    fn an_image_with_a_digest_is_looked_up_by_it_and_its_tag_is_ignored() {
         let digest = ImageDigest::parse(SHA256).unwrap();
         for (image, repository) in [
             (SHA256.to_owned(), None),

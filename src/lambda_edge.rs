@@ -1,8 +1,8 @@
 //! The edge to Lambda: an event becomes an HTTP request, and an HTTP response becomes Lambda's JSON.
 //!
-//! `lambda_http` reads the event. The response does not take its way out: that turns a body into a list of numbers and
-//! checks it byte by byte (19 instructions a byte, 0.3 ms for 250 kB). `lambda_runtime` takes anything that serializes, and
-//! [`LambdaResponse`] is the documented JSON with a body of text or base64.
+//! `lambda_http` reads the event, but does not write the response: it would turn the body into a list of numbers and
+//! check that byte by byte (19 instructions a byte, 0.3 ms for 250 kB). `lambda_runtime` takes anything that
+//! serializes, so [`LambdaResponse`] is the JSON that Lambda's documentation asks for, with a body of text or base64.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,14 +23,14 @@ use crate::error::Error;
 use crate::response::Response;
 use crate::service::{EndpointService, Invocation};
 
-/// What a URI's path cannot hold as it is; a `%` that is there already stays (RFC 3986, 3.3).
+/// The characters that must be escaped in the path of a URI (RFC 3986, 3.3). A `%` that is there already stays.
 const NOT_IN_A_PATH: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'{').add(b'}');
 
 /// Answers an event.
 ///
 /// # Errors
-/// An event that is not an HTTP event at all, which ends the invocation as a Lambda error. The function goes on.
+/// The event is not an HTTP event at all. The invocation ends as a Lambda error, and the function goes on.
 pub async fn answer(
     service: &EndpointService,
     event: LambdaEvent<Box<RawValue>>,
@@ -44,7 +44,7 @@ pub async fn answer(
     Ok(LambdaResponse::new(response, sender))
 }
 
-/// Answers an event's JSON with the response's, as Lambda would: for whoever replays events.
+/// Answers the JSON of an event with the JSON of the response, as Lambda would. Events are replayed with it.
 ///
 /// # Errors
 /// As [`answer`].
@@ -54,19 +54,21 @@ pub async fn answer_json(service: &EndpointService, event: &str) -> Result<Strin
     serde_json::to_string(&response.map_err(|error| serde_json::Error::custom(error.error_message))?)
 }
 
-/// Who sent an event, as far as responses to them differ.
+/// Who sent an event. The responses to these two differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sender {
     /// API Gateway, or a Function URL.
     Gateway,
-    /// An Application Load Balancer, which reads `multiValueHeaders` or `headers` by a setting of its own.
+    /// An Application Load Balancer. A setting of its own decides whether it reads `multiValueHeaders` or `headers`.
     LoadBalancer,
 }
 
-/// Reads an event with `lambda_http`: who sent it, and the request, or `None` where that has a form that HTTP does not allow.
+/// Reads an event with `lambda_http`: who sent it, and the request. The request is `None` where it has a form that
+/// HTTP does not allow.
 ///
-/// Some that a caller can bring about make `lambda_http` panic: a `Host` that is not a host, a query with blanks or quotes,
-/// a body that is called base64 and is not. Others, such as a header of two lines, it does not take for HTTP events.
+/// A caller can send requests that make `lambda_http` panic: with a `Host` that is not a host, a query with spaces or
+/// quotes, or a body that is said to be base64 and is not. Others, such as a header of two lines, make it fail as if
+/// the event were no HTTP event; then [`sender_of`] decides whether it is one.
 fn read(event: &str) -> Result<(Sender, Option<Request<()>>), Diagnostic> {
     match catch_unwind(AssertUnwindSafe(|| lambda_http::request::from_str(event))) {
         Ok(Ok(request)) => {
@@ -84,7 +86,7 @@ fn read(event: &str) -> Result<(Sender, Option<Request<()>>), Diagnostic> {
     }
 }
 
-/// The marks by which HTTP events are told from others, whatever else of them cannot be read.
+/// The fields by which HTTP events are told from others, even where the rest of them cannot be read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct MarkedEvent {
@@ -109,10 +111,10 @@ fn sender_of(event: &str) -> Option<Sender> {
     })
 }
 
-/// The request with a URI of its own path and query; `None` where they do not make one.
+/// The request, with a URI made of the event's own path and query; `None` where these do not make a URI.
 ///
-/// `lambda_http` puts the stage's name in front of the path where it is missing, and what is an escaped `?` in the path of a
-/// caller would be the beginning of a query. The event's own path has neither.
+/// The URI that `lambda_http` makes will not do. It puts the name of the stage in front of the path where the event's
+/// path lacks it, and an escaped `?` in a caller's path would begin a query in it.
 fn without_stage(request: &lambda_http::Request) -> Option<Request<()>> {
     let path = request.raw_http_path();
     let stage = match request.request_context_ref() {
@@ -169,7 +171,8 @@ pub struct LambdaResponse {
 #[serde(untagged)]
 enum Body {
     Text(String),
-    /// Base64 as JSON, which has nothing to escape: looking for that was half the work of a list that is kept in memory.
+    /// Base64, already as a JSON string: it has nothing to escape, and looking for escapes was half the work of
+    /// answering a list that is kept in memory.
     Base64(Box<RawValue>),
 }
 
@@ -206,7 +209,7 @@ impl LambdaResponse {
     }
 }
 
-/// What the service answers has each header once, and no other bytes than ASCII in it.
+/// The headers as texts. In what the service answers, each header is there once, and holds only ASCII.
 fn headers(headers: &HeaderMap<HeaderValue>) -> BTreeMap<String, String> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
@@ -244,13 +247,13 @@ mod tests {
     }
 
     #[test]
-    fn what_would_begin_a_query_in_a_path_stays_in_it() {
+    fn an_escaped_question_mark_in_a_path_stays_in_the_path() {
         assert_eq!(of_stage("$default", "/a?b#c d"), "/a%3Fb%23c%20d?q=1");
         assert_eq!(of_stage("$default", "/a%2Fb"), "/a%2Fb?q=1");
     }
 
     #[test]
-    fn an_albs_parameters_are_decoded_and_a_rest_apis_are_not_decoded_twice() {
+    fn parameters_from_a_load_balancer_are_decoded_and_those_of_a_rest_api_not_decoded_twice() {
         let first = |event: &str, name: &str| {
             let (_, request) = read(event).expect("an HTTP event");
             let uri = request.expect("a request").uri().clone();
@@ -290,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_http_event_is_a_lambda_error() {
+    fn an_event_that_is_not_an_http_event_is_a_lambda_error() {
         for event in [
             "null",
             "[]",
@@ -306,7 +309,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_stands_around_a_body_takes_no_more_than_is_kept_for_it(
+        fn everything_around_a_body_takes_no_more_bytes_than_are_set_aside_for_it(
             body: String,
             link in prop::option::of("[a-zA-Z0-9=&%+*._-]{0,3000}"),
             is_gzip: bool,

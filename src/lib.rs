@@ -1,17 +1,18 @@
 //! Zadig's two delivery-centre endpoints over DynamoDB. In reading order:
 //!
 //! - [`endpoint`]: the two endpoints' names and paths;
-//! - [`service`]: one HTTP request in, one HTTP response out; routing, time limits, what became of a request;
+//! - [`service`]: one HTTP request in, one HTTP response out: routing, the time limit, panics, what the log gets to
+//!   know;
 //! - [`list_releases`], [`get_artifact`]: what each endpoint does: parse, find, answer;
-//! - [`request`], [`request_headers`]: what a caller may ask for, and in which coding;
-//! - [`response`], [`response_limit`]: what a caller gets, and the 6 MiB rule;
-//! - [`error`]: what can go wrong with a request, and what the caller reads of it;
+//! - [`request`], [`request_headers`]: what a caller may ask for, and in which coding the answer may be;
+//! - [`response`], [`response_limit`]: the responses and their headers, and the 6 MiB rule;
+//! - [`error`]: what can go wrong with a request, and what the caller then reads;
 //! - [`store`]: the two tables: keys, reading, writing;
-//! - [`document`]: how a record is packed, and spliced into an answer;
-//! - [`record`]: a release or an artifact that was checked and brought to the contract's JSON;
-//! - [`image_reference`], [`commit_prefix`], [`position`], [`digest`]: what names an image or a commit, what orders records,
-//!   and what is short and unique;
-//! - [`lambda_edge`]: how an event becomes a request, and a response Lambda's JSON;
+//! - [`document`]: how a record's JSON is compressed, and spliced into an answer;
+//! - [`record`]: how an input record is checked and brought to the JSON that is answered;
+//! - [`image_reference`], [`commit_prefix`], [`position`], [`digest`]: what names an image or a commit, what orders
+//!   records, and what is short and unique;
+//! - [`lambda_edge`]: how a Lambda event becomes a request, and a response becomes Lambda's JSON;
 //! - [`request_log`]: the line that a function logs of each request, with its metrics;
 //! - [`function`]: the Lambda process around all of it.
 

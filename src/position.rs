@@ -1,36 +1,37 @@
-//! Where a record stands among the others: by its time, then by its id.
+//! Where a record stands in the order of all records: by its time, and for equal times by its id.
 
 use std::fmt;
 
 /// Seconds since 1970-01-01T00:00:00Z.
 pub type UnixSeconds = u64;
 
-/// The latest time a record may carry; later ones are milliseconds by mistake.
+/// The latest time that a record may have. A larger number is a time in milliseconds by mistake.
 pub const MAX_UNIX_SECONDS: UnixSeconds = 999_999_999_999;
 
-/// The digits of [`MAX_UNIX_SECONDS`]: all times are written with as many, so that texts sort as times do.
+/// How many digits [`MAX_UNIX_SECONDS`] has. All times are written with as many, so that their texts sort as the
+/// times do.
 const TIME_DIGITS: usize = 12;
-/// What DynamoDB allows a range key.
+/// How many bytes a range key may have in DynamoDB.
 pub(crate) const MAX_RANGE_KEY_BYTES: usize = 1024;
 
-/// `<time, 12 digits>#<id>`: unique, and its order is the contract's order. Also the `after` cursor.
+/// `<time in 12 digits>#<id>`. It is unique, and its order is the order of the answers. It is also the `after` cursor.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(String);
 
 impl Position {
-    /// The position of a record of a time and an id.
+    /// The position of the record that has this time and this id.
     #[must_use]
     pub fn new(time: UnixSeconds, id: &str) -> Self {
         Self(format!("{time:0TIME_DIGITS$}#{id}"))
     }
 
-    /// What stands before every position of a time, and behind all of earlier ones.
+    /// A position before those of all records of this time, and after those of all earlier ones.
     #[must_use]
     pub fn before_all_of(time: UnixSeconds) -> Self {
         Self::new(time, "")
     }
 
-    /// Reads a position that [`Position::as_str`] gave; `None` where the text has another form.
+    /// Reads the text of a position; `None` where it has another form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (time, id) = text.split_at_checked(TIME_DIGITS)?;

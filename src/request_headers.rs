@@ -3,17 +3,18 @@
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, HeaderName, IF_NONE_MATCH};
 
-/// How a 200's body is coded (RFC 9110, 8.4.1).
+/// How the body of a 200 is coded (RFC 9110, 8.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContentCoding {
-    /// As it is.
+    /// Uncompressed.
     Identity,
     /// One gzip member.
     Gzip,
 }
 
 impl ContentCoding {
-    /// Reads `Accept-Encoding`: gzip where it is named, is not refused, and is liked no less than identity.
+    /// Reads `Accept-Encoding`. It is gzip where the header names that, does not refuse it, and does not prefer
+    /// identity.
     #[must_use]
     pub fn accepted(headers: &HeaderMap) -> Self {
         let quality_of = |name: &str| {
@@ -27,7 +28,7 @@ impl ContentCoding {
     }
 }
 
-/// A coding's weight (RFC 9110, 12.4.2): 1 where it has none, 0 where it cannot be read.
+/// The weight of a coding (RFC 9110, 12.4.2): 1 where it has none, and 0 where it cannot be read.
 fn quality(weight: &str) -> f32 {
     let weight = weight.split(';').next().unwrap_or_default();
     let Some(value) = weight.trim().strip_prefix(['q', 'Q']) else { return 1.0 };
@@ -41,7 +42,7 @@ pub fn matches_etag(headers: &HeaderMap, etag: &str) -> bool {
     values(headers, IF_NONE_MATCH).any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
 }
 
-/// The members of a header that is a list, which may stand on several lines.
+/// The members of a header that is a list. The header may be there several times.
 fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','))
 }

@@ -1,10 +1,10 @@
-//! The one line that a function logs of each request: for people, for Logs Insights, and for CloudWatch's metrics.
+//! The line that a function logs of each request, for people, for Logs Insights, and for CloudWatch's metrics.
 //!
-//! It is in CloudWatch's embedded metric format where `METRICS_NAMESPACE` names a namespace: `_aws` then says which of the
-//! line's own members are metrics, and CloudWatch takes them from there.
+//! Where `METRICS_NAMESPACE` names a namespace, the line is in CloudWatch's embedded metric format: its member `_aws`
+//! says which of the other members are metrics, and CloudWatch takes them from there.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 //!
-//! The line does not go through `tracing`, whose fields are plain values: `_aws` is an object.
+//! The line does not go through `tracing`, since `_aws` is an object, and `tracing` has only plain values as fields.
 
 use std::io::Write as _;
 use std::sync::OnceLock;
@@ -18,7 +18,8 @@ use tracing_subscriber::fmt::time::{self, FormatTime as _};
 use crate::endpoint::Endpoint;
 use crate::service::AnsweredRequest;
 
-/// CloudWatch asks a price for every metric under every value of its dimensions, so only this one has two of them.
+/// The metric that has two dimensions. There is only one such metric, since CloudWatch asks a price for every metric
+/// and every combination of its dimensions' values.
 const REQUESTS: &[Metric] = &[Metric { name: "requests", unit: "Count" }];
 /// What a request cost, by endpoint.
 const COSTS: &[Metric] = &[
@@ -27,7 +28,7 @@ const COSTS: &[Metric] = &[
     Metric { name: "dynamodb_calls", unit: "Count" },
     Metric { name: "read_units", unit: "Count" },
 ];
-/// The same for a list, and how much of it was in memory.
+/// The same for a list, with how many releases it had and how many of them were in memory.
 const LIST_COSTS: &[Metric] = &[
     COSTS[0],
     COSTS[1],
@@ -37,10 +38,11 @@ const LIST_COSTS: &[Metric] = &[
     Metric { name: "seen_before", unit: "Count" },
 ];
 
-/// What is the same in every line of a function, as JSON: which members are metrics. It is half of a line's text.
+/// Which members of the line are metrics, as JSON. It is half of the line's text, and the same in every line of a
+/// function.
 static DIRECTIVES: OnceLock<Option<Box<RawValue>>> = OnceLock::new();
 
-/// The line. Its members' names are what queries, the dashboard and docs/operating-metrics.md call them by.
+/// The line. Queries, the dashboard and `docs/operating-metrics.md` use the names of its members.
 #[derive(Serialize)]
 struct Line<'a> {
     timestamp: &'a str,
@@ -85,7 +87,7 @@ struct Metric {
     unit: &'static str,
 }
 
-/// Writes the line of an answered request to standard output, unless `RUST_LOG` asks for warnings and errors alone.
+/// Writes the line of an answered request to standard output, unless `RUST_LOG` asks for warnings and errors only.
 pub fn write(answered: &AnsweredRequest) {
     if !tracing::enabled!(tracing::Level::INFO) {
         return;
@@ -120,7 +122,7 @@ pub fn write(answered: &AnsweredRequest) {
     };
     let mut line = serde_json::to_vec(&line).expect("texts and numbers always serialize");
     line.push(b'\n');
-    // Who cannot write a log cannot say so in it either; the caller is answered all the same.
+    // There is nowhere to report that the log cannot be written. The caller is answered all the same.
     let _ = std::io::stdout().write_all(&line);
 }
 

@@ -8,13 +8,13 @@ use serde::Serialize;
 use crate::error::{Error, Status};
 use crate::request_headers::ContentCoding;
 
-/// What the service answers; the body is complete.
+/// What the service answers, with its whole body.
 pub type Response = http::Response<Bytes>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const BY_ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("Accept-Encoding");
 
-/// A 200 with the headers that every one has.
+/// A 200, with the headers that every 200 has.
 #[must_use]
 pub fn ok(etag: &str, coding: ContentCoding, body: Vec<u8>) -> Response {
     let mut response = Response::new(Bytes::from(body));
@@ -28,7 +28,7 @@ pub fn ok(etag: &str, coding: ContentCoding, body: Vec<u8>) -> Response {
     response
 }
 
-/// A 304, for a caller who has what would be answered.
+/// A 304, for a caller who already has what would be answered.
 #[must_use]
 pub fn not_modified(etag: &str) -> Response {
     let mut response = Response::default();
@@ -42,7 +42,7 @@ fn etag_value(etag: &str) -> HeaderValue {
     HeaderValue::from_str(etag).expect("an entity tag is made of hex digits")
 }
 
-/// The reference page's error object, in its order.
+/// Zadig's error object. The order of the fields is the order in which they are answered.
 #[derive(Serialize)]
 struct ErrorBody<'a> {
     code: u16,
@@ -55,7 +55,7 @@ struct ErrorBody<'a> {
 #[derive(Serialize)]
 struct Extra {}
 
-/// The answer to what went wrong.
+/// The answer that tells the caller of an error.
 #[must_use]
 pub fn from_error(error: &Error) -> Response {
     let status = error.status();
@@ -81,7 +81,7 @@ pub fn from_error(error: &Error) -> Response {
     response
 }
 
-/// The same response with a link to the rest of the list: the same path with another query (RFC 8288).
+/// Adds a `Link` to the rest of the list, where there is more: the same path with another query (RFC 8288).
 #[must_use]
 pub fn with_next(mut response: Response, next: Option<&str>) -> Response {
     if let Some(query) = next {
@@ -97,7 +97,7 @@ mod tests {
     use crate::request::ParameterError;
 
     #[test]
-    fn an_error_is_the_reference_pages_object() {
+    fn an_error_is_answered_as_zadigs_error_object() {
         let response = from_error(&Error::Parameter(ParameterError::NoImage));
         assert_eq!(
             response.body().as_ref(),

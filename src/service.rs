@@ -1,4 +1,5 @@
-//! One HTTP request in, one HTTP response out: routing, time limits, and what is told of a request for the log.
+//! One HTTP request in, one HTTP response out: routing, the time limit, panics, and what the log gets to know of a
+//! request.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -20,9 +21,9 @@ use crate::{get_artifact, list_releases};
 
 /// How long a request may take at most; API Gateway gives up at 30 seconds.
 const MAX_DURATION: Duration = Duration::from_secs(20);
-/// What is left of the function's own time for sending the answer.
+/// How long before Lambda ends the function a request is given up, so that there is time to send the answer.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(400);
-/// What the log line holds of a subject, and of a query in its place.
+/// How much of the subject the log line has, and how much of the query where that takes its place.
 const MAX_SUBJECT_CHARACTERS: usize = 300;
 const MAX_QUERY_CHARACTERS: usize = 200;
 
@@ -34,7 +35,7 @@ pub struct EndpointService {
     log: fn(&AnsweredRequest),
 }
 
-/// What is told of each request when it has been answered: no body, no header, no credential.
+/// What the log gets to know of an answered request. There is no body, no header and no credential in it.
 #[derive(Debug)]
 pub struct AnsweredRequest<'a> {
     /// Lambda's id of the request.
@@ -43,11 +44,11 @@ pub struct AnsweredRequest<'a> {
     pub endpoint: Endpoint,
     /// The answer's HTTP status code.
     pub status: u16,
-    /// What was asked for: the filter or the image, or the query, quoted, where it cannot be read.
+    /// What was asked for: the filter or the image, or the quoted query where it cannot be read.
     pub subject: &'a str,
-    /// The releases or artifacts that were found.
+    /// How many releases or artifacts were found.
     pub count: usize,
-    /// The answer's body.
+    /// The length of the answer's body.
     pub bytes: usize,
     /// What was asked of DynamoDB.
     pub usage: &'a Usage,
@@ -55,7 +56,7 @@ pub struct AnsweredRequest<'a> {
     pub milliseconds: f64,
 }
 
-/// What surrounds a request; a request extension.
+/// What Lambda says of the invocation that a request came with. It is an extension of the request.
 #[derive(Debug, Clone, Default)]
 pub struct Invocation {
     /// Lambda's id of the request.
@@ -65,13 +66,13 @@ pub struct Invocation {
 }
 
 impl EndpointService {
-    /// The service of an endpoint, which logs faults, and no line for each request.
+    /// The service of an endpoint. It logs faults, but no line for each request.
     #[must_use]
     pub fn new(endpoint: Endpoint, store: Store) -> Self {
         Self { endpoint, store, log: |_| {} }
     }
 
-    /// The same service, which tells of every request that it answers.
+    /// The same service, which calls `log` for every request that it answers.
     #[must_use]
     pub fn with_log(self, log: fn(&AnsweredRequest)) -> Self {
         Self { log, ..self }
@@ -91,7 +92,7 @@ impl EndpointService {
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let usage = Usage::default();
         let routed = self.route(&parts.method, &parts.uri, &query, &parts.headers, &usage);
-        // What a panic leaves behind is this request's own: the store keeps nothing half done between two awaits.
+        // A panic can only spoil what belongs to this request: the store keeps nothing half done between two awaits.
         let caught = AssertUnwindSafe(routed).catch_unwind();
         let result = match tokio::time::timeout(time_limit(invocation.deadline), caught).await {
             Ok(Ok(result)) => result,
@@ -101,7 +102,7 @@ impl EndpointService {
         self.log_and_respond(result, &invocation.request_id, &self.subject(&query), &usage, started)
     }
 
-    /// Answers what could not even be read as a request.
+    /// Answers an event that could not be read as a request.
     #[must_use]
     pub fn answer_error(&self, error: Error, request_id: &str) -> Response {
         self.log_and_respond(Err(error), request_id, "", &Usage::default(), Instant::now())
@@ -152,7 +153,7 @@ impl EndpointService {
         }
     }
 
-    /// What was asked for, whatever became of it: the filter or the image; the query, quoted, where it cannot be read.
+    /// What was asked for: the filter or the image, or the quoted query where it cannot be read.
     fn subject(&self, query: &Query) -> String {
         let read = match self.endpoint {
             Endpoint::ListReleases => list_releases::subject(query),
@@ -186,7 +187,8 @@ fn time_limit(deadline: Option<SystemTime>) -> Duration {
     remaining.map_or(MAX_DURATION, |remaining| remaining.saturating_sub(TIME_TO_ANSWER).min(MAX_DURATION))
 }
 
-/// A fault is logged once, with its causes; a caller's mistake is told to the caller.
+/// Logs a fault, with its cause. A caller's mistake is logged at `debug` only, since the caller reads it in the
+/// answer.
 fn log_fault(endpoint: Endpoint, error: &Error, request_id: &str) {
     let endpoint = endpoint.name();
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Which artifact a caller asks for, and what of it.
+//! Which artifact a caller asks for, and whether the answer tells where it runs.
 
 use super::{ParameterError, Query, extent, strconv};
 use crate::commit_prefix::CommitPrefix;
@@ -20,7 +20,7 @@ pub struct ArtifactLookup {
 pub enum WantedBy {
     /// The newest of an image or a digest.
     Image(ImageReference),
-    /// The newest that a search finds, older than the one last met.
+    /// The newest one that a search finds; where there is a position, the newest one that is older.
     Search(ArtifactSearch, Option<Position>),
 }
 
@@ -28,8 +28,8 @@ impl ArtifactLookup {
     /// Reads `image`, `commit`, `pr`, `repo`, `envName`, `namespace`, `after` and `include`.
     ///
     /// # Errors
-    /// That no artifact or more than one is asked for; or the first of `image`, `commit`, `pr`, `repo`, `envName` and `after`
-    /// that cannot be read.
+    /// None or more than one of `image`, `commit` and `pr` is given; or the first of `image`, `commit`, `pr`, `repo`,
+    /// `envName` and `after` that cannot be read is reported.
     pub fn from_query(query: &Query) -> Result<Self, ParameterError> {
         let given = [query.first("image"), query.first("commit"), query.first("pr")];
         let env_name = query.first("envName");
@@ -69,7 +69,8 @@ impl ArtifactLookup {
     }
 }
 
-/// What runs in an environment is asked for by a repository, so that it is one image in its versions.
+/// The search for what runs in an environment. It needs a repository without tag and digest: it asks which version of
+/// an image runs there.
 fn running_in(
     image: &str,
     env_name: &str,
@@ -91,7 +92,7 @@ fn pull_request(number: &str) -> Result<u64, ParameterError> {
     positive.ok_or_else(|| ParameterError::PullRequestBelowOne { number: number.to_owned() })
 }
 
-/// `owner/name`; an owner may be a group within a group.
+/// Reads `owner/name`. There may be more than one `/`, since an owner may be a group within a group.
 fn repository_name(repository: &str) -> Result<String, ParameterError> {
     let has_form = repository.contains('/') && repository.split('/').all(|part| !part.is_empty());
     if has_form {

@@ -1,9 +1,9 @@
-//! How much of a list is asked for: all that fits from a cursor on, or one page.
+//! How much of a list is asked for: everything from a cursor on that fits, or one page.
 
 use super::{ParameterError, Query, strconv};
 use crate::position::Position;
 
-/// Zadig's default.
+/// How many releases a page has unless `per_page` says otherwise, as in Zadig.
 const DEFAULT_PER_PAGE: u64 = 20;
 
 /// Which of the matching releases are asked for.
@@ -27,7 +27,7 @@ impl Extent {
     /// Reads `page`, `per_page` and `after`.
     ///
     /// # Errors
-    /// The first of `per_page`, `page` and `after` that cannot be read, and a cursor beside a page.
+    /// The first of `per_page`, `page` and `after` that cannot be read; or a cursor and a page together.
     pub fn from_query(query: &Query) -> Result<Self, ParameterError> {
         let number = |name| query.first(name).map(strconv::atoi).transpose();
         let per_page = number("per_page").map_err(ParameterError::PerPage)?;
@@ -43,7 +43,7 @@ impl Extent {
     }
 }
 
-/// Zadig takes a number below 1 for an absent one.
+/// The number, or the default where it is missing. As in Zadig, a number below 1 counts as missing.
 fn or_default(number: Option<i64>, default: u64) -> u64 {
     number.and_then(|number| u64::try_from(number).ok()).filter(|number| *number > 0).unwrap_or(default)
 }

@@ -1,4 +1,4 @@
-//! What a caller asks for: the query's parameters, read once and trusted from there on.
+//! What a caller asks for: the parameters of the query. They are read and checked once, and trusted from there on.
 
 mod artifact_lookup;
 mod extent;
@@ -17,7 +17,7 @@ use crate::commit_prefix::UnreadableCommit;
 use crate::image_reference::UnreadableDigest;
 use strconv::{AtoiError, quote};
 
-/// A parameter that cannot be read; displayed as the answer's `description`.
+/// A parameter that cannot be read. The displayed text is the answer's `description`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParameterError {
     /// `taskId` is not a number; the words are Go's.
@@ -29,7 +29,7 @@ pub enum ParameterError {
     /// `page` is not a number; the words are Zadig's.
     #[error("page args err :{0}")]
     Page(AtoiError),
-    /// `after` has not a cursor's form.
+    /// `after` does not have the form of a cursor.
     #[error("after {} is not a cursor: take one from a Link header", quote(.after))]
     After {
         /// What was given.
@@ -47,7 +47,7 @@ pub enum ParameterError {
         quote(.0.digest.as_str())
     )]
     Digest(UnreadableDigest),
-    /// Of `image`, `commit` and `pr` more than one is given.
+    /// More than one of `image`, `commit` and `pr` is given.
     #[error("image, commit and pr each name an artifact: give one of them")]
     SeveralArtifacts,
     /// `pr` is not a number; the words are Go's.
@@ -59,7 +59,7 @@ pub enum ParameterError {
         /// What was given.
         number: String,
     },
-    /// `pr` is given without the repository that it is of.
+    /// `pr` is given without its repository.
     #[error("pr needs repo=owner/name: every repository has pull requests of that number")]
     NoRepository,
     /// `repo` has another form than `owner/name`.
@@ -68,12 +68,12 @@ pub enum ParameterError {
         /// What was given.
         repository: String,
     },
-    /// `envName` asks what runs in an environment, and that needs a repository.
+    /// `envName` is given without a repository, or with a tag or a digest.
     #[error(
         "envName asks which image of a repository runs there: give image=registry/repo/name, without a tag or digest"
     )]
     EnvironmentWithoutRepository,
-    /// A look-up by image finds one artifact, and there is nothing after it.
+    /// `after` is given with `image`. A look-up by image finds one artifact, so there is nothing after it.
     #[error("after cannot be combined with image: such a look-up has one answer")]
     AfterWithImage,
     /// `commit` is not the beginning of a commit's id.

@@ -1,8 +1,8 @@
-//! A request's query: its parameters, and the queries that a `Link` leads to.
+//! A request's query: its parameters, and how the queries in a `Link` are made.
 
 use form_urlencoded::{Serializer, byte_serialize, parse};
 
-/// The parameters in the order they came, decoded as the URL standard decodes a form
+/// The parameters in the order in which they came, decoded as the URL standard decodes a form
 /// (<https://url.spec.whatwg.org/#urlencoded-parsing>).
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Query(Vec<(String, String)>);
@@ -14,7 +14,7 @@ impl Query {
         Self(parse(query.as_bytes()).into_owned().collect())
     }
 
-    /// A parameter's value: the first where it is repeated, `None` where that is empty.
+    /// The value of a parameter. Where it is repeated, the first one counts. An empty value counts as none.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(candidate, _)| candidate == name)?;
@@ -35,7 +35,7 @@ impl Query {
     }
 }
 
-/// How many bytes a text takes as a value of an encoded query.
+/// How many bytes a text takes as a value in an encoded query.
 #[must_use]
 pub fn encoded_length(value: &str) -> usize {
     byte_serialize(value.as_bytes()).map(str::len).sum()

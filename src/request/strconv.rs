@@ -1,10 +1,10 @@
-//! Go's `strconv.Atoi` and `strconv.Quote`, to the byte: Zadig's clients read their messages.
+//! Go's `strconv.Atoi` and `strconv.Quote`. Their messages are the same to the byte, since Zadig's clients read them.
 
 use std::fmt::Write as _;
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
-/// Why [`atoi`] could not read a number; displayed as Go displays its `*strconv.NumError`.
+/// Why [`atoi`] could not read a number. It is displayed as Go displays its `*strconv.NumError`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("strconv.Atoi: parsing {}: {reason}", quote(.number))]
 pub struct AtoiError {
@@ -38,7 +38,8 @@ fn signed(number: &[u8]) -> Result<i64, AtoiErrorReason> {
     i64::try_from(value).map_err(|_| AtoiErrorReason::ValueOutOfRange)
 }
 
-/// Reads digits from the left, as Go does: what overflows first is out of range, whatever follows it.
+/// Reads digits from the left, as Go does: a number that overflows is out of range, even if something else than a
+/// digit follows.
 fn magnitude(digits: &[u8]) -> Result<u64, AtoiErrorReason> {
     if digits.is_empty() {
         return Err(AtoiErrorReason::InvalidSyntax);
@@ -56,7 +57,7 @@ fn magnitude(digits: &[u8]) -> Result<u64, AtoiErrorReason> {
 
 /// Writes text between double quotes as Go's `strconv.Quote` does.
 ///
-/// Printable is what Go calls so: letters, marks, numbers, punctuation, symbols and the ASCII space.
+/// The characters that Go takes for printable stay: letters, marks, numbers, punctuation, symbols and the ASCII space.
 #[must_use]
 pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);

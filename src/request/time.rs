@@ -1,23 +1,24 @@
-//! What `since=` and `until=` may say: Unix seconds, or a date or time as RFC 3339 writes it.
+//! What the parameters `since` and `until` may hold: Unix seconds, or a date or time as in RFC 3339.
 
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 
 use crate::position::UnixSeconds;
 
-/// What stands where a time is expected, and has another form.
+/// A text that was given for a time and has another form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableTime {
     /// What was given.
     pub time: String,
 }
 
-/// Reads a time; a date is its midnight in UTC. A time before 1970 is 0, and fractions of a second are cut off.
+/// Reads a time. A date means its midnight in UTC. A time before 1970 becomes 0, and fractions of a second are cut
+/// off.
 ///
 /// # Errors
 /// [`UnreadableTime`], where it has another form.
 pub fn unix_seconds(text: &str) -> Result<UnixSeconds, UnreadableTime> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than a number holds are later than any record.
+        // A number with too many digits is later than any record.
         return Ok(text.parse().unwrap_or(UnixSeconds::MAX));
     }
     let is_date = text.len() == "2026-11-24".len();
