@@ -31,7 +31,7 @@ impl Answer {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// The text that a caller reads in the end.
+    /// The body as a caller reads it, decoded and inflated.
     pub(crate) fn text(self) -> anyhow::Result<String> {
         if !self.is_base64_encoded {
             return Ok(self.body);

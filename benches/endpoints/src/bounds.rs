@@ -1,4 +1,4 @@
-//! What the service promises of its figures, and whether a run kept to it.
+//! The bounds within which the service's figures must stay, and whether a run kept to them.
 
 use serde_json::json;
 
@@ -10,24 +10,25 @@ pub(crate) const LARGE_GZIP: &str = "20 releases of 50 kB, gzip";
 pub(crate) const SMALL_GZIP: &str = "20 releases of 8 kB, gzip";
 pub(crate) const SMALL_IDENTITY: &str = "20 releases of 8 kB, identity";
 
-/// What a figure says, of the service or of a yardstick.
+/// What a figure measures, of the service or of a yardstick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Figure {
-    /// CPU of a warm invocation against the usual way's, at 0 ms a DynamoDB call.
+    /// The CPU time of a warm invocation, divided by that of the usual way, where a DynamoDB call takes 0 ms.
     Cpu(&'static str, Reading),
-    /// Latency against the usual way's, at 3 ms a DynamoDB call.
+    /// The latency, divided by that of the usual way, where a DynamoDB call takes 3 ms.
     Latency(&'static str, Reading),
-    /// Read units against the usual way's, where nothing was seen before.
+    /// The read units, divided by those of the usual way, where nothing was seen before.
     ReadUnits(&'static str),
-    /// DynamoDB calls over the longest history against those over the shortest, of the filter that grows most.
+    /// The DynamoDB calls over the longest history, divided by those over the shortest, for the filter that grows
+    /// most.
     CallsOverHistory,
-    /// From exec to the first answer over TLS, against the usual way's.
+    /// The time from exec to the first answer over TLS, divided by that of the usual way.
     FirstAnswer,
     /// The larger binary, zipped, in MB.
     Zipped,
-    /// What is in memory after 1,000 lists, in MB.
+    /// The memory that is resident after 1,000 lists, in MB.
     Resident,
-    /// What is more in memory after 1,000 lists more, in MB.
+    /// How much more memory is resident after another 1,000 lists, in MB.
     ResidentGrowth,
 }
 
@@ -38,7 +39,7 @@ pub(crate) enum Reading {
     SeenBefore,
 }
 
-/// A figure as it came out, and beside it those of the yardsticks that have one.
+/// A figure as it came out for the service, and for the yardsticks that have it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Measured {
     pub(crate) figure: Figure,
@@ -62,11 +63,11 @@ const BOUNDS: [(Figure, f64); 15] = [
     (Figure::FirstAnswer, 0.45),
     (Figure::Zipped, 3.7),
     (Figure::Resident, 25.0),
-    // What the allocator and the kernel round to.
+    // The allocator and the kernel round by about as much.
     (Figure::ResidentGrowth, 0.5),
 ];
 
-/// Prints each bound that something was measured for.
+/// Prints each bound whose figure was measured.
 pub(crate) fn print_bounds(report: &mut Report) {
     let mut rows = Vec::new();
     for (figure, bound) in BOUNDS {

@@ -1,4 +1,4 @@
-//! The short form: counts, which are the same on every machine, against a committed baseline.
+//! The short form: compares counts, which are the same on every machine, with a committed baseline.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,30 +15,30 @@ use crate::tables::{Tables, environment};
 
 const LARGE: &str = "50kB";
 const SMALL: &str = "8kB";
-/// A page of 20, with more behind it.
+/// How many releases there are: a page of 20 has more behind it.
 const RELEASES: u32 = 60;
-/// What [`MAX_ZIPPED_BYTES`] are unpacked.
+/// About what [`MAX_ZIPPED_BYTES`] are when they are unpacked.
 const MAX_PROGRAM_BYTES: u64 = 8_600_000;
 const MAX_ZIPPED_BYTES: usize = 3_700_000;
-/// What instructions may grow by: the number of wake-ups varies a little.
+/// How much instructions may grow: the number of wake-ups varies a little.
 const INSTRUCTIONS_TOLERANCE: f64 = 1.05;
-/// Two runs that differ by so many invocations tell what one costs.
+/// The instructions of one invocation are worked out from two runs with this many invocations.
 const FEW: u64 = 5;
 const MANY: u64 = 25;
 
-/// By name: what was counted.
+/// What was counted, by name.
 type Counted = BTreeMap<String, f64>;
 
-/// What was counted, and with what: instructions mean something beside others of the same tools alone.
+/// What was counted, and with which tools: instructions can only be compared with those of the same tools.
 #[derive(Serialize, Deserialize)]
 struct Baseline {
     tools: String,
     counted: Counted,
 }
 
-/// Counts, prints, and compares; or takes what was counted as the new baseline.
+/// Counts, and compares the counts with the baseline, or with `accept` makes them the new baseline.
 ///
-/// The sizes are judged of what ships alone: a build with names is larger.
+/// The sizes of the binaries count only for those that ship: a build with symbols is larger.
 pub(crate) fn check(
     programs: &Programs,
     what_ships: bool,
@@ -142,12 +142,12 @@ fn count(programs: &Programs, valgrind: Option<&Path>, profiles: Option<&Path>) 
     Ok(counted)
 }
 
-/// What is counted.
+/// A request for which calls, read units and instructions are counted.
 struct Request<'a> {
     name: &'static str,
     program: &'a Path,
     set: &'static str,
-    /// `DOCUMENT_CACHE_BYTES`, empty for the default.
+    /// The value of `DOCUMENT_CACHE_BYTES`; empty for the default.
     cache: &'static str,
     event: String,
 }
@@ -176,7 +176,8 @@ fn requests(programs: &Programs) -> [Request<'_>; 5] {
     ]
 }
 
-/// The instructions of a process that answers so many invocations; callgrind's profile is kept where that is wanted.
+/// The instructions of a process that answers this many invocations. Callgrind's profile is kept where a file is
+/// named.
 fn instructions(
     valgrind: &Path,
     start: &Start,
@@ -201,7 +202,8 @@ fn instructions(
     Ok(collected.1.trim().parse()?)
 }
 
-/// The compiler, callgrind, the C library and the processor's instruction sets, by which instructions differ.
+/// The tools on which the number of instructions depends: the compiler, callgrind, the C library and the processor's
+/// instruction sets.
 fn tools() -> String {
     let first_line = |program: &str, argument: &str| {
         let output = Command::new(program).arg(argument).output().ok();

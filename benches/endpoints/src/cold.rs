@@ -1,4 +1,4 @@
-//! What a start costs: to the first poll, and to the first answer.
+//! Measures what a start costs, until the first poll and until the first answer.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ fn candidates(programs: &Programs, endpoint: &Endpoint, directory: &Path) -> any
         .into())
 }
 
-/// What the service asks to answer the event is what the floor asks.
+/// Records the requests that the service makes to answer the event, since the floor makes the same ones.
 fn record_requests(
     programs: &Programs,
     endpoint: &Endpoint,
@@ -99,7 +99,7 @@ fn record_requests(
     Ok(())
 }
 
-/// Pairs of lines, as the floor reads them.
+/// The requests as pairs of lines, which is what the floor reads.
 pub(crate) fn floor_requests(requests: &[(String, String)]) -> String {
     requests.iter().flat_map(|(operation, body)| [operation, "\n", body, "\n"]).collect()
 }
@@ -164,7 +164,8 @@ fn add_figures(programs: &Programs, candidates: &[Candidate], report: &mut Repor
     Ok(())
 }
 
-/// A certificate authority of this run's own, its root written where functions are told to look.
+/// Makes a certificate authority for this run, and writes its root to the file that `SSL_CERT_FILE` names to the
+/// functions.
 fn tls(directory: &Path) -> anyhow::Result<Arc<ServerConfig>> {
     let authority_key = rcgen::KeyPair::generate()?;
     let mut parameters = rcgen::CertificateParams::default();
@@ -183,5 +184,5 @@ fn tls(directory: &Path) -> anyhow::Result<Arc<ServerConfig>> {
     Ok(Arc::new(config))
 }
 
-/// Long enough that round trips weigh what they weigh in AWS.
+/// How long a DynamoDB call takes, so that round trips cost about as much as in AWS.
 pub(crate) const ROUND_TRIP: Duration = Duration::from_millis(3);

@@ -1,4 +1,4 @@
-//! What stands between a function and the embedded DynamoDB: it counts, it can be slow, and it can speak TLS.
+//! A proxy between a function and the embedded DynamoDB, which counts calls, can be slow, and can speak TLS.
 
 use std::io::BufReader;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -29,7 +29,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Listens on loopback and passes everything on to `upstream`; over TLS where a certificate is given.
+    /// Listens on loopback, over TLS where a certificate is given, and passes everything on to `upstream`.
     pub(crate) fn start(upstream: SocketAddr, tls: Option<Arc<ServerConfig>>) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let port = listener.local_addr()?.port();
@@ -42,19 +42,19 @@ impl Endpoint {
         thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
                 let (tls, counts, delay) = (tls.clone(), Arc::clone(&counts), Arc::clone(&delay));
-                // A connection that breaks is the function's to notice.
+                // The function notices by itself that a connection broke.
                 thread::spawn(move || pass_on(connection, tls, upstream, &counts, &delay));
             }
         });
         Ok(endpoint)
     }
 
-    /// How long every call takes beside what the embedded DynamoDB takes.
+    /// Sets how much longer every call takes than the embedded DynamoDB needs.
     pub(crate) fn set_delay(&self, delay: Duration) {
         *self.delay.lock().unwrap_or_else(PoisonError::into_inner) = delay;
     }
 
-    /// What was counted since this was asked last.
+    /// What was counted since this was called last.
     pub(crate) fn take_counts(&self) -> Counts {
         std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -96,7 +96,8 @@ fn pass_on(
     Ok(())
 }
 
-/// The units that an answer reports. It is searched, not parsed: a megabyte of documents surrounds them.
+/// The read units that an answer reports. The answer is searched and not parsed, since it may have a megabyte of
+/// documents.
 fn read_units(answer: &[u8]) -> f64 {
     const NAME: &[u8] = b"\"CapacityUnits\":";
     let mut units = 0.0;

@@ -15,16 +15,16 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::http::{self, Message, Stream};
 
-/// The longest that anything here takes, under callgrind too.
+/// How long anything here may take, under callgrind too.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// After it polled, a function is given this long to fall asleep, so that its CPU time is accounted for.
+/// After a function has polled, it gets this long to fall asleep, so that its CPU time is accounted for.
 const FALLING_ASLEEP: Duration = Duration::from_micros(400);
 
 /// How a function is started.
 #[derive(Clone)]
 pub(crate) struct Start {
     pub(crate) program: PathBuf,
-    /// In front of the program, such as valgrind and its options.
+    /// What comes in front of the program, such as valgrind and its options.
     pub(crate) wrapper: Vec<String>,
     pub(crate) environment: Vec<(String, String)>,
 }
@@ -35,15 +35,15 @@ pub(crate) struct Function {
     events: Sender<String>,
     polls: Receiver<Instant>,
     answers: Receiver<(Instant, Vec<u8>)>,
-    /// From exec to the first poll.
+    /// The time from exec to the first poll.
     pub(crate) first_poll: Duration,
 }
 
-/// One invocation from outside.
+/// One invocation, seen from outside.
 pub(crate) struct Invocation {
-    /// From the event's sending to the answer's end.
+    /// The time from sending the event to the end of the answer.
     pub(crate) latency: Duration,
-    /// From poll to poll.
+    /// The CPU time from poll to poll.
     pub(crate) cpu: Duration,
     pub(crate) answer: Vec<u8>,
 }
@@ -99,7 +99,7 @@ impl Function {
         polled
     }
 
-    /// What the process has had of the processor, all threads together, to the nanosecond.
+    /// The CPU time of the process so far, all threads together, to the nanosecond.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
         let mut nanoseconds = 0;
         for thread in std::fs::read_dir(self.proc("task"))? {
@@ -109,7 +109,7 @@ impl Function {
         Ok(Duration::from_nanos(nanoseconds))
     }
 
-    /// What of the process is in memory, its program's pages included, in bytes.
+    /// How many bytes of the process are in memory, the pages of its program included.
     pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
         let status = std::fs::read_to_string(self.proc("status"))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
@@ -120,7 +120,7 @@ impl Function {
         Path::new("/proc").join(self.child.id().to_string()).join(file)
     }
 
-    /// Ends the process as Lambda does not, and tells what it wrote to its standard error.
+    /// Ends the process with a signal, and returns what it wrote to its standard error.
     pub(crate) fn terminate(mut self) -> anyhow::Result<String> {
         let process = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(process, rustix::process::Signal::TERM)?;
@@ -135,19 +135,20 @@ impl Function {
 
 impl Drop for Function {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The functions' core, of those that this process could use when it started; none where there is only one.
+/// The core that the functions run on: one of those that this process could use when it started. `None` where it
+/// could use only one.
 static FUNCTION_CORE: LazyLock<Option<usize>> = LazyLock::new(|| {
     let allowed = sched_getaffinity(None).ok()?;
     (allowed.count() > 1).then(|| (0..CpuSet::MAX_CPU).find(|core| allowed.is_set(*core)))?
 });
 
-/// A process inherits its core from the thread that starts it.
+/// Starts a process on the functions' core. It inherits the core from the thread that starts it.
 fn spawn_on_one_core(command: &mut Command) -> anyhow::Result<Child> {
     thread::scope(|scope| {
         let spawned = scope.spawn(|| {
@@ -162,7 +163,7 @@ fn spawn_on_one_core(command: &mut Command) -> anyhow::Result<Child> {
     })
 }
 
-/// Everything else, the embedded DynamoDB above all, keeps away from the functions' core.
+/// Keeps this process, and with it the embedded DynamoDB, away from the functions' core.
 pub(crate) fn leave_the_function_core() -> anyhow::Result<()> {
     if let Some(core) = *FUNCTION_CORE {
         let mut others = sched_getaffinity(None)?;
@@ -203,7 +204,7 @@ fn serve(
     Ok(())
 }
 
-/// Zipped as for an upload, in bytes.
+/// How many bytes a program has when it is zipped for an upload.
 pub(crate) fn zipped_bytes(program: &Path) -> anyhow::Result<usize> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default()

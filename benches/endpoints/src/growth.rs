@@ -1,5 +1,5 @@
-//! The newest 20 by every combination of the documented filters and by each of the others, and an artifact in each way to
-//! find one, over histories of growing length; and the whole history by `Link`.
+//! Measures over histories of growing length: the newest 20 releases by every combination of the documented filters
+//! and by each of the newer ones, an artifact by each look-up, and a walk through the whole history by `Link`.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -19,7 +19,7 @@ use crate::tables::{Tables, environment};
 
 const RELEASE_BYTES: usize = 1500;
 
-/// What of a point is drawn.
+/// Picks the number of a point that is drawn.
 type Drawn = fn(&Point) -> f64;
 
 /// One filter over one history.
@@ -32,7 +32,7 @@ struct Point {
     read_units: f64,
 }
 
-/// Measures, and draws what was measured as SVG.
+/// Measures, and returns a drawing of the figures as SVG.
 pub(crate) fn measure(
     programs: &Programs,
     lengths: &[u32],
@@ -42,7 +42,8 @@ pub(crate) fn measure(
     let runtime = tokio::runtime::Runtime::new()?;
     let mut points = Vec::new();
     let mut walks = Vec::new();
-    // One after another: a history of 100,000 takes some gigabytes, and the longest would not fit beside the others.
+    // The histories follow one another, each in a database of its own: one of 100,000 releases takes some gigabytes,
+    // and the longest would not fit into memory beside the others.
     for releases in lengths {
         let tables = Tables::start()?;
         let set = releases.to_string();
@@ -85,7 +86,7 @@ pub(crate) fn measure(
     Ok(plot(&points, lengths))
 }
 
-/// Every combination of the documented filters, none included, and the others.
+/// Every combination of the documented filters, the empty one included, and the newer filters.
 fn filters() -> Vec<String> {
     let combination = |bits: usize| {
         let named =
@@ -159,7 +160,7 @@ fn by_filter<'a>(points: &'a [Point], lengths: &[u32]) -> Vec<Vec<&'a Point>> {
     (0..filters).map(|filter| points.iter().skip(filter).step_by(filters).collect()).collect()
 }
 
-/// Follows `Link` to the end, and checks that every release came.
+/// Follows `Link` to the end, and checks that every release was answered.
 fn walk(
     function: &mut Function,
     endpoint: &Endpoint,
@@ -205,7 +206,7 @@ fn walk(
     ])
 }
 
-/// Two panels over the history's length: latency and read units, a line for each filter.
+/// Draws latency and read units over the length of the history, in two panels with a line for each filter.
 #[expect(clippy::cast_precision_loss, reason = "a place among a few")]
 fn plot(points: &[Point], lengths: &[u32]) -> String {
     const WIDTH: f64 = 320.0;

@@ -11,14 +11,14 @@ impl<S: Read + Write + Send> Stream for S {}
 pub(crate) struct Message {
     /// The request line or the status line.
     pub(crate) first_line: String,
-    /// Names in lower case.
+    /// The headers; names are in lower case.
     headers: Vec<(String, String)>,
     /// The whole body.
     pub(crate) body: Vec<u8>,
 }
 
 impl Message {
-    /// The next message; none where the peer closed the connection.
+    /// Reads the next message; `None` where the peer closed the connection.
     pub(crate) fn read(stream: &mut BufReader<Box<dyn Stream>>) -> io::Result<Option<Self>> {
         let Some(first_line) = read_line(stream)? else { return Ok(None) };
         let mut headers = Vec::new();
@@ -42,7 +42,7 @@ impl Message {
         self.headers.iter().find(|(candidate, _)| candidate == name).map(|(_, value)| value.as_str())
     }
 
-    /// Sends the message on; the body goes whole, whatever its form was.
+    /// Sends the message on. The body is sent in one piece, also where it came in chunks.
     pub(crate) fn write(&self, stream: &mut dyn Stream) -> io::Result<()> {
         let mut head = format!("{}\r\ncontent-length: {}\r\n", self.first_line, self.body.len());
         for (name, value) in &self.headers {

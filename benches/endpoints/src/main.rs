@@ -1,6 +1,8 @@
-//! Measures the service's release binaries from outside, and the yardsticks beside them in the same run.
+//! Measures the service's release binaries from outside, and in the same run the yardsticks with which they are
+//! compared.
 //!
-//! Everything is on loopback: a Lambda Runtime API for each function, and the embedded DynamoDB behind a counting endpoint.
+//! Everything is on loopback: a Lambda Runtime API for each function, and the embedded DynamoDB behind a proxy that
+//! counts.
 
 mod answer;
 mod bounds;
@@ -32,16 +34,16 @@ struct Arguments {
     /// Rounds of each measurement; functions take turns in each.
     #[arg(long, default_value_t = 20)]
     rounds: usize,
-    /// Of the warm requests, those alone whose title contains this, such as "50 kB, gzip".
+    /// Measures only those warm requests whose title contains this, such as "50 kB, gzip".
     #[arg(long, default_value = "")]
     request: String,
     /// The histories' lengths; add 1000000 for a million, which takes long to store.
     #[arg(long, value_delimiter = ',', default_value = "1000,10000,100000")]
     releases: Vec<u32>,
-    /// Writes all figures there.
+    /// Writes all figures to this file.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Draws the growth there, as SVG.
+    /// Draws the growth into this file, as SVG.
     #[arg(long)]
     plot: Option<PathBuf>,
     /// Only compares counts with the committed baseline, and fails where they grew; never looks at a clock.
@@ -67,7 +69,7 @@ enum Part {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    // Growth is measured of the service alone.
+    // Growth is measured only for the service.
     let with_yardsticks = !arguments.check && arguments.only.iter().any(|part| *part != Part::Growth);
     let programs = Programs::build(arguments.binaries.as_deref(), with_yardsticks)?;
     function::leave_the_function_core()?;

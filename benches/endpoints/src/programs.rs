@@ -1,4 +1,4 @@
-//! The programs that are measured, built as they ship.
+//! Builds the programs that are measured, as they ship, and starts them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +18,7 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Builds the service, and the yardsticks where they are wanted.
+    /// Builds the service, unless its binaries are given, and the yardsticks where they are wanted.
     pub(crate) fn build(binaries: Option<&Path>, with_yardsticks: bool) -> anyhow::Result<Self> {
         let benches = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package lies in benches/");
         let service = benches.parent().expect("benches/ lies in the service's repository");
@@ -34,7 +34,8 @@ impl Programs {
                 benches,
                 &["build", "--profile", "lean", "--locked", "--package", "floor", "--package", "nothing"],
             )?;
-            // By itself: what others need of the same packages would be built into it.
+            // It is built by itself. Otherwise features that the other packages need of its dependencies would be
+            // built into it.
             cargo(benches, &["build", "--profile", "lean", "--locked", "--package", "plain"])?;
         }
         let shipped = service.join("target/release");
@@ -51,7 +52,8 @@ impl Programs {
     }
 }
 
-/// Builds into the package's own directory, whatever the environment says: there it is looked for.
+/// Runs cargo with the package's own target directory, whatever the environment says, since the programs are looked
+/// for there.
 fn cargo(package: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     let target = package.join("target");
     let status = Command::new(env!("CARGO"))
@@ -63,7 +65,7 @@ fn cargo(package: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts a program as Lambda would, with a DynamoDB endpoint and more of its own.
+/// How a program is started as Lambda would start it, with a DynamoDB endpoint and `more` environment variables.
 pub(crate) fn start(
     program: &Path,
     endpoint: &str,

@@ -1,4 +1,5 @@
-//! The records that are asked for: deployments' YAML of a given size, which compresses as such YAML does.
+//! Makes the records that the functions are asked for. They have deployments' YAML of a given size, which compresses
+//! as real YAML does.
 
 use std::fmt::Write as _;
 
@@ -25,7 +26,7 @@ impl Numbers {
     }
 }
 
-/// A release whose JSON has about so many bytes, with names of which each filter finds half.
+/// A release whose JSON has about `bytes` bytes. Each of [`FILTERS`] finds half of such releases.
 pub(crate) fn release(number: u32, bytes: usize) -> Value {
     let numbers = &mut Numbers(0x9e37_79b9_7f4a_7c15 ^ (u64::from(number) << 20 | 1));
     let id = format!("{:08x}{}", 0x619d_0000 + number, numbers.hex(16));
@@ -52,11 +53,11 @@ pub(crate) fn release(number: u32, bytes: usize) -> Value {
     })
 }
 
-/// What each filter must name to find half of the releases, and together a sixteenth.
+/// Each of these filters finds half of the releases; all four together find a sixteenth.
 pub(crate) const FILTERS: [&str; 4] =
     ["projectName=project-1", "workflowName=workflow-1", "taskId=2", "serviceName=service-1"];
 
-/// The same release with what the other filters look at; each of [`SEARCHES`] finds half of them, or a part of that.
+/// The same release with values for the newer filters. Each of [`SEARCHES`] finds half of such releases, or fewer.
 pub(crate) fn searchable(number: u32, bytes: usize) -> Value {
     let mut release = release(number, bytes);
     release["versionInfo"]["labels"] = json!([format!("label-{}", number / 16 % 2)]);
@@ -69,12 +70,12 @@ pub(crate) fn searchable(number: u32, bytes: usize) -> Value {
     release
 }
 
-/// The commit that a release or an artifact was built from: of two, as far as commits are indexed.
+/// The commit that a release or an artifact was built from. The digits that are indexed have one of two values.
 fn commit(number: u32) -> String {
     format!("4b15c4{}{number:033x}", number / 256 % 2)
 }
 
-/// The other filters: each alone, within a time, and beside one of the documented four.
+/// The newer filters: each alone, some within a time, and some together with one of the four documented ones.
 pub(crate) const SEARCHES: [&str; 9] = [
     "image=registry.example.com/shop/cart:1",
     "commit=4b15c41",
@@ -107,7 +108,7 @@ pub(crate) fn searchable_artifact(number: u32) -> Value {
     })
 }
 
-/// The look-ups of artifacts. The oldest one of these runs nowhere any more.
+/// The look-ups of artifacts. The artifact of the last one runs nowhere any more.
 pub(crate) const ARTIFACT_SEARCHES: [&str; 5] = [
     "image=registry.example.com/shop/cart:1",
     "commit=4b15c40",
@@ -141,10 +142,11 @@ fn deploy(release_id: &str, service: &str, numbers: &mut Numbers, bytes: usize) 
     })
 }
 
-/// The image of the one artifact.
+/// The image of [`artifact`].
 pub(crate) const IMAGE: &str = "registry.example.com/shop/checkout:20211203101907-1-main";
 
-/// An artifact of an image that was built and deployed a few times, its activities newest first, as they are answered.
+/// An artifact that was built and deployed a few times. Its activities are in the order in which they are answered,
+/// newest first.
 pub(crate) fn artifact() -> Value {
     let numbers = &mut Numbers(1);
     let activity = |number: u64| {

@@ -25,8 +25,8 @@ impl Milliseconds {
         self.at(0.5)
     }
 
-    /// The median of how one function's figures compare with another's of the same rounds: a machine that is slower for a
-    /// while is so for both.
+    /// The median of this function's figures divided by another's of the same rounds: a machine that is slower for a
+    /// while is slower for both.
     pub(crate) fn median_ratio(&self, others: &Self) -> f64 {
         Self(self.0.iter().zip(&others.0).map(|(figure, other)| figure / other).collect()).median()
     }
@@ -49,7 +49,7 @@ impl Milliseconds {
     }
 }
 
-/// All that was measured, for the JSON.
+/// Everything that was measured, to be written as JSON.
 #[derive(Serialize)]
 pub(crate) struct Report {
     machine: Value,
@@ -78,7 +78,7 @@ impl Report {
         self.rows.push(row);
     }
 
-    /// Takes a figure that a bound may be about.
+    /// Adds a figure for which there may be a bound.
     pub(crate) fn add_figure(&mut self, measured: Measured) {
         self.measured.push(measured);
     }
@@ -92,7 +92,7 @@ impl Report {
     }
 }
 
-/// Prints a table as Markdown has it.
+/// Prints a table in Markdown.
 pub(crate) fn print(title: &str, head: &[&str], rows: &[Vec<String>]) {
     println!("\n## {title}\n");
     println!("| {} |", head.join(" | "));

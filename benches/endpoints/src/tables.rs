@@ -1,4 +1,4 @@
-//! The embedded DynamoDB, and what is in it.
+//! The embedded DynamoDB, and the records that it is filled with.
 
 use std::net::SocketAddr;
 
@@ -16,23 +16,24 @@ use serde_json::Value;
 
 use crate::records;
 
-/// How many records are packed before they are written.
+/// How many records are packed and then written together.
 const RECORDS_AT_ONCE: u32 = 200;
 
 /// The keys of the tables in the usual form: hash and range.
 pub(crate) const USUAL_KEYS: [&str; 2] = ["list", "position"];
 
-/// A database that is there as long as this is.
+/// An embedded database, which ends with this value.
 pub(crate) struct Tables {
     database: EmbeddedDynamoDb,
 }
 
-/// The tables of one set of records, under names of their own.
+/// The names of the tables that hold one set of records.
 fn names(set: &str) -> TableNames {
     TableNames { releases: format!("releases-{set}"), artifacts: format!("artifacts-{set}") }
 }
 
-/// Where a function finds a set of records, in our form and in the usual one.
+/// The environment variables that name the tables of a set of records: those of the service, and those of the usual
+/// form.
 pub(crate) fn environment(set: &str) -> [(String, String); 4] {
     let TableNames { releases, artifacts } = names(set);
     [
@@ -44,7 +45,7 @@ pub(crate) fn environment(set: &str) -> [(String, String); 4] {
 }
 
 impl Tables {
-    /// In memory: a file would make the storing of a long history a test of the disk.
+    /// Starts the database in memory. With a file, storing a long history would be a test of the disk.
     pub(crate) fn start() -> anyhow::Result<Self> {
         Ok(Self { database: EmbeddedDynamoDb::start("127.0.0.1:0".parse()?, None)? })
     }
@@ -53,14 +54,14 @@ impl Tables {
         self.database.address()
     }
 
-    /// Stores so many releases of so many bytes, and the artifact.
+    /// Stores releases of about `bytes` bytes each, and the one artifact.
     pub(crate) async fn fill(&self, set: &str, releases: u32, bytes: usize) -> anyhow::Result<()> {
         let store = self.create(set).await?;
         put_releases(&store, releases, |number| records::release(number, bytes)).await?;
         put_artifacts(&store, &[records::artifact()]).await
     }
 
-    /// Stores so many releases that every filter finds some of, and a tenth as many artifacts.
+    /// Stores releases of which every filter finds some, and a tenth as many artifacts.
     pub(crate) async fn fill_searchable(&self, set: &str, releases: u32, bytes: usize) -> anyhow::Result<()> {
         let store = self.create(set).await?;
         put_releases(&store, releases, |number| records::searchable(number, bytes)).await?;
@@ -79,7 +80,7 @@ impl Tables {
         Ok(self.database.store(names))
     }
 
-    /// Stores the same as native maps under one key, newest last.
+    /// Stores the same records in the usual form: as native maps under one key, the newest last.
     pub(crate) async fn fill_the_usual_way(
         &self,
         set: &str,

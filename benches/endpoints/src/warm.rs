@@ -1,4 +1,4 @@
-//! What one request after another costs a warm function.
+//! Measures what a request costs in a warm function.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,13 +18,13 @@ use crate::tables::{Tables, USUAL_KEYS, environment};
 
 const INVOCATIONS_A_ROUND: usize = 10;
 const FLOOR: &str = "floor";
-/// What nothing that answers from memory can be below: the index Query, and the same bytes sent.
+/// The floor for functions that answer from memory: it makes only the index Query, and sends the same bytes.
 const KEEPING_FLOOR: &str = "floor, answer kept";
 const PLAIN: &str = "plain";
 const USUAL: &str = "usual";
 const LARGE: &str = "50kB";
 const SMALL: &str = "8kB";
-/// A page of 20, with more behind it.
+/// How many releases there are: a page of 20 has more behind it.
 const RELEASES: u32 = 60;
 
 /// One kind of request.
@@ -36,14 +36,14 @@ struct Scenario {
     accepts_gzip: bool,
 }
 
-/// A function that answers it.
+/// A function that answers this kind of request.
 struct Candidate {
     name: &'static str,
     function: Function,
     endpoint: Endpoint,
     latency: Milliseconds,
     cpu: Milliseconds,
-    /// The median of each round, to be compared with another function's of the same round.
+    /// The median of each round, which is compared with that of another function in the same round.
     cpu_of_rounds: Milliseconds,
     latency_of_rounds: Milliseconds,
     counts: Counts,
@@ -102,7 +102,7 @@ pub(crate) fn measure(
     if request.is_empty() { memory(programs, &tables, report) } else { Ok(()) }
 }
 
-/// Every function that answers a request; that all of them answer the same is part of the measurement.
+/// Starts every function that answers a request, and checks that all of them answer the same.
 fn candidates(programs: &Programs, tables: &Tables, scenario: &Scenario) -> anyhow::Result<Vec<Candidate>> {
     let begin = |name, program, more| begin(name, program, more, tables, scenario);
     let is_list = scenario.path == RELEASES_PATH;
@@ -153,8 +153,11 @@ fn begin(
     })
 }
 
-/// The floor passes DynamoDB's answer on, and the plain way answers the service's text. The usual way answers the records as they
-/// were imported: the same JSON in an order of its own, where an artifact has its keys and no `sortedActivities`.
+/// Checks that all functions answer the same, as far as they can.
+///
+/// The floor passes DynamoDB's answer on, and the plain way answers the same text as the service. The usual way
+/// answers the records as they were imported: the same JSON in another order, in which an artifact has the table's
+/// keys as well and no `sortedActivities`.
 fn ensure_same_answers(scenario: &Scenario, candidates: &[Candidate]) -> anyhow::Result<()> {
     let text = |candidate: &Candidate| {
         Answer::parse(&candidate.first_answer).and_then(Answer::text).context(candidate.name)
@@ -173,7 +176,7 @@ fn ensure_same_answers(scenario: &Scenario, candidates: &[Candidate]) -> anyhow:
     Ok(())
 }
 
-/// An answer without what an artifact has beside its record.
+/// An answer as it was imported: without the table's keys and `sortedActivities`, where it is an artifact.
 fn imported(answer: &str) -> anyhow::Result<Value> {
     let mut answer: Value = serde_json::from_str(answer)?;
     if let Some(artifact) = answer.as_object_mut() {
@@ -186,12 +189,12 @@ fn of<'a>(candidates: &'a [Candidate], name: &str) -> &'a Candidate {
     candidates.iter().find(|candidate| candidate.name == name).expect("each takes part")
 }
 
-/// Whether some bytes stand anywhere in an answer.
+/// Whether the bytes occur anywhere in an answer.
 fn contains(answer: &[u8], bytes: &[u8]) -> bool {
     answer.windows(bytes.len()).any(|window| window == bytes)
 }
 
-/// Every function in every round, so that what disturbs the machine disturbs all of them.
+/// Invokes every function in every round, so that whatever disturbs the machine disturbs all of them.
 fn compete(candidates: &mut [Candidate], scenario: &Scenario, rounds: usize) -> anyhow::Result<()> {
     let event = event(scenario.path, &scenario.query, scenario.accepts_gzip);
     for candidate in &mut *candidates {
@@ -275,7 +278,7 @@ fn print_rows(scenario: &Scenario, delay: Duration, candidates: &[Candidate], re
 }
 
 impl Scenario {
-    /// What the service's own rows are called.
+    /// The name of the service's own row.
     fn service(&self, reading: Reading) -> &'static str {
         match (self.path, reading) {
             (RELEASES_PATH, Reading::FirstTime) => "list-releases",
@@ -294,7 +297,7 @@ impl Candidate {
         self.latency_of_rounds.median_ratio(&other.latency_of_rounds)
     }
 
-    /// Of one invocation.
+    /// The read units of one invocation.
     fn read_units(&self) -> f64 {
         self.counts.read_units / f64::from(self.invocations)
     }
@@ -325,7 +328,7 @@ fn add_figures(scenario: &Scenario, delay: Duration, candidates: &[Candidate], r
     }
 }
 
-/// What stays in memory after a thousand large lists, and after a thousand more.
+/// Measures how much memory is resident after a thousand large lists, and after a thousand more.
 fn memory(programs: &Programs, tables: &Tables, report: &mut Report) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     let (mut most, mut growth) = (0.0_f64, 0.0_f64);
@@ -356,7 +359,7 @@ fn memory(programs: &Programs, tables: &Tables, report: &mut Report) -> anyhow::
     }
     let head = ["20 releases of 50 kB", "encoding", "resident MB after 1,000 lists", "after 2,000"];
     print("Memory", &head, &rows);
-    // The documents that the cache holds are these twenty, 0.2 MB: what is beside it is nearly all.
+    // The cache holds only these twenty releases, 0.2 MB, so nearly all of this memory is not the cache's.
     for (figure, service) in [(Figure::Resident, most), (Figure::ResidentGrowth, growth)] {
         report.add_figure(Measured { figure, service, plain: None, floor: None });
     }

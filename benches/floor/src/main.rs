@@ -1,7 +1,9 @@
-//! Answers every event with the last of the DynamoDB answers to the requests that `FLOOR_REQUESTS` names.
+//! A yardstick that no function can be below: for every event it sends the requests in the file that `FLOOR_REQUESTS`
+//! names, and answers with DynamoDB's answer to the last of them.
 //!
-//! That file holds pairs of lines: an operation such as `DynamoDB_20120810.Query`, and its body. With `FLOOR_KEEPS` set, all
-//! of them are made for the first event alone; from then on the first of them is made, and the kept answer is given.
+//! The file holds pairs of lines: an operation such as `DynamoDB_20120810.Query`, and its body. With `FLOOR_KEEPS`
+//! set, all requests are sent only for the first event. For later events only the first request is sent, and the kept
+//! answer is given.
 
 use std::sync::Arc;
 
@@ -55,7 +57,7 @@ async fn main() -> Result<(), Failure> {
     }
 }
 
-/// The embedded DynamoDB looks at no signature; a floor that signed would be higher.
+/// The embedded DynamoDB does not check signatures, and a floor that signed its requests would be higher.
 const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=local/20250101/us-east-1/dynamodb/aws4_request, \
     SignedHeaders=host;x-amz-date;x-amz-target, Signature=0";
 

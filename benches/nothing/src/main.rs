@@ -1,4 +1,4 @@
-//! A function of the standard library alone that takes events and answers each with an empty 200.
+//! A yardstick that does nothing: it uses only the standard library, and answers every event with an empty 200.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -22,7 +22,7 @@ fn main() -> std::io::Result<()> {
     }
 }
 
-/// Reads an answer to its end; the request id, where it bears one.
+/// Reads an answer to its end, and returns the request id; it is empty where the answer has none.
 fn read_answer(answers: &mut BufReader<TcpStream>) -> std::io::Result<String> {
     let (mut request_id, mut length) = (String::new(), 0);
     loop {

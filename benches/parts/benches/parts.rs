@@ -1,4 +1,4 @@
-//! What is the service's own, piece by piece, on a release of 50 kB as deployments' YAML makes them.
+//! Measures the parts of the service's own code, on a release of 50 kB with deployments' YAML.
 
 use aws_sdk_dynamodb::config::BehaviorVersion;
 use aws_sdk_dynamodb::{Client, Config};
@@ -72,7 +72,7 @@ fn splice_20(bencher: Bencher) {
     });
 }
 
-/// Whether a text fits into an answer is told by how long it is in JSON.
+/// The length of a text in JSON, which says whether it fits into an answer.
 #[divan::bench]
 fn escaped(bencher: Bencher) {
     let text = text();
@@ -95,7 +95,7 @@ fn filter() -> Option<ReleaseSearch> {
     ReleaseFilter::from_query(&query).expect("a filter").search()
 }
 
-/// From an event's JSON to the answer's, by a way that does not lead to DynamoDB: a page that cannot be read.
+/// From the JSON of an event to that of its answer, without DynamoDB: the page cannot be read.
 #[divan::bench]
 fn event(bencher: Bencher) {
     let event = format!(

@@ -1,6 +1,8 @@
-//! The newest releases, or the newest artifact of an image, by the calls that the service makes, with as little code as that takes.
+//! A yardstick that answers the newest releases, or the newest artifact of an image, with the calls that the service
+//! makes and as little code as possible.
 //!
-//! Events and answers take `lambda_http`'s own way, and DynamoDB's maps are the SDK's. Of the service it has the documents alone.
+//! `lambda_http` reads the events and writes the answers, and the SDK reads DynamoDB's. Only the documents are the
+//! service's code.
 
 use std::collections::HashMap;
 
@@ -66,7 +68,7 @@ fn text(opening: &str, records: &[Record], closing: &str) -> Result<String, Erro
     Ok(format!("{opening}{}{closing}", texts.join(",")))
 }
 
-/// The newest releases: their places in the index, then the documents at these places.
+/// The newest releases: first their entries in the index, and then their documents.
 async fn releases(client: &Client, per_page: usize) -> Result<Vec<Record>, Error> {
     let table = std::env::var("RELEASES_TABLE")?;
     let page = client
@@ -78,7 +80,7 @@ async fn releases(client: &Client, per_page: usize) -> Result<Vec<Record>, Error
         .projection_expression("#position, revision, lengths")
         .expression_attribute_names("#position", "position")
         .scan_index_forward(false)
-        // One more tells whether there are more.
+        // The service asks for one more, which shows whether there are more.
         .limit(i32::try_from(per_page)? + 1)
         .return_consumed_capacity(ReturnConsumedCapacity::Total)
         .send()
@@ -111,7 +113,7 @@ async fn releases(client: &Client, per_page: usize) -> Result<Vec<Record>, Error
     ids.into_iter().map(record).collect()
 }
 
-/// What stands behind the time in a position.
+/// The release's id, which is the part of its position after the time.
 fn release_id(entry: &Item) -> Result<&str, Error> {
     let position = entry.get("position").and_then(|position| position.as_s().ok());
     Ok(position.and_then(|position| position.split_once('#')).ok_or("no position")?.1)

@@ -1,4 +1,5 @@
-//! The newest releases, or the newest artifact of an image, kept as native DynamoDB maps and compressed for each answer.
+//! A yardstick that does it the usual way: records are kept as native DynamoDB maps, and compressed anew for each
+//! answer.
 
 use std::io::Write as _;
 
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_field_names, reason = "the reference page's names")]
+#[expect(clippy::struct_field_names, reason = "the names are Zadig's")]
 struct Release {
     version_info: VersionInfo,
     build_info: Vec<Value>,
@@ -84,7 +85,7 @@ async fn answer(client: &Client, request: &Request) -> Result<Response<Body>, Er
     Ok(response.header("content-encoding", "gzip").body(Body::Binary(encoder.finish()?))?)
 }
 
-/// A page of 20, in as many queries as DynamoDB's megabyte makes of it.
+/// A page of 20, in as many queries as it takes, since DynamoDB answers at most 1 MB each time.
 async fn releases(client: &Client) -> Result<Vec<Release>, Error> {
     let (mut items, mut start) = (Vec::new(), None);
     loop {
