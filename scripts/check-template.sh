@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# check-template.sh [TEMPLATE]   Lints the SAM template as CI does: with cfn-lint, and with SAM's own reading of it, what is conditional
-#                                on and off. Needs python3 with venv.
+# check-template.sh [TEMPLATE]   Lints the SAM template as CI does, with cfn-lint and with `sam validate --lint`: once as it is, and once
+#                                with its conditions switched. Needs python3 with venv.
 #
-# The tools live in target/template-tools and are pinned, so that a new rule of theirs arrives by a commit and not by itself.
-# Neither lint asks AWS anything: no credentials, no region of yours, no telemetry.
-# Exit: 0 clean; otherwise the status of the lint that found something.
+# The tools are installed in target/template-tools. Their versions are pinned, so that a new rule of theirs comes in by a commit.
+# Neither tool calls AWS: they get no credentials and no region of yours, and send no telemetry.
+# Exit: 0 where both find nothing; otherwise the status of the one that found something.
 set -euo pipefail
 template=$(realpath "${1:-template.yaml}")
 cfn_lint=1.58.0
@@ -18,7 +18,7 @@ if [ "$(cat "$tools/versions" 2>/dev/null)" != "$cfn_lint $sam_cli" ]; then
   echo "$cfn_lint $sam_cli" >"$tools/versions"
 fi
 
-# What a template's conditions switch is linted both ways: as the defaults have it, and with each of these parameters at its other value.
+# The template's conditions are linted both ways: with the parameters' defaults, and with each of these parameters at another value.
 switched=$tools/switched.yaml
 sed -e '/^  AlarmTopicArn:/,/Default:/ s|Default: .*|Default: arn:aws:sns:us-east-1:123456789012:alarms|' \
   -e '/^  CreateDashboard:/,/Default:/ s|Default: .*|Default: "no"|' \
@@ -27,7 +27,7 @@ sed -e '/^  AlarmTopicArn:/,/Default:/ s|Default: .*|Default: arn:aws:sns:us-eas
   -e '/^  CorsOrigins:/,/Default:/ s|Default: .*|Default: https://example.com|' \
   -e '/^  Jwt[A-Za-z]*:/,/Default:/ s|Default: .*|Default: https://example.com|' "$template" >"$switched"
 changed=$(diff "$template" "$switched" | grep -c '^>' || true)
-[ "$changed" = 7 ] || { echo "$changed parameters were switched and not 7: the template names them otherwise" >&2; exit 1; }
+[ "$changed" = 7 ] || { echo "$changed parameters were switched and not 7: a parameter in the list above has another name in the template by now" >&2; exit 1; }
 
 for linted in "$template" "$switched"; do
   echo "cfn-lint $cfn_lint: $linted"

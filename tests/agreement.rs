@@ -1,4 +1,4 @@
-//! One name per endpoint, everywhere: template, binaries, routes, modules, events and tests agree.
+//! Each endpoint has one name, on which template, binaries, routes, modules, events and tests agree.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ fn text(value: &Value) -> String {
 }
 
 #[test]
-fn every_endpoint_has_its_row() {
+fn every_endpoint_has_one_name_everywhere() {
     let template: Value =
         serde_yaml_ng::from_str(&std::fs::read_to_string(root().join("template.yaml")).unwrap()).unwrap();
     let resources = template["Resources"].as_mapping().unwrap();

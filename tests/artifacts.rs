@@ -22,7 +22,7 @@ async fn id(tables: &Tables, image: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_newest_record_of_an_image_and_of_a_digest_answers() {
+async fn the_newest_record_of_an_image_or_of_a_digest_is_answered() {
     let tables = Tables::empty().await;
     tables
         .import(&lines(&[
@@ -78,7 +78,7 @@ async fn an_artifact_costs_one_query_by_tag_and_by_digest() {
 }
 
 #[tokio::test]
-async fn an_artifact_whose_digest_or_time_changes_is_moved_and_not_doubled() {
+async fn an_artifact_whose_digest_or_time_changes_is_moved_and_is_not_there_twice() {
     let tables = Tables::empty().await;
     for (image, digest_letter, time) in
         [("a:1", 'a', 1), ("a:1", 'b', 1), ("a:2", 'b', 2), ("a:1", 'a', 3), ("", 'c', 3), ("a:1", 'a', 1)]
@@ -124,7 +124,7 @@ async fn activities_are_sorted_grouped_and_cleaned() {
 }
 
 #[tokio::test]
-async fn an_artifact_that_cannot_fit_is_named() {
+async fn an_artifact_that_does_not_fit_into_a_response_is_named() {
     let tables = Tables::empty().await;
     let mut record = artifact("x", "a:1", &digest('a'), 1);
     record["note"] = json!(incompressible(5_500_000, 1));

@@ -1,4 +1,5 @@
-//! A warm function's documents: never stale, never more than they may be, and never asked for twice.
+//! The documents that a warm function keeps are never stale, never take more memory than they may, and are not fetched
+//! twice.
 
 use delivery_center::endpoint::Endpoint;
 use delivery_center::record::Record;
@@ -44,7 +45,7 @@ impl Table {
         }
     }
 
-    /// What the warm function answers, and whether that is what a cold one answers.
+    /// What the warm function answers; a cold one must answer the same.
     async fn warm_answer(&self, query: &str) -> Value {
         let [warm, cold] = [answer(&self.warm, query).await, answer(&self.writer, query).await];
         assert_eq!(warm, cold, "a warm answer to {query:?} is a cold one's");
@@ -139,9 +140,10 @@ async fn a_deleted_release_is_answered_no_more_and_a_reimported_one_as_it_is_the
     }
 }
 
-/// What a lagging index lists is read again as the table has it, and must be kept as that and not as what was listed.
+/// A release that a lagging index lists at an old revision is read again from the table. It must be kept under the
+/// revision that was read, and not under the listed one.
 #[tokio::test]
-async fn what_a_lagging_index_lists_is_kept_under_the_revision_that_was_read() {
+async fn a_release_from_a_lagging_index_is_kept_under_the_revision_that_was_read() {
     let table = Table::start(CACHE_BYTES).await;
     let search = ReleaseFilter::default().search().expect("all");
     let listed = async || {
@@ -187,7 +189,7 @@ async fn a_walk_through_the_history_stays_within_the_bound() {
 }
 
 #[tokio::test]
-async fn a_cache_of_no_bytes_is_off() {
+async fn a_cache_of_no_bytes_keeps_nothing() {
     let table = Table::start(0).await;
     table.import([release("a", "one")]).await;
     for _ in 0..2 {

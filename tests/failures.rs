@@ -1,4 +1,5 @@
-//! The error table, met by breaking the real thing: through the handlers, and through the real binaries.
+//! What a caller reads when something fails. The real thing is broken, and asked through the handlers and the real
+//! binaries.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ fn query(endpoint: Endpoint) -> &'static str {
     }
 }
 
-/// Checks that an answer is the reference page's error object of a status.
+/// Checks that an answer is Zadig's error object with this status, and returns its description.
 fn check(answer: &Answer, status: u16) -> String {
     assert_eq!(answer.status, status, "{}", answer.body);
     let body: serde_json::Map<String, Value> = serde_json::from_str(&answer.body).unwrap();
@@ -148,14 +149,15 @@ async fn a_function_without_credentials_says_so_in_its_log() {
 async fn a_slow_dynamodb_is_unavailable_before_the_functions_time_is_up() {
     let tables = Tables::with_samples().await;
     let slow = FaultyProxy::start(&tables.endpoint_url, |_, number| {
-        // The first call is the connection that the first function opens during init; the second function's is slow too.
+        // With the first call the first function opens its connection during init. The second function's init is
+        // slow, too.
         if number == 1 { Fault::None } else { Fault::Delay(Duration::from_secs(30)) }
     })
     .await;
     let environment = tables.through(&slow.endpoint_url).environment();
     for time in [15, 3].map(Duration::from_secs) {
         let mut function = Function::start_with_time(ListReleases, &environment, time).await;
-        // Its start is over then.
+        // A request that needs no DynamoDB is answered, so the function has started.
         let unreadable = get_event(ListReleases, "taskId=x", &[]).to_string();
         assert_eq!(function.respond(unreadable).await.status, 400);
         let started = Instant::now();
@@ -269,7 +271,7 @@ async fn garbage_never_ends_a_function_and_is_never_a_bare_failure() {
         b"{\"version\":\"2.0\",\"rawPath\":\"\xff\"}".to_vec(),
         deep.into_bytes(),
     ];
-    // Those end as Lambda errors; from here on they are HTTP events, and none may.
+    // These end as Lambda errors. The events from here on are HTTP events, and none of them may.
     let not_http_events = events.len();
     events.extend([
         br#"{"version":"2.0","rawPath":"/","requestContext":{"http":{"method":7}}}"#.to_vec(),

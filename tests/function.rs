@@ -19,10 +19,10 @@ use tokio::sync::{Mutex, mpsc};
 /// How long a function may take to answer in a test, starting included.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A function: a binary of ours with a Runtime API that waits for its answers.
+/// A running function: one of the binaries, and a Runtime API that sends it events and takes its answers.
 pub(crate) struct Function {
     process: Child,
-    /// A file, and not a pipe: nobody reads while the function writes.
+    /// A file and not a pipe, since nobody reads while the function writes.
     log: NamedTempFile,
     events: mpsc::UnboundedSender<Vec<u8>>,
     answers: mpsc::UnboundedReceiver<FunctionAnswer>,
@@ -33,7 +33,7 @@ pub(crate) struct Function {
 pub(crate) enum FunctionAnswer {
     /// To `/response`.
     Response(String),
-    /// To `/error` or `/init/error`: API Gateway would answer a bare 502.
+    /// To `/error` or `/init/error`; API Gateway would make a bare 502 of it.
     Failure(String),
 }
 
@@ -44,12 +44,12 @@ struct Api {
 }
 
 impl Function {
-    /// Starts the endpoint's binary in an environment, and nothing else of ours.
+    /// Starts the endpoint's binary with these environment variables and those that Lambda sets.
     pub(crate) async fn start(endpoint: Endpoint, environment: &[(&str, String)]) -> Self {
         Self::start_with_time(endpoint, environment, Duration::from_secs(15)).await
     }
 
-    /// The same with another time that an invocation may take.
+    /// Does the same, with another time that an invocation may take.
     pub(crate) async fn start_with_time(
         endpoint: Endpoint,
         environment: &[(&str, String)],

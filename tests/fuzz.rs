@@ -1,5 +1,6 @@
-//! Events with anything in them that a caller has a say in, through the real binaries: each is answered, none ends in a
-//! bare failure. `FUZZ_EVENTS` says how many, `FUZZ_SEED` which.
+//! Random events through the real binaries. Wherever a caller has a say in an event, it may hold anything. Each is
+//! answered, and none ends in a bare Lambda failure. `FUZZ_EVENTS` says how many events there are, and `FUZZ_SEED`
+//! which.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::function::{Function, FunctionAnswer};
 use crate::support::{Answer, Random, Tables, number_of};
 
-/// What parsers stumble over, and what the endpoints understand.
+/// Texts that parsers stumble over, and some that the endpoints understand.
 const PIECES: [&str; 48] = [
     "",
     "a",
@@ -138,7 +139,7 @@ fn text(random: &mut Random) -> String {
     if random.one_in(200) {
         return "x".repeat(20_000);
     }
-    // Mostly such that the request can be read at all.
+    // Most texts leave the request readable, so that it reaches the endpoint.
     let pieces = if random.one_in(6) { PIECES.as_slice() } else { &READABLE };
     (0..random.below(6)).map(|_| one_of(random, pieces)).collect()
 }

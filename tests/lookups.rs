@@ -1,4 +1,5 @@
-//! Artifacts found by commit, pull request and environment, and where they run: against a naive search through everything.
+//! Look-ups by commit, pull request and environment, and where artifacts run, find what a naive search through all
+//! records finds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,7 +144,7 @@ fn id(answer: &Answer) -> Option<String> {
     (answer.status == 200).then(|| answer.json()["id"].as_str().unwrap().to_owned())
 }
 
-/// Follows `next` until it is gone.
+/// Follows `Link` to the end, and returns all ids.
 async fn walk(tables: &Tables, parameters: &[(&str, &str)]) -> Vec<String> {
     let first = get(tables, parameters).await;
     let (mut ids, mut next) = (Vec::from_iter(id(&first)), first.next_query());
@@ -166,7 +167,7 @@ async fn put(tables: &Tables, record: &Value) {
     tables.store.put_artifact(&packed(record), Mode::Write, KeepRecorded::Yes).await.unwrap();
 }
 
-/// Removes an artifact's own item and leaves all else, as a crash of something else may.
+/// Removes an artifact's own item and leaves its entries, its parts and its pointer.
 async fn remove_item(tables: &Tables, id: &str) {
     let mut pages = tables.client.scan().table_name(&tables.names.artifacts).into_paginator().items().send();
     while let Some(item) = pages.next().await {
@@ -194,7 +195,7 @@ async fn every_way_to_find_an_artifact_finds_what_a_search_through_everything_fi
     let searches = number_of("SEARCHES", 800);
     let mut found = [0; 4];
     for _ in 0..searches {
-        // Artifacts are replaced, which may move them, and now and then one is gone with all its entries left behind.
+        // Artifacts are replaced, which may move them. Now and then one is removed, and all its entries stay behind.
         if random.one_in(4) {
             let id = id_of(random.below(40));
             if random.one_in(6) {
@@ -266,7 +267,7 @@ async fn every_way_to_find_an_artifact_finds_what_a_search_through_everything_fi
     assert!(found.iter().all(|found| *found as u64 > searches / 4), "{found:?}");
 }
 
-/// The artifacts' table, but for what no writer would find again.
+/// All items of the artifacts' table.
 async fn dump(tables: &Tables) -> BTreeSet<String> {
     tables.dump(&tables.names.artifacts).await.into_iter().collect()
 }
@@ -294,7 +295,11 @@ async fn a_hundred_environments_are_answered_in_a_bounded_number_of_calls() {
         (environments.len(), running, proxy.total() - before)
     };
     assert_eq!(asked("new").await, (60, 60, 1 + 60));
-    assert_eq!(asked("old").await, (100, 40, 1 + 100 + 1), "what was deployed later is looked at once");
+    assert_eq!(
+        asked("old").await,
+        (100, 40, 1 + 100 + 1),
+        "an artifact that was deployed later is read once"
+    );
     for (parameters, calls) in [
         (vec![("image", "reg/app"), ("envName", "env-70")], 2),
         (vec![("image", "reg/app"), ("envName", "env-7"), ("namespace", "n")], 2),
@@ -307,7 +312,7 @@ async fn a_hundred_environments_are_answered_in_a_bounded_number_of_calls() {
     put(&tables, &deployed_to("many", 200..2_000, 0)).await;
     put(&tables, &deployed_to("later", 200..1_200, 1_000)).await;
     assert_eq!(asked("many").await, (1_800, 800, 1 + 1_800 + 1));
-    // A rollback: what is deployed again runs again.
+    // A rollback: an artifact that is deployed again runs again.
     put(&tables, &deployed_to("old", 0..100, 2_000)).await;
     assert_eq!(asked("old").await, (100, 100, 1 + 100));
 }
@@ -330,13 +335,13 @@ async fn a_commit_of_a_repository_takes_two_calls_however_many_a_fork_built_of_i
 }
 
 #[tokio::test]
-async fn a_recorded_deploy_changes_the_entries_of_its_environment_alone() {
+async fn a_recorded_deploy_changes_only_the_entries_of_its_environment() {
     let tables = Tables::empty().await;
     put(&tables, &deployed_to("a", 0..100, 0)).await;
     let before = dump(&tables).await;
     put(&tables, &deployed_to("a", 0..101, 0)).await;
     let after = dump(&tables).await;
-    // The item, the pointer, and two entries: of the environment, and of its namespace.
+    // The item, the pointer, and two entries: that of the environment, and that of its namespace.
     assert_eq!((after.difference(&before).count(), before.difference(&after).count()), (4, 2));
 }
 
@@ -353,8 +358,8 @@ async fn an_artifact_that_is_written_in_steps_leaves_nothing_behind() {
     assert_eq!(get(&tables, &[("image", "reg/app"), ("envName", "env-99")]).await.status, 404);
 }
 
-/// What a table held that was filled before there were these look-ups.
-async fn as_it_was_before(tables: &Tables) {
+/// Makes a table what it was when a version filled it that did not have these look-ups.
+async fn bring_into_the_older_form(tables: &Tables) {
     let mut pages = tables.client.scan().table_name(&tables.names.artifacts).into_paginator().items().send();
     while let Some(item) = pages.next().await {
         let mut item = item.unwrap();
@@ -377,7 +382,8 @@ async fn as_it_was_before(tables: &Tables) {
 }
 
 #[tokio::test]
-async fn a_table_that_was_filled_before_is_answered_as_before_and_brought_up_by_reindexing_or_importing() {
+async fn a_table_of_the_older_version_is_answered_as_before_and_reindexing_or_importing_brings_it_up_to_date()
+{
     let mut random = Random(8);
     let records: Records = (0..30)
         .map(|number| format!("{number:024x}"))
@@ -387,7 +393,7 @@ async fn a_table_that_was_filled_before_is_answered_as_before_and_brought_up_by_
         let tables = Tables::empty().await;
         tables.import(&lines(records.values())).await;
         let whole = dump(&tables).await;
-        as_it_was_before(&tables).await;
+        bring_into_the_older_form(&tables).await;
         assert_ne!(dump(&tables).await, whole);
         for record in records.values() {
             let Some(image) = record["image"].as_str().filter(|image| !image.is_empty()) else { continue };
@@ -413,7 +419,7 @@ async fn a_table_that_was_filled_before_is_answered_as_before_and_brought_up_by_
 }
 
 #[tokio::test]
-async fn reindexing_writes_entries_that_are_missing_and_removes_those_that_nobody_names() {
+async fn reindexing_writes_missing_entries_and_removes_those_that_no_artifact_lists() {
     let tables = Tables::empty().await;
     put(&tables, &deployed_to("a", 0..3, 0)).await;
     let whole = dump(&tables).await;
@@ -442,7 +448,7 @@ async fn reindexing_writes_entries_that_are_missing_and_removes_those_that_nobod
 }
 
 #[tokio::test]
-async fn an_image_is_never_taken_for_what_finds_an_artifact_otherwise() {
+async fn an_image_that_looks_like_an_entry_of_the_index_is_never_taken_for_one() {
     let tables = Tables::empty().await;
     let mut built = artifact("1", "reg/a:1", "", 1);
     built["activities"] = json!([{"type": "build", "commits": [{"commit_id": "4b15c43"}]}]);

@@ -1,5 +1,5 @@
-//! What a caller sees of the service: on an embedded DynamoDB, in this process and from the real binaries.
-#![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
+//! Tests of the service as its callers see it: on an embedded DynamoDB, in this process and through the real binaries.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod agreement;
 mod artifacts;

@@ -1,4 +1,5 @@
-//! The functions' log lines as CloudWatch reads them, and the template's dashboard and alarms, which stand on them and on AWS's own metrics.
+//! The functions' log lines as CloudWatch reads them, and the template's dashboard and alarms, which use the metrics
+//! in these lines and those of AWS.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,7 +11,7 @@ use crate::function::Function;
 use crate::support::{Tables, get_event};
 
 const NAMESPACE: &str = "DeliveryCenter/test";
-/// The metrics that CloudWatch asks a price for; docs/operating-metrics.md names it.
+/// How many metrics CloudWatch asks a price for; `docs/operating-metrics.md` names the number.
 const MOST_METRICS: usize = 18;
 
 /// A metric as CloudWatch knows it: its name, and its dimensions with their values.
@@ -37,12 +38,12 @@ async fn lines_of_requests(
         function.respond(event).await;
     }
     let log = function.end().await;
-    // A panic that is caught tells of itself in plain text.
+    // A panic that is caught writes plain text.
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line["message"] == "request").collect()
 }
 
-/// A request for every class of status, with what it is answered.
+/// A request for every class of status, with the status of its answer.
 async fn events_of_every_status(tables: &Tables, endpoint: Endpoint) -> Vec<(String, u16)> {
     let event = |query: &str, headers: &[(&str, &str)]| get_event(endpoint, query, headers).to_string();
     let etag = tables.get(endpoint, query(endpoint)).await.header("ETag").unwrap().to_owned();
@@ -61,7 +62,8 @@ async fn events_of_every_status(tables: &Tables, endpoint: Endpoint) -> Vec<(Str
     ]
 }
 
-/// What CloudWatch takes from a line, by the specification's rules that its schema cannot tell.
+/// The metrics that CloudWatch takes from a line. This checks the rules of the specification that its schema does not
+/// have.
 fn metrics_of(line: &Value) -> BTreeMap<Metric, Value> {
     let mut metrics = BTreeMap::new();
     for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
@@ -86,7 +88,7 @@ fn metrics_of(line: &Value) -> BTreeMap<Metric, Value> {
     metrics
 }
 
-/// Everything that a function may write, by what it wrote for a request of every status. A 500 has the same as a 400 but for the class.
+/// All metrics that a function may write, from what it wrote for a request of every status.
 async fn all_metrics(endpoint: Endpoint) -> BTreeSet<Metric> {
     let tables = Tables::with_samples().await;
     let mut environment = tables.environment();
@@ -101,7 +103,7 @@ async fn all_metrics(endpoint: Endpoint) -> BTreeSet<Metric> {
 }
 
 #[tokio::test]
-async fn a_request_of_any_status_is_a_line_that_cloudwatch_takes_for_metrics() {
+async fn a_request_of_any_status_logs_a_line_from_which_cloudwatch_takes_metrics() {
     let schema = serde_json::from_str(include_str!("embedded_metric_format.schema.json")).unwrap();
     let schema = jsonschema::validator_for(&schema).unwrap();
     let tables = Tables::with_samples().await;
@@ -134,7 +136,7 @@ async fn a_request_of_any_status_is_a_line_that_cloudwatch_takes_for_metrics() {
 }
 
 #[tokio::test]
-async fn what_was_in_memory_is_counted() {
+async fn releases_that_were_in_memory_are_counted() {
     let tables = Tables::with_samples().await;
     let mut environment = tables.environment();
     environment.push(("METRICS_NAMESPACE", NAMESPACE.to_owned()));
@@ -149,7 +151,7 @@ async fn what_was_in_memory_is_counted() {
 }
 
 #[tokio::test]
-async fn without_a_namespace_a_line_is_no_metrics_and_without_info_there_is_none() {
+async fn without_a_namespace_a_line_has_no_metrics_and_at_warn_there_is_no_line() {
     let tables = Tables::with_samples().await;
     let mut environment = tables.environment();
     environment.push(("METRICS_NAMESPACE", String::new()));
@@ -164,7 +166,7 @@ fn template() -> serde_yaml_ng::Value {
     serde_yaml_ng::from_str(include_str!("../template.yaml")).unwrap()
 }
 
-/// What stands behind a CloudFormation tag.
+/// A value without its CloudFormation tag.
 fn untagged(value: &serde_yaml_ng::Value) -> &serde_yaml_ng::Value {
     match value {
         serde_yaml_ng::Value::Tagged(tagged) => &tagged.value,

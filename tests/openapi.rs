@@ -1,5 +1,5 @@
-//! `openapi.yaml` says what the service does, and nothing else: its statuses, headers, bodies, parameters, paths and examples.
-//! The replayed events are held to it in `replay/`.
+//! `openapi.yaml` describes what the service does, and nothing else: its statuses, headers, bodies, parameters, paths
+//! and examples. The tests in `replay/` compare the answers to all events with it, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Tables};
 
-/// The file, read.
+/// `openapi.yaml`, parsed.
 pub(crate) struct Description(Value);
 
 impl Description {
@@ -18,7 +18,7 @@ impl Description {
         Self(serde_yaml_ng::from_str(include_str!("../openapi.yaml")).unwrap())
     }
 
-    /// What an answer has that the file does not describe, or lacks that it does.
+    /// What an answer has that the file does not describe, and what it lacks that the file describes.
     pub(crate) fn problems(&self, endpoint: Endpoint, answer: &Answer) -> Vec<String> {
         let response = self.resolve(&self.operation(endpoint)["responses"][answer.status.to_string()]);
         if response.is_null() {
@@ -56,7 +56,7 @@ impl Description {
                 self.schema_problems(schema, &value).into_iter().map(|problem| format!("{name}: {problem}")),
             );
         }
-        // The media type stands in `content`.
+        // The file has the media type in `content`.
         let is_described = |name: &str| {
             name == "content-type" || described.keys().any(|described| described.eq_ignore_ascii_case(name))
         };
@@ -77,7 +77,7 @@ impl Description {
         of_query.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// What a `$ref` leads to; anything else is itself.
+    /// The value that a `$ref` leads to; any other value as it is.
     fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
         match value["$ref"].as_str() {
             Some(reference) => {
@@ -98,7 +98,7 @@ impl Description {
         self.validator(schema).iter_errors(value).map(problem).collect()
     }
 
-    /// Every schema beside which examples stand, with them, and where that is.
+    /// Every example, with the place where it stands and the schema beside it.
     fn examples(&self) -> Vec<(String, &Value, &Value)> {
         let mut found = Vec::new();
         self.collect_examples("", &self.0, &mut found);
@@ -198,7 +198,7 @@ fn examples_are_as_they_are_described() {
 }
 
 #[test]
-fn the_reference_pages_answers_are_its_examples() {
+fn the_answers_on_zadigs_page_are_its_examples() {
     let description = Description::read();
     let example = |name: &str| &description.0["components"]["examples"][name]["value"];
     let releases: Value = serde_json::from_str(include_str!("../samples/reference-release.json")).unwrap();
@@ -207,7 +207,7 @@ fn the_reference_pages_answers_are_its_examples() {
     assert_eq!(*example("ReferenceArtifact"), artifact);
 }
 
-/// Whether an endpoint's 200 may have this body.
+/// Validates the body of an endpoint's 200.
 fn accepts(description: &Description, endpoint: Endpoint) -> Validator {
     description.validator(
         &description.operation(endpoint)["responses"]["200"]["content"]["application/json"]["schema"],
@@ -282,7 +282,7 @@ fn no_value_of_another_type_is_described_and_unknown_members_are() {
     }
 }
 
-/// Pointers to a value and to all values inside it.
+/// Collects JSON pointers to a value and to all values inside it.
 fn collect_pointers(value: &Value, pointer: &str, found: &mut Vec<String>) {
     found.push(pointer.to_owned());
     let inside: Vec<(String, &Value)> = match value {
@@ -343,14 +343,13 @@ fn sources() -> BTreeMap<String, String> {
     files.into_iter().map(read).collect()
 }
 
-/// The parameters that a source reads: `query.first("name")`, or by a closure or function that passes its `name` on to that.
-///
-/// What it cannot see through fails the test, so that no parameter is missed.
+/// The parameters that a source reads: by `query.first("name")`, or by a closure or function that passes its own
+/// `name` on to that. A call that cannot be followed fails the test, so that no parameter is missed.
 fn parameters_read(file: &str, source: &str) -> BTreeSet<String> {
     let mut read = BTreeSet::new();
     for (before, argument) in calls(source, ".first(") {
         if argument.is_empty() {
-            continue; // The first of a slice.
+            continue; // `first` of a slice.
         }
         if let Some(name) = literal(argument) {
             read.insert(name);
@@ -377,7 +376,7 @@ fn parameters_read(file: &str, source: &str) -> BTreeSet<String> {
     read
 }
 
-/// Every place where a text opens a call: what stands before it, and the arguments.
+/// Every call that begins with a text: the source before it, and its arguments.
 fn calls<'a>(source: &'a str, opening: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
     source.match_indices(opening).map(|(start, opening)| {
         let arguments = &source[start + opening.len()..];
@@ -389,7 +388,8 @@ fn literal(argument: &str) -> Option<String> {
     argument.strip_prefix('"')?.strip_suffix('"').map(str::to_owned)
 }
 
-/// The files that read parameters for whoever begins in a file: itself, and those whose public names are met on the way.
+/// The files that read parameters for an endpoint whose code begins in `file`: that file itself, and those whose
+/// public types are named in a file that was reached before.
 fn reached_from<'a>(
     file: &str,
     sources: &BTreeMap<String, String>,

@@ -1,4 +1,4 @@
-//! The list of releases: filters, order, pages, cursors, sizes, and what is fetched for them.
+//! The list of releases: filters, order, pages, cursors, sizes, and how much is fetched from DynamoDB.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::support::faulty::{Fault, FaultyProxy};
 use crate::support::{Tables, deploy, incompressible, lines, release};
 
-/// Follows `next` until it is gone and returns all ids in order.
+/// Follows `Link` to the end, and returns all ids in order.
 async fn walk(tables: &Tables, query: &str, headers: &[(&str, &str)]) -> Vec<String> {
     let mut ids = Vec::new();
     let mut next = Some(query.to_owned());
@@ -24,7 +24,7 @@ async fn walk(tables: &Tables, query: &str, headers: &[(&str, &str)]) -> Vec<Str
     ids
 }
 
-/// A release's fields that filters look at.
+/// The fields of a release that filters look at.
 #[derive(Debug, Clone)]
 struct Shape {
     project: &'static str,
@@ -155,7 +155,7 @@ async fn a_walk_visits_each_release_once_while_others_are_added() {
                 );
                 assert!(next.starts_with("projectName=p&x=y&after="), "{next}");
             }
-            // Newer ones are added, and one that was not visited yet goes.
+            // A newer release is added on the way.
             tables.import(&lines(&[large(100 + answers)])).await;
         }
         let added = |id: &String| u64::from_str_radix(id, 16).unwrap() >= 100;
@@ -190,7 +190,7 @@ async fn an_answer_with_more_to_come_is_full_to_nine_tenths() {
 }
 
 #[tokio::test]
-async fn the_last_release_that_fits_to_the_byte_is_answered() {
+async fn a_release_that_fits_to_the_byte_is_answered() {
     let record = |padding: usize| {
         let mut record = release("r", 1);
         record["versionInfo"]["desc"] = json!("x".repeat(padding));
@@ -204,7 +204,7 @@ async fn the_last_release_that_fits_to_the_byte_is_answered() {
     let full = tables.get(ListReleases, "").await;
     assert_eq!(full.status, 200);
     assert_eq!(escaped_length(full.body.as_bytes()), room_for_body(None));
-    // What is kept for the status and the headers is a kilobyte, whatever they take.
+    // A kilobyte is set aside for the status and the headers, however little they take.
     assert!((MAX_RESPONSE_BYTES - 1024..=MAX_RESPONSE_BYTES).contains(&full.json_length));
     tables.import(&record(room + 1).to_string()).await;
     let too_large = tables.get(ListReleases, "").await;
@@ -218,7 +218,7 @@ async fn the_last_release_that_fits_to_the_byte_is_answered() {
 }
 
 #[tokio::test]
-async fn a_release_that_cannot_fit_names_what_to_do_and_doing_it_helps() {
+async fn a_release_that_does_not_fit_is_an_error_that_says_what_to_do_and_doing_it_helps() {
     let tables = Tables::empty().await;
     let mut huge = release("b0", 20);
     huge["deployInfo"][0]["yamlContents"] = json!([incompressible(7_000_000, 1)]);
@@ -243,7 +243,7 @@ async fn a_release_that_cannot_fit_names_what_to_do_and_doing_it_helps() {
 }
 
 #[tokio::test]
-async fn a_page_that_cannot_fit_names_one_that_does() {
+async fn a_page_that_does_not_fit_is_an_error_that_names_one_that_does() {
     let tables = Tables::empty().await;
     let record = |number: u64| {
         let mut record = release(&format!("{number:02}"), number);
@@ -289,7 +289,7 @@ async fn pages_follow_each_other_and_deep_ones_are_found() {
 }
 
 #[tokio::test]
-async fn a_brief_list_is_version_info_alone_and_reads_no_more() {
+async fn a_brief_list_has_only_version_info_and_reads_no_more() {
     let tables = Tables::empty().await;
     let mut record = release("r", 1);
     record["deployInfo"][0]["yamlContents"] = json!([incompressible(300_000, 5)]);
@@ -324,7 +324,7 @@ async fn releases_larger_than_an_item_are_answered_whole() {
 }
 
 #[tokio::test]
-async fn a_poll_that_finds_nothing_new_reads_the_index_alone() {
+async fn a_poll_that_finds_nothing_new_reads_only_the_index() {
     let tables = Tables::empty().await;
     tables.import(&lines(&[release("a", 1), release("b", 2)])).await;
     let etag = tables.get(ListReleases, "").await.header("ETag").unwrap().to_owned();
@@ -386,7 +386,7 @@ async fn queries_of_several_pages_are_read_to_their_end() {
 }
 
 #[tokio::test]
-async fn a_release_that_the_index_still_lists_but_is_gone_is_left_out() {
+async fn a_deleted_release_that_the_index_still_lists_is_left_out() {
     let tables = Tables::empty().await;
     tables.import(&lines(&[release("a", 1), release("b", 2)])).await;
     let proxy = FaultyProxy::start(&tables.endpoint_url, |operation, number| {
@@ -406,14 +406,14 @@ async fn a_release_that_the_index_still_lists_but_is_gone_is_left_out() {
 }
 
 #[tokio::test]
-async fn a_release_that_was_replaced_behind_the_index_is_answered_as_it_is_now() {
+async fn a_replaced_release_that_the_index_lists_as_it_was_is_answered_as_it_is_now() {
     let tables = Tables::empty().await;
     tables.import(&release("a", 1).to_string()).await;
     let before = tables.client.scan().table_name(&tables.names.releases).send().await.unwrap();
     let mut changed = release("a", 1);
     changed["versionInfo"]["desc"] = json!("now");
     tables.import(&changed.to_string()).await;
-    // The index entries of before, as a lagging index still has them.
+    // The older index entries are put back, as a lagging index still has them.
     for item in before.items.unwrap() {
         if item["entry"].as_s().unwrap().starts_with("facet#") {
             tables

@@ -1,4 +1,4 @@
-//! A long history costs no more than a short one: counted in requests and read units, not timed.
+//! A long history costs no more than a short one. Requests and read units are counted; nothing is timed.
 
 use std::collections::HashMap;
 
@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Tables, lines, release};
 
-/// How many releases the long history has. Five thousand already pass an index page of 1 MB, and a test should not take
-/// minutes; `DELIVERY_SCALE_RELEASES=100000` makes the history longer, and so does the benchmark.
+/// How many releases the long history has. Five thousand already pass an index page of 1 MB, and a test should not
+/// take minutes; `DELIVERY_SCALE_RELEASES=100000` makes the history longer, and so does the benchmark.
 fn releases() -> u64 {
     std::env::var("DELIVERY_SCALE_RELEASES").ok().map_or(5_000, |releases| releases.parse().unwrap())
 }
@@ -35,7 +35,8 @@ fn commit(number: u64) -> String {
     format!("{:040x}", 0x4b15_c430 + number % 7).chars().rev().collect()
 }
 
-/// Every combination of the documented filters that the `number`th release matches, and each other one alone and within a time.
+/// Queries that the `number`th release matches: every combination of the four documented filters, each newer filter
+/// alone, and each of all these within a time.
 fn queries(number: u64) -> Vec<String> {
     let terms = [
         format!("projectName=project-{}", number % 3),
@@ -82,9 +83,11 @@ async fn every_filter_costs_two_round_trips_however_long_the_history() {
     let tables = Tables::empty().await;
     let releases = releases();
     let newest = |number: u64| releases - 1 - number;
-    // Of the newest thousand, twenty and more match every combination; of the others each combination matches some.
-    let record =
-        |number: u64| if number.is_multiple_of(40) { retold(newest(number)) } else { record(newest(number)) };
+    // More than twenty of the newest thousand match every combination, and each combination matches some of the
+    // others.
+    let record = |number: u64| {
+        if number.is_multiple_of(40) { matching_all(newest(number)) } else { record(newest(number)) }
+    };
     let import = async |range: std::ops::Range<u64>| {
         let records: Vec<_> = range.clone().map(record).collect();
         assert_eq!(tables.import(&lines(&records)).await.stored, range.end - range.start);
@@ -102,11 +105,11 @@ async fn every_filter_costs_two_round_trips_however_long_the_history() {
     }
 }
 
-/// A release of its own time that all of one set of filters match.
-fn retold(number: u64) -> Value {
-    let mut retold = record(5);
+/// A release with the id and the time of the `number`th, which all queries of [`costs`] match.
+fn matching_all(number: u64) -> Value {
+    let mut release = record(5);
     let id = json!(format!("{number:024x}"));
-    retold["versionInfo"]["id"] = id;
-    retold["versionInfo"]["created_at"] = json!(1_500_000_000 + number);
-    retold
+    release["versionInfo"]["id"] = id;
+    release["versionInfo"]["created_at"] = json!(1_500_000_000 + number);
+    release
 }

@@ -1,4 +1,4 @@
-//! Releases found from the other end, by what is in them and when they were made: against a naive search through everything.
+//! Every combination of the list's filters finds what a naive search through all records finds.
 
 use std::collections::BTreeMap;
 
@@ -74,7 +74,8 @@ fn repository(name: &str) -> &str {
     name[last..].find(':').map_or(name, |colon| &name[..last + colon])
 }
 
-/// The images of a record: name as written before a digest, and the digest.
+/// The images of a record: the name before a digest as it is written, the digest, and whether it was pushed under
+/// that name.
 fn images(record: &Value) -> Vec<(Option<String>, Option<String>, bool)> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let mut written = Vec::new();
@@ -138,7 +139,7 @@ fn is_match(record: &Value, name: &str, asked: &str) -> bool {
     }
 }
 
-/// Some of the filters, each with a value that some releases have.
+/// Some of the filters, nearly always with a value that some releases have.
 fn filters(random: &mut Random) -> Vec<(&'static str, String)> {
     let mut filters = Vec::new();
     for name in [
@@ -181,7 +182,7 @@ fn query(filters: &[(&str, String)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(filters).finish()
 }
 
-/// The ids of what a naive search finds, newest first.
+/// The ids of the releases that a naive search finds, newest first.
 fn wanted(records: &BTreeMap<String, Value>, filters: &[(&str, String)]) -> Vec<String> {
     let found = |record: &&Value| filters.iter().all(|(name, asked)| is_match(record, name, asked));
     let mut found: Vec<_> = records
@@ -198,7 +199,7 @@ fn wanted(records: &BTreeMap<String, Value>, filters: &[(&str, String)]) -> Vec<
     found.into_iter().rev().map(|(_, id)| id).collect()
 }
 
-/// Stores a release, whatever it takes away from the one before.
+/// Stores a release, even where it empties sections of the one that was stored before.
 async fn put(tables: &Tables, record: &Value) {
     let Ok(Record::Release(release)) = Record::check(record.to_string().as_bytes()) else {
         panic!("{record} is no release")
@@ -219,7 +220,7 @@ async fn every_combination_of_filters_finds_what_a_search_through_everything_fin
     let (mut found_some, mut found_none) = (0, 0);
     let searches = number_of("SEARCHES", 2_500);
     for _ in 0..searches {
-        // Now and then one is replaced, or deleted.
+        // Now and then a release is replaced or deleted.
         if random.one_in(20) {
             let id = id(random.below(150));
             let mut replaced = record(&mut random, &id);
@@ -262,7 +263,7 @@ async fn every_combination_of_filters_finds_what_a_search_through_everything_fin
 }
 
 #[tokio::test]
-async fn each_filter_alone_costs_a_query_and_a_round_of_reading() {
+async fn each_filter_alone_has_an_etag_and_finds_the_same_in_a_brief_list() {
     let tables = Tables::empty().await;
     let mut record = record(&mut Random(1), "r");
     record["versionInfo"]["labels"] = json!(["l"]);
@@ -303,7 +304,7 @@ async fn a_digest_in_a_repository_takes_two_round_trips_whatever_other_repositor
     let records: Vec<_> =
         (0..).zip(&images).map(|(number, image)| running(number, std::slice::from_ref(image))).collect();
     tables.import(&lines(&records)).await;
-    passed_over(&tables, &format!("digest={}", DIGESTS[0]), 2_000).await;
+    add_passed_over_entries(&tables, &format!("digest={}", DIGESTS[0]), 2_000).await;
     let usage = Usage::default();
     let query = Query::parse(&format!("image={}", in_repository("a")));
     let (_, count) = list_releases::answer(&tables.store, &query, &HeaderMap::new(), &usage).await.unwrap();
@@ -344,8 +345,8 @@ async fn the_two_lists_of_a_digest_in_a_repository_are_one_whole_list_however_lo
     }
 }
 
-/// What a table held that was filled before there were these filters.
-async fn as_it_was_before(tables: &Tables) {
+/// Makes a table what it was when a version filled it that did not have the newer filters.
+async fn bring_into_the_older_form(tables: &Tables) {
     let mut names = BTreeMap::new();
     let mut pages = tables.client.scan().table_name(&tables.names.releases).into_paginator().items().send();
     while let Some(item) = pages.next().await {
@@ -381,7 +382,8 @@ async fn as_it_was_before(tables: &Tables) {
 }
 
 #[tokio::test]
-async fn a_table_that_was_filled_before_is_answered_as_before_and_brought_up_by_reindexing_or_importing() {
+async fn a_table_of_the_older_version_is_answered_as_before_and_reindexing_or_importing_brings_it_up_to_date()
+{
     let mut random = Random(5);
     let records: BTreeMap<_, _> = (0..40)
         .map(|number| format!("{number:024x}"))
@@ -391,7 +393,7 @@ async fn a_table_that_was_filled_before_is_answered_as_before_and_brought_up_by_
         let tables = Tables::empty().await;
         tables.import(&lines(records.values())).await;
         let whole = tables.dump_both().await;
-        as_it_was_before(&tables).await;
+        bring_into_the_older_form(&tables).await;
         assert_ne!(tables.dump_both().await, whole);
         for query in ["", "projectName=p&workflowName=w", "taskId=1&serviceName=s", "since=1600000020"] {
             let filters: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
@@ -422,8 +424,8 @@ async fn a_table_that_was_filled_before_is_answered_as_before_and_brought_up_by_
     }
 }
 
-/// Entries of a list, of releases that are not there: none of them is looked at any closer, since a search passes over them.
-async fn passed_over(tables: &Tables, facet: &str, count: usize) {
+/// Adds entries to a list that a search passes over. There are no releases for them, and no search looks for these.
+async fn add_passed_over_entries(tables: &Tables, facet: &str, count: usize) {
     let mut writes = Vec::new();
     for number in 0..count {
         let id = format!("{number:0800}");
@@ -446,7 +448,7 @@ async fn passed_over(tables: &Tables, facet: &str, count: usize) {
 }
 
 #[tokio::test]
-async fn a_long_search_ends_early_behind_its_link_and_a_page_is_whole_or_refused() {
+async fn a_long_search_goes_on_behind_its_link_and_a_page_is_whole_or_refused() {
     let tables = Tables::empty().await;
     let label = "l".repeat(2_000);
     let mut old = release("old", BEGIN);
@@ -454,8 +456,8 @@ async fn a_long_search_ends_early_behind_its_link_and_a_page_is_whole_or_refused
     old["versionInfo"]["labels"] = json!([label]);
     new["versionInfo"]["labels"] = json!([label]);
     tables.import(&lines([&old, &new])).await;
-    // Of 1 MB there are 200 to 300 of these.
-    passed_over(&tables, &format!("label={label}"), 2_000).await;
+    // 1 MB of the index has 200 to 300 of these.
+    add_passed_over_entries(&tables, &format!("label={label}"), 2_000).await;
     let query = format!("label={label}&projectName=p");
     let first = tables.get(ListReleases, &query).await;
     assert_eq!(first.release_ids(), ["new"]);
@@ -474,7 +476,7 @@ async fn a_long_search_ends_early_behind_its_link_and_a_page_is_whole_or_refused
     assert!((2..8).contains(&answers), "{answers} answers");
     let page = tables.get(ListReleases, &format!("{query}&per_page=2")).await;
     assert_eq!((page.release_ids(), page.next_query()), (vec!["new".to_owned(), "old".to_owned()], None));
-    passed_over(&tables, &format!("label={label}"), 7_000).await;
+    add_passed_over_entries(&tables, &format!("label={label}"), 7_000).await;
     let refused = tables.get(ListReleases, &format!("{query}&per_page=2")).await;
     assert_eq!(refused.status, 400);
     assert_eq!(

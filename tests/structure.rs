@@ -1,4 +1,5 @@
-//! The house rules of both crates' modules: no circle between siblings, no type name twice, and a map that names each module.
+//! The rules for the modules of both crates: no two use each other, no type name is there twice, and a map names each
+//! module.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -35,24 +36,25 @@ impl Sources {
         Self(modules)
     }
 
-    /// The module that a path leads to: the longest that is one, through what a module gives on from its children.
+    /// The module that a path leads to: its longest beginning that is a module. Where that module re-exports the next
+    /// name from one of its children, it is the child.
     fn resolve(&self, path: &[String]) -> Module {
         let length = (0..=path.len()).rev().find(|length| self.0.contains_key(&path[..*length])).unwrap();
         let module = path[..length].to_vec();
         let Some(item) = path.get(length) else { return module };
-        let given_on = self.paths(&module).into_iter().find(|(is_public, target)| {
+        let re_export = self.paths(&module).into_iter().find(|(is_public, target)| {
             *is_public
                 && target.last() == Some(item)
                 && target.len() > module.len()
                 && target.starts_with(&module)
         });
-        match given_on {
+        match re_export {
             Some((_, target)) if target != path => self.resolve(&target),
             _ => module,
         }
     }
 
-    /// What a module's `use` lines name, as paths from the crate's root, and whether they give it on.
+    /// The paths in a module's `use` lines, from the crate's root, and whether each is a re-export.
     fn paths(&self, module: &Module) -> Vec<(bool, Vec<String>)> {
         let mut paths = Vec::new();
         for statement in self.0[module].split(';') {
@@ -85,7 +87,7 @@ impl Sources {
         paths
     }
 
-    /// Which sibling uses which, for each folder.
+    /// For each folder, which of its modules uses which others.
     fn edges(&self) -> BTreeMap<Module, BTreeMap<String, BTreeSet<String>>> {
         let mut edges: BTreeMap<Module, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
         for module in self.0.keys() {
@@ -107,7 +109,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            // What cargo builds holds generated sources.
+            // Cargo's output has generated sources in it.
             if path.file_name().is_some_and(|name| name != "target") {
                 found.extend(files(&path));
             }
@@ -141,7 +143,7 @@ fn flatten(tree: &str) -> Vec<String> {
     members.flat_map(flatten).map(|member| format!("{prefix}{member}")).collect()
 }
 
-/// A way from a sibling back to itself.
+/// A way from a module to itself, if there is one.
 fn circle(edges: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     fn walk(
         edges: &BTreeMap<String, BTreeSet<String>>,
@@ -175,7 +177,7 @@ fn circle(edges: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
 const CRATES: [&str; 2] = ["src", "tool/src"];
 
 #[test]
-fn no_module_uses_one_that_uses_it() {
+fn no_two_modules_use_each_other() {
     for folder in CRATES {
         let edges = Sources::of(folder).edges();
         assert!(edges.values().map(BTreeMap::len).sum::<usize>() > 10, "{folder}: the sources are read");
@@ -186,7 +188,7 @@ fn no_module_uses_one_that_uses_it() {
 }
 
 #[test]
-fn no_type_has_the_name_of_another() {
+fn no_two_types_of_a_crate_have_the_same_name() {
     for folder in CRATES {
         let mut homes: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (module, source) in &Sources::of(folder).0 {
@@ -227,7 +229,7 @@ fn the_map_names_each_module_and_no_other() {
 }
 
 #[test]
-fn every_file_begins_with_what_it_is_for() {
+fn every_file_begins_by_saying_what_it_is_for() {
     for folder in ["src", "tests", "tool", "benches"] {
         let files = files(&root().join(folder));
         assert!(files.len() > 3, "{folder}");
@@ -238,9 +240,9 @@ fn every_file_begins_with_what_it_is_for() {
     }
 }
 
-/// The file table of docs/architecture.md is a map too: it names what there is, all of it.
+/// The table of files in `docs/architecture.md` is a map, too.
 #[test]
-fn the_architecture_names_every_module_at_the_top() {
+fn the_architecture_page_names_every_top_level_module() {
     let page = std::fs::read_to_string(root().join("docs/architecture.md")).unwrap();
     let table = page.split("| file | is about |").nth(1).unwrap().split("\n\n").next().unwrap();
     let named: BTreeSet<_> = table
@@ -261,7 +263,7 @@ fn the_architecture_names_every_module_at_the_top() {
 }
 
 #[test]
-fn the_pages_name_files_and_headings_that_are_there() {
+fn files_and_headings_that_the_pages_name_are_there() {
     let mut pages =
         vec![root().join("README.md"), root().join("CONTRIBUTING.md"), root().join("CHANGELOG.md")];
     pages.extend(
@@ -295,7 +297,7 @@ fn the_pages_name_files_and_headings_that_are_there() {
     }
 }
 
-/// What a page's headings are called in links, as GitHub names them.
+/// The anchors of a page's headings, as GitHub makes them.
 fn anchors(page: &str) -> BTreeSet<String> {
     let headings =
         page.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());

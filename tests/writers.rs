@@ -1,9 +1,9 @@
-//! Two writers of one record, interleaved at every step, and either killed at every step.
+//! Two writers write one record, in every order of their steps, and either is killed after every step.
 //!
-//! A step is a request to DynamoDB. Both writers wait at a gate before each of theirs, and the test lets one pass at a time:
-//! first in one order, then in every other order that differs from it. After every step a reader looks, and must find
-//! the record as it was or as one of the two wrote it, whole. In the end the table must be as if one writer had come
-//! after the other.
+//! A step is a request to DynamoDB. Both writers wait at a gate before each of their requests, and the test lets one
+//! request pass at a time: first in one order, and then in every other order. After every step a reader looks at the
+//! record, and must find it whole, either as it was or as one of the two wrote it. In the end the table must be as if
+//! one writer had come after the other.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -35,23 +35,23 @@ type Reader = Arc<dyn Fn(Arc<Tables>) -> BoxFuture<'static, String> + Send + Syn
 struct Scenario {
     name: &'static str,
     writes_a_transaction: usize,
-    /// What is there before; a writer too.
+    /// Writes what is there before.
     before: Writer,
     writers: [Writer; 2],
-    /// What a reader sees of it.
+    /// What a reader sees of the record.
     seen: Reader,
-    /// How many turns from one writer to the other an order may have; any number where there is none.
+    /// How often an order may turn from one writer to the other; `None` is as often as there are steps.
     turns: Option<usize>,
 }
 
-/// What comes next: a step of one of the writers, or its end.
+/// What comes next: one of the writers makes a step, or is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Choice {
     Step(usize),
     Kill(usize),
 }
 
-/// One writer under way.
+/// One writer at work.
 struct Running {
     task: JoinHandle<()>,
     waiting: mpsc::UnboundedReceiver<Pass>,
@@ -92,7 +92,7 @@ impl Running {
     }
 }
 
-/// One order of steps: what was chosen, and between what.
+/// One order of steps: each choice, with the choices that there were.
 #[derive(Default)]
 struct Order {
     chosen: Vec<(Choice, Vec<Choice>)>,
@@ -124,7 +124,8 @@ impl Order {
     }
 }
 
-/// Runs one order, beginning as it is told, and returns what it was.
+/// Runs one order, which begins with the given choices and then takes the first one each time, and returns all
+/// choices.
 async fn run(
     scenario: &Scenario,
     outcomes: &Outcomes,
@@ -165,14 +166,15 @@ async fn run(
     order
 }
 
-/// What one writer after the other leaves, and what a reader may see meanwhile.
+/// What two writers leave that write one after the other, and what a reader may see meanwhile.
 #[derive(Default)]
 struct Outcomes {
     stored: BTreeSet<[Vec<String>; 2]>,
     seen: BTreeSet<String>,
 }
 
-/// The outcomes of the writers one after the other. A writer that was killed before it wrote counts as one that never was.
+/// The outcomes where the writers write one after the other. With `may_kill` a writer may also never have written,
+/// since it may be killed before its first write; the first writer then writes once more, as [`run`] has it.
 async fn serial_outcomes(scenario: &Scenario, tables: &Arc<Tables>, may_kill: bool) -> Outcomes {
     let mut outcomes = Outcomes::default();
     let with_a_death: &[&[usize]] = &[&[0], &[1], &[0, 1, 0], &[1, 0, 0]];
@@ -215,7 +217,7 @@ async fn explore(scenario: &Scenario, may_kill: bool) -> usize {
                 .await
                 .unwrap_or_else(|_| panic!("{}: {begin:?} does not end", scenario.name));
         orders += 1;
-        // The last choice that has an alternative behind it is made otherwise.
+        // The next order makes the last choice differently for which there is an alternative left.
         let mut chosen = order.chosen;
         loop {
             let Some((choice, choices)) = chosen.pop() else { return orders };
@@ -268,7 +270,7 @@ fn records(environment: &'static str) -> Writer {
                 let activity =
                     json!({"type": "deploy", "env_name": environment, "created_time": 9}).to_string();
                 let recorded = RecordedActivity { activity, artifact_fields: "{}".to_owned() };
-                // It may be moved between the pointer and the place that this names.
+                // The other writer may have moved the artifact after its pointer was read.
                 let Some(json) = state.json().map(str::to_owned) else { continue };
                 let Record::Artifact(artifact) = Record::check(json.as_bytes()).unwrap() else { panic!() };
                 let artifact = artifact.with_recorded(std::slice::from_ref(&recorded)).unwrap();
@@ -282,7 +284,7 @@ fn records(environment: &'static str) -> Writer {
     })
 }
 
-/// What the list of a release's project shows of it.
+/// What the list of the release's project answers.
 fn lists() -> Reader {
     Arc::new(|tables| {
         Box::pin(async move {
@@ -395,7 +397,7 @@ async fn two_writers_end_as_one_after_the_other_in_every_order() {
 /// It takes a quarter of an hour: `cargo test --test service writers -- --ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "it takes a quarter of an hour"]
-async fn two_writers_in_steps_and_deaths_between_many_more_turns() {
+async fn two_writers_end_as_one_after_the_other_in_many_more_orders_and_with_deaths() {
     for scenario in scenarios() {
         let turns = scenario.turns.map(|_| 3);
         let orders = explore(&Scenario { turns, ..scenario }, false).await;
@@ -410,7 +412,7 @@ async fn two_writers_in_steps_and_deaths_between_many_more_turns() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_writer_that_is_killed_at_any_step_leaves_the_record_whole() {
     for scenario in scenarios() {
-        // Where no writer has to wait for its turn again, each dies at each of its steps.
+        // One turn, or none where the steps are many: then each writer still dies after each of its steps.
         let scenario = Scenario { turns: Some(usize::from(scenario.turns.is_none())), ..scenario };
         let orders = explore(&scenario, true).await;
         println!("{}: {orders} orders with a death", scenario.name);

@@ -1,5 +1,5 @@
-//! Every event file, answered by the handlers in this process and by the real binaries; the whole response is compared,
-//! and held to `openapi.yaml`.
+//! Every event file is answered by the handlers in this process and by the real binaries. Whole responses are
+//! compared with what is expected, and with what `openapi.yaml` describes.
 
 mod get_artifact;
 mod list_releases;
@@ -14,22 +14,22 @@ use crate::function::{Function, FunctionAnswer};
 use crate::openapi::Description;
 use crate::support::{Answer, Tables};
 
-/// What an event is answered with; `tests/replay/expected/` has one for each.
+/// What an event must be answered with. `tests/replay/expected/` has one for each event.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Expected {
     status: u16,
-    /// All of them, beside `ETag`.
+    /// All headers but `ETag`.
     headers: BTreeMap<String, String>,
-    /// The type of the Lambda error in which an event ends that is not an HTTP event.
+    /// The type of the Lambda error, where the event is not an HTTP event.
     lambda_error: Option<String>,
     /// The ids of the releases, whose whole documents are in `releases.jsonl`.
     releases: Option<Vec<String>>,
-    /// The same, of which `versionInfo` alone is answered.
+    /// The same, where only `versionInfo` is answered.
     brief: Option<Vec<String>>,
     /// The id of the artifact, whose whole document is in `artifacts.jsonl`.
     artifact: Option<String>,
-    /// Its environments, as JSON: the last member of the answer.
+    /// Its environments as JSON, which are the last member of the answer.
     environments: Option<String>,
     /// An error's description.
     description: Option<String>,

@@ -1,4 +1,4 @@
-//! A small proxy before DynamoDB that counts, throttles, fails, stalls and holds back.
+//! A small proxy in front of DynamoDB that counts requests, and throttles, fails, delays or holds them back.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,30 +28,31 @@ pub enum Fault {
     InternalError,
     /// Answers with that error type.
     Refuse(&'static str),
-    /// Waits, then passes it on.
+    /// Waits, and then passes it on.
     Delay(Duration),
     /// Answers something that is not JSON.
     Garbage,
     /// Answers a success with that body.
     Answer(&'static str),
-    /// Answers a success without any of its members.
+    /// Answers a success whose body is an empty object.
     Nothing,
     /// Cancels a transaction for that reason, as DynamoDB does; passes everything else on.
     Cancel(&'static str),
     /// Answers a success whose body ends in the middle of an item that holds that text.
     CutOff(&'static str),
-    /// Answers at most so many of the keys of a BatchGetItem, or writes of a BatchWriteItem; the rest is unprocessed.
+    /// Passes on at most so many of the keys of a BatchGetItem, or of the writes of a BatchWriteItem; the rest stays
+    /// unprocessed.
     ProcessAtMost(usize),
-    /// Shuffles the items of an answer, as the real BatchGetItem does.
+    /// Reverses the items of a BatchGetItem's answer: the real one answers in any order.
     Reverse,
-    /// Answers as the operation's first request was answered, as an index does that lags behind its table.
+    /// Answers as the operation's first request was answered, like an index that lags behind its table.
     AsAtFirst,
 }
 
-/// Which fault for the nth request of an operation.
+/// Chooses the fault for the nth request of an operation.
 type Plan = Box<dyn Fn(&str, u64) -> Fault + Send + Sync>;
 
-/// Lets one request that waits at a gate pass; dropping it leaves the request there.
+/// Lets one request pass that waits at the gate. If it is dropped, the request waits for ever.
 pub type Pass = oneshot::Sender<()>;
 
 /// A running proxy.
@@ -76,7 +77,7 @@ impl FaultyProxy {
         Self::start_with_gate(target, plan, None).await
     }
 
-    /// A proxy at which every request waits until it is let pass.
+    /// A proxy at whose gate every request waits until the test lets it pass.
     pub async fn gated(target: &str) -> (Self, mpsc::UnboundedReceiver<Pass>) {
         let (gate, waiting) = mpsc::unbounded_channel();
         (Self::start_with_gate(target, |_, _| Fault::None, Some(gate)).await, waiting)
@@ -193,7 +194,7 @@ async fn forward(
         .unwrap()
 }
 
-/// Cuts a batch, and puts what was cut off where DynamoDB names what it did not process.
+/// Shortens a batch, and adds what was cut off to the answer as unprocessed.
 async fn process_at_most(proxy: &Proxy, headers: &HeaderMap, body: &Bytes, count: usize) -> Response {
     let mut request: Value = serde_json::from_slice(body).unwrap();
     let is_read = headers["x-amz-target"].to_str().unwrap().ends_with("BatchGetItem");
@@ -215,7 +216,7 @@ async fn process_at_most(proxy: &Proxy, headers: &HeaderMap, body: &Bytes, count
     }
     let name = if is_read { "UnprocessedKeys" } else { "UnprocessedItems" };
     if count == 0 {
-        // DynamoDB itself refuses a batch of nothing.
+        // DynamoDB refuses an empty batch, so the proxy answers it.
         let mut answer = json!({ "Responses": {} });
         answer[name] = unprocessed;
         return answer.to_string().into_response();
@@ -229,7 +230,7 @@ fn cut_off(operation: &str, text: &str) -> Response {
     Response::builder().header("content-type", "application/x-amz-json-1.0").body(Body::from(body)).unwrap()
 }
 
-/// What DynamoDB says of a transaction of which the second write met another one, or throttling.
+/// DynamoDB's answer to a transaction whose second write conflicted with another one, or was throttled.
 fn cancelled(reason: &str) -> Response {
     let body = json!({
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",

@@ -1,7 +1,8 @@
-//! What the tests stand on: tables of their own in a real DynamoDB, and the real binaries under a Lambda Runtime API.
+//! What all tests use: tables of their own in a DynamoDB, records to fill them with, and answers as a caller reads
+//! them.
 //!
-//! The DynamoDB is the embedded one, or the one that `AWS_ENDPOINT_URL_DYNAMODB` names. Where that takes fewer than a hundred
-//! writes in a transaction, `DYNAMODB_TRANSACTION_WRITES` says so.
+//! The DynamoDB is the embedded one, or the one that `AWS_ENDPOINT_URL_DYNAMODB` names. Where that one takes fewer
+//! than a hundred writes in a transaction, `DYNAMODB_TRANSACTION_WRITES` must say how many.
 #![expect(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses a part of it")]
 
 pub mod faulty;
@@ -22,7 +23,7 @@ use delivery_center_tool::import::{Counts, ImportError, Progress, Source, import
 use delivery_center_tool::table_definitions::definitions;
 use serde_json::{Value, json};
 
-/// Two tables of a test's own, with everything that asks them.
+/// Two tables of a test's own, with a client and a store for them.
 pub struct Tables {
     embedded: Option<EmbeddedDynamoDb>,
     pub names: TableNames,
@@ -85,7 +86,7 @@ impl Tables {
         self.try_import(text, Mode::Write).await.0.unwrap()
     }
 
-    /// Imports a text and returns the refusals too.
+    /// Imports a text, and returns the refusals as well.
     pub async fn try_import(&self, text: &str, mode: Mode) -> (Result<Counts, ImportError>, Vec<String>) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
@@ -114,7 +115,8 @@ impl Tables {
         self.invoke(endpoint, &get_event(endpoint, query, headers)).await
     }
 
-    /// Every item of a table, as sorted debug texts: two tables are equal where these are. Who wrote an item is left out.
+    /// Every item of a table as a text, sorted. Two tables are equal where these are. The writer of an item is left
+    /// out.
     pub async fn dump(&self, table: &str) -> Vec<String> {
         let mut pages = self.client.scan().table_name(table).into_paginator().items().send();
         let mut items = Vec::new();
@@ -134,7 +136,7 @@ impl Tables {
         [self.dump(&self.names.releases).await, self.dump(&self.names.artifacts).await]
     }
 
-    /// The environment in which a binary asks these tables.
+    /// The environment variables with which a binary uses these tables.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let transaction_writes = transaction_writes().map(|writes| (TRANSACTION_WRITES, writes));
         let mut environment = vec![
@@ -255,7 +257,7 @@ impl Answer {
     }
 }
 
-/// Numbers that look random, the same for the same seed (splitmix64).
+/// Numbers that look random, and are the same for the same seed (splitmix64).
 pub struct Random(pub u64);
 
 impl Random {
@@ -276,12 +278,12 @@ impl Random {
     }
 }
 
-/// The number in an environment variable, by which whoever runs a test chooses how much of it there is.
+/// The number in an environment variable, which says how long a random test runs, or which seed it has.
 pub fn number_of(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |number| number.parse().unwrap())
 }
 
-/// Inflates one gzip member and nothing behind it.
+/// Inflates a gzip member, behind which there must be nothing.
 pub fn gunzip(gzip: &[u8]) -> String {
     let mut text = String::new();
     let mut decoder = flate2::bufread::GzDecoder::new(gzip);
@@ -297,7 +299,7 @@ pub fn lines<'a>(records: impl IntoIterator<Item = &'a Value>) -> String {
     records.into_iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// A release in the reference page's JSON; tests change what matters to them.
+/// A release as Zadig's page shows one; tests change what matters to them.
 pub fn release(id: &str, created_at: u64) -> Value {
     json!({
         "versionInfo": {
@@ -321,7 +323,7 @@ pub fn deploy(release_id: &str, service: &str) -> Value {
     })
 }
 
-/// An artifact in the reference page's JSON.
+/// An artifact as Zadig's page shows one.
 pub fn artifact(id: &str, image: &str, digest: &str, created_time: u64) -> Value {
     json!({
         "id": id, "name": "n", "type": "image", "source": "workflow", "image": image, "image_tag": "t",
