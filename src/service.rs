@@ -50,7 +50,7 @@ pub struct AnsweredRequest<'a> {
     pub count: usize,
     /// The length of the answer's body.
     pub bytes: usize,
-    /// What was asked of DynamoDB.
+    /// The calls to DynamoDB, and what they cost.
     pub usage: &'a Usage,
     /// How long the request took.
     pub milliseconds: f64,

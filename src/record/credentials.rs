@@ -36,7 +36,7 @@ pub(super) fn drop_credentials<'a>(
     Ok(Cow::Owned(out))
 }
 
-/// Whether a text may hold credentials, which is told quickly. An escape may be part of any key.
+/// Looks quickly whether a text may hold credentials. An escape may be part of any key.
 fn may_hold_credentials(value: &str) -> bool {
     value.contains("\\u") || value.contains(BLANKED) || REMOVED.iter().any(|key| value.contains(key))
 }

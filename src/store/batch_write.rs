@@ -75,7 +75,7 @@ pub(super) fn check_parts(parts: usize) -> Result<(), Unstorable> {
     if parts <= MAX_PARTS {
         return Ok(());
     }
-    Err(Unstorable(format!("it needs {parts} items of 400 KB, and may need {MAX_PARTS}")))
+    Err(Unstorable(format!("it needs {parts} items of 400 KB, and may have {MAX_PARTS}")))
 }
 
 impl Store {

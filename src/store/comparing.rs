@@ -140,13 +140,13 @@ fn compare(wanted: &BTreeMap<String, Item>, stored: &BTreeMap<String, Item>) -> 
     for entry in entries {
         let reason = match (wanted.get(entry), stored.get(entry)) {
             (Some(_), None) if only_finds(entry) => {
-                format!("its entry {entry:?} is missing, by which it is found: run reindex")
+                format!("its entry {entry:?}, by which it is found, is missing: run reindex")
             }
             (Some(_), None) => format!("its entry {entry:?} is missing"),
             (None, Some(_)) => format!("its entry {entry:?} should be gone"),
             (Some(wanted), Some(stored)) => match difference(wanted, stored) {
                 None => continue,
-                // What it is found by follows from the documents, and these are the same.
+                // The documents are the same, and what the record is found by follows from them.
                 Some("facets") if wanted.get("revision") == stored.get("revision") => {
                     "it is not found in every way that this version has: run reindex".to_owned()
                 }
@@ -154,7 +154,7 @@ fn compare(wanted: &BTreeMap<String, Item>, stored: &BTreeMap<String, Item>) -> 
                     "it is stored with another content".to_owned()
                 }
                 Some("position") => "it is stored with another time".to_owned(),
-                Some(name) => format!("{name} of its entry {entry:?} is another"),
+                Some(name) => format!("its entry {entry:?} has another {name}"),
             },
             (None, None) => continue,
         };

@@ -48,7 +48,7 @@ pub(super) const WRITER: &str = "writer";
 
 /// The range key of a release's item, which holds its documents.
 pub(super) const RELEASE_ENTRY: &str = "release";
-/// The range key of the item that tells what a release is found by.
+/// The range key of the item that holds everything a release is found by.
 pub(super) const TERMS_ENTRY: &str = "terms";
 /// How the range keys of parts begin, in both tables.
 pub(super) const PART_PREFIX: &str = "part#";

@@ -1,4 +1,5 @@
-//! Adds what pipelines record to artifacts: many pipelines at the same moment, and imports beside them.
+//! Adds the facts that pipelines record to artifacts, while other pipelines and imports may be writing the same
+//! artifacts.
 //!
 //! A recorded fact is an item of its own, `fact#<digest>` · `fact`: the activity, and what the pipeline knew of the
 //! artifact. The artifact's pointer lists the digests of its facts, and its document holds their activities. Three
@@ -27,7 +28,7 @@ use crate::store::{ItemsPage, Store};
 pub struct Fact {
     /// The key, by which the same fact is found again.
     pub key: FactKey,
-    /// What it says.
+    /// The activity, and what the pipeline knew of the artifact.
     pub recorded: RecordedActivity,
     /// When it was recorded.
     pub recorded_at: UnixSeconds,

@@ -126,7 +126,7 @@ fn item(artifact: &Artifact, position: &Position, place: &Place, document: &[u8]
         item.insert("image".to_owned(), text(indexed_image(&artifact.image)));
         item.insert("repository".to_owned(), text(repository(&artifact.image)));
     }
-    // For whoever looks into the table; the endpoint does not read it.
+    // For people who look into the table; no code reads it.
     item.extend(note(&artifact.name).map(|name| ("name".to_owned(), name)));
     item
 }

@@ -234,7 +234,8 @@ impl Store {
         self.remove(entry, Some(is_as_read), &artifact_id, &kept, mode).await
     }
 
-    /// Removes a fact that cannot be read, without a condition: whoever records a fact reads its item first.
+    /// Removes a fact that cannot be read, without a condition. Recording the fact reads the artifact's id out of its
+    /// item first, and fails where that is spoiled.
     async fn remove_spoiled_fact(&self, entry: &ArtifactEntry, mode: Mode) -> Result<Mended, StoreError> {
         if mode == Mode::Write {
             let writes = vec![Write::Delete(entry.key(), None)];

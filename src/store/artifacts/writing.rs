@@ -1,10 +1,11 @@
 //! Writes artifacts, and moves those whose digest or time changed.
 //!
-//! All writers of an artifact agree on its pointer. Its key is made of the id alone, so it stays where it is while
-//! the artifact's own item moves to another digest or time. A writer reads the pointer and everything else
-//! consistently, works out what to write, and writes on the condition that the pointer is as it was read. Every write
-//! changes the pointer. Where the pointer is no longer as it was read, somebody else has written meanwhile, and the
-//! writer begins anew.
+//! All writers of an artifact agree on its pointer. The pointer's key is made of the artifact's id alone, so the
+//! pointer stays where it is while the artifact's own item moves to another digest or time. A writer reads the
+//! pointer and everything else consistently, works out what to write, and writes on the condition that the pointer is
+//! as it was read. Every change of the artifact changes the pointer, since that names the revision, the entries and
+//! the facts. Where the pointer is no longer as it was read, somebody else has written meanwhile, and the writer
+//! begins anew.
 //!
 //! What fits into one transaction is written in one: the pointer, the item at its new place, the removal of the item
 //! at the old place, parts, `found-by` entries, a recorded fact, and stand-ins that give way. Then there is nothing
@@ -15,7 +16,7 @@
 //! | step | what is written | what a crash after it leaves | who heals that |
 //! | --- | --- | --- | --- |
 //! | 1. claim | the pointer names this writer, and the new place among its *stale* places, where something of the artifact may lie | the artifact as it was | nothing is to be healed |
-//! | 2. beside it | the parts of the new revision, whose keys no other revision has, and `found-by` entries, which count only where the item lists them | the artifact as it was, and parts and entries that readers pass over. The pointer names their place, so they can be found | the next writer of the artifact, or `reindex` |
+//! | 2. parts and entries | the parts of the new revision, whose keys no other revision has, and `found-by` entries, which count only where the item lists them | the artifact as it was, and parts and entries that readers pass over. The pointer names their place, so they can be found | the next writer of the artifact, or `reindex` |
 //! | 3. commit | in one transaction, where the pointer is still the claimed one: the item at its new place, no item at the old one, the pointer, facts, and stand-ins that give way | the new artifact, whole, and parts and entries of the old one, whose place the pointer names as stale | as above |
 //! | 4. cleaning | what is stale is removed, in transactions that check the pointer; the last one makes the pointer name nothing stale | the new artifact | nothing is to be healed |
 
@@ -40,7 +41,7 @@ const ARTIFACTS_AT_ONCE: usize = 16;
 /// What becomes of the activities that pipelines recorded of an artifact when it is stored again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepRecorded {
-    /// They stay, beside those of the new record.
+    /// They stay, in addition to those of the new record.
     Yes,
     /// They are dropped, and may be recorded again.
     No,
@@ -309,7 +310,7 @@ impl Store {
         if let refused @ Transacted::Refused(_) = transact(vec![claim]).await? {
             return Ok(refused);
         }
-        // Step 2, beside it.
+        // Step 2, parts and entries.
         self.batch_write(table, parts_and_entries.into_iter().map(put).collect()).await?;
         // Step 3, commit.
         let committed = Pointer { stale, ..settled.clone() };

@@ -127,7 +127,7 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
     if !layout.rest.is_empty() {
         item.insert("rest".to_owned(), bytes(layout.rest));
     }
-    // For whoever looks into the table; project, workflow and task are in the facet entries beside it.
+    // For people who look into the table. They find project, workflow and task in the facet entries.
     item.extend(note(&release.version).map(|version| ("version".to_owned(), version)));
     item.extend(common_attributes(&entry));
     items.insert(RELEASE_ENTRY.to_owned(), item);
