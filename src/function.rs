@@ -87,8 +87,8 @@ async fn run(endpoint: Endpoint) -> Result<(), Failure> {
 
 /// Opens the connection to DynamoDB, with the cheapest request that the endpoint's function is allowed.
 ///
-/// Lambda gives the init phase a full core, so a connection is opened faster here than by the first request. A
-/// failure is only logged: the first request meets it again, and answers it.
+/// Lambda gives the init phase a full core, and the first caller need not wait for a connection that is open already.
+/// A failure is only logged: the first request meets it again, and answers it.
 async fn open_connection(endpoint: Endpoint, store: &Store) {
     let usage = Usage::default();
     let ask = async {

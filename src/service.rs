@@ -21,7 +21,7 @@ use crate::{get_artifact, list_releases};
 
 /// How long a request may take at most; API Gateway gives up at 30 seconds.
 const MAX_DURATION: Duration = Duration::from_secs(20);
-/// How long before Lambda ends the function a request is given up, so that there is time to send the answer.
+/// A request is given up this long before Lambda ends the function, so that there is time to send the answer.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(400);
 /// How much of the subject the log line has, and how much of the query where that takes its place.
 const MAX_SUBJECT_CHARACTERS: usize = 300;

@@ -1,6 +1,6 @@
 //! JSON as text: it is checked and brought to one form once, and then taken apart without being copied.
 //!
-//! Nothing is parsed into values, so that numbers and unknown fields stay as they came, to the digit.
+//! Values are kept as text, so that numbers and unknown fields stay as they came, to the digit.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -229,7 +229,7 @@ fn not_json(text: &str, error: &serde_json::Error) -> Problem {
     Problem { path: locate(text, offset), reason: format!("not JSON: {said} ({place} of the record)") }
 }
 
-/// Does what [`normalize`] says to a text that is JSON. A problem comes with its offset in the text.
+/// Brings a text that is JSON to the form that [`normalize`] describes. A problem comes with its offset in the text.
 fn in_one_form(text: &str) -> Result<String, (usize, String)> {
     let mut out = String::with_capacity(text.len());
     let (mut position, mut kept_from, mut depth) = (0, 0, 0);

@@ -68,7 +68,7 @@ pub enum ParameterError {
         /// What was given.
         repository: String,
     },
-    /// `envName` is given without a repository, or with a tag or a digest.
+    /// `envName` is given without an image's repository, or with a tag or a digest.
     #[error(
         "envName asks which image of a repository runs there: give image=registry/repo/name, without a tag or digest"
     )]

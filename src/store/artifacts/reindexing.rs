@@ -169,7 +169,7 @@ impl Store {
             Transacted::Done if lost.is_empty() => Ok(Mended::Artifact),
             // This is reported only once, since the pointer is as it should be from now on.
             Transacted::Done => Err(unreadable(format!(
-                "its pointer listed facts that are gone or cannot be read ({}), and no longer lists them; their activities \
+                "the facts {} that its pointer listed are gone or cannot be read, and are no longer listed; their activities \
                  stay, as if they had been imported",
                 lost.join(", ")
             ))),
