@@ -14,7 +14,8 @@ use super::import_progress::ImportProgress;
 use super::{aws, terminal};
 use crate::import::{self, Counts, Input, Progress, ReportFile, Source, Task};
 use crate::input::files::{
-    CountedRead, FilesError, Given, is_named_after_a_collection, look_at, look_at_unnamed, look_into,
+    CountedRead, FileContent, FilesError, check_unnamed, find_collections, is_named_after_a_collection,
+    recognize,
 };
 use crate::input::server::{Options, Server, Token};
 
@@ -131,7 +132,7 @@ impl Sources {
                 resume,
             };
             let server = Server::new(url, token(self.token_file.as_deref())?, options)?;
-            if server.is_in_the_clear() {
+            if server.sends_token_unencrypted() {
                 progress.note("the token goes over the network in the clear; https:// would hide it");
             }
             return Ok(Input::Server(server));
@@ -139,7 +140,7 @@ impl Sources {
         let (mut files, mut records) = (Vec::new(), Vec::new());
         for path in &self.given {
             if path.is_dir() {
-                let directory = look_into(path)?;
+                let directory = find_collections(path)?;
                 if directory.others > 0 {
                     progress.note(&format!(
                         "{} other collections in {} have nothing of releases or artifacts",
@@ -157,12 +158,12 @@ impl Sources {
                 records.push(copied(path, progress)?);
                 continue;
             }
-            match look_at(path)? {
-                Given::Collection(file) => files.push(file),
-                Given::OtherCollection => {
+            match recognize(path)? {
+                FileContent::Collection(file) => files.push(file),
+                FileContent::OtherCollection => {
                     bail!("{} is none of Zadig's collections of releases and artifacts", path.display())
                 }
-                Given::Records => records.push(Source::at(path.display().to_string(), path.clone())),
+                FileContent::Records => records.push(Source::at(path.display().to_string(), path.clone())),
             }
         }
         match (files.is_empty(), records.first()) {
@@ -227,6 +228,6 @@ fn copied(path: &Path, progress: &dyn Progress) -> anyhow::Result<Source> {
     };
     let mut counted = CountedRead { input, count: |bytes| progress.bytes(bytes) };
     io::copy(&mut counted, &mut copy).with_context(context)?;
-    look_at_unnamed(Path::new(&name), &copy)?;
+    check_unnamed(Path::new(&name), &copy)?;
     Ok(Source::copied(name, copy))
 }

@@ -19,7 +19,7 @@ const MAX_PAGES_SEEN: u32 = 2;
 pub(super) async fn read(server: Server, task: Task, pipeline: Pipeline) -> Result<(), ImportError> {
     let may_resume = matches!(task, Task::Import { mode: Mode::Write | Mode::Rewrite, .. });
     let server = Arc::new(server);
-    let resume_point = ResumePoint::of(&server)?;
+    let resume_point = ResumePoint::load(&server)?;
     let mut reading =
         ServerReading { server, pipeline, resume_point, may_resume, seen: HashSet::new(), pages_seen: 0 };
     for list in List::ALL {

@@ -1,4 +1,4 @@
-//! Zadig's collections: what their fields are called in the database and on the reference page, in Zadig's order.
+//! Zadig's collections: what their fields are called in the database and in the API's JSON, in Zadig's order.
 
 use std::fmt::Write as _;
 
@@ -58,7 +58,7 @@ impl Collection {
         Self::ALL.into_iter().find(|collection| collection.name() == name)
     }
 
-    /// The section of a record that its documents stand in; none where they are the record itself.
+    /// The section of a record that its documents go into; `None` where a document is the record itself.
     #[must_use]
     pub fn section(self) -> Option<&'static str> {
         match self {
@@ -71,7 +71,7 @@ impl Collection {
         }
     }
 
-    /// The collection whose records its own belong to.
+    /// The collection that its documents belong to: that of the releases, or that of the artifacts.
     #[must_use]
     pub fn owner(self) -> Self {
         match self {
@@ -101,35 +101,35 @@ impl Collection {
         }
     }
 
-    /// Why a document is none of this collection's, or cannot be told from others.
-    fn objection(self, document: &Stored) -> Option<String> {
+    /// Why a document cannot be taken as one of this collection; `None` where it can.
+    fn reason_to_refuse(self, document: &Stored) -> Option<String> {
         if !matches!(document, Stored::Object(_)) {
             return Some("expected a document".to_owned());
         }
         if document.field("_id").and_then(Stored::text).is_none() {
             return Some("its _id is neither an ObjectId nor a text".to_owned());
         }
-        if let Some((path, number)) = document.no_number() {
+        if let Some((path, number)) = document.find_not_finite() {
             return Some(format!("{path} is {number}, which JSON cannot hold"));
         }
         let foreign =
             |(name, known): &&(&str, &[Self])| !known.contains(&self) && document.field(name).is_some();
-        if let Some((name, _)) = TELLING.iter().find(foreign) {
+        if let Some((name, _)) = DISTINGUISHING_FIELDS.iter().find(foreign) {
             return Some(format!("it has {name}, so it is no document of {}", self.name()));
         }
         None
     }
 
-    /// Brings a document to the reference page's JSON.
+    /// Turns a document into the API's JSON.
     ///
     /// # Errors
-    /// Why it cannot be one of this collection's.
+    /// Why the document cannot be taken as one of this collection.
     pub fn record(self, document: &Stored) -> Result<CollectionRecord, RefusedDocument> {
         let owner =
             document.field(self.owner_field()).and_then(Stored::text).filter(|owner| !owner.is_empty());
         let owner = owner.map(str::to_owned);
         let id = document.field("_id").and_then(Stored::text).unwrap_or_default().to_owned();
-        if let Some(reason) = self.objection(document) {
+        if let Some(reason) = self.reason_to_refuse(document) {
             return Err(RefusedDocument { id, owner, reason });
         }
         let is_deleted = match document.field("deleted_at") {
@@ -137,7 +137,7 @@ impl Collection {
             Some(number) => number.integer().is_some_and(|time| time != 0),
             None => false,
         };
-        // Whose it is cannot be told; that is no matter where it is deleted.
+        // Without an owner it cannot be stored. That does not matter for a soft-deleted one, which is not stored anyway.
         if owner.is_none() && !is_deleted {
             let reason = format!("its {} is neither an ObjectId nor a text", self.owner_field());
             return Err(RefusedDocument { id, owner, reason });
@@ -148,7 +148,7 @@ impl Collection {
         Ok(CollectionRecord { id, owner, is_deleted, json, credentials_dropped })
     }
 
-    /// A record without the code hosts' credentials, and how many there were: before anything of it touches a disk.
+    /// Takes the credentials of code hosts out of a record, before any of it is written to a disk, and counts them.
     fn without_credentials(self, json: String) -> (String, u64) {
         match self {
             Self::Build | Self::Activity => {
@@ -160,11 +160,12 @@ impl Collection {
     }
 }
 
-/// Fields that tell whose a document is, and the collections that have them: a document of any other is under a wrong name.
+/// Fields that only some collections have, with these collections. A document of any other collection that has such a field
+/// stands in a file under the wrong name.
 ///
-/// Only fields that no version of Zadig writes anywhere else. Which of them a document must have is not asked, since Zadig
+/// Only fields that no version of Zadig writes anywhere else are listed. None of them is required of a document, since Zadig
 /// leaves many out where they are empty.
-const TELLING: &[(&str, &[Collection])] = {
+const DISTINGUISHING_FIELDS: &[(&str, &[Collection])] = {
     use Collection::{Activity, Artifact, Build, Deploy, Distribute, Test, Version};
     &[
         ("release_id", &[Build, Deploy, Test, Distribute]),
@@ -193,18 +194,18 @@ const TELLING: &[(&str, &[Collection])] = {
 pub struct RefusedDocument {
     /// Its own id; empty where it has none.
     pub id: String,
-    /// The id of the release or artifact that it belongs to, or is.
+    /// The id of the release or artifact that it belongs to; its own id where it is one.
     pub owner: Option<String>,
     /// Why it is not taken.
     pub reason: String,
 }
 
-/// A document in the reference page's JSON.
+/// A document in the API's JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CollectionRecord {
     /// Its own id.
     pub id: String,
-    /// The id of the release or artifact that it belongs to, or is.
+    /// The id of the release or artifact that it belongs to; its own id where it is one.
     pub owner: Option<String>,
     /// Whether it is soft-deleted.
     pub is_deleted: bool,
@@ -220,7 +221,7 @@ enum FieldKind {
     Anything,
     Text,
     Integer,
-    /// Seconds; a date becomes them.
+    /// Seconds since 1970; a date is turned into them.
     Time,
     Boolean,
     List(&'static Self),
@@ -241,8 +242,8 @@ enum Presence {
     Always,
     /// Unless it is empty, 0 or false.
     UnlessEmpty,
-    /// Where the document has it: older versions of Zadig do not know the field.
-    AsItCame,
+    /// Only where the document has it: older versions of Zadig do not know the field.
+    IfStored,
     Never,
 }
 
@@ -264,8 +265,8 @@ const fn renamed_unless_empty(stored: &'static str, shown: &'static str, kind: F
     Field { stored, shown, kind, presence: Presence::UnlessEmpty }
 }
 
-const fn later(stored: &'static str, shown: &'static str) -> Field {
-    Field { stored, shown, kind: FieldKind::Anything, presence: Presence::AsItCame }
+const fn if_stored(stored: &'static str, shown: &'static str) -> Field {
+    Field { stored, shown, kind: FieldKind::Anything, presence: Presence::IfStored }
 }
 
 const fn never(stored: &'static str) -> Field {
@@ -287,9 +288,9 @@ const VERSION: &[Field] = &[
     renamed("created_by", "createdBy", FieldKind::Text),
     same("created_at", FieldKind::Time),
     same("deleted_at", FieldKind::Time),
-    later("workflow_display_name", "workflowDisplayName"),
-    later("type", "type"),
-    later("status", "status"),
+    if_stored("workflow_display_name", "workflowDisplayName"),
+    if_stored("type", "type"),
+    if_stored("status", "status"),
     never("error"),
     never("createArgument"),
     never("create_argument"),
@@ -509,8 +510,8 @@ const DISTRIBUTE: &[Field] = &[
     same("deleted_at", FieldKind::Time),
 ];
 
-/// Of an artifact and its activities, only what is stored otherwise than it is shown: the check of records puts their fields
-/// in order, adds those that are always there, and leaves out the empty ones.
+/// The tables of artifacts and activities have only the fields that are not stored as they are shown. `Record::check` puts
+/// all fields in order, adds those that are always there, and leaves out the empty ones.
 const ARTIFACT: &[Field] = &[
     renamed("_id", "id", FieldKind::Text),
     unless_empty("layers", FieldKind::List(&FieldKind::Object(LAYER))),
@@ -532,7 +533,7 @@ const ACTIVITY: &[Field] = &[
     same("created_time", FieldKind::Time),
 ];
 
-/// Writes JSON.
+/// Writes documents in the API's JSON.
 #[derive(Default)]
 struct Writer {
     out: String,
@@ -554,8 +555,8 @@ impl Writer {
                 None => self.out.push_str(number),
             },
             (_, Stored::Number(number)) => self.out.push_str(number),
-            // A document that holds one was refused.
-            (_, Stored::NoNumber(_)) => self.out.push_str("null"),
+            // A document that holds such a number was refused before.
+            (_, Stored::NotFinite(_)) => self.out.push_str("null"),
             (_, Stored::Text(text)) => self.text(text),
             (_, Stored::Date(milliseconds)) => {
                 let time = DateTime::from_millis(*milliseconds).try_to_rfc3339_string();
@@ -585,7 +586,7 @@ impl Writer {
         self.out.push(']');
     }
 
-    /// The table's fields in its order, then the others as they are stored.
+    /// Writes the table's fields in its order, then the others as they are stored.
     fn object(&mut self, table: &[Field], members: &[(String, Stored)]) {
         self.out.push('{');
         for field in table {
@@ -603,7 +604,7 @@ impl Writer {
 
     fn field(&mut self, field: &Field, value: Option<&Stored>) {
         let value = match (field.presence, value) {
-            (Presence::Never, _) | (Presence::AsItCame | Presence::UnlessEmpty, None) => return,
+            (Presence::Never, _) | (Presence::IfStored | Presence::UnlessEmpty, None) => return,
             (_, value) => value.unwrap_or(&Stored::Null),
         };
         let before = self.out.len();
@@ -649,7 +650,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_takes_the_pages_names_and_zadigs_order() {
+    fn a_document_takes_the_apis_names_and_zadigs_order() {
         let build = record(
             Collection::Build,
             r#"{"extra":{"kept_as":"it is"},"created_at":{"$date":{"$numberLong":"5999"}},"_id":{"$oid":"619dbaa8c528c2182225e8da"},"release_id":{"$oid":"619dbaa8c528c2182225e8d9"},"service_name":"s","image_info":{"tag_name":"t","image_size":{"$numberLong":"3"}},"start_time":0}"#,
@@ -662,7 +663,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_later_versions_know_come_as_they_came_and_secret_ones_never() {
+    fn fields_of_later_versions_are_shown_where_stored_and_secret_ones_never() {
         let with = |rest: &str| record(Collection::Version, &format!(r#"{{"_id":"r"{rest}}}"#)).json;
         let old = with("");
         assert!(
@@ -691,7 +692,7 @@ mod tests {
         );
         assert_eq!((odd.credentials_dropped, odd.json.contains("password")), (2, false));
         assert!(!odd.json.contains("ssh_key"), "{}", odd.json);
-        // Others hold none of a code host's: a deploy's username is its own.
+        // No other collection holds a code host's credentials: the username of a deploy is its own.
         let deploy = record(Collection::Deploy, r#"{"_id":"d","release_id":"r","username":"stays"}"#);
         assert!(deploy.json.contains(r#""username":"stays""#), "{}", deploy.json);
     }
@@ -730,9 +731,9 @@ mod tests {
         );
     }
 
-    /// The check of records has a table of each object that the page shows, with the page's names in its order.
+    /// `Record::check` has its own table of the fields of each object. It leaves a record alone that is in its order.
     #[test]
-    fn the_fields_of_a_release_are_the_checks_own_in_its_order() {
+    fn the_fields_of_a_release_are_in_the_order_of_record_check() {
         let version = record(
             Collection::Version,
             r#"{"_id":"r","product_env_info":{"vars":[{}],"services":[[{"containers":[{}],"render":{"revision":1}}]],"render":{}}}"#,

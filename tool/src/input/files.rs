@@ -1,4 +1,4 @@
-//! The collections' files: a mongodump directory, its single files, or mongoexport's.
+//! Finds and reads the files of Zadig's collections: a directory of mongodump's, single files of it, or mongoexport's files.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -19,7 +19,7 @@ const MAX_SNIFFED_BYTES: u64 = 65 << 20;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// What `mongodump --archive` begins with.
 const ARCHIVE_MAGIC: [u8; 4] = [0x6d, 0xe2, 0x99, 0x81];
-/// MongoDB holds documents of up to 16 MiB, and a little more of its own.
+/// MongoDB takes documents of up to 16 MiB from its callers, and stores slightly longer ones of its own.
 const MAX_DOCUMENT_BYTES: usize = 64 << 20;
 const MIN_DOCUMENT_BYTES: usize = 5;
 
@@ -39,14 +39,14 @@ enum Format {
     Json,
 }
 
-/// What a file given by its path is.
+/// What a file holds, by its name and its beginning.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Given {
-    /// A collection of Zadig's.
+pub enum FileContent {
+    /// A collection with a part of releases or artifacts.
     Collection(CollectionFile),
-    /// Presumably records in the reference page's JSON.
+    /// Presumably records in the API's JSON.
     Records,
-    /// A collection that has nothing of a release or an artifact.
+    /// A collection with no part of a release or an artifact.
     OtherCollection,
 }
 
@@ -55,7 +55,7 @@ pub enum Given {
 pub struct Directory {
     /// The collections, in their own order.
     pub collections: Vec<CollectionFile>,
-    /// How many collections have nothing of a release or an artifact.
+    /// How many other collections there are, with no part of a release or an artifact.
     pub others: usize,
 }
 
@@ -81,13 +81,15 @@ pub enum FilesError {
         gzip: &'static str,
     },
     /// A directory, a pipe or a device where a collection's file should be.
-    #[error("{path} is named after a collection, and is not a file")]
+    #[error("{path} is named after a collection, but is not a file; remove or rename it")]
     NotAFile {
         /// The path.
         path: PathBuf,
     },
-    /// Something else in a directory of collections, under the name of one.
-    #[error("{path} is named after a collection, and does not begin with a document of MongoDB's")]
+    /// A file that is named after a collection and holds something else.
+    #[error(
+        "{path} is named after a collection, but does not begin with a MongoDB document; remove or rename it"
+    )]
     NoDocuments {
         /// The path.
         path: PathBuf,
@@ -98,14 +100,17 @@ pub enum FilesError {
         /// The path.
         path: PathBuf,
     },
-    /// So many blanks that no program wrote them before a record.
+    /// So many blanks at the beginning that no program would have written them before a record.
     #[error("{path} holds nothing but blanks in its first MiB")]
     Blank {
         /// The path.
         path: PathBuf,
     },
-    /// Documents of MongoDB's in a file whose name does not say of which collection.
-    #[error("{path} looks like mongoexport's, but is not named after a collection: call it {}", names())]
+    /// Documents of MongoDB in a file whose name does not say which collection they are from.
+    #[error(
+        "{path} looks like a file of mongoexport's, but is not named after its collection; name it one of {}",
+        names()
+    )]
     Unnamed {
         /// The path.
         path: PathBuf,
@@ -117,7 +122,7 @@ pub enum FilesError {
         path: PathBuf,
     },
     /// More than one database.
-    #[error("{first} and {second} are both there; give the directory of one database")]
+    #[error("{first} and {second} hold the same collection; give the directory of one database")]
     TwoDatabases {
         /// A collection's file.
         first: PathBuf,
@@ -135,19 +140,22 @@ fn read_error(path: &Path) -> impl FnOnce(io::Error) -> FilesError {
     |source| FilesError::Read { path, source }
 }
 
-/// Tells what a file is by its name and by how it begins.
+/// Recognizes a file by its name and by how it begins.
 ///
 /// # Errors
 /// [`FilesError`].
-pub fn look_at(path: &Path) -> Result<Given, FilesError> {
+pub fn recognize(path: &Path) -> Result<FileContent, FilesError> {
     let open = || File::open(path).map_err(read_error(path));
-    let (name, format) = named(path);
-    let file =
-        |collection, format| Given::Collection(CollectionFile { collection, path: path.to_owned(), format });
+    let (name, format) = name_and_format(path);
+    let file = |collection, format| {
+        FileContent::Collection(CollectionFile { collection, path: path.to_owned(), format })
+    };
     let collection = Collection::named(&name);
     if format == Some(Format::Bson) {
         head(path, open()?, ARCHIVE_MAGIC.len() as u64)?;
-        return Ok(collection.map_or(Given::OtherCollection, |collection| file(collection, Format::Bson)));
+        return Ok(
+            collection.map_or(FileContent::OtherCollection, |collection| file(collection, Format::Bson))
+        );
     }
     match (Beginning::of(path, open()?)?, collection) {
         (Beginning::Exported | Beginning::NoRecord | Beginning::Nothing, Some(collection))
@@ -157,15 +165,15 @@ pub fn look_at(path: &Path) -> Result<Given, FilesError> {
         }
         (Beginning::Exported, _) => Err(FilesError::Unnamed { path: path.to_owned() }),
         (Beginning::Nothing, _) => Err(FilesError::Empty { path: path.to_owned() }),
-        (Beginning::NoRecord | Beginning::Other, _) => Ok(Given::Records),
+        (Beginning::NoRecord | Beginning::Other, _) => Ok(FileContent::Records),
     }
 }
 
-/// Expects records in the reference page's JSON in a file without a name; errors call it `shown`.
+/// Checks that a file without a name can hold records in the API's JSON; errors call it `shown`.
 ///
 /// # Errors
 /// [`FilesError`].
-pub fn look_at_unnamed(shown: &Path, mut file: &File) -> Result<(), FilesError> {
+pub fn check_unnamed(shown: &Path, mut file: &File) -> Result<(), FilesError> {
     file.rewind().map_err(read_error(shown))?;
     match Beginning::of(shown, file)? {
         Beginning::Exported => Err(FilesError::Unnamed { path: shown.to_owned() }),
@@ -177,7 +185,7 @@ pub fn look_at_unnamed(shown: &Path, mut file: &File) -> Result<(), FilesError> 
 /// Whether a path has the name of a collection's file.
 #[must_use]
 pub fn is_named_after_a_collection(path: &Path) -> bool {
-    let (name, format) = named(path);
+    let (name, format) = name_and_format(path);
     format.is_some() && Collection::named(&name).is_some()
 }
 
@@ -185,7 +193,7 @@ pub fn is_named_after_a_collection(path: &Path) -> bool {
 ///
 /// # Errors
 /// [`FilesError`].
-pub fn look_into(directory: &Path) -> Result<Directory, FilesError> {
+pub fn find_collections(directory: &Path) -> Result<Directory, FilesError> {
     let mut found = Directory::default();
     let mut names = BTreeSet::new();
     for path in entries(directory)? {
@@ -223,24 +231,27 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>, FilesError> {
 
 impl Directory {
     fn add(&mut self, path: &Path, others: &mut BTreeSet<PathBuf>) -> Result<(), FilesError> {
-        let (name, format) = named(path);
-        // An archive may have any name, so that every file is looked at; but other JSON files, such as metadata, are not ours.
+        let (name, format) = name_and_format(path);
         let is_ours = Collection::named(&name).is_some();
         if is_named_after_a_collection(path) && !path.metadata().map_err(read_error(path))?.is_file() {
             return Err(FilesError::NotAFile { path: path.to_owned() });
         }
+        // An archive may have any name, so every file is looked at. JSON files of other names, such as mongodump's metadata,
+        // are not ours.
         if !path.is_file() || (!is_ours && format == Some(Format::Json)) {
             return Ok(());
         }
-        match look_at(path) {
-            Ok(Given::Collection(file)) => self.collections.push(file),
-            Ok(Given::OtherCollection) => {
+        match recognize(path) {
+            Ok(FileContent::Collection(file)) => self.collections.push(file),
+            Ok(FileContent::OtherCollection) => {
                 others.insert(path.to_owned());
             }
-            // MongoDB's documents under another name are not one of our collections.
-            Ok(Given::Records) if is_ours => return Err(FilesError::NoDocuments { path: path.to_owned() }),
+            Ok(FileContent::Records) if is_ours => {
+                return Err(FilesError::NoDocuments { path: path.to_owned() });
+            }
             Err(error) if is_ours => return Err(error),
-            Ok(Given::Records)
+            // A file of another name is not ours, whatever it holds.
+            Ok(FileContent::Records)
             | Err(FilesError::Unnamed { .. } | FilesError::Empty { .. } | FilesError::Blank { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -248,8 +259,9 @@ impl Directory {
     }
 }
 
-/// The collection that a file is named after, with or without its database, and the format.
-fn named(path: &Path) -> (String, Option<Format>) {
+/// The collection that a file is named after, and the format: `delivery_build.bson.gz`, and `zadig.delivery_build.json` too,
+/// whose name begins with the database's.
+fn name_and_format(path: &Path) -> (String, Option<Format>) {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
     let formats = [
@@ -263,8 +275,10 @@ fn named(path: &Path) -> (String, Option<Format>) {
     (name.rsplit_once('.').map_or(name, |(_, name)| name).to_owned(), format)
 }
 
-/// The first bytes of a file, inflated, and what follows them. That the file ended, or could not be read, before there were
-/// so many is not told: reading it will tell. An archive is refused.
+/// Reads the first bytes of a file, inflated, and gives them with the rest of the input.
+///
+/// Where the file ends or fails before that many bytes, there are fewer, and no error: whoever reads the file will meet it.
+/// An archive is an error here.
 fn head<'a>(
     path: &Path,
     file: impl Read + 'a,
@@ -286,11 +300,11 @@ fn head<'a>(
 enum Beginning {
     /// There is nothing, or nothing but blanks.
     Nothing,
-    /// There is something, and no record is first: an empty array, or what cannot be read.
+    /// There is something, but not a record: an empty array, or something that cannot be read.
     NoRecord,
-    /// With one of MongoDB's documents.
+    /// It begins with a document of MongoDB.
     Exported,
-    /// With something else.
+    /// It begins with another record.
     Other,
 }
 
@@ -307,7 +321,7 @@ impl Beginning {
         }
         let input = head.as_slice().chain(input.take(MAX_SNIFFED_BYTES));
         let Some(Ok(first)) = RecordReader::new(input).next() else { return Ok(Self::NoRecord) };
-        // One that cannot be read is still one of MongoDB's, and is named where it is read.
+        // Only the names of its fields are looked at. If the document cannot be read, that is reported when it is read.
         let names = Stored::field_names(&first.text);
         let has = |wanted: &str| names.iter().any(|name| name == wanted);
         let is_exported = has("_id") && !has("versionInfo");
@@ -315,7 +329,7 @@ impl Beginning {
     }
 }
 
-/// What a file holds, inflated where it begins as gzip does.
+/// Reads a file, and inflates it where it begins as gzip does.
 ///
 /// # Errors
 /// The operating system's.
@@ -344,7 +358,7 @@ impl CollectionFile {
         Ok(fs::metadata(&self.path)?.len())
     }
 
-    /// Its documents, in order; `count` is told of the bytes as they are read off the disk.
+    /// Its documents, in order; `count` is called with the number of bytes of every read from disk.
     ///
     /// # Errors
     /// The operating system's, where it cannot be opened.
@@ -369,11 +383,11 @@ impl CollectionFile {
     }
 }
 
-/// An input that tells of the bytes that are read off it.
+/// An input that counts the bytes that are read from it.
 pub struct CountedRead<R, F> {
     /// The input.
     pub input: R,
-    /// Told of every read.
+    /// Called with the number of bytes of every read.
     pub count: F,
 }
 
@@ -385,7 +399,7 @@ impl<R: Read, F: FnMut(u64)> Read for CountedRead<R, F> {
     }
 }
 
-/// Documents one after another, each led by its length.
+/// BSON documents one after another; each begins with its length.
 struct BsonDocuments<R> {
     input: R,
     offset: u64,

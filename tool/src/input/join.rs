@@ -1,7 +1,7 @@
-//! Joins records to their owners, whatever the order they come in and however many they are: a temporary `SQLite`
-//! database takes them, and gives back everything of one release or artifact together.
+//! Joins records to their owners, in whatever order they come and however many they are.
 //!
-//! The database is a file without a name, so that whatever ends the process also ends the file.
+//! All records go into a temporary `SQLite` database, and come out sorted by owner, so that everything of one release or
+//! artifact comes together. The database is a file without a name: it is gone when the process ends, however that ends.
 
 use std::ops::ControlFlow;
 
@@ -9,8 +9,8 @@ use rusqlite::{Connection, Row};
 
 use super::collection::{Collection, CollectionRecord};
 
-/// The rows are appended, and sorted when they are read: keeping them in order while they come costs several times as much.
-/// What the cache does not hold is on disk; sorting takes as much memory again.
+/// Rows are appended as they come and sorted only when they are read: keeping them in order would cost several times as
+/// much. The cache holds 32 MiB, and what does not fit into it is on disk. Sorting takes as much memory again.
 const SCHEMA: &str = "
     PRAGMA page_size = 16384;
     PRAGMA cache_size = -32768;
@@ -24,24 +24,24 @@ const SCHEMA: &str = "
 
 const INSERT: &str = "INSERT INTO records (family, owner, collection, id, json) VALUES (?, ?, ?, ?, ?)";
 
-/// Of records of one id the last one comes first, since it is the one that stays.
+/// Of several records with one id, the one that was added last is read first: it counts, and the others are skipped.
 const SELECT: &str = "
     SELECT family, owner, collection, id, json FROM records
     ORDER BY family, owner, collection, id, sequence DESC";
 
-/// What a record takes in memory beside its texts.
+/// How many bytes a record takes in memory beside its texts.
 const RECORD_BYTES: usize = 160;
 /// The longest record that can be imported.
 const MAX_RECORD_BYTES: usize = 64 << 20;
 
-/// Takes records in any order.
+/// Takes records in any order, and gives them back by release and artifact.
 pub struct Join {
     database: Connection,
     bytes: u64,
 }
 
 impl Join {
-    /// A join of nothing yet.
+    /// Starts with no records.
     ///
     /// # Errors
     /// The temporary database's.
@@ -52,7 +52,7 @@ impl Join {
         Ok(Self { database, bytes: 0 })
     }
 
-    /// Takes a record that belongs to `owner`.
+    /// Adds a record that belongs to `owner`.
     ///
     /// # Errors
     /// The temporary database's.
@@ -62,12 +62,13 @@ impl Join {
         owner: &str,
         record: &CollectionRecord,
     ) -> rusqlite::Result<()> {
-        let is_gone = record.is_deleted && collection.section().is_some();
-        let json = if is_gone { "" } else { &record.json };
+        // A soft-deleted child is only counted. An empty text stands for it.
+        let is_deleted_child = record.is_deleted && collection.section().is_some();
+        let json = if is_deleted_child { "" } else { &record.json };
         self.insert(collection, owner, &record.id, Some(json))
     }
 
-    /// Takes note of a record that belongs to `owner` and was refused: what it belongs to is not whole.
+    /// Notes that a record of `owner` was refused, so that `owner` is known to be incomplete.
     ///
     /// # Errors
     /// The temporary database's.
@@ -88,41 +89,41 @@ impl Join {
         Ok(())
     }
 
-    /// How many bytes the groups will count together.
+    /// The sum of [`Group::bytes`] over all groups.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Gives everything of one release or artifact after another to `take`, until that breaks.
+    /// Passes one release or artifact after another to `take`, each with all of its records, until `take` breaks.
     ///
     /// # Errors
     /// The temporary database's.
     pub fn groups(self, mut take: impl FnMut(Group) -> ControlFlow<()>) -> rusqlite::Result<()> {
         let mut select = self.database.prepare(SELECT)?;
         let mut rows = select.query([])?;
-        let mut group: Option<Gathering> = None;
+        let mut group: Option<GroupBuilder> = None;
         while let Some(row) = rows.next()? {
             let (family, owner) = (collection_in(row, 0)?, row.get_ref(1)?.as_str()?);
-            let is_next = |group: &mut Gathering| (group.family, group.owner.as_str()) != (family, owner);
+            let is_next = |group: &mut GroupBuilder| (group.family, group.owner.as_str()) != (family, owner);
             if let Some(whole) = group.take_if(is_next)
                 && take(whole.finish()).is_break()
             {
                 return Ok(());
             }
-            let group = group.get_or_insert_with(|| Gathering::new(family, owner));
+            let group = group.get_or_insert_with(|| GroupBuilder::new(family, owner));
             let json = row.get_ref(4)?.as_str_or_null()?;
             group.add(collection_in(row, 2)?, row.get_ref(3)?.as_str()?, json);
         }
         if let Some(last) = group {
-            // Nothing is left to break off.
+            // This was the last group, so it makes no difference whether `take` breaks.
             let _ = take(last.finish());
         }
         Ok(())
     }
 }
 
-/// What a record counts for.
+/// How many bytes a record is counted as.
 fn bytes_of(owner: &str, id: &str, json: Option<&str>) -> usize {
     RECORD_BYTES + owner.len() + id.len() + json.map_or(0, str::len)
 }
@@ -139,55 +140,55 @@ pub struct Group {
     pub family: Collection,
     /// The release's or artifact's id.
     pub owner: String,
-    /// What it makes.
+    /// The record that these records make, or why they make none.
     pub content: GroupContent,
     /// How many records of each collection it has.
     pub members: Vec<(Collection, Members)>,
-    /// How many bytes it took, as [`Join::bytes`] counts them.
+    /// How many bytes the records have together, as [`Join::bytes`] counts them.
     pub bytes: u64,
 }
 
-/// What a group makes.
+/// The record that a group makes, or why it makes none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupContent {
-    /// One record.
+    /// The release or artifact with everything that belongs to it, in the API's JSON.
     Record(String),
-    /// The release or artifact is not there; these ids belong to it.
+    /// The release or artifact itself is not in the input; these records (collection and id) belong to it.
     Orphans(Vec<(Collection, String)>),
     /// The release or artifact itself, or a record that belongs to it, was refused.
     Incomplete,
-    /// It is longer than can be held.
+    /// The record would be longer than 64 MiB.
     Overlong,
 }
 
 /// How many records of one collection a group has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Members {
-    /// Those that are part of the release or artifact, and share its fate.
+    /// Records that are part of the release or artifact, and are stored or refused together with it.
     pub live: u64,
-    /// Soft-deleted ones.
+    /// Soft-deleted children.
     pub deleted: u64,
-    /// Those whose id came again later.
+    /// Earlier records whose id came again, and which the later record replaces.
     pub repeated: u64,
 }
 
-/// A group while its records come.
-struct Gathering {
+/// Builds a group from its records, in the order of [`SELECT`].
+struct GroupBuilder {
     family: Collection,
     owner: String,
     /// The owner's own JSON.
     content: Option<String>,
     children: Vec<(Collection, String, String)>,
     members: Vec<(Collection, Members)>,
-    /// The id of the record that came last.
-    last: String,
+    /// The id of the record that was added last; the same id again means an earlier record of that id.
+    last_id: String,
     bytes: usize,
     is_owner_refused: bool,
     is_child_refused: bool,
     is_overlong: bool,
 }
 
-impl Gathering {
+impl GroupBuilder {
     fn new(family: Collection, owner: &str) -> Self {
         Self {
             family,
@@ -195,7 +196,7 @@ impl Gathering {
             content: None,
             children: Vec::new(),
             members: Vec::new(),
-            last: String::new(),
+            last_id: String::new(),
             bytes: 0,
             is_owner_refused: false,
             is_child_refused: false,
@@ -203,7 +204,8 @@ impl Gathering {
         }
     }
 
-    /// `json` is empty for a soft-deleted child, and `None` for a record that was refused, which was counted then.
+    /// Adds the group's next record. `json` is empty for a soft-deleted child, and `None` for a refused record, which was
+    /// counted when it was refused.
     fn add(&mut self, collection: Collection, id: &str, json: Option<&str>) {
         self.bytes += bytes_of(&self.owner, id, json);
         let is_first_of_collection = self.members.last().is_none_or(|(last, _)| *last != collection);
@@ -211,7 +213,7 @@ impl Gathering {
             self.members.push((collection, Members::default()));
         }
         let Some((_, members)) = self.members.last_mut() else { return };
-        let is_repeated = !is_first_of_collection && self.last == id;
+        let is_repeated = !is_first_of_collection && self.last_id == id;
         let json = match (json, is_repeated) {
             (Some(json), false) => json,
             (Some(_), true) => {
@@ -220,13 +222,13 @@ impl Gathering {
             }
             (None, true) => return,
             (None, false) => {
-                id.clone_into(&mut self.last);
+                id.clone_into(&mut self.last_id);
                 let is_child = collection.section().is_some();
                 *if is_child { &mut self.is_child_refused } else { &mut self.is_owner_refused } = true;
                 return;
             }
         };
-        id.clone_into(&mut self.last);
+        id.clone_into(&mut self.last_id);
         if collection.section().is_none() {
             members.live += 1;
             self.content = Some(json.to_owned());
@@ -235,7 +237,7 @@ impl Gathering {
         } else {
             members.live += 1;
             self.is_overlong |= self.bytes > MAX_RECORD_BYTES;
-            // The id is kept, for the owner may turn out to be missing.
+            // The id is kept even then: if the owner turns out to be missing, this child is reported as an orphan.
             let json = if self.is_overlong { "" } else { json };
             self.children.push((collection, id.to_owned(), json.to_owned()));
         }
@@ -267,9 +269,10 @@ impl Gathering {
     }
 }
 
-/// The reference page's record: the owner's JSON, and its children in their sections.
+/// Writes a record in the API's JSON: the owner's JSON, with its children in their sections.
 ///
-/// The sections of which all records are `deleted` hold a soft-deleted one, so that they may empty what is stored.
+/// `deleted` names the collections of a release in which every child is soft-deleted. Their sections hold one soft-deleted
+/// record. It tells the import that the section is empty on purpose, and may empty the stored one.
 fn record(
     family: Collection,
     owner: &str,
@@ -308,7 +311,7 @@ fn record(
     out
 }
 
-/// What tells a chart's distribution from its images'.
+/// The fields that tell which distribution is a chart, and which is an image of which chart.
 #[derive(serde::Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
 struct Distributed {
@@ -316,7 +319,7 @@ struct Distributed {
     chart_name: Option<String>,
 }
 
-/// The images of a chart stand inside its record, as `subDistributes`.
+/// Moves the images of a chart into the chart's record, as `subDistributes`, where Zadig answers them.
 fn with_images_in_charts(section: &[String]) -> Vec<String> {
     let named: Vec<_> = section
         .iter()
@@ -326,7 +329,7 @@ fn with_images_in_charts(section: &[String]) -> Vec<String> {
             (found.distribute_type.unwrap_or_default(), chart)
         })
         .collect();
-    let place = |name: &Option<String>| {
+    let index_of_chart = |name: &Option<String>| {
         name.as_ref()?;
         named.iter().position(|(kind, chart)| kind == "chart" && chart == name)
     };
@@ -334,9 +337,9 @@ fn with_images_in_charts(section: &[String]) -> Vec<String> {
     let mut is_inside = vec![false; section.len()];
     for (index, (kind, chart)) in named.iter().enumerate() {
         if kind == "image"
-            && let Some(place) = place(chart)
+            && let Some(chart) = index_of_chart(chart)
         {
-            images[place].push(&section[index]);
+            images[chart].push(&section[index]);
             is_inside[index] = true;
         }
     }
@@ -402,9 +405,9 @@ mod tests {
     }
 
     #[test]
-    fn any_order_joins_alike() {
+    fn records_join_alike_in_any_order() {
         for step in [1, 7, 13, 101] {
-            // 211 is prime: every step goes through the same numbers but one.
+            // 211 is prime, so every step visits all numbers below it but one.
             let found = joined(step);
             assert_eq!(found.len(), 10);
             assert!(matches!(&found[5].content, GroupContent::Orphans(orphans) if orphans.len() >= 19));
@@ -414,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_memory_may_hold_is_joined_from_disk() {
+    fn records_that_outgrow_the_cache_are_joined_from_disk() {
         let mut join = Join::new().unwrap();
         let long = format!("\"{}\"", "x".repeat(1 << 20));
         for number in (0..80).rev() {
@@ -429,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_takes_the_groups_can_break_off() {
+    fn taking_groups_can_stop_early() {
         let mut join = Join::new().unwrap();
         for owner in ["a", "b", "c"] {
             join.add(Collection::Build, owner, &child(1, "1")).unwrap();
@@ -444,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_an_id_stays_and_deleted_children_are_counted() {
+    fn the_last_record_of_an_id_counts_and_deleted_children_are_counted() {
         let mut join = Join::new().unwrap();
         join.add(Collection::Build, "r", &child(1, "1")).unwrap();
         join.add(Collection::Build, "r", &child(1, "2")).unwrap();
@@ -470,14 +473,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_refused_record_belongs_to_is_not_whole() {
+    fn the_owner_of_a_refused_record_is_incomplete() {
         let mut join = Join::new().unwrap();
         for name in ["a", "b", "c"] {
             join.add(Collection::Version, name, &owner(name)).unwrap();
             join.add(Collection::Build, name, &child(1, "1")).unwrap();
         }
         join.add_refused(Collection::Test, "a", "t").unwrap();
-        // The last of an id counts, whether it is refused or good.
+        // The last record of an id counts, whether it is refused or good.
         join.add_refused(Collection::Build, "b", "0001").unwrap();
         join.add_refused(Collection::Build, "c", "0002").unwrap();
         join.add(Collection::Build, "c", &child(2, "2")).unwrap();

@@ -1,11 +1,11 @@
-//! Records as they come in: files of records, and Zadig's own, as its database and its server hold them. In reading order:
+//! Reads records: from files in the API's JSON, from dumps of Zadig's database, and from a running Zadig. In reading order:
 //!
-//! - [`splitting`]: one record after another out of JSON text;
-//! - [`stored`]: one document of the database, out of BSON or Extended JSON;
-//! - [`collection`]: which collections there are, and what their fields are called in the reference page's JSON;
-//! - [`files`]: the collections' files in a dump or an export;
-//! - [`join`]: children to their release, activities to their artifact, however many there are;
-//! - [`server`]: a running Zadig's two lists.
+//! - [`splitting`] takes JSON text apart into records, one after another;
+//! - [`stored`] reads one document of the database, written as BSON or as Extended JSON;
+//! - [`collection`] knows which collections there are, and what their fields are called in the API's JSON;
+//! - [`files`] finds the collections' files in a dump or an export, and reads their documents;
+//! - [`join`] brings children to their release and activities to their artifact, however many there are;
+//! - [`server`] reads the two lists of a running Zadig.
 
 pub mod collection;
 pub mod files;

@@ -1,4 +1,4 @@
-//! A running Zadig: its two lists, page by page.
+//! Reads the two lists of a running Zadig, page by page, and remembers how far it has come.
 
 use std::fmt;
 use std::fs;
@@ -16,13 +16,13 @@ use ureq::Agent;
 use ureq::http::StatusCode;
 use ureq::tls::{RootCerts, TlsConfig};
 
-/// How often a page is asked for; the waits sum up to about half a minute.
+/// How many times a page is asked for; the waits in between add up to about half a minute.
 const MAX_ATTEMPTS: usize = 8;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const MAX_PAGE_BYTES: u64 = 1 << 30;
 
-/// Which list.
+/// One of Zadig's two lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum List {
     /// `GET /api/aslan/delivery/releases`.
@@ -35,7 +35,7 @@ impl List {
     /// Both, in the order in which they are read.
     pub const ALL: [Self; 2] = [Self::Releases, Self::Artifacts];
 
-    /// What it is called.
+    /// Its name in the URL and in messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -45,7 +45,7 @@ impl List {
     }
 }
 
-/// The API token that the server asks for; never shown.
+/// The API token that the server asks for. It is never shown, not even by `Debug`.
 #[derive(Clone)]
 pub struct Token(String);
 
@@ -82,7 +82,7 @@ pub struct Options {
     pub requests_at_once: usize,
     /// How long one request may take.
     pub timeout: Duration,
-    /// The file that keeps how far the reading has come.
+    /// The file that remembers how far the reading has come, so that a later run can go on from there.
     pub resume: Option<PathBuf>,
 }
 
@@ -104,7 +104,7 @@ pub struct Server {
 /// Why a server's lists could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The address is no URL of a server, or holds credentials.
+    /// The address is not the URL of a server, or holds credentials.
     #[error("{0}")]
     Url(&'static str),
     /// The token is not accepted.
@@ -145,23 +145,23 @@ pub enum ServerError {
     },
 }
 
-/// Why one request for a page failed, where another may not.
+/// Why one request for a page failed; another one may succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum PageFailure {
     /// There was no answer in time.
     #[error("it did not answer in time")]
     Timeout,
-    /// There was no answer, or only a part of it. The request is not told: its headers hold the token.
+    /// There was no answer, or only a part of it. The message does not show the request, whose headers hold the token.
     #[error(transparent)]
     Connection(ureq::Error),
-    /// The answer was an error that may pass.
+    /// The answer was an error that may pass, such as 503.
     #[error("it answered {0}")]
     Status(u16),
-    /// The answer was something else.
+    /// The answer was something other than a list.
     #[error("its answer is not a JSON list")]
     NotAList(#[source] serde_json::Error),
     /// The thread that read it ended.
-    #[error("reading it ended early")]
+    #[error("the thread that read it ended early")]
     Ended,
 }
 
@@ -171,16 +171,16 @@ pub enum ResumeProblem {
     /// It cannot be read or written.
     #[error(transparent)]
     File(#[from] io::Error),
-    /// It holds something else.
+    /// It holds something other than a resume point.
     #[error("it is not a resume file")]
     Unreadable(#[source] serde_json::Error),
-    /// It was written for another reading.
+    /// It was written for another server or another page size.
     #[error("it belongs to another URL or page size; delete it to begin anew")]
-    OfAnother,
+    Mismatch,
 }
 
 impl ServerError {
-    /// Whether the server might answer another time.
+    /// Whether the server might answer at another time.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
@@ -210,7 +210,9 @@ impl Server {
             return Err(ServerError::Url("the URL of a Zadig begins with https:// or http://"));
         };
         if rest.split('/').next().is_some_and(|authority| authority.contains('@')) {
-            return Err(ServerError::Url("the URL holds credentials; Zadig takes a token alone"));
+            return Err(ServerError::Url(
+                "the URL holds credentials; leave them out, since Zadig takes only a token",
+            ));
         }
         if rest.contains(['?', '#', ' ']) {
             return Err(ServerError::Url("the URL of a Zadig has no query"));
@@ -219,7 +221,7 @@ impl Server {
         let agent = Agent::config_builder()
             .timeout_global(Some(options.timeout))
             .http_status_as_error(false)
-            // The token must not follow to another host, and a list that moved is better asked for where it is.
+            // A redirect could take the token to another host. A list that has moved is asked for at its new URL.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("delivery-center/", env!("CARGO_PKG_VERSION")))
@@ -229,15 +231,15 @@ impl Server {
         Ok(Self { url: url.to_owned(), token, options, agent })
     }
 
-    /// How it is read.
+    /// How the server is read.
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Whether the token goes over the network in the clear.
+    /// Whether the token goes over the network unencrypted: by plain HTTP to another machine.
     #[must_use]
-    pub fn is_in_the_clear(&self) -> bool {
+    pub fn sends_token_unencrypted(&self) -> bool {
         let is_loopback = |rest: &str| {
             let host = rest.split(['/', ':']).next().unwrap_or_default();
             matches!(host, "localhost" | "127.0.0.1") || rest.starts_with("[::1]")
@@ -245,9 +247,10 @@ impl Server {
         self.url.strip_prefix("http://").is_some_and(|rest| !is_loopback(rest))
     }
 
-    /// Reads a page, trying again where that may help.
+    /// Reads a page, and tries again where that may help.
     ///
-    /// The thread that reads it is not one of the runtime's, which would keep the process from ending while a server stalls.
+    /// Each page is read on a thread of its own. A runtime waits for its own blocking threads before it ends, so on one of
+    /// those a stalled server would keep the process from ending.
     ///
     /// # Errors
     /// [`ServerError`].
@@ -256,7 +259,7 @@ impl Server {
         let url = self.address(list, number);
         thread::spawn(move || {
             let page = self.page_with_retries(list, number, || !sender.is_closed());
-            // Nobody waits for a page past the last one.
+            // Pages past the last one are asked for ahead of time, and nobody waits for their answers any more.
             drop(sender.send(page));
         });
         receiver.await.map_err(|_| ServerError::Unreachable { url, failure: PageFailure::Ended })?
@@ -312,7 +315,7 @@ impl Server {
         let total =
             answer.headers().get("X-Total").and_then(|total| total.to_str().ok()?.trim().parse().ok());
         let body = answer.body_mut().with_config().limit(MAX_PAGE_BYTES).read_to_vec()?;
-        // Go writes a list without elements as `null`, too.
+        // Go writes an empty list as `[]` or as `null`.
         let records: Option<Vec<&RawValue>> = serde_json::from_slice(&body).map_err(PageFailure::NotAList)?;
         let records = records.unwrap_or_default();
         let records = records.into_iter().map(|record| record.get().as_bytes().to_vec()).collect();
@@ -343,16 +346,16 @@ impl From<ureq::Error> for FailedAttempt {
 pub struct ResumePoint {
     url: String,
     page_size: u32,
-    /// By list, the first page that is not known to be stored; none where all are.
+    /// For each list, the first page that is not known to be stored; `None` once the whole list is.
     next: [Option<u64>; 2],
 }
 
 impl ResumePoint {
-    /// Where a server's reading goes on: at the start, unless its resume file says otherwise.
+    /// Where the reading of a server goes on: as its resume file says, or at the start where there is no such file.
     ///
     /// # Errors
     /// [`ServerError::Resume`].
-    pub fn of(server: &Server) -> Result<Self, ServerError> {
+    pub fn load(server: &Server) -> Result<Self, ServerError> {
         let start = Self { url: server.url.clone(), page_size: server.options.page_size, next: [Some(1); 2] };
         match &server.options.resume {
             Some(path) => start.or_saved(path).map_err(|problem| unusable(path, problem)),
@@ -367,19 +370,22 @@ impl ResumePoint {
         };
         let found: Self = serde_json::from_slice(&text).map_err(ResumeProblem::Unreadable)?;
         if (&found.url, found.page_size) != (&self.url, self.page_size) {
-            return Err(ResumeProblem::OfAnother);
+            return Err(ResumeProblem::Mismatch);
         }
         Ok(found)
     }
 
-    /// The page to go on with: the last one that is known to be stored once more, since what is deleted in Zadig
-    /// meanwhile moves everything behind it forward.
+    /// The page to go on with; `None` where the whole list is stored.
+    ///
+    /// This is the page before the first that is not known to be stored. When a record is deleted in Zadig meanwhile, the
+    /// records behind it move forward, and the first of the next page lands on the page that was read already.
     #[must_use]
     pub fn next(&self, list: List) -> Option<u64> {
         self.next[list as usize].map(|page| page.saturating_sub(1).max(1))
     }
 
-    /// Notes that pages before this one are stored, or the whole list.
+    /// Notes that all pages before `next` are stored, or the whole list where it is `None`. Once both lists are stored, the
+    /// resume file is removed.
     ///
     /// # Errors
     /// [`ServerError::Resume`].
@@ -390,7 +396,7 @@ impl ResumePoint {
         saved.map_err(|error| unusable(path, error.into()))
     }
 
-    /// Written beside and renamed, so that the file is whole at any time.
+    /// Writes a new file and renames it over the old one, so that the file is whole at any time.
     fn save(&self, path: &Path) -> io::Result<()> {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let mut file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
@@ -409,7 +415,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_never_shown_and_never_odd() {
+    fn a_token_is_never_shown_and_holds_no_odd_characters() {
         let token = Token::parse(" Bearer abc.def\n").unwrap();
         assert_eq!(token.0, "abc.def");
         assert_eq!(format!("{token:?}"), "Token");
@@ -417,15 +423,15 @@ mod tests {
     }
 
     #[test]
-    fn urls_are_those_of_servers() {
+    fn only_the_url_of_a_server_is_taken() {
         let new = |url| Server::new(url, Token("t".to_owned()), Options::default());
         assert!(new("https://zadig.example.com/").is_ok());
         for url in ["zadig.example.com", "https://", "https://u:p@zadig", "http://zadig?x=1", "file:///etc"] {
             assert!(new(url).is_err(), "{url}");
         }
-        assert!(new("http://zadig").unwrap().is_in_the_clear());
-        assert!(!new("http://127.0.0.1:80").unwrap().is_in_the_clear());
-        assert!(!new("https://zadig").unwrap().is_in_the_clear());
+        assert!(new("http://zadig").unwrap().sends_token_unencrypted());
+        assert!(!new("http://127.0.0.1:80").unwrap().sends_token_unencrypted());
+        assert!(!new("https://zadig").unwrap().sends_token_unencrypted());
     }
 
     #[test]
@@ -434,16 +440,16 @@ mod tests {
         let path = directory.path().join("resume");
         let options = Options { resume: Some(path.clone()), ..Options::default() };
         let server = Server::new("https://z", Token("t".to_owned()), options).unwrap();
-        let mut point = ResumePoint::of(&server).unwrap();
+        let mut point = ResumePoint::load(&server).unwrap();
         assert_eq!(point.next(List::Releases), Some(1));
         point.advance(&server, List::Releases, Some(8)).unwrap();
-        assert_eq!(ResumePoint::of(&server).unwrap().next(List::Releases), Some(7));
+        assert_eq!(ResumePoint::load(&server).unwrap().next(List::Releases), Some(7));
         assert!(!fs::read_to_string(&path).unwrap().contains("token"));
         point.advance(&server, List::Releases, None).unwrap();
-        assert_eq!(ResumePoint::of(&server).unwrap().next(List::Releases), None);
+        assert_eq!(ResumePoint::load(&server).unwrap().next(List::Releases), None);
         point.advance(&server, List::Artifacts, None).unwrap();
         assert!(!path.exists());
         fs::write(&path, "{").unwrap();
-        assert!(ResumePoint::of(&server).is_err());
+        assert!(ResumePoint::load(&server).is_err());
     }
 }

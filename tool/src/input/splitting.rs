@@ -1,7 +1,7 @@
 //! Splits an input into its records: one JSON object, one top-level array, or one object per line.
 //!
-//! `serde_json` finds where a value ends. What it cannot do is written here: to step from one element of an array to the
-//! next without holding the array, and to go on after a record on lines that is broken.
+//! `serde_json` finds where a value ends. Two things it cannot do are written here: stepping from one element of an array to
+//! the next without holding the whole array, and going on with the next line after a broken record.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -19,7 +19,7 @@ const BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
 /// One record's text as it came, without the blanks around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawRecord {
-    /// Usually a JSON object; anything else that stands where a record should is passed on to be refused.
+    /// Usually a JSON object. Anything else that stands in a record's place is passed on too, and refused later.
     pub text: Vec<u8>,
     /// Where it begins.
     pub place: Place,
@@ -34,7 +34,7 @@ pub struct Place {
     pub index: Option<u64>,
 }
 
-/// Why a record could not be read off an input.
+/// Why a record could not be read from an input.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadProblem {
     /// A record ends before its brackets are closed; reading goes on after it.
@@ -48,7 +48,7 @@ pub enum ReadProblem {
         /// The most that a record may have.
         limit: usize,
     },
-    /// An array's next element cannot be made out; nothing more is read.
+    /// The next element of an array cannot be told from what follows it; nothing more is read.
     #[error("{reason}; the rest of the array could not be read")]
     BrokenArray {
         /// Where the array is broken.
@@ -121,14 +121,15 @@ pub struct RecordReader<R> {
 enum Layout {
     /// Nothing has come yet, or only arrays that are closed: an array may begin.
     Start,
-    /// One record after another; a bracket at the top is no array, lest one broken line swallow the others.
+    /// One record after another. A `[` at the top begins no array here: it may be one broken line, and as an array it would
+    /// swallow the lines after it.
     Lines,
     /// Inside an array, before the element of this index.
     Array { next: u64 },
 }
 
 impl<R: Read> RecordReader<R> {
-    /// Reads records of up to 64 MiB each; the input needs no buffer.
+    /// Reads records of up to 64 MiB each. The input need not be buffered.
     pub fn new(input: R) -> Self {
         Self {
             input,
@@ -152,7 +153,7 @@ impl<R: Read> RecordReader<R> {
             let first = self.skip_blanks()?;
             match (self.layout, first) {
                 (Layout::Array { next }, first) => {
-                    if self.is_element_next(next, first)? {
+                    if self.step_to_element(next, first)? {
                         return self.element(next).map(Some);
                     }
                     self.layout = Layout::Start;
@@ -170,8 +171,9 @@ impl<R: Read> RecordReader<R> {
         }
     }
 
-    /// Steps over the comma before an array's next element, or over the array's end. A comma before the end is forgiven.
-    fn is_element_next(&mut self, next: u64, first: Option<u8>) -> Result<bool, ReadProblem> {
+    /// Steps over the comma before an array's next element, or over the array's end, and tells whether there is an element.
+    /// A comma before the end is forgiven.
+    fn step_to_element(&mut self, next: u64, first: Option<u8>) -> Result<bool, ReadProblem> {
         let first = match first {
             Some(b',') if next > 0 => {
                 self.advance(1);
@@ -196,7 +198,7 @@ impl<R: Read> RecordReader<R> {
         let place = self.place(Some(index));
         self.layout = Layout::Array { next: index + 1 };
         let broken = |reason| ReadProblem::BrokenArray { place, reason };
-        match self.value()? {
+        match self.peek_value()? {
             Value::Whole(end) if end <= self.limit => return Ok(self.take(end, place)),
             Value::NotJson => return Err(broken("the element that begins here is not JSON")),
             Value::Whole(_) | Value::Unfinished => {}
@@ -207,14 +209,16 @@ impl<R: Read> RecordReader<R> {
         Err(broken("the element that begins here is not finished"))
     }
 
-    /// Takes an object over as many lines as it has. One that is broken ends where the next record begins.
+    /// Takes an object, however many lines it has. A broken object ends where the next record begins.
     fn object_on_lines(&mut self) -> Result<RawRecord, ReadProblem> {
         let place = self.place(None);
         let indentation = self.indentation;
-        let end = match self.value()? {
+        let end = match self.peek_value()? {
             Value::Whole(end) if end <= self.limit => return Ok(self.take(end, place)),
             Value::Whole(end) => end,
-            Value::Unfinished | Value::NotJson => self.end(|text| next_record(text, indentation))?,
+            Value::Unfinished | Value::NotJson => {
+                self.find_or_end(|text| start_of_next_record(text, indentation))?
+            }
         };
         if end > self.limit {
             if !self.skip_value()? {
@@ -231,7 +235,7 @@ impl<R: Read> RecordReader<R> {
 
     fn other_line(&mut self) -> Result<RawRecord, ReadProblem> {
         let place = self.place(None);
-        let end = self.end(|text| memchr(b'\n', text))?;
+        let end = self.find_or_end(|text| memchr(b'\n', text))?;
         if end > self.limit {
             self.skip_line()?;
             return Err(ReadProblem::OverlongRecord { place, limit: self.limit });
@@ -239,16 +243,17 @@ impl<R: Read> RecordReader<R> {
         Ok(self.take(end, place))
     }
 
-    /// Looks at the value that begins here, and reads as much of the input as that takes.
-    fn value(&mut self) -> Result<Value, ReadProblem> {
+    /// Finds out where the value that begins here ends, and reads as much of the input as that takes.
+    fn peek_value(&mut self) -> Result<Value, ReadProblem> {
         loop {
             let value = Value::at_start_of(self.text());
             let is_settled = match value {
-                // A number may go on in what is not read yet.
+                // A number at the end of the text may go on in the bytes that are not read yet.
                 Value::Whole(end) => end < self.text().len() || !self.text()[end - 1].is_ascii_digit(),
                 Value::NotJson => true,
                 Value::Unfinished => {
-                    self.layout == Layout::Lines && next_record(self.text(), self.indentation).is_some()
+                    self.layout == Layout::Lines
+                        && start_of_next_record(self.text(), self.indentation).is_some()
                 }
             };
             if is_settled || self.text().len() > self.limit || !self.read_more()? {
@@ -257,8 +262,9 @@ impl<R: Read> RecordReader<R> {
         }
     }
 
-    /// What is found in the text, or its end, at which either the input ends or the text is too long to be held.
-    fn end(&mut self, find: impl Fn(&[u8]) -> Option<usize>) -> Result<usize, ReadProblem> {
+    /// Reads on until `find` finds a place in the text, and gives that place. Where it finds none before the input ends or the
+    /// text is too long to be held, gives the end of the text.
+    fn find_or_end(&mut self, find: impl Fn(&[u8]) -> Option<usize>) -> Result<usize, ReadProblem> {
         loop {
             if let Some(end) = find(self.text()) {
                 return Ok(end);
@@ -269,7 +275,7 @@ impl<R: Read> RecordReader<R> {
         }
     }
 
-    /// Goes past a value that is too long to be held; `false` where it is no JSON, or not finished.
+    /// Steps over a value that is too long to be held; `false` where it is not JSON, or not finished.
     fn skip_value(&mut self) -> Result<bool, ReadProblem> {
         match IgnoredAny::deserialize(&mut Deserializer::from_reader(Rest(self))) {
             Ok(_) => Ok(true),
@@ -293,7 +299,7 @@ impl<R: Read> RecordReader<R> {
         }
     }
 
-    /// The byte after the blanks, left where it is.
+    /// Steps over blanks, and gives the byte after them without stepping over it.
     fn skip_blanks(&mut self) -> Result<Option<u8>, ReadProblem> {
         loop {
             match self.text().first().copied() {
@@ -339,7 +345,8 @@ impl<R: Read> RecordReader<R> {
         self.fill().map_err(|source| ReadProblem::Input { place: self.place(None), source })
     }
 
-    /// Reads at least as much as is held, so that looking anew at a value that grows takes no more than twice the time.
+    /// Reads at least as many bytes as are held already. A value that is not finished is looked at from its start after every
+    /// read. Since the text at least doubles from one look to the next, all looks together cost about twice the last one.
     fn fill(&mut self) -> io::Result<bool> {
         if let Some(error) = self.failure.take() {
             return Err(error);
@@ -382,7 +389,7 @@ impl<R: Read> Iterator for RecordReader<R> {
     }
 }
 
-/// The rest of an input, byte by byte: `serde_json` takes none beyond the value that it reads.
+/// Gives the rest of the input to `serde_json` byte by byte, so that it takes no byte beyond the value that it reads.
 struct Rest<'a, R>(&'a mut RecordReader<R>);
 
 impl<R: Read> Read for Rest<'_, R> {
@@ -417,13 +424,15 @@ impl Value {
     }
 }
 
-/// The line on which another record begins, although the one at the beginning of the text is not finished.
+/// Where the next record begins, although the one at the start of the text is not finished; `None` where that cannot be told.
 ///
-/// That is a line that begins with `{` and is indented no further than the record is. Where the record's own lines are not
-/// indented either, such a line is the record's own after a bracket, comma or colon, where a value is due.
-fn next_record(text: &[u8], indentation: usize) -> Option<usize> {
+/// The next record begins at the first line that starts with `{` and is indented no further than the broken record, with one
+/// exception: a record may be written without any indentation. Then such a line belongs to the record itself if it comes
+/// after `[`, `,` or `:`, where a value is due.
+fn start_of_next_record(text: &[u8], indentation: usize) -> Option<usize> {
     let first_line = &text[..=memchr(b'\n', text)?];
     let may_go_on = Value::at_start_of(first_line) == Value::Unfinished;
+    // Whether lines of the record itself are indented no further than its first.
     let mut is_unindented = false;
     for line_break in memchr_iter(b'\n', text) {
         let line = &text[line_break + 1..];
@@ -450,7 +459,7 @@ fn next_record(text: &[u8], indentation: usize) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// What each step of the iteration says, in a line.
+    /// What each step of the iteration gives, as one line.
     fn read(input: impl AsRef<[u8]>) -> Vec<String> {
         let input = input.as_ref();
         let read = |read_at_once| {
@@ -554,7 +563,7 @@ mod tests {
     }
 
     #[test]
-    fn an_array_is_not_read_past_what_cannot_be_delimited() {
+    fn an_array_is_not_read_past_a_broken_element() {
         assert_eq!(
             read("[{}},{}]"),
             [
@@ -578,7 +587,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_passed_on_line_by_line() {
+    fn text_that_is_not_an_object_is_passed_on_line_by_line() {
         assert_eq!(
             read("{}\nnull\n[1] {\n 12 \"x\" \n{}\n}\n{}"),
             [
@@ -671,7 +680,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_past_the_limit_is_let_go_and_reading_goes_on() {
+    fn a_record_past_the_limit_is_skipped_and_reading_goes_on() {
         let long = format!("{{\"a\":\"{}\"}}", "x".repeat(100));
         let refused = "the record that begins here is longer than 100 bytes";
         assert_eq!(read(format!("{long}\n{{}}")), [format!("line 1: {refused}"), "line 2: {}".to_owned()]);
@@ -700,7 +709,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_read_is_taken_up_again() {
+    fn an_interrupted_read_is_repeated() {
         struct Interrupted(bool);
         impl Read for Interrupted {
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

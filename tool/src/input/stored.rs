@@ -1,4 +1,4 @@
-//! One value out of Zadig's database, whether it was written as BSON or as Extended JSON.
+//! One value of Zadig's database, whether it was written as BSON or as Extended JSON.
 
 use std::fmt;
 
@@ -20,8 +20,8 @@ pub enum Stored {
     Integer(i128),
     /// Any other number, as it was written: every digit counts.
     Number(String),
-    /// A number that JSON has no way to write: not a number, or infinite.
-    NoNumber(&'static str),
+    /// A number that JSON cannot write: `NaN`, `Infinity` or `-Infinity`.
+    NotFinite(&'static str),
     /// A text; an `ObjectId` as its 24 hex digits, bytes as base64.
     Text(String),
     /// A point in time, in milliseconds since 1970.
@@ -41,12 +41,12 @@ pub enum Unreadable {
     /// The text is not JSON, or not Extended JSON.
     #[error("it is no Extended JSON: {0}")]
     Json(String),
-    /// An object that stands for one of MongoDB's values holds something else.
-    #[error("{path} is a {kind} that holds what it cannot")]
+    /// An object such as `{"$oid": …}`, which stands for a value of MongoDB, holds something else.
+    #[error("{path} is a {kind} whose value cannot be read")]
     Wrapped {
         /// Where it is, such as `$.image_info.image_size`.
         path: String,
-        /// Which it is, such as `$numberLong`.
+        /// Which kind of object it is, such as `$numberLong`.
         kind: String,
     },
     /// It is nested too deeply.
@@ -71,7 +71,7 @@ impl Stored {
         value_of_json(serde_json::from_slice::<&RawValue>(text).map_err(not_json)?, 0)
     }
 
-    /// The names of a JSON object's own fields, whatever they hold; none where the text is no object.
+    /// The names of a JSON object's own fields, whatever they hold; empty where the text is not an object.
     #[must_use]
     pub fn field_names(text: &[u8]) -> Vec<String> {
         let members = serde_json::from_slice(text).map_or(Vec::new(), |Pairs(members)| members);
@@ -94,32 +94,33 @@ impl Stored {
         }
     }
 
-    /// The integer that it is, however it was written, where it is one of 64 bits.
+    /// The integer that it stands for, however it was written: `7`, `7.0` and `70e-1` are one. `None` where it has a fraction,
+    /// or was written with a point or an exponent and does not fit into 64 bits.
     #[must_use]
     pub fn integer(&self) -> Option<i128> {
         match self {
             Self::Integer(number) => Some(*number),
-            Self::Number(text) => whole(text),
+            Self::Number(text) => exact_integer(text),
             _ => None,
         }
     }
 
-    /// Where a number is that JSON cannot hold, as a path such as `$.image_info.image_size`, and what it is.
+    /// Finds the first number that JSON cannot hold: its path, such as `$.image_info.image_size`, and what it is.
     #[must_use]
-    pub fn no_number(&self) -> Option<(String, &'static str)> {
-        let (path, number) = self.no_number_below()?;
+    pub fn find_not_finite(&self) -> Option<(String, &'static str)> {
+        let (path, number) = self.find_not_finite_below()?;
         Some((format!("${path}"), number))
     }
 
-    fn no_number_below(&self) -> Option<(String, &'static str)> {
+    fn find_not_finite_below(&self) -> Option<(String, &'static str)> {
         match self {
-            Self::NoNumber(number) => Some((String::new(), number)),
+            Self::NotFinite(number) => Some((String::new(), number)),
             Self::List(elements) => elements.iter().enumerate().find_map(|(index, element)| {
-                let (path, number) = element.no_number_below()?;
+                let (path, number) = element.find_not_finite_below()?;
                 Some((format!("[{index}]{path}"), number))
             }),
             Self::Object(members) => members.iter().find_map(|(name, member)| {
-                let (path, number) = member.no_number_below()?;
+                let (path, number) = member.find_not_finite_below()?;
                 Some((format!(".{name}{path}"), number))
             }),
             _ => None,
@@ -130,10 +131,10 @@ impl Stored {
         /// No signed or unsigned 64-bit integer is greater.
         const MAX_WHOLE: f64 = 18_446_744_073_709_551_616.0;
         if number.is_nan() {
-            return Self::NoNumber("NaN");
+            return Self::NotFinite("NaN");
         }
         if number.is_infinite() {
-            return Self::NoNumber(if number > 0.0 { "Infinity" } else { "-Infinity" });
+            return Self::NotFinite(if number > 0.0 { "Infinity" } else { "-Infinity" });
         }
         let is_negative_zero = number == 0.0 && number.is_sign_negative();
         if is_negative_zero {
@@ -143,16 +144,16 @@ impl Stored {
             #[expect(clippy::cast_possible_truncation, reason = "it has no fraction and fits")]
             return Self::Integer(number as i128);
         }
-        // The shortest text that only this double is read from.
+        // The shortest text that is read back as exactly this double.
         Self::Number(
             serde_json::Number::from_f64(number).map_or_else(String::new, |number| number.to_string()),
         )
     }
 }
 
-/// The integer that a number as JSON writes it is, without rounding; `None` where it has a fraction, or more than 64 bits.
-fn whole(text: &str) -> Option<i128> {
-    /// No integer of 64 bits has more.
+/// The integer that a JSON number stands for, without rounding; `None` where it has a fraction or does not fit into 64 bits.
+fn exact_integer(text: &str) -> Option<i128> {
+    /// No integer of 64 bits has more digits.
     const MAX_DIGITS: i64 = 20;
     let (sign, text) = text.strip_prefix('-').map_or(("", text), |text| ("-", text));
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
@@ -223,15 +224,15 @@ fn value_of(value: RawBsonRef<'_>, depth: usize) -> Result<Stored, Unreadable> {
     })
 }
 
-/// A number as it was written, digit by digit; `None` where the text is none.
+/// Reads a number and keeps it digit by digit as it was written; `None` where the text is not a number.
 fn number_of(text: &str) -> Option<Stored> {
     if let Some(number) = text.parse::<i128>().ok().filter(|number| number.to_string() == text) {
         return Some(Stored::Integer(number));
     }
     match text {
-        "NaN" => return Some(Stored::NoNumber("NaN")),
-        "Infinity" => return Some(Stored::NoNumber("Infinity")),
-        "-Infinity" => return Some(Stored::NoNumber("-Infinity")),
+        "NaN" => return Some(Stored::NotFinite("NaN")),
+        "Infinity" => return Some(Stored::NotFinite("Infinity")),
+        "-Infinity" => return Some(Stored::NotFinite("-Infinity")),
         _ => {}
     }
     let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
@@ -239,7 +240,7 @@ fn number_of(text: &str) -> Option<Stored> {
     (is_number && serde_json::from_str::<&RawValue>(text).is_ok()).then(|| Stored::Number(text.to_owned()))
 }
 
-/// A value of a JSON text, which is taken apart level by level: any other way to read a number rounds it.
+/// Reads a value of a JSON text. The text is taken apart level by level, since any other way to read a number rounds it.
 fn value_of_json(value: &RawValue, depth: usize) -> Result<Stored, Unreadable> {
     if depth > MAX_DEPTH {
         return Err(Unreadable::TooDeep);
@@ -271,7 +272,7 @@ fn value_of_json(value: &RawValue, depth: usize) -> Result<Stored, Unreadable> {
 }
 
 impl Unreadable {
-    /// The same, of what stands below this step of a path.
+    /// The same error as the level above sees it: its path leads through `step` first.
     fn below(self, step: &str) -> Self {
         match self {
             Self::Wrapped { path, kind } => {
@@ -309,7 +310,7 @@ impl<'de> Visitor<'de> for PairsVisitor {
     }
 }
 
-/// What an object is, or stands for where it is one such as `{"$oid": …}`.
+/// Turns an object such as `{"$oid": …}` into the value that it stands for; any other object stays an object.
 fn unwrapped(members: Vec<(String, Stored)>) -> Result<Stored, Unreadable> {
     let Some((name, value)) = members.first().filter(|(name, _)| name.starts_with('$')) else {
         return Ok(Stored::Object(members));
@@ -345,7 +346,7 @@ fn unwrapped(members: Vec<(String, Stored)>) -> Result<Stored, Unreadable> {
     stands_for.ok_or_else(|| Unreadable::Wrapped { path: "$".to_owned(), kind: name.clone() })
 }
 
-/// RFC 3339, and the older exports' zone without a colon.
+/// Reads a time in RFC 3339, or as older exports write it, whose zone has no colon; gives milliseconds since 1970.
 fn date(text: &str) -> Option<i64> {
     let parse = |text: &str| DateTime::parse_rfc3339_str(text).ok().map(DateTime::timestamp_millis);
     parse(text).or_else(|| {
@@ -365,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn bson_and_every_extended_json_say_the_same() {
+    fn bson_and_every_version_of_extended_json_read_the_same() {
         let id = ObjectId::parse_str("619dbaa8c528c2182225e8d9").unwrap();
         let time = DateTime::from_millis(1_637_726_888_500);
         let document = doc! {
@@ -382,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn an_integer_is_read_off_every_way_to_write_it_without_rounding() {
+    fn an_integer_is_read_without_rounding_however_it_is_written() {
         let read = Stored::from_bson(&doc! { "n": 7.0 }.to_vec().unwrap()).unwrap();
         assert_eq!(read.field("n"), Some(&Stored::Integer(7)));
         for text in ["7", "7.0", "70e-1", "0.07E+2", r#"{"$numberDouble":"7.0"}"#, r#"{"$numberLong":"7"}"#] {
@@ -412,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_keep_every_digit_or_are_named() {
+    fn numbers_keep_every_digit_and_those_that_json_cannot_hold_are_found() {
         let decimal = |text: &str| json(&format!(r#"{{"$numberDecimal":"{text}"}}"#));
         assert_eq!(decimal("12"), Stored::Integer(12));
         for text in ["1234567890123456789012345678.901234", "7.00", "-0", "1E+3", "0.1", "1E-6176"] {
@@ -426,10 +427,13 @@ mod tests {
                 "a": [1, { "b": text.parse::<f64>().unwrap() }], "c": text.parse::<bson::Decimal128>().unwrap(),
             };
             let read = Stored::from_bson(&document.to_vec().unwrap()).unwrap();
-            assert_eq!(read.no_number().unwrap().0, "$.a[1].b", "{text}");
-            assert!(read.field("c").unwrap().no_number().is_some());
+            assert_eq!(read.find_not_finite().unwrap().0, "$.a[1].b", "{text}");
+            assert!(read.field("c").unwrap().find_not_finite().is_some());
             for kind in ["$numberDouble", "$numberDecimal"] {
-                assert!(json(&format!(r#"{{"{kind}":"{text}"}}"#)).no_number().is_some(), "{kind} {text}");
+                assert!(
+                    json(&format!(r#"{{"{kind}":"{text}"}}"#)).find_not_finite().is_some(),
+                    "{kind} {text}"
+                );
             }
         }
         assert_eq!(Stored::double(1e18), Stored::Integer(1_000_000_000_000_000_000));
