@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 /// How every SQLite database begins.
 const SQLITE_MAGIC: [u8; 16] = *b"SQLite format 3\0";
 
-/// A running embedded DynamoDB; dropping it ends it and frees its port.
+/// A running embedded DynamoDB. Dropping it stops it and frees its port.
 pub struct EmbeddedDynamoDb {
     database: Database,
     address: SocketAddr,
@@ -25,24 +25,24 @@ pub struct EmbeddedDynamoDb {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Why it did not start.
+/// Why the embedded DynamoDB did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
-    /// The data file is something else.
+    /// The data file is not a SQLite database, or is one of another program.
     #[error("the data file {} cannot be opened: it is not a SQLite database of this tool", file.display())]
     NotADatabase {
         /// The file.
         file: PathBuf,
     },
     /// The database, in a file or in memory, cannot be opened.
-    #[error("the data file {file} cannot be opened")]
+    #[error("the database {place} cannot be opened")]
     Database {
-        /// The file, or that there is none.
-        file: String,
+        /// Where it is: `in FILE`, or `in memory`.
+        place: String,
         /// Why.
         source: DynoxideError,
     },
-    /// The address is taken, or is not this machine's.
+    /// The address is in use, or is not one of this machine.
     #[error("cannot listen on {address} for DynamoDB")]
     Listen {
         /// The address.
@@ -56,7 +56,7 @@ pub enum EmbeddedError {
 }
 
 impl EmbeddedDynamoDb {
-    /// Starts it, in memory or in a SQLite file; port 0 takes a free one.
+    /// Starts it, with its data in memory or in a SQLite file. Port 0 stands for any free port.
     ///
     /// # Errors
     /// [`EmbeddedError`].
@@ -69,16 +69,19 @@ impl EmbeddedDynamoDb {
             Some(file) => Database::new(&file.to_string_lossy()),
         };
         let database = opened.map_err(|source| match data {
-            Some(file) if is_of_another_kind(file) => EmbeddedError::NotADatabase { file: file.to_owned() },
-            Some(file) => EmbeddedError::Database { file: file.display().to_string(), source },
-            None => EmbeddedError::Database { file: "in memory".to_owned(), source },
+            Some(file) if is_no_sqlite_database(file) => {
+                EmbeddedError::NotADatabase { file: file.to_owned() }
+            }
+            Some(file) => EmbeddedError::Database { place: format!("in {}", file.display()), source },
+            None => EmbeddedError::Database { place: "in memory".to_owned(), source },
         })?;
         let listener =
             TcpListener::bind(listen).map_err(|source| EmbeddedError::Listen { address: listen, source })?;
         Self::serve(listener, database).map_err(EmbeddedError::Start)
     }
 
-    /// A thread and a runtime of its own: the caller's runtime may be a single thread that waits for an answer.
+    /// Serves on a thread and a runtime of its own. The caller's runtime would not do: it may be a single thread, which waits
+    /// for the answer to its request.
     fn serve(listener: TcpListener, database: Database) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -103,7 +106,7 @@ impl EmbeddedDynamoDb {
         self.address
     }
 
-    /// Its endpoint, for `AWS_ENDPOINT_URL_DYNAMODB`.
+    /// Its URL, for `AWS_ENDPOINT_URL_DYNAMODB`.
     #[must_use]
     pub fn endpoint_url(&self) -> String {
         format!("http://{}", self.address)
@@ -114,21 +117,21 @@ impl EmbeddedDynamoDb {
         dynoxide::server::serve_on(listener, self.database.clone())
     }
 
-    /// A client of it.
+    /// A client that sends its requests here.
     #[must_use]
     pub fn client(&self) -> Client {
         client(&self.endpoint_url())
     }
 
-    /// Tables of it.
+    /// A store over its tables.
     #[must_use]
     pub fn store(&self, tables: TableNames) -> Store {
         Store::new(self.client(), tables)
     }
 }
 
-/// Whether a file begins as no SQLite database does; the library takes one for an encrypted database.
-fn is_of_another_kind(file: &Path) -> bool {
+/// Whether a file is not a SQLite database. The library would take it for an encrypted one.
+fn is_no_sqlite_database(file: &Path) -> bool {
     let mut beginning = [0; SQLITE_MAGIC.len()];
     match File::open(file).and_then(|mut file| file.read_exact(&mut beginning)) {
         Ok(()) => beginning != SQLITE_MAGIC,
@@ -136,8 +139,8 @@ fn is_of_another_kind(file: &Path) -> bool {
     }
 }
 
-/// Whether a file is a SQLite database with tables, and without those that every database of this tool has. Opening it
-/// would add them.
+/// Whether a file is the SQLite database of another program: it has tables, but not those that every database of this tool has.
+/// Opening it as a database of this tool would add these.
 fn is_of_another_program(file: &Path) -> bool {
     let tables = || -> rusqlite::Result<(u64, u64)> {
         let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -147,14 +150,14 @@ fn is_of_another_program(file: &Path) -> bool {
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
     };
-    // What cannot be read is told when it is opened.
+    // A file that cannot be read is reported when it is opened.
     tables().is_ok_and(|(all, ours)| all > 0 && ours < 2)
 }
 
 impl Drop for EmbeddedDynamoDb {
     fn drop(&mut self) {
         if let Some(stop) = self.stop.take() {
-            // The thread may have ended by itself; then nobody listens, and there is nothing to stop.
+            // The thread may have ended already; then there is nothing to stop.
             let _ = stop.send(());
         }
         if let Some(thread) = self.thread.take() {
@@ -163,7 +166,7 @@ impl Drop for EmbeddedDynamoDb {
     }
 }
 
-/// A client of a DynamoDB that takes any credentials: the embedded one, or another implementation on this machine.
+/// A client for a DynamoDB that takes any credentials: the embedded one, or another implementation on this machine.
 #[must_use]
 pub fn client(endpoint_url: &str) -> Client {
     Client::from_conf(config(endpoint_url).retry_config(RetryConfig::standard()).build())

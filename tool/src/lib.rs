@@ -1,13 +1,13 @@
 //! The tool: it fills the tables, and serves both endpoints on a laptop. In reading order:
 //!
-//! - [`commands`]: the subcommands, a file each;
-//! - [`table_definitions`]: both tables as `template.yaml` defines them, and how they are created;
-//! - [`embedded`]: DynamoDB inside the process;
-//! - [`input`]: records out of files, dumps and a running Zadig;
-//! - [`import`]: records into the tables, or compared with them;
-//! - [`facts`]: what pipelines record, into the tables;
-//! - [`answers`]: what both endpoints answer, asked in this process, and what is read of it;
-//! - [`patience`]: how long something is tried again.
+//! - [`commands`] has the subcommands, a file each;
+//! - [`table_definitions`] reads both tables from `template.yaml`, and creates them;
+//! - [`embedded`] runs a DynamoDB inside the process;
+//! - [`input`] reads records from files, dumps and a running Zadig;
+//! - [`import`] stores these records in the tables, or compares them with what is stored;
+//! - [`facts`] stores what pipelines record;
+//! - [`answers`] asks both endpoints inside this process, and reads their answers;
+//! - [`patience`] waits between attempts, up to a time limit.
 
 pub mod answers;
 pub mod commands;

@@ -1,11 +1,12 @@
-//! How long something is tried again.
+//! Waits between attempts, up to a time limit.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::Instant;
 
-/// How long something is tried again, with waits that spread those who try at the same time.
+/// Waits between attempts, up to a time limit. The waits grow, and are partly random, so that several who failed at the same
+/// time do not all try again at the same time.
 #[derive(Debug)]
 pub struct Patience {
     deadline: Instant,
@@ -14,7 +15,7 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// Patience that ends after some time.
+    /// Patience that ends when `limit` has passed.
     #[must_use]
     pub fn new(limit: Duration) -> Self {
         let waits = ExponentialBuilder::new()
@@ -25,13 +26,13 @@ impl Patience {
         Self { deadline: Instant::now() + limit, waits: waits.build(), has_waited: false }
     }
 
-    /// Whether there was a second attempt.
+    /// Whether [`Self::wait`] was called, so that a first attempt has failed.
     #[must_use]
     pub fn has_waited(&self) -> bool {
         self.has_waited
     }
 
-    /// Waits before the next attempt; `false` where there is no time for one.
+    /// Waits before the next attempt; gives `false` at once where no time is left for one.
     pub async fn wait(&mut self) -> bool {
         self.has_waited = true;
         let Some(wait) = self.waits.next() else { return false };

@@ -1,4 +1,4 @@
-//! The tables' definitions, read from the one place that has them: `template.yaml`.
+//! The definitions of both tables, read from the one place that has them: `template.yaml`.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub struct TableDefinition {
     pub index: Index,
 }
 
-/// The attributes that are the keys of a table or an index; all of them are texts.
+/// The two attributes that are the key of a table or an index. Both are texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keys {
     /// The partition key.
@@ -40,7 +40,7 @@ pub struct Keys {
     pub range: String,
 }
 
-/// The index of a table, which holds whole items.
+/// The index of a table. It holds whole items.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index {
     /// Its name.
@@ -54,14 +54,14 @@ pub struct Index {
 pub enum Created {
     /// It is new.
     New,
-    /// It was there, with the same schema.
+    /// It was there already, with the same schema.
     Already,
 }
 
 /// Why a table is not as it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// The template is not YAML, or has no such tables.
+    /// The template is not YAML, or does not have both tables.
     #[error("template.yaml cannot be read")]
     UnreadableTemplate(#[from] serde_yaml_ng::Error),
     /// The template does not define the tables as this module reads them.
@@ -88,7 +88,7 @@ pub enum TableError {
         /// What the wait ended with.
         source: Box<WaitUntilTableExistsError>,
     },
-    /// The table is active, and an index of it is still being made.
+    /// The table is active, but its index is still being made.
     #[error("the index of table {table:?} is not active after {} seconds; look at it again later", MAX_WAIT.as_secs())]
     IndexNotActive {
         /// The table's name.
@@ -97,7 +97,7 @@ pub enum TableError {
 }
 
 impl TableError {
-    /// Whether another attempt may pass.
+    /// Whether another attempt may succeed.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         match self {
@@ -166,7 +166,7 @@ struct ProjectionProperties {
 /// Both tables under the given names.
 ///
 /// # Errors
-/// [`TableError`]; not for the template that this is built with.
+/// [`TableError`], where the `template.yaml` that is built in is not as expected. A test excludes that.
 pub fn definitions(names: &TableNames) -> Result<[TableDefinition; 2], TableError> {
     let template: Template = serde_yaml_ng::from_str(TEMPLATE)?;
     let Resources { releases_table, artifacts_table } = template.resources;
@@ -178,16 +178,18 @@ pub fn definitions(names: &TableNames) -> Result<[TableDefinition; 2], TableErro
 
 impl TableDefinition {
     fn new(name: String, properties: TableProperties) -> Result<Self, TableError> {
-        let texts_alone =
+        let are_texts =
             properties.attribute_definitions.iter().all(|attribute| attribute.attribute_type == "S");
-        let whole_alone =
+        let project_all =
             properties.global_secondary_indexes.iter().all(|index| index.projection.projection_type == "ALL");
-        if !texts_alone || !whole_alone {
-            return Err(TableError::Template("keys are texts and indexes project everything".to_owned()));
+        if !are_texts || !project_all {
+            return Err(TableError::Template(
+                "a key is not a text, or an index does not project everything".to_owned(),
+            ));
         }
         let keys = Keys::new(properties.key_schema)?;
         let [index] = <[IndexProperties; 1]>::try_from(properties.global_secondary_indexes)
-            .map_err(|_| TableError::Template("every table has one index".to_owned()))?;
+            .map_err(|_| TableError::Template("a table does not have exactly one index".to_owned()))?;
         let index = Index { name: index.index_name, keys: Keys::new(index.key_schema)? };
         let definition = Self { name, keys, index };
         let mut defined: Vec<_> = properties
@@ -205,7 +207,7 @@ impl TableDefinition {
         Ok(definition)
     }
 
-    /// Every attribute that is a key, once, sorted.
+    /// The names of all key attributes, sorted, each once.
     fn key_attributes(&self) -> Vec<&str> {
         let all = [&self.keys, &self.index.keys];
         let mut names: Vec<_> =
@@ -217,10 +219,10 @@ impl TableDefinition {
 
     /// Creates the table and waits until it can be used.
     ///
-    /// What protects a table in production (recovery, deletion protection) comes with the template's deployment.
+    /// It lacks what protects a table in production (recovery, deletion protection); deploying the template sets that.
     ///
     /// # Errors
-    /// [`TableError`], also where the table is there with another schema.
+    /// [`TableError`], also where the table exists with another schema.
     pub async fn create(&self, client: &Client) -> Result<Created, TableError> {
         if self.existing(client).await?.is_some() {
             self.wait(client).await?;
@@ -247,7 +249,7 @@ impl TableDefinition {
         Ok(Created::New)
     }
 
-    /// The table as it is there; `None` where there is none of this name.
+    /// The table as it exists; `None` where there is none of this name.
     ///
     /// # Errors
     /// [`TableError`], also where it has another schema.
@@ -273,7 +275,7 @@ impl TableDefinition {
         }
     }
 
-    /// Waits until the table is active, and then until its indexes are: one that is added to a table leaves it active.
+    /// Waits until the table is active, and then until its indexes are. A table is active also while an index is added to it.
     async fn wait(&self, client: &Client) -> Result<(), TableError> {
         let waited = client.wait_until_table_exists().table_name(&self.name).wait(MAX_WAIT).await;
         waited
@@ -327,7 +329,7 @@ impl TableDefinition {
     }
 }
 
-/// An index without a status is one of an implementation that makes indexes at once.
+/// Whether all indexes can be used. An implementation that makes indexes at once gives them no status.
 fn has_active_indexes(table: &TableDescription) -> bool {
     table
         .global_secondary_indexes()
@@ -346,7 +348,7 @@ impl Keys {
             (Some(hash), Some(range), None) if hash.key_type == "HASH" && range.key_type == "RANGE" => {
                 Ok(Self { hash: hash.attribute_name, range: range.attribute_name })
             }
-            _ => Err(TableError::Template("every key is a HASH and a RANGE".to_owned())),
+            _ => Err(TableError::Template("a key is not one HASH and then one RANGE attribute".to_owned())),
         }
     }
 

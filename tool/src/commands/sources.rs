@@ -103,7 +103,7 @@ impl Sources {
             format!("the {action} is done, and its report {} is incomplete", path.display())
         })?;
         let mut is_whole = true;
-        for (owner, orphaned) in report.without_owner() {
+        for (owner, orphaned) in report.missing_owners() {
             is_whole = false;
             terminal::print(format_args!(
                 "no {owner} was read, and {orphaned} records belong to one: give {owner} too, and look whether its file is empty"

@@ -1,4 +1,4 @@
-//! One batch of records: checked and packed, written or compared, and counted.
+//! One batch of records: it is checked and packed, written or compared, and counted.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::input::collection::Collection;
 
 /// How many records are written together.
 const MAX_RECORDS: usize = 50;
-/// How much their documents may weigh together, before packing.
+/// How many bytes the texts of these records may have together.
 const MAX_BYTES: usize = 16 << 20;
 
 /// What is done with records.
@@ -32,8 +32,8 @@ pub enum Task {
 }
 
 impl Task {
-    /// What the progress calls it.
-    pub(super) fn doing(self) -> &'static str {
+    /// What the progress says while it is done.
+    pub(super) fn progress_label(self) -> &'static str {
         match self {
             Self::Import { mode: Mode::DryRun, .. } => "checking",
             Self::Import { mode: Mode::Write | Mode::Rewrite, .. } => "writing",
@@ -42,37 +42,38 @@ impl Task {
     }
 }
 
-/// Whether a record may take the place of one that has records in a section where it has none itself.
+/// Whether a record may replace a stored one when that would empty a section: the stored one has something in it, and the
+/// new one has nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Emptying {
-    /// It may.
+    /// The record is stored.
     Allowed,
-    /// It is held back.
+    /// The record is held back.
     HeldBack,
 }
 
 /// Records that are written together.
 #[derive(Default)]
 pub(super) struct Batch {
-    records: Vec<Found>,
+    records: Vec<InputRecord>,
     bytes: usize,
 }
 
 impl Batch {
-    /// Adds a record; gives the batch back once it is full.
-    pub(super) fn push(&mut self, found: Found) -> Option<Self> {
-        self.bytes += found.bytes;
-        self.records.push(found);
+    /// Adds a record. Once the batch is full, gives it away and starts an empty one.
+    pub(super) fn push(&mut self, record: InputRecord) -> Option<Self> {
+        self.bytes += record.bytes;
+        self.records.push(record);
         let is_full = self.records.len() >= MAX_RECORDS || self.bytes >= MAX_BYTES;
         is_full.then(|| std::mem::take(self))
     }
 
-    /// Gives what was added since, if anything was.
-    pub(super) fn rest(&mut self) -> Option<Self> {
+    /// Gives away the records that were added since the last full batch, if there are any.
+    pub(super) fn take_rest(&mut self) -> Option<Self> {
         (!self.records.is_empty()).then(|| std::mem::take(self))
     }
 
-    /// Packs and writes, or compares; tells whether anything was new.
+    /// Checks and packs the records, writes or compares them, and counts them. Tells whether any was stored.
     pub(super) async fn run(
         self,
         store: &Store,
@@ -96,18 +97,18 @@ impl Batch {
 
     fn pack(self, task: Task, journal: &Journal) -> PackedBatch {
         let mut packed = PackedBatch { bytes: self.bytes as u64, ..PackedBatch::default() };
-        for found in self.records {
-            let row = found.row;
-            let content = match found.content {
+        for input in self.records {
+            let row = input.row;
+            let content = match input.content {
                 Content::Packed(record) => Ok(*record),
                 Content::Text(text) => Packed::new(&text)
                     .map_err(|reason| (row.unwrap_or_else(|| row_of_refused(&text)), reason)),
             };
             match content {
-                Ok(record) => packed.add(record.for_task(task), row, found.children, journal),
+                Ok(record) => packed.add(record.for_task(task), row, input.children, journal),
                 Err((row, reason)) => {
-                    journal.refused(row, &found.place, &reason);
-                    journal.children_refused(found.children);
+                    journal.refused(row, &input.place, &reason);
+                    journal.children_refused(input.children);
                 }
             }
         }
@@ -116,26 +117,26 @@ impl Batch {
 }
 
 /// A record as it was read.
-pub(super) struct Found {
-    /// Where it is counted; the record itself says it where it does not come from Zadig's database.
+pub(super) struct InputRecord {
+    /// The row of the report in which it is counted. `None` where it does not come from Zadig's database: then its kind says it.
     pub(super) row: Option<&'static str>,
     pub(super) place: String,
     /// Its length in the input.
     pub(super) bytes: usize,
     pub(super) content: Content,
-    /// What it was joined from.
+    /// How many records of which collections were joined to it.
     pub(super) children: Vec<(Collection, u64)>,
 }
 
-impl Found {
-    pub(super) fn of_text(place: String, text: Vec<u8>) -> Self {
+impl InputRecord {
+    pub(super) fn from_text(place: String, text: Vec<u8>) -> Self {
         Self { row: None, place, bytes: text.len(), content: Content::Text(text), children: Vec::new() }
     }
 }
 
 pub(super) enum Content {
     Text(Vec<u8>),
-    /// It had to be checked before it was known whether it counts.
+    /// Checked and packed already, to find out whether it is the last good record of its id.
     Packed(Box<Packed>),
 }
 
@@ -182,7 +183,7 @@ impl Packed {
         Self { record, ..self }
     }
 
-    /// Where it is counted unless it comes from Zadig's database.
+    /// The row in which a record is counted that does not come from Zadig's database.
     pub(super) fn row(&self) -> &'static str {
         match self.record {
             PackedRecord::Release(_) => RELEASES_ROW,
@@ -191,7 +192,7 @@ impl Packed {
     }
 }
 
-/// What is counted of a record once it is packed.
+/// A packed record, as far as it is counted once its fate is known.
 struct Counted {
     row: &'static str,
     id: String,
@@ -199,7 +200,7 @@ struct Counted {
 }
 
 impl Counted {
-    /// Where it and what it was joined from are counted, and how many records there.
+    /// The rows in which the record and its children are counted, and how many records in each.
     fn rows(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let children = self.children.iter().map(|(collection, children)| (collection.name(), *children));
         std::iter::once((self.row, 1)).chain(children)
@@ -214,14 +215,14 @@ enum Fate {
     /// It would empty this section.
     HeldBack(&'static str),
     Differs(String),
-    /// What is stored of it cannot be read, and so is not replaced.
+    /// What is stored of it cannot be read, and is therefore not replaced.
     Unreadable(String),
 }
 
 impl Fate {
-    /// What became of a record, and how many recorded activities it holds. What is wrong with one stored record is that
-    /// record's fate; any other error is the whole import's.
-    fn of<T>(
+    /// What became of a record, and how many recorded activities it holds. A stored record that cannot be read is the fate of
+    /// that one record; any other error ends the whole import.
+    fn from_result<T>(
         result: Result<T, StoreError>,
         fate: impl FnOnce(T) -> (Self, usize),
     ) -> Result<(Self, usize), StoreError> {
@@ -269,33 +270,35 @@ impl PackedBatch {
             Task::Import { mode, recorded, .. } => {
                 let releases = store.put_releases(releases, mode).await;
                 let artifacts = store.put_artifacts(artifacts, mode, recorded).await;
-                let releases =
-                    releases.into_iter().map(|result| Fate::of(result, |outcome| (outcome.into(), 0)));
+                let releases = releases
+                    .into_iter()
+                    .map(|result| Fate::from_result(result, |outcome| (outcome.into(), 0)));
                 let of_artifact =
                     |StoredOutcome { outcome, recorded_kept }| (Fate::from(outcome), recorded_kept);
-                let artifacts = artifacts.into_iter().map(|result| Fate::of(result, of_artifact));
+                let artifacts = artifacts.into_iter().map(|result| Fate::from_result(result, of_artifact));
                 releases.chain(artifacts).collect()
             }
             Task::Verify => {
                 let releases = store.compare_releases(releases).await;
                 let artifacts = store.compare_artifacts(artifacts).await;
-                let releases = releases.into_iter().map(|result| Fate::of(result, |found| (found.into(), 0)));
+                let releases =
+                    releases.into_iter().map(|result| Fate::from_result(result, |found| (found.into(), 0)));
                 let of_artifact = |(found, recorded): (Comparison, usize)| (Fate::from(found), recorded);
-                let artifacts = artifacts.into_iter().map(|result| Fate::of(result, of_artifact));
+                let artifacts = artifacts.into_iter().map(|result| Fate::from_result(result, of_artifact));
                 releases.chain(artifacts).collect()
             }
         }
     }
 }
 
-/// Packed records of distinct ids, whatever the reader gave: `DynamoDB` refuses a request that names one key twice.
+/// Packed records, each id once even if the reader gave one twice: `DynamoDB` refuses a request that names one key twice.
 struct Distinct<T> {
     records: Vec<T>,
     counted: Vec<Counted>,
 }
 
 impl<T> Distinct<T> {
-    /// Adds a record, in the place of an earlier one of its id.
+    /// Adds a record. It replaces an earlier one of the same id, which is counted as repeated.
     fn add(&mut self, record: T, counted: Counted, journal: &Journal) {
         let Some(place) = self.counted.iter().position(|earlier| earlier.id == counted.id) else {
             self.records.push(record);
@@ -319,7 +322,7 @@ impl<T> Default for Distinct<T> {
     }
 }
 
-/// Where a refused record is counted, for which a look at its beginning is good enough.
+/// The row in which a refused record is counted. A look at its beginning is good enough for that.
 pub(super) fn row_of_refused(text: &[u8]) -> &'static str {
     let head = &text[..text.len().min(64)];
     let is_release = head.windows(13).any(|word| word == b"\"versionInfo\"");
@@ -347,11 +350,13 @@ impl From<Comparison> for Fate {
     }
 }
 
-/// Counts a record, and what it was joined from, which shares its fate.
+/// Counts a record, and with it its children, which share its fate.
 fn count(journal: &Journal, counted: &Counted, fate: &Fate, recorded: usize) {
     match fate {
         Fate::HeldBack(section) => {
-            let reason = format!("it has no {section} and would empty those stored: --allow-emptying");
+            let reason = format!(
+                "it has no {section}, and would empty the stored ones; --allow-emptying stores it all the same"
+            );
             journal.held_back(counted.row, &counted.id, &reason);
         }
         Fate::Differs(reason) => journal.differing(counted.row, &counted.id, reason),
@@ -398,7 +403,7 @@ mod tests {
         ];
         let mut batch = Batch::default();
         for text in texts {
-            assert!(batch.push(Found::of_text("here".to_owned(), text.into())).is_none());
+            assert!(batch.push(InputRecord::from_text("here".to_owned(), text.into())).is_none());
         }
         let batch = batch.pack(Task::Verify, &journal);
         let ids = |counted: &[Counted]| counted.iter().map(|counted| counted.id.clone()).collect::<Vec<_>>();

@@ -1,10 +1,10 @@
-//! Reads Zadig's collections, and joins them.
+//! Reads Zadig's collections, and joins their documents to releases and artifacts.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::batch::{Content, Found};
+use super::batch::{Content, InputRecord};
 use super::pipeline::{ImportError, RECORDS_A_STEP, Sink};
 use crate::input::collection::Collection;
 use crate::input::files::CollectionFile;
@@ -25,23 +25,24 @@ pub(super) fn read(files: &[CollectionFile], sink: &mut Sink) -> Result<(), Impo
         return Err(ImportError::NoDocuments);
     }
     let bytes = join.bytes();
-    // They are sorted before the first of them comes.
+    // All records are sorted before the first group comes.
     sink.journal.progress.begins("joining", None);
     let mut is_joined = false;
     join.groups(|group| {
         if !is_joined {
             is_joined = true;
-            sink.journal.progress.begins(sink.task.doing(), Some(bytes));
+            sink.journal.progress.begins(sink.task.progress_label(), Some(bytes));
         }
-        match found(group, &damaged, sink) {
-            Some(found) => sink.push(found),
+        match record_of(group, &damaged, sink) {
+            Some(record) => sink.push(record),
             None => ControlFlow::Continue(()),
         }
     })?;
     Ok(())
 }
 
-/// A record replaces the stored one wholly: a collection that was forgotten is missing from every answer.
+/// Warns of collections that are not given. A record replaces the stored one wholly, so whatever a forgotten collection holds
+/// would be missing from every answer.
 fn note_missing(files: &[CollectionFile], sink: &Sink) {
     let is_there = |collection| files.iter().any(|file| file.collection == collection);
     for collection in Collection::ALL {
@@ -55,13 +56,13 @@ fn note_missing(files: &[CollectionFile], sink: &Sink) {
     }
 }
 
-/// By what they belong to, the collections that could not be read whole. What was lost of one may have belonged to any
-/// release or artifact, so that none of them can be taken for whole.
+/// For releases and for artifacts, why a collection of their parts could not be read whole. The lost documents may have
+/// belonged to any release or artifact, so that none of them can be taken for complete.
 #[derive(Default)]
 struct Damaged(HashMap<Collection, String>);
 
 impl Damaged {
-    /// The place is that of the first document that could not be read.
+    /// Notes that a collection could not be read whole; `place` is that of the first document that could not be read.
     fn note(&mut self, collection: Collection, place: &str) {
         if collection.section().is_some() {
             let reason = || format!("{} could not be read whole: {place}", collection.name());
@@ -82,7 +83,8 @@ fn read_file(
     let (journal, progress) = (&sink.journal, Arc::clone(&sink.journal.progress));
     if file.length().is_ok_and(|length| length == 0) {
         progress.note(&format!("{name} is empty"));
-        // mongodump writes nothing for a collection without documents, and gzip something for nothing.
+        // mongodump writes an empty file for a collection without documents. Compressed by gzip even nothing has 20 bytes, so
+        // an empty .gz file was cut short.
         if file.path.extension().is_some_and(|extension| extension == "gz") {
             journal.refused(row, &name, "it is empty, which no compressed file is");
             damaged.note(file.collection, &name);
@@ -130,7 +132,7 @@ fn read_file(
 }
 
 /// The record that a group makes. A group that makes none is counted here.
-fn found(group: Group, damaged: &Damaged, sink: &Sink) -> Option<Found> {
+fn record_of(group: Group, damaged: &Damaged, sink: &Sink) -> Option<InputRecord> {
     let Group { family, owner, content, members, bytes } = group;
     for (collection, members) in &members {
         sink.journal.count(collection.name(), |counts| {
@@ -145,7 +147,7 @@ fn found(group: Group, damaged: &Damaged, sink: &Sink) -> Option<Found> {
     match content {
         GroupContent::Record(text) => {
             let Some(reason) = damaged.0.get(&family) else {
-                return Some(Found {
+                return Some(InputRecord {
                     row: Some(family.name()),
                     place,
                     bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
@@ -156,7 +158,7 @@ fn found(group: Group, damaged: &Damaged, sink: &Sink) -> Option<Found> {
             hold_back(family, &owner, reason, &members, sink);
         }
         GroupContent::Incomplete => {
-            hold_back(family, &owner, "a record of which it consists was refused", &members, sink);
+            hold_back(family, &owner, "a record that belongs to it was refused", &members, sink);
         }
         GroupContent::Orphans(orphans) => {
             for (collection, id) in orphans {
@@ -176,7 +178,7 @@ fn found(group: Group, damaged: &Damaged, sink: &Sink) -> Option<Found> {
     None
 }
 
-/// Counts everything of a release or artifact that is not taken, since it is not whole.
+/// Counts a release or artifact, with everything that belongs to it, as held back since it is incomplete.
 fn hold_back(family: Collection, owner: &str, reason: &str, members: &[(Collection, Members)], sink: &Sink) {
     sink.journal.held_back(family.name(), owner, reason);
     for (collection, members) in members {

@@ -1,12 +1,12 @@
-//! Which record a text is, small enough to be held for every record of an import.
+//! Tells which record a text is, in 16 bytes, so that an import can remember every record that it met.
 
 use delivery_center::record::{Identity, Record};
 use ring::digest::{Context, SHA256};
 
-/// A digest of kind and id.
+/// The beginning of a SHA-256 of the record's kind and id.
 pub(super) type IdentityDigest = [u8; 16];
 
-/// Which record a text is, where it says so.
+/// Tells which record a text is; `None` where the text has no kind or no id.
 pub(super) fn identity_of(text: &[u8]) -> Option<IdentityDigest> {
     let (kind, id) = match Record::identity(text)? {
         Identity::Release(id) => ("release", id),

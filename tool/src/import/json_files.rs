@@ -1,4 +1,12 @@
-//! Reads files of records in the reference page's JSON.
+//! Reads files of records in the API's JSON.
+//!
+//! Of several records with one id, the last good one is stored, and only that one. Which one that is, is known only after all
+//! were checked, so the files are read up to three times:
+//!
+//! 1. `Repeated::find` finds the ids that come more than once.
+//! 2. `read` passes on every record whose id comes once. A record of a repeated id is checked at once, and passed on only if
+//!    it is the very last of its id, and good.
+//! 3. If the very last one is bad, the last good one before it was not passed on. `read_again` passes it on.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -6,17 +14,17 @@ use std::io::{self, BufRead, Seek as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::batch::{Content, Found, Packed, row_of_refused};
+use super::batch::{Content, InputRecord, Packed, row_of_refused};
 use super::identity::{IdentityDigest, identity_of};
 use super::pipeline::{ImportError, RECORDS_A_STEP, Sink};
 use super::report::{Progress, RECORDS_ROW};
 use crate::input::files::{CountedRead, inflated};
 use crate::input::splitting::{RawRecord, ReadProblem, RecordReader};
 
-/// Records in a file, which is read more than once: of the records of one id the last good one counts, and only that is written.
+/// A file of records, which can be read more than once.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// What a problem is reported under.
+    /// The name under which problems are reported.
     pub name: String,
     file: SourceFile,
 }
@@ -35,13 +43,14 @@ impl Source {
         Self { name, file: SourceFile::At(path) }
     }
 
-    /// A copy of what can be read only once. It needs no name, so that whatever ends the process also ends the copy.
+    /// A copy of an input that can be read only once. The copy needs no path: it may be a temporary file without a name, which
+    /// is gone when the process ends.
     #[must_use]
     pub fn copied(name: String, copy: File) -> Self {
         Self { name, file: SourceFile::Copy(Arc::new(copy)) }
     }
 
-    /// Opens it at its beginning. A copy has one position for all its readers: they take turns.
+    /// Opens it at its beginning. All readers of a copy share one position, so only one may read at a time.
     fn open(&self) -> io::Result<File> {
         match &self.file {
             SourceFile::At(path) => File::open(path),
@@ -62,12 +71,12 @@ impl Source {
     }
 }
 
-/// Reads every record; ends early when nobody takes them any more.
+/// Reads every record and passes on those that count; ends early when nobody takes them any more.
 pub(super) fn read(sources: &[Source], sink: &mut Sink) -> Result<(), ImportError> {
     let progress = Arc::clone(&sink.journal.progress);
     let (mut repeated, bytes) = Repeated::find(sources, progress.as_ref())?;
-    progress.begins(sink.task.doing(), Some(bytes));
-    for located in Located::of(sources, |_| {}) {
+    progress.begins(sink.task.progress_label(), Some(bytes));
+    for located in Located::read_all(sources, |_| {}) {
         let Located { ordinal, source, found } = located?;
         let record = match found {
             Ok(record) => record,
@@ -78,9 +87,9 @@ pub(super) fn read(sources: &[Source], sink: &mut Sink) -> Result<(), ImportErro
             }
         };
         let place = format!("{} {}", source.name, record.place);
-        let found = match repeated.occurrence(&record.text) {
-            None => Some(Found::of_text(place, record.text)),
-            Some(occurrence) => occurrence.take(ordinal, place, &record.text, sink),
+        let found = match repeated.occurrences_of(&record.text) {
+            None => Some(InputRecord::from_text(place, record.text)),
+            Some(occurrences) => occurrences.check(ordinal, place, &record.text, sink),
         };
         if let Some(found) = found
             && sink.push(found).is_break()
@@ -88,19 +97,21 @@ pub(super) fn read(sources: &[Source], sink: &mut Sink) -> Result<(), ImportErro
             return Ok(());
         }
     }
-    read_again(sources, &repeated.good_before_a_bad_last(), sink)
+    read_again(sources, &repeated.last_good_not_passed_on(), sink)
 }
 
-/// Takes the last good records of the ids whose very last one is bad, which is known only at the end.
+/// Passes on the records with these numbers.
 fn read_again(sources: &[Source], ordinals: &HashSet<u64>, sink: &mut Sink) -> Result<(), ImportError> {
     if ordinals.is_empty() {
         return Ok(());
     }
-    for located in Located::of(sources, |_| {}) {
+    for located in Located::read_all(sources, |_| {}) {
         let Located { ordinal, source, found } = located?;
         if let Ok(record) = found
             && ordinals.contains(&ordinal)
-            && sink.push(Found::of_text(format!("{} {}", source.name, record.place), record.text)).is_break()
+            && sink
+                .push(InputRecord::from_text(format!("{} {}", source.name, record.place), record.text))
+                .is_break()
         {
             return Ok(());
         }
@@ -108,7 +119,7 @@ fn read_again(sources: &[Source], ordinals: &HashSet<u64>, sink: &mut Sink) -> R
     Ok(())
 }
 
-/// A record, or what stands in its place, with its number among all of the sources.
+/// A record, or a problem in its place, with its number among the records of all sources.
 struct Located<'a> {
     ordinal: u64,
     source: &'a Source,
@@ -116,8 +127,9 @@ struct Located<'a> {
 }
 
 impl<'a> Located<'a> {
-    /// Everything in the sources, in the same order every time; `count` is told of the bytes as they are read off the disk.
-    fn of(
+    /// Reads everything in the sources, in the same order every time; `count` is called with the number of bytes of every read
+    /// from disk.
+    fn read_all(
         sources: &'a [Source],
         count: impl Fn(u64) + Copy + 'a,
     ) -> impl Iterator<Item = Result<Self, ImportError>> {
@@ -144,22 +156,24 @@ fn open<'a>(
     Ok(RecordReader::new(input))
 }
 
-/// The identities that come more than once, good or bad. Only ordinals are held, since there may be very many.
+/// The records that come more than once, good or bad. Only their numbers are held, since there may be very many.
 struct Repeated(HashMap<IdentityDigest, Occurrences>);
 
+/// The numbers of two of the records of one id.
 struct Occurrences {
     last: u64,
+    /// The last good one among those that were checked so far.
     last_good: Option<u64>,
 }
 
 impl Repeated {
-    /// Reads the sources for the first time, and tells also how many bytes their records have.
+    /// Reads the sources for the first time. Also tells how many bytes their records have together.
     fn find(sources: &[Source], progress: &dyn Progress) -> Result<(Self, u64), ImportError> {
         let (mut seen, mut repeated) = (HashSet::new(), HashMap::new());
         let lengths = sources.iter().filter_map(|source| source.length().ok());
         progress.begins("reading", Some(lengths.sum()));
         let mut bytes = 0;
-        for located in Located::of(sources, |read| progress.bytes(read)) {
+        for located in Located::read_all(sources, |read| progress.bytes(read)) {
             let Located { ordinal, found, .. } = located?;
             if (ordinal + 1) % RECORDS_A_STEP == 0 {
                 progress.done(RECORDS_A_STEP);
@@ -174,15 +188,16 @@ impl Repeated {
         Ok((Self(repeated), bytes))
     }
 
-    /// The occurrences of a record that comes more than once.
-    fn occurrence(&mut self, text: &[u8]) -> Option<&mut Occurrences> {
+    /// The occurrences of a record; `None` where its id comes only once.
+    fn occurrences_of(&mut self, text: &[u8]) -> Option<&mut Occurrences> {
         if self.0.is_empty() {
             return None;
         }
         self.0.get_mut(&identity_of(text)?)
     }
 
-    fn good_before_a_bad_last(&self) -> HashSet<u64> {
+    /// The numbers of the last good records of those ids whose very last record is bad.
+    fn last_good_not_passed_on(&self) -> HashSet<u64> {
         let occurrences = self.0.values();
         occurrences
             .filter_map(|Occurrences { last, last_good }| last_good.filter(|good| good < last))
@@ -191,8 +206,8 @@ impl Repeated {
 }
 
 impl Occurrences {
-    /// Checks one of them; only the last one is passed on.
-    fn take(&mut self, ordinal: u64, place: String, text: &[u8], sink: &Sink) -> Option<Found> {
+    /// Checks one of the records, and counts it. Gives the record only if it is the very last one, and good.
+    fn check(&mut self, ordinal: u64, place: String, text: &[u8], sink: &Sink) -> Option<InputRecord> {
         let packed = match Packed::new(text) {
             Ok(packed) => packed,
             Err(reason) => {
@@ -212,6 +227,6 @@ impl Occurrences {
             return None;
         }
         let content = Content::Packed(Box::new(packed));
-        Some(Found { row: None, place, bytes: text.len(), content, children: Vec::new() })
+        Some(InputRecord { row: None, place, bytes: text.len(), content, children: Vec::new() })
     }
 }

@@ -1,9 +1,9 @@
-//! Records into the tables, or compared with them. In the order in which a record goes through it:
+//! Stores records in the tables, or compares them with what is stored. In the order in which a record goes through it:
 //!
-//! - `json_files`, `collections`, `zadig_server`: read records, of which `identity` tells which they are;
-//! - `pipeline`: takes them in batches from whoever reads them, and runs several batches side by side;
-//! - `batch`: checks and packs the records of one batch, and writes or compares them;
-//! - `report`: counts what became of them.
+//! - `json_files`, `collections` and `zadig_server` read records, and `identity` tells which record a text is;
+//! - `pipeline` takes the records in batches from one of these, and runs several batches side by side;
+//! - `batch` checks and packs the records of one batch, and writes or compares them;
+//! - `report` counts what became of them.
 
 mod batch;
 mod collections;
@@ -31,7 +31,7 @@ use report::Journal;
 /// Where records come from.
 #[derive(Debug, Clone)]
 pub enum Input {
-    /// The reference page's JSON.
+    /// Files in the API's JSON.
     Records(Vec<Source>),
     /// Zadig's collections, dumped or exported.
     Collections(Vec<CollectionFile>),

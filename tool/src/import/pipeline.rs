@@ -1,4 +1,4 @@
-//! Takes records from whoever reads them, and runs several batches side by side.
+//! Takes records in batches from the one who reads them, and runs several batches side by side.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -8,7 +8,7 @@ use delivery_center::store::{Store, StoreError};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::batch::{Batch, Found, Task};
+use super::batch::{Batch, InputRecord, Task};
 use super::report::Journal;
 use crate::input::server::ServerError;
 
@@ -33,7 +33,7 @@ pub enum ImportError {
         source: io::Error,
     },
     /// The collections that were read hold no document.
-    #[error("no document is in any of the collections' files")]
+    #[error("none of the collections' files holds a document")]
     NoDocuments,
     /// The temporary database, in which records are joined, failed.
     #[error("the temporary database failed; TMPDIR names a directory with room for twice the input")]
@@ -44,7 +44,7 @@ pub enum ImportError {
 }
 
 impl ImportError {
-    /// Whether DynamoDB or Zadig might answer another time.
+    /// Whether DynamoDB or Zadig might answer at another time.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         match self {
@@ -55,7 +55,7 @@ impl ImportError {
     }
 }
 
-/// What a reader gives its records to.
+/// Takes the records of a reader, and hands them to the pipeline in batches.
 pub(super) struct Sink {
     sender: mpsc::Sender<Batch>,
     pub(super) journal: Arc<Journal>,
@@ -64,9 +64,9 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    /// Breaks where nobody takes records any more, since writing failed.
-    pub(super) fn push(&mut self, found: Found) -> ControlFlow<()> {
-        let full = self.batch.push(found);
+    /// Takes a record. Breaks where nobody takes records any more, since writing failed.
+    pub(super) fn push(&mut self, record: InputRecord) -> ControlFlow<()> {
+        let full = self.batch.push(record);
         self.send(full)
     }
 
@@ -88,16 +88,16 @@ pub(super) struct Pipeline {
     task: Task,
     pub(super) journal: Arc<Journal>,
     running: JoinSet<Result<bool, StoreError>>,
-    /// Whether anything was new since it was last drained.
-    is_new: bool,
+    /// Whether anything was stored since the last [`Self::drain`].
+    has_stored: bool,
 }
 
 impl Pipeline {
     pub(super) fn new(store: Store, task: Task, journal: Arc<Journal>) -> Self {
-        Self { store, task, journal, running: JoinSet::new(), is_new: false }
+        Self { store, task, journal, running: JoinSet::new(), has_stored: false }
     }
 
-    /// Takes all that a reader finds, on a thread of its own.
+    /// Runs a reader on a thread of its own, and takes all of its records.
     pub(super) async fn fill<R>(mut self, read: R) -> Result<(), ImportError>
     where
         R: FnOnce(&mut Sink) -> Result<(), ImportError> + Send + 'static,
@@ -108,8 +108,8 @@ impl Pipeline {
         let reading = tokio::task::spawn_blocking(move || {
             let mut sink = Sink { sender, journal, task, batch: Batch::default() };
             read(&mut sink)?;
-            let rest = sink.batch.rest();
-            // Whoever closed the channel has the reason.
+            let rest = sink.batch.take_rest();
+            // Where the channel is closed, writing has failed, and that error is returned below.
             let _ = sink.send(rest);
             Ok::<_, ImportError>(())
         });
@@ -119,7 +119,7 @@ impl Pipeline {
         {
             taken = self.take(batch).await;
         }
-        // The reader meets the closed channel and ends; what it still says comes before the error.
+        // The closed channel ends the reader. It is waited for, so that what it still reports comes before the error.
         drop(receiver);
         let read = reading.await.expect("reading does not panic");
         taken?;
@@ -128,6 +128,7 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Starts a batch, once one of those that run has ended where there are enough.
     pub(super) async fn take(&mut self, batch: Batch) -> Result<(), StoreError> {
         while self.running.len() >= BATCHES_AT_ONCE {
             self.wait_for_one().await?;
@@ -137,17 +138,17 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Waits until all that was taken is dealt with, and tells whether any of it was new.
+    /// Waits until all batches have ended, and tells whether anything was stored since the last time.
     pub(super) async fn drain(&mut self) -> Result<bool, StoreError> {
         while !self.running.is_empty() {
             self.wait_for_one().await?;
         }
-        Ok(std::mem::take(&mut self.is_new))
+        Ok(std::mem::take(&mut self.has_stored))
     }
 
     async fn wait_for_one(&mut self) -> Result<(), StoreError> {
         let Some(finished) = self.running.join_next().await else { return Ok(()) };
-        self.is_new |= finished.expect("writing a batch does not panic")?;
+        self.has_stored |= finished.expect("writing a batch does not panic")?;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
-//! What an import or a verification did: counts by collection, and every record that needs a look.
+//! What an import or a verification did: counts by collection, and lists of the records that somebody should look at.
 //!
-//! The lists are kept on disk: there may be a million orphans.
+//! The lists are kept on disk, since there may be a million orphans.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,60 +14,61 @@ use serde_json::json;
 
 use crate::input::collection::Collection;
 
-/// Where releases and artifacts in the reference page's JSON are counted; others are under their collection's name.
+/// The rows in which releases and artifacts in the API's JSON are counted. What comes from Zadig's database is counted under
+/// the name of its collection.
 pub(super) const RELEASES_ROW: &str = "releases";
 pub(super) const ARTIFACTS_ROW: &str = "artifacts";
-/// Where a record is counted that cannot be told for either.
+/// The row of records in which neither a release nor an artifact can be recognized.
 pub(super) const RECORDS_ROW: &str = "records";
 
-/// What an import tells while it runs.
+/// Receives what an import reports while it runs.
 pub trait Progress: Send + Sync {
     /// A record was not taken.
     fn refused(&self, place: &str, reason: &str);
-    /// So many records of what began last were dealt with.
+    /// So many more records are dealt with.
     fn done(&self, records: u64);
     /// A record's release or artifact is not there.
     fn orphaned(&self, _collection: &str) {}
     /// A record is not stored as the source has it.
     fn differing(&self, _collection: &str, _id: &str, _reason: &str) {}
-    /// Something begins that takes so many bytes, where that is known.
+    /// A stage of the work begins; `bytes` is how much it has to deal with, where that is known.
     fn begins(&self, _what: &'static str, _bytes: Option<u64>) {}
-    /// So many bytes of it are dealt with.
+    /// So many more bytes of the stage are dealt with.
     fn bytes(&self, _bytes: u64) {}
-    /// Something that whoever runs this should know.
+    /// There is something that the user should know.
     fn note(&self, _note: &str) {}
 }
 
 /// What became of the records of one collection.
 ///
-/// `read` is the sum of the others but `credentials_dropped` and `recorded_kept`.
+/// `read` is the sum of all the others except `credentials_dropped` and `recorded_kept`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Records read, good or bad.
     pub read: u64,
     /// New or changed records; in a verification, none.
     pub stored: u64,
-    /// Records that were there as they are.
+    /// Records that were stored already, and just so.
     pub unchanged: u64,
     /// In a verification, records that are not stored as the source has them.
     pub differing: u64,
-    /// Soft-deleted records, and those that went with them.
+    /// Soft-deleted records, and the records that belong to a soft-deleted one.
     pub deleted: u64,
     /// Records that were not taken.
     pub refused: u64,
-    /// Good records that were not taken, lest something be lost.
+    /// Good records that were not taken, because what is stored might lose something.
     pub held_back: u64,
     /// Records whose release or artifact is not there.
     pub orphaned: u64,
-    /// Records whose id came again later: the last one stays.
+    /// Records whose id came again later; the last record of an id counts.
     pub repeated: u64,
     /// Credentials that were left out.
     pub credentials_dropped: u64,
-    /// Activities that pipelines recorded, and that stayed.
+    /// Activities that pipelines recorded, and that were kept.
     pub recorded_kept: u64,
 }
 
-/// In a few lines, as an import tells its totals.
+/// The totals of an import, in a few lines.
 impl fmt::Display for Counts {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let Self {
@@ -137,7 +138,7 @@ pub struct Report {
     file: Option<ReportFile>,
 }
 
-/// The file that a report is to be written to, and the lists that it will hold, each in a file without a name meanwhile.
+/// The file that a report will be written to, and the lists that will be in it. Until then each list is in a temporary file.
 #[derive(Debug)]
 pub struct ReportFile {
     out: File,
@@ -148,7 +149,7 @@ pub struct ReportFile {
 }
 
 impl ReportFile {
-    /// Opens the file, so that a report that cannot be written is told before anything else is done.
+    /// Creates the file. It is created before anything else is done, so that a path that cannot be written is reported at once.
     ///
     /// # Errors
     /// The operating system's.
@@ -195,9 +196,9 @@ impl Report {
         })
     }
 
-    /// The collections of releases and artifacts of which nothing was read though others belong to them, and how many of these
-    /// there are: a dump without them is not whole.
-    pub fn without_owner(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    /// The collections of releases or artifacts of which nothing was read, although records that belong to them were read; and
+    /// how many such records there are. A dump like that is not complete.
+    pub fn missing_owners(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let owners = [Collection::Version, Collection::Artifact].into_iter();
         owners.filter_map(|owner| {
             let belongs = |collection: &Collection| *collection != owner && collection.owner() == owner;
@@ -207,17 +208,17 @@ impl Report {
         })
     }
 
-    /// What was held back, reason by reason.
+    /// The records that were held back, by reason.
     #[must_use]
     pub fn held_back(&self) -> &[HeldBack] {
         &self.held_back
     }
 
-    /// Writes all of it as JSON, where a file was given: `action`, `collections`, and the lists `refused`, `held_back`,
+    /// Writes the report as JSON, where a file was given for it: `action`, `collections`, and the lists `refused`, `held_back`,
     /// `orphaned` and `differing`.
     ///
     /// # Errors
-    /// The operating system's, also where a list could not be kept; the report is incomplete then.
+    /// The operating system's, also if an entry could not be added to a list before. The report is incomplete then.
     pub fn write(&mut self, action: &str) -> io::Result<()> {
         let Some(mut file) = self.file.take() else { return Ok(()) };
         let mut out = BufWriter::new(&file.out);
@@ -278,12 +279,12 @@ impl fmt::Display for Report {
     }
 }
 
-/// JSON values with commas between them, in a file without a name.
+/// JSON values with commas between them, in a temporary file without a name.
 #[derive(Debug)]
 struct ListOnDisk {
     file: BufWriter<File>,
     is_empty: bool,
-    /// Why it is incomplete.
+    /// Why an entry could not be added.
     failure: Option<io::Error>,
 }
 
@@ -319,7 +320,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A report in the making, shared by everything that reads and writes.
+/// Collects the report. Everything that reads and writes shares it.
 pub(super) struct Journal {
     pub(super) progress: Arc<dyn Progress>,
     counts: Mutex<BTreeMap<&'static str, Counts>>,
@@ -352,7 +353,7 @@ impl Journal {
         self.progress.refused(place, reason);
     }
 
-    /// Counts what a refused record was joined from.
+    /// Counts the children of a refused record.
     pub(super) fn children_refused(&self, children: Vec<(Collection, u64)>) {
         for (collection, children) in children {
             self.count(collection.name(), |counts| {
@@ -362,11 +363,11 @@ impl Journal {
         }
     }
 
-    /// A good record that is not taken; whoever calls this counts it.
+    /// Lists a good record that is not taken. The caller counts it.
     pub(super) fn held_back(&self, row: &'static str, id: &str, reason: &str) {
         self.list(|file| &mut file.held_back, &json!({"collection": row, "id": id, "reason": reason}));
         let mut held_back = lock(&self.held_back);
-        // There are as many reasons as sections, and a few more.
+        // There are only a few more reasons than sections, so a search is fast enough.
         let known = held_back.iter_mut().find(|held| held.row == row && held.reason == reason);
         if let Some(known) = known {
             known.records += 1;
@@ -385,7 +386,7 @@ impl Journal {
         self.progress.orphaned(row);
     }
 
-    /// A record that was not taken since what is stored of it cannot be read; whoever counts it counts it as refused.
+    /// Lists a record that was not taken, since what is stored of it cannot be read. The caller counts it as refused.
     pub(super) fn unreadable(&self, row: &'static str, id: &str, reason: &str) {
         self.list(|file| &mut file.refused, &json!({"collection": row, "place": id, "reason": reason}));
         self.progress.refused(id, reason);
@@ -410,7 +411,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_that_could_not_be_kept_makes_the_report_incomplete() {
+    fn an_entry_that_cannot_be_kept_makes_the_report_fail() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("list");
         std::fs::write(&path, "").unwrap();
