@@ -1,4 +1,4 @@
-//! Activities: what happened to an image, added to its artifact.
+//! Records activities: what happened to an image is added to its artifact.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::image::NamedImage;
 use super::outcome::{FactError, FactOutcome, Recorded, refused, wait_after};
 use crate::patience::Patience;
 
-/// How often an image given by its tag alone is looked for: the index lags behind the table by a moment.
+/// How many times an image without a digest is looked for: it is found by the index, which lags behind its table for a moment.
 const LOOKS: usize = 3;
 const WAIT_BETWEEN_LOOKS: Duration = Duration::from_millis(400);
 
@@ -36,17 +36,17 @@ pub enum ActivityKind {
 pub struct Activity {
     /// What happened.
     pub kind: ActivityKind,
-    /// To which image.
+    /// The image that it happened to.
     pub image: NamedImage,
-    /// The activity's further fields, named as on the reference page.
+    /// The activity's other fields, named as in the API.
     pub fields: Map<String, Value>,
-    /// What is known of the artifact; it fills in what the stored one lacks.
+    /// Fields of the artifact that are known; they are added where the stored artifact lacks them.
     pub artifact_fields: Map<String, Value>,
     /// Who did it.
     pub created_by: String,
     /// When it was done.
     pub created_time: UnixSeconds,
-    /// What tells this fact from others of its kind about the same image; without it, the fact itself does.
+    /// Tells this fact from others of its kind about the same image. Without it, the fact's fields do.
     pub idempotency_key: Option<String>,
 }
 
@@ -63,10 +63,10 @@ impl ActivityKind {
     }
 }
 
-/// Adds an activity to the artifact of its image, which is made where there is none.
+/// Adds an activity to the artifact of its image. Where there is no such artifact, it makes one.
 ///
 /// # Errors
-/// [`FactError`], where patience ended too.
+/// [`FactError`]. One that may pass is tried again until `patience` ends.
 pub async fn record_activity(
     store: &Store,
     activity: &Activity,
@@ -85,12 +85,18 @@ pub async fn record_activity(
 #[derive(Debug, Clone)]
 enum Target {
     Known(FoundArtifact),
-    /// To be taken only where nobody built it: a deployment recorded it before its build was.
+    /// An artifact of the build's tag, without a digest: a deployment made it before the build was recorded. The build may take
+    /// it only as long as no other build has.
     WithoutBuild(FoundArtifact),
     New,
 }
 
-/// One attempt.
+/// One attempt:
+///
+/// 1. The artifact is found. That is done once: `known` keeps it for the next attempt.
+/// 2. All that is stored of the artifact is read. If it holds this fact already, nothing is written.
+/// 3. The artifact with the new activity is written together with the fact, on the condition that the artifact is as it was
+///    read. If it is not, the attempt ends as [`FactError::Contended`], and the next one reads it again.
 async fn attempt(
     store: &Store,
     activity: &Activity,
@@ -153,7 +159,8 @@ impl Activity {
         if let Some(found) = store.find_artifact(WantedArtifact::DigestAndImage(digest, &image)).await? {
             return Ok(Some(Target::Known(found)));
         }
-        // A build under a new tag is to be found by that tag, and so is an artifact of its own.
+        // The repository is enough for anything but a build. A build under a new tag is to be found by that tag, so it becomes
+        // an artifact of its own.
         if self.kind != ActivityKind::Build || self.image.tag.is_none() {
             let wanted = WantedArtifact::DigestAndRepository(digest, &self.image.repository);
             return Ok(store.find_artifact(wanted).await?.map(Target::Known));
@@ -189,7 +196,7 @@ impl Activity {
             Target::Known(found) => found,
             Target::WithoutBuild(found) => {
                 let state = store.artifact_state(&found).await?;
-                // Another build may have taken it meanwhile.
+                // Another build may have taken the artifact meanwhile.
                 let is_free = match state.json() {
                     Some(json) => {
                         let artifact = checked(&state.artifact_id, json)?;
@@ -207,7 +214,7 @@ impl Activity {
         Ok(store.artifact_state(&found).await?)
     }
 
-    /// Made of the image and its digest, so that all who find no artifact of it make the same one.
+    /// The id of a new artifact. It is made from the image and its digest, so that all who find no artifact make the same one.
     fn new_artifact_id(&self) -> String {
         Artifact::stand_in_id(&self.image.as_pushed(), &self.digest_text())
     }
@@ -216,8 +223,10 @@ impl Activity {
         self.image.digest.as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
-    /// What the fact is known by where it was recorded of an artifact, and where it was recorded of one that stood for the image
-    /// and gave way.
+    /// The key by which the fact is known, and other keys by which it may be known already.
+    ///
+    /// A key given by the caller is the only one. Otherwise the key holds the artifact's id. The same fact may have been
+    /// recorded before, of an artifact that stood in for the image and has given way since; then its key holds that id.
     fn fact_keys(&self, artifact_id: &str) -> (FactKey, Vec<FactKey>) {
         if let Some(key) = &self.idempotency_key {
             return (FactKey::new(&["key", self.kind.as_str(), &self.image.to_string(), key]), Vec::new());
@@ -237,7 +246,7 @@ impl Activity {
         }
     }
 
-    /// The artifact without this activity, in the contract's form.
+    /// The artifact without this activity, as the API answers it.
     fn artifact(&self, artifact_id: &str, stored: Option<&str>) -> Result<Artifact, FactError> {
         match stored {
             Some(json) => checked(artifact_id, json),

@@ -7,7 +7,7 @@ use delivery_center::image_reference::{ImageDigest, repository};
 use super::outcome::{FactError, refused};
 use super::reference_grammar::{check_name, check_tag};
 
-/// An image as a pipeline names it.
+/// An image as a pipeline names it: by a tag, by a digest, or by both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedImage {
     /// Registry, port and name; empty where a digest stands alone.
@@ -17,10 +17,10 @@ pub struct NamedImage {
 }
 
 impl NamedImage {
-    /// Reads an image reference, and a digest that was given beside it. It has a tag or a digest, or both.
+    /// Reads an image reference, and a digest that was given separately. There must be a tag or a digest.
     ///
     /// # Errors
-    /// [`FactError::Refused`], which says what is wrong and does not quote it: a text that is no image may hold a password.
+    /// [`FactError::Refused`], which says what is wrong but does not quote the text: one that is no image may hold a password.
     pub fn parse(image: &str, digest: Option<&str>) -> Result<Self, FactError> {
         let wrong = |reason| {
             refused(format!("the image {reason}: give REGISTRY/NAME:TAG as it was pushed, or NAME@DIGEST"))
@@ -47,7 +47,7 @@ impl NamedImage {
         let digest = match (own_digest, given_digest) {
             (Some(own), Some(other)) if own != other => {
                 return Err(refused(format!(
-                    "the image names the digest {own}, and beside it {other} is given"
+                    "the image names the digest {own}, but {other} is given as its digest; give only one of them"
                 )));
             }
             (own, other) => own.or(other),
@@ -58,7 +58,7 @@ impl NamedImage {
         Ok(Self { tag: tag.map(str::to_owned), repository, digest })
     }
 
-    /// The image as it was pushed: by its tag, or else by its digest.
+    /// The image as it was pushed: with its tag, or, where it has none, with its digest.
     #[must_use]
     pub fn as_pushed(&self) -> String {
         match (&self.tag, &self.digest) {
@@ -74,7 +74,7 @@ impl NamedImage {
 }
 
 /// # Errors
-/// [`FactError::Refused`], which does not quote it.
+/// [`FactError::Refused`], which does not quote the text.
 fn parse_digest(digest: &str) -> Result<ImageDigest, FactError> {
     ImageDigest::parse(digest).ok_or_else(|| {
         refused(
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_is_refused_with_what_is_wrong_and_not_quoted() {
+    fn a_text_that_is_no_image_is_refused_with_the_reason_and_not_quoted() {
         let upper_case = DIGEST.to_uppercase();
         for (image, expected) in [
             ("", "is empty"),

@@ -1,4 +1,4 @@
-//! What became of a fact, and why it was not recorded.
+//! What became of a fact, or why it was not recorded.
 
 use std::error::Error as _;
 
@@ -35,7 +35,7 @@ pub enum FactError {
     /// What was given cannot be recorded; the text says what to mend.
     #[error("{0}")]
     Refused(String),
-    /// The record would not be as the contract says.
+    /// The record would not have the form that the API documents.
     #[error("the {record} cannot be stored")]
     Invalid {
         /// Which release or artifact.
@@ -49,7 +49,7 @@ pub enum FactError {
     /// The tables could not be read or written.
     #[error("it is not certain whether it was recorded, and recording it again is safe")]
     Store(#[from] StoreError),
-    /// Others wrote the same record at the same time, for as long as patience lasted.
+    /// Others kept writing the same record, for as long as it was tried.
     #[error(
         "it was not recorded, since others change the same record faster than it can be written; recording it again is safe"
     )]
@@ -57,7 +57,7 @@ pub enum FactError {
 }
 
 impl FactError {
-    /// Whether sending the fact again may pass.
+    /// Whether sending the fact again may succeed.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         match self {
@@ -68,7 +68,8 @@ impl FactError {
     }
 }
 
-/// Waits before the next attempt, where there is one; says the first time why there is, since it may take minutes.
+/// Waits before the next attempt; gives `false` where no time is left for one. The first time, it logs why there is another
+/// attempt, since all of them may take minutes.
 pub(super) async fn wait_after(error: &FactError, patience: &mut Patience) -> bool {
     if let FactError::Store(error) = error
         && !patience.has_waited()

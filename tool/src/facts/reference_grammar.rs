@@ -1,4 +1,4 @@
-//! The grammar of image references: that of OCI's registries, as <https://github.com/distribution/reference> has it.
+//! The grammar of image references, as OCI registries and <https://github.com/distribution/reference> define it.
 //!
 //! ```text
 //! name      = [host [":" port] "/"] component ["/" component]*
@@ -6,13 +6,13 @@
 //! tag       = [A-Za-z0-9_] [A-Za-z0-9_.-]{0,127}
 //! ```
 //!
-//! What is wrong is told without the text: it may be a URL with a password.
+//! No error quotes the text, since it may be a URL with a password.
 
-/// What the longest name has, its host included.
+/// The length of the longest name, host included.
 const MAX_NAME_BYTES: usize = 255;
 const MAX_TAG_BYTES: usize = 128;
 
-/// Checks what stands in front of a tag or a digest.
+/// Checks the name, which stands in front of a tag or a digest.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -24,7 +24,7 @@ pub(super) fn check_name(name: &str) -> Result<(), &'static str> {
         return Err("has a name of more than 255 bytes");
     }
     if name.contains("://") {
-        return Err("is a URL, and is to begin with the registry");
+        return Err("is a URL, but has to begin with the registry");
     }
     if name.starts_with('/') {
         return Err("begins with a slash (is the variable in front of it set?)");
@@ -46,8 +46,8 @@ pub(super) fn check_name(name: &str) -> Result<(), &'static str> {
         return Err("has upper-case letters in its name, and only a registry's host may have them");
     }
     Err(
-        "has a name that no registry takes (between slashes stand lower-case letters and digits, parted by one dot, by one \
-         or two underscores, or by dashes)",
+        "has a name that no registry takes (between slashes it has lower-case letters and digits, separated by one dot, by \
+         one or two underscores, or by dashes)",
     )
 }
 
@@ -72,12 +72,13 @@ pub(super) fn check_tag(tag: &str) -> Result<(), &'static str> {
         return Ok(());
     }
     Err(
-        "has a tag that no registry takes (it is of letters, digits, underscores, dots and dashes, and begins with neither \
-         a dot nor a dash)",
+        "has a tag that no registry takes (it has letters, digits, underscores, dots and dashes, and does not begin with a \
+         dot or a dash)",
     )
 }
 
-/// Whether the first component is a registry; docker takes it for one where a path could not begin like that.
+/// Whether the first component of a name is a registry. As docker does, this takes it for one if it has a dot, a colon or an
+/// upper-case letter, or is `localhost`; otherwise the name has no registry, and this is the beginning of its path.
 fn is_registry(first: &str) -> bool {
     let (host, port) = first
         .rfind(':')
@@ -147,7 +148,7 @@ mod tests {
         }
 
         #[test]
-        fn a_name_without_a_word_at_its_ends_is_refused(name in COMPONENT, mark in "[._-]{1,3}") {
+        fn a_name_that_begins_or_ends_with_a_separator_is_refused(name in COMPONENT, mark in "[._-]{1,3}") {
             prop_assert_ne!(check_name(&format!("reg/{mark}{name}")), Ok(()));
             prop_assert_ne!(check_name(&format!("reg/{name}{mark}")), Ok(()));
             prop_assert_ne!(check_name(&format!("reg/{name}._{name}")), Ok(()));

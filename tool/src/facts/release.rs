@@ -1,4 +1,4 @@
-//! Releases: which services of a project were released, with which images.
+//! Records releases: which services of a project were released, with which images.
 
 use delivery_center::digest;
 use delivery_center::position::UnixSeconds;
@@ -10,7 +10,7 @@ use super::image::NamedImage;
 use super::outcome::{FactError, FactOutcome, Recorded, refused, wait_after};
 use crate::patience::Patience;
 
-/// A release to be made.
+/// A release that is to be recorded.
 #[derive(Debug, Clone)]
 pub struct NewRelease {
     /// The project.
@@ -21,7 +21,7 @@ pub struct NewRelease {
     pub workflow: String,
     /// The workflow's task; 0 where there is none.
     pub task_id: u64,
-    /// What is said of it.
+    /// Its description.
     pub description: String,
     /// Its labels.
     pub labels: Vec<String>,
@@ -37,7 +37,7 @@ pub struct NewRelease {
     pub started: Option<UnixSeconds>,
     /// When the deployment ended.
     pub ended: Option<UnixSeconds>,
-    /// What tells this release from others of its project; without it, the release itself does.
+    /// Tells this release from others of its project. Without it, everything else that is given does.
     pub idempotency_key: Option<String>,
 }
 
@@ -63,10 +63,10 @@ pub struct ReleasedService {
     pub yaml_contents: Vec<String>,
 }
 
-/// Makes a release; of those that say the same, all but one find it made.
+/// Makes a release. If several make the same one, the first makes it, and the others find it already made.
 ///
 /// # Errors
-/// [`FactError`], where patience ended too.
+/// [`FactError`]. One that may pass is tried again until `patience` ends.
 pub async fn record_release(
     store: &Store,
     release: &NewRelease,
@@ -100,7 +100,8 @@ impl NewRelease {
         }
     }
 
-    /// Made of the key, or of everything but the times that were not given, so that a repeat is the same release.
+    /// A digest of the project and the key; without a key, of everything but who made it and the times that were not given.
+    /// So a release that is sent again has the same id.
     fn release_id(&self) -> String {
         if let Some(key) = &self.idempotency_key {
             return digest::of_texts(&["release", &self.project, key]);
@@ -158,7 +159,7 @@ impl NewRelease {
         deploy
     }
 
-    /// The reference page's shape of an environment, as far as a pipeline knows it.
+    /// The environment in Zadig's form, with as much of it as a pipeline knows.
     fn product_env_info(&self, environment: &Environment) -> Value {
         let render = json!({ "name": "", "revision": 0, "product_tmpl": self.project, "description": "" });
         let services: Vec<_> = self.service_names().iter().map(|name| self.service(name, &render)).collect();
@@ -201,7 +202,7 @@ impl NewRelease {
         })
     }
 
-    /// Each service once, in their order.
+    /// The names of the services, each once, in the order of the services.
     fn service_names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         for service in &self.services {
@@ -216,11 +217,11 @@ impl NewRelease {
 impl ReleasedService {
     /// Reads `NAME=IMAGE`, or `NAME=IMAGE:CONTAINER`. The image has a tag or a digest.
     ///
-    /// Behind the last slash, one colon is the tag's; the container's is the second.
+    /// After the last slash, the first colon belongs to the tag or the digest, and a second one begins the container.
     ///
     /// # Errors
-    /// [`FactError::Refused`], where it can be read in no way. It names the service, and quotes nothing else: an image that
-    /// is none may hold a password.
+    /// [`FactError::Refused`], where it cannot be read. The error names the service and quotes nothing else: a text that is
+    /// no image may hold a password.
     pub fn parse(service: &str) -> Result<Self, FactError> {
         let (name, rest) = service.split_once('=').unwrap_or(("", service));
         let is_shown =
@@ -247,22 +248,22 @@ impl ReleasedService {
     }
 }
 
-/// The image and the container.
+/// Splits `IMAGE:CONTAINER` into the image and the container, which is empty where there is none.
 fn split_container(text: &str) -> Result<(String, String), &'static str> {
     let last_component = text.rfind('/').map_or(0, |slash| slash + 1);
     let (path, last) = text.split_at(last_component);
     let digest = last.find('@');
     if digest.is_some_and(|digest| last[..digest].matches(':').count() > 1) {
-        return Err("the container comes behind the digest");
+        return Err("the container has to come after the digest");
     }
-    // A digest has a colon of its own, as a tag has.
+    // The first colon from here is the one in the digest, or the one in front of the tag.
     let start = digest.unwrap_or(0);
     let (image, container) = match last[start..].match_indices(':').nth(1) {
         Some((colon, _)) => (&last[..start + colon], Some(&last[start + colon + 1..])),
         None => (last, None),
     };
     if container.is_some_and(|container| !is_container(container)) {
-        return Err("what stands behind the tag is no container's name");
+        return Err("what follows the tag or the digest is not the name of a container");
     }
     Ok((format!("{path}{image}"), container.unwrap_or_default().to_owned()))
 }
