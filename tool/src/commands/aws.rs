@@ -1,4 +1,4 @@
-//! The AWS environment, read as every AWS tool reads it.
+//! Makes clients and stores from the AWS environment, which is read as every AWS tool reads it.
 
 use anyhow::{Context as _, anyhow};
 use aws_config::retry::RetryConfig;
@@ -11,14 +11,14 @@ use url::Url;
 
 use super::exit_status::UnusableArguments;
 
-/// Attempts at one call, the first included: who fills the tables has time.
+/// Attempts at one call, the first included. Nobody waits for a single call while the tables are filled.
 const MAX_ATTEMPTS: u32 = 8;
-/// Attempts at the first contact: where nothing answers, it is the endpoint that is wrong.
+/// Attempts at the first contact. If nothing answers there, the endpoint is probably wrong, and more attempts would not help.
 const MAX_ATTEMPTS_AT_CONTACT: u32 = 2;
-/// How many writes a transaction may hold, where the DynamoDB is an emulator that takes fewer than DynamoDB does.
+/// The variable that says how many writes a transaction may hold, for an emulator that takes fewer than DynamoDB.
 const TRANSACTION_WRITES: &str = "DYNAMODB_TRANSACTION_WRITES";
 
-/// Where an endpoint is named, and what is said where it is none: the SDK takes an empty text for one, and panics.
+/// The variables that name an endpoint, and the error where one is not a URL. The SDK would accept an empty text, and panic.
 const ENDPOINT_VARIABLES: [(&str, &str); 2] = [
     (
         "AWS_ENDPOINT_URL_DYNAMODB",
@@ -27,7 +27,8 @@ const ENDPOINT_VARIABLES: [(&str, &str); 2] = [
     ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL is no URL: give one such as http://127.0.0.1:8000, or unset it"),
 ];
 
-/// Region, credentials and endpoint. What is missing of them is told here, in words: a request would fail for it in many more.
+/// Reads region, credentials and endpoint. What is missing is reported here, in one plain sentence: the error of a request that
+/// lacks it would be a long chain of causes.
 pub(super) async fn config() -> anyhow::Result<SdkConfig> {
     for (variable, unusable) in ENDPOINT_VARIABLES {
         if std::env::var(variable).is_ok_and(|endpoint_url| !is_endpoint_url(&endpoint_url)) {
@@ -53,12 +54,12 @@ fn is_endpoint_url(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
-/// A client of that DynamoDB that gives up early.
+/// A client for the DynamoDB that the environment names. It gives up early.
 pub(super) async fn hasty_client() -> anyhow::Result<Client> {
     Ok(hasty(&config().await?))
 }
 
-/// A client that gives up early, with a configuration that was read before.
+/// A client that gives up early, from a configuration that was read before.
 pub(super) fn hasty(config: &SdkConfig) -> Client {
     let retries = RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS_AT_CONTACT);
     Client::from_conf(Builder::from(config).retry_config(retries).build())
@@ -66,7 +67,8 @@ pub(super) fn hasty(config: &SdkConfig) -> Client {
 
 /// The tables that the environment names.
 ///
-/// That nothing answers there is told within seconds. Whatever else is wrong is left to who asks for more, with patience.
+/// If nothing answers there, this is an error within seconds. Anything else that is wrong shows when the tables are used, with
+/// more attempts.
 pub(super) async fn store() -> anyhow::Result<Store> {
     let config = config().await?;
     if let Err(error) = store_of(hasty(&config))?.reach().await
@@ -79,18 +81,18 @@ pub(super) async fn store() -> anyhow::Result<Store> {
     store_of(Client::new(&config))
 }
 
-/// The tables that the environment names, asked with a function's attempts and timeouts: somebody waits for the answer.
+/// The tables that the environment names, with the attempts and timeouts of the functions, since somebody waits for the answer.
 pub(super) async fn answering_store() -> anyhow::Result<Store> {
     Ok(answering(&config().await?))
 }
 
-/// As [`answering_store`], with a configuration that was read before.
+/// As [`answering_store`], from a configuration that was read before.
 pub(super) fn answering(config: &SdkConfig) -> Store {
     let client = Client::from_conf(with_patience(Builder::from(config)).build());
     Store::new(client, TableNames::from_environment())
 }
 
-/// The tables that the environment names, as a client reaches them.
+/// The tables that the environment names, reached by a client.
 pub(super) fn store_of(client: Client) -> anyhow::Result<Store> {
     let store = Store::new(client, TableNames::from_environment());
     let Ok(writes) = std::env::var(TRANSACTION_WRITES) else { return Ok(store) };

@@ -1,4 +1,4 @@
-//! `completions` and `man`: what shells and readers of manuals want to know of this command line.
+//! `completions` and `man`: prints shell completions and the manual page.
 
 use std::io::{self, Write as _};
 
@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use super::exit_status::Ended;
 
-/// Print a shell's completions of this command line: `delivery-center completions bash > …/bash-completion/completions/delivery-center`.
+/// Print completions for a shell: `delivery-center completions bash > …/bash-completion/completions/delivery-center`.
 #[derive(Args)]
 pub(super) struct CompletionsArguments {
     /// The shell.
@@ -23,7 +23,7 @@ pub(super) fn print_completions<C: CommandFactory>(
     Ok(Ended::Well)
 }
 
-/// Prints the manual page: of the command itself, and of each of its subcommands behind it.
+/// Prints the manual page of the command itself, and then those of its subcommands.
 pub(super) fn print_manual<C: CommandFactory>() -> anyhow::Result<Ended> {
     let mut command = C::command();
     command.build();

@@ -1,4 +1,4 @@
-//! How a command ends: what it says, and its exit status.
+//! How a command ends: its last words, and its exit status.
 
 use std::process::ExitCode;
 
@@ -20,29 +20,29 @@ pub(super) enum Ended {
     WithRefusals,
 }
 
-/// What became of a question to the endpoints.
+/// What a question to the endpoints led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sought {
     /// There is an answer.
     Found,
-    /// Nothing is known of what was asked for.
+    /// What was asked for is not in the tables.
     NotFound,
 }
 
-/// The exit status of a command; the reason that one failed for is printed.
+/// The exit status of a command. If the command failed, the reason is printed.
 pub(super) fn of_command(ended: anyhow::Result<Ended>) -> ExitCode {
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::WithRefusals) => ExitCode::from(1),
         Err(error) => {
             terminal::say(format_args!("error: {}", with_causes(&error)));
-            let is_unusable = is_about_arguments(&error) && !is_of_record();
+            let is_unusable = is_about_arguments(&error) && !is_record_command();
             ExitCode::from(if is_unreachable(&error) || is_unusable { 2 } else { 1 })
         }
     }
 }
 
-/// The exit status of a command that asks; the reason that one failed for is printed.
+/// The exit status of a command that asks the endpoints. If it failed, the reason is printed.
 pub(super) fn of_question(sought: anyhow::Result<Sought>) -> ExitCode {
     match sought {
         Ok(Sought::Found) => ExitCode::SUCCESS,
@@ -54,7 +54,7 @@ pub(super) fn of_question(sought: anyhow::Result<Sought>) -> ExitCode {
     }
 }
 
-/// An error and its causes, each once: some say themselves what caused them.
+/// An error and its causes. A cause that was quoted already is left out, since some errors quote their causes themselves.
 fn with_causes(error: &anyhow::Error) -> String {
     let mut told = String::new();
     for cause in error.chain().map(ToString::to_string).filter(|cause| !cause.is_empty()) {
@@ -67,7 +67,7 @@ fn with_causes(error: &anyhow::Error) -> String {
     told
 }
 
-/// Arguments that can be read one by one, and not be used together.
+/// Arguments that can be read, but not be used, or not together.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct UnusableArguments(pub(super) &'static str);
@@ -79,25 +79,25 @@ fn is_about_arguments(error: &anyhow::Error) -> bool {
     })
 }
 
-/// The exit status where the arguments cannot be read or ask for help; what clap says of them is printed.
+/// The exit status where the arguments cannot be read, or ask for help. What clap says about them is printed.
 ///
-/// To a pipeline 2 means to try again, which does not help an argument of `record`: there it is 1.
+/// A pipeline understands 2 as an advice to try again, which would not help against a wrong argument of `record`: there it is 1.
 pub(super) fn of_arguments(mut unreadable: clap::Error) -> ExitCode {
     hide_secrets(&mut unreadable);
-    // Where even this cannot be written, there is nobody to tell.
+    // If even this cannot be written, there is nobody to tell.
     let _ = unreadable.print();
     match unreadable.exit_code() {
         0 => ExitCode::SUCCESS,
-        _ if is_of_record() => ExitCode::from(1),
+        _ if is_record_command() => ExitCode::from(1),
         _ => ExitCode::from(2),
     }
 }
 
-fn is_of_record() -> bool {
+fn is_record_command() -> bool {
     std::env::args().nth(1).as_deref() == Some("record")
 }
 
-/// clap quotes what it cannot read, which may be a URL with a password.
+/// Removes what clap would quote where it may be a URL with a password.
 fn hide_secrets(unreadable: &mut clap::Error) {
     for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand] {
         if let Some(ContextValue::String(text)) = unreadable.get(kind)
@@ -108,7 +108,7 @@ fn hide_secrets(unreadable: &mut clap::Error) {
     }
 }
 
-/// Whether DynamoDB or Zadig could not be reached, so that the same command may pass another time.
+/// Whether DynamoDB or Zadig could not be reached, so that the same command may succeed at another time.
 pub(super) fn is_unreachable(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.downcast_ref::<ImportError>().is_some_and(ImportError::is_unreachable)

@@ -1,4 +1,4 @@
-//! `export`: the tables as JSON Lines in the API's own shape, as `import` takes them.
+//! `export`: writes the tables as JSON Lines in the API's own form, which `import` takes.
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 
@@ -16,15 +16,16 @@ use indicatif::ProgressBar;
 use super::exit_status::{Ended, UnusableArguments};
 use super::{aws, terminal};
 
-/// How much is fetched at once, packed; unpacked it is some five times as much.
+/// How many bytes of compressed documents are fetched at once; uncompressed they are about five times as many.
 const MAX_PACKED_BYTES_A_FETCH: usize = 2 << 20;
 const MAX_RELEASES_A_FETCH: usize = 100;
 /// How many fetches run ahead of the writing.
 const FETCHES_AT_ONCE: usize = 4;
 
-/// Write the tables to standard output, one record a line, in the API's own JSON: `import -` reads it.
+/// Write the tables to standard output in the API's own JSON, one record on each line; `import -` reads it.
 ///
-/// Without --releases and --artifacts it writes what the filters are about, and without filters both.
+/// Without --releases and --artifacts, it writes the kind of records that the given filters choose. Without filters too, it
+/// writes both kinds.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   delivery-center export | gzip > delivery-center.jsonl.gz
@@ -34,7 +35,7 @@ pub(super) struct ExportArguments {
     /// Write releases, newest first.
     #[arg(long)]
     releases: bool,
-    /// Write artifacts, in no order.
+    /// Write artifacts, in no particular order.
     #[arg(long)]
     artifacts: bool,
     /// Only releases of this project.
@@ -72,7 +73,7 @@ enum ExportError {
     /// The tables could not be read.
     #[error("the tables could not be read to their end")]
     Store(#[from] StoreError),
-    /// What was read could not be written.
+    /// Standard output could not be written.
     #[error("the records could not be written")]
     Output(#[from] io::Error),
 }
@@ -97,9 +98,9 @@ pub(super) async fn run(arguments: ExportArguments) -> anyhow::Result<Ended> {
             terminal::say(format_args!("exported {releases} releases, {artifacts} artifacts"));
             Ok(Ended::Well)
         }
-        // Whoever reads has read enough, as `head` does.
+        // The reader stopped early, as `head` does.
         Err(ExportError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ended::Well),
-        Err(error) => Err(error).context("the export is not whole"),
+        Err(error) => Err(error).context("the export is incomplete"),
     }
 }
 
@@ -113,12 +114,13 @@ impl ExportArguments {
             ..ReleaseFilter::default()
         };
         let (has_filters, has_image) = (filter != ReleaseFilter::default(), self.image.is_some());
-        let says_nothing = !self.releases && !self.artifacts;
-        let releases = self.releases || (says_nothing && (has_filters || !has_image));
-        let artifacts = self.artifacts || (says_nothing && (has_image || !has_filters));
+        let names_no_kind = !self.releases && !self.artifacts;
+        let releases = self.releases || (names_no_kind && (has_filters || !has_image));
+        let artifacts = self.artifacts || (names_no_kind && (has_image || !has_filters));
         if (has_filters && !releases) || (has_image && !artifacts) {
             return Err(UnusableArguments(
-                "--image filters artifacts, and the other filters releases: one is given for what is not exported",
+                "--image chooses artifacts, and the other filters choose releases: a filter is given for records that are not \
+                 exported",
             ));
         }
         let selected = self.image.map_or(SelectedArtifacts::All, SelectedArtifacts::OfImage);
@@ -140,7 +142,7 @@ async fn export(
     let mut exported = Exported::default();
     let mut inflater = Inflater::default();
     let mut line = Vec::new();
-    // There is no search for what nothing can match.
+    // There is no search where nothing can match the filter.
     if let Some(search) = selection.releases.as_ref().and_then(ReleaseFilter::search) {
         let mut releases = Box::pin(releases(store, &search));
         while let Some((release_id, release)) = releases.try_next().await? {

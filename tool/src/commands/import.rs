@@ -1,4 +1,4 @@
-//! `import`: releases and artifacts into the tables.
+//! `import`: stores releases and artifacts in the tables.
 
 use std::path::PathBuf;
 
@@ -8,12 +8,13 @@ use super::exit_status::Ended;
 use super::sources::{Done, Sources};
 use crate::import::{Emptying, Task};
 
-/// Store releases and artifacts: the API's own JSON, a dump or an export of Zadig's database, or a running Zadig.
+/// Store releases and artifacts from the API's own JSON, a dump or an export of Zadig's database, or a running Zadig.
 ///
-/// The API's JSON is one object, an array, or one object a line; which a record is, it says itself. Of Zadig's database,
-/// the records of a release or an artifact are joined. Every record is checked before anything of it is written; a bad
-/// one is reported on stderr with its place and JSON path, and the others are stored. A record replaces the one of its id
-/// wholly, and importing again what is there writes nothing: an import that was interrupted is completed by running it again.
+/// The API's JSON is one object, an array, or one object on each line; releases and artifacts may be mixed. From Zadig's
+/// database, everything that belongs to a release or an artifact is joined to one record. Every record is checked before
+/// anything of it is written. A bad record is reported on stderr with its place and JSON path, and the others are stored. A
+/// record replaces the whole stored one of the same id. Importing the same again writes nothing, so run an import again to
+/// complete it after it was interrupted.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   The API's JSON:
@@ -27,21 +28,21 @@ use crate::import::{Emptying, Task};
     ZADIG_TOKEN=$(cat token) delivery-center import --zadig https://zadig.example.com --resume zadig.resume")]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(super) struct ImportArguments {
-    /// Check everything and tell what would be stored, but write nothing.
+    /// Check everything and say what would be stored, but write nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Write every record, also those that are there as they are: mends documents whose stored bytes were spoiled.
+    /// Write every record, also one that is stored already just so. This mends documents whose stored bytes were spoiled.
     #[arg(long, conflicts_with = "dry_run")]
     rewrite: bool,
-    /// Drop the activities that `record` wrote to the artifacts that are imported. Without this they stay, beside the imported
-    /// ones.
+    /// Drop the activities that `record` added to the imported artifacts. Without this they are kept, beside the imported ones.
     #[arg(long)]
     drop_recorded: bool,
-    /// Let releases lose all records of a section, and artifacts all activities, that are stored and that the source no longer
-    /// has. Without this such a release or artifact is held back and named.
+    /// Let a release lose all its records of a section, and an artifact all its activities, if the source has none of them any
+    /// more. Without this, such a release or artifact is held back and reported.
     #[arg(long)]
     allow_emptying: bool,
-    /// Keep in this file how far a running Zadig was read, and go on from there; it is gone once all is read.
+    /// Remember in this file how far a running Zadig was read, and go on from there if it exists. It is removed once everything
+    /// is read.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["given", "dry_run"])]
     resume: Option<PathBuf>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! How `import` and `verify` show what they do: single records on standard error, and a bar where that is a terminal.
+//! How `import` and `verify` show what they do, on standard error: records that need a look, and a bar if it is a terminal.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
@@ -13,13 +13,13 @@ use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar};
 use super::terminal;
 use crate::import::Progress;
 
-/// How many records of one kind are named; the report names all.
+/// How many refused and how many differing records are named; the report names all.
 const MAX_NAMED: usize = 100;
 
-/// How often a line tells how far it is, where standard error is no terminal.
+/// How often a line says how far it is, if standard error is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The named records, counted by kind, and the bar.
+/// The bar, and how many records of each kind there were.
 pub(super) struct ImportProgress {
     bar: ProgressBar,
     /// When what the bar shows began.
@@ -30,7 +30,7 @@ pub(super) struct ImportProgress {
     differing: AtomicUsize,
     /// By collection.
     orphaned: Mutex<BTreeMap<String, u64>>,
-    /// Closed, it ends the lines.
+    /// Dropping this ends the thread that prints the lines.
     _lines: mpsc::Sender<()>,
 }
 
@@ -59,13 +59,14 @@ impl ImportProgress {
         }
     }
 
-    fn line(&self, shown: &AtomicUsize, line: impl FnOnce() -> String) {
-        if shown.fetch_add(1, Ordering::Relaxed) < MAX_NAMED {
+    /// Counts a record, and prints a line about it if there were not too many yet.
+    fn count_and_name(&self, records: &AtomicUsize, line: impl FnOnce() -> String) {
+        if records.fetch_add(1, Ordering::Relaxed) < MAX_NAMED {
             self.bar.suspend(|| terminal::say(format_args!("{}", line())));
         }
     }
 
-    /// Shows how much was dealt with: records, or bytes where there are none yet.
+    /// Shows how much is dealt with: records, or bytes where no record is yet.
     fn show_counts(&self) {
         let done = self.done.load(Ordering::Relaxed);
         if done == 0 {
@@ -78,7 +79,7 @@ impl ImportProgress {
         self.bar.set_prefix(format!("{} records, {rate:.0} a second", HumanCount(done)));
     }
 
-    /// Ends the bar, and says how many records were not named.
+    /// Ends the bar, and says how many more records there are than were named.
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
         for (kind, shown) in [("refused", &self.refused), ("differing", &self.differing)] {
@@ -89,13 +90,13 @@ impl ImportProgress {
         }
         for (collection, records) in lock(&self.orphaned).iter() {
             terminal::say(format_args!(
-                "orphaned {collection}: {records} of them belong to nothing that is there; --report FILE lists them"
+                "orphaned {collection}: {records} records, whose release or artifact is not in the source; --report FILE lists them"
             ));
         }
     }
 }
 
-/// What a bar would show, in a line.
+/// What the bar would show, as one line of text.
 fn line_of(bar: &ProgressBar) -> String {
     let (what, counts) = (bar.message(), bar.prefix());
     match bar.length().filter(|length| *length > 0) {
@@ -113,7 +114,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Progress for ImportProgress {
     fn refused(&self, place: &str, reason: &str) {
-        self.line(&self.refused, || format!("refused {place}: {reason}"));
+        self.count_and_name(&self.refused, || format!("refused {place}: {reason}"));
     }
 
     fn orphaned(&self, collection: &str) {
@@ -121,7 +122,7 @@ impl Progress for ImportProgress {
     }
 
     fn differing(&self, collection: &str, id: &str, reason: &str) {
-        self.line(&self.differing, || format!("differs {collection} {id}: {reason}"));
+        self.count_and_name(&self.differing, || format!("differs {collection} {id}: {reason}"));
     }
 
     fn note(&self, note: &str) {

@@ -1,4 +1,4 @@
-//! `invoke`: one Lambda event in, the Lambda response out.
+//! `invoke`: answers one Lambda event, and prints the Lambda response.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ use super::{aws, log_lines, terminal};
 
 /// Answer one Lambda event as the function would, and print the Lambda response.
 ///
-/// It reads the tables that the environment names: try it beside `serve`, with
+/// It reads the tables that the environment names. To try it, run `serve` in another terminal, and set
 /// `AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:8000` and any region and credentials.
 #[derive(clap::Args)]
 pub(super) struct InvokeArguments {
-    /// The function.
+    /// The function that answers.
     function: Function,
-    /// The event's file, or - for standard input; events/ has one for every case.
+    /// The file with the event, or - for standard input. The folder events/ has an event for every case.
     #[arg(long, value_name = "FILE")]
     event: PathBuf,
 }

@@ -1,11 +1,11 @@
-//! What is logged to standard error: the service's own lines, written for people.
+//! Logs the service's lines to standard error, in a form for people.
 
 use delivery_center::service::AnsweredRequest;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Logs what `RUST_LOG` says, or else the service's lines from a severity on.
+/// Starts to log what `RUST_LOG` says; without it, the service's lines from a severity on.
 pub(super) fn start(least_severe: LevelFilter) {
     let wanted = std::env::var("RUST_LOG").ok().and_then(|wanted| wanted.parse::<Targets>().ok());
     let filter = wanted.unwrap_or_else(|| {
@@ -14,13 +14,13 @@ pub(super) fn start(least_severe: LevelFilter) {
     let lines = tracing_subscriber::fmt::layer()
         .compact()
         .with_target(false)
-        // What cannot be written would be told with `eprintln!`, which panics where nobody reads.
+        // A line that cannot be written would be reported with `eprintln!`, which panics if nobody reads standard error.
         .log_internal_errors(false)
         .with_writer(std::io::stderr);
     tracing_subscriber::registry().with(filter).with(lines).init();
 }
 
-/// Logs what became of a request, for people: the functions write a line of their own, for CloudWatch.
+/// Logs what became of a request, for people. (The functions write another line, for CloudWatch.)
 pub(super) fn log_request(answered: &AnsweredRequest) {
     tracing::info!(
         request_id = answered.request_id,

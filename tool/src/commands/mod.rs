@@ -1,11 +1,11 @@
-//! The command line: the subcommands, a file each, and what several of them stand on.
+//! The command line: the subcommands, a file each, and what several of them need.
 //!
-//! - `aws`: the client that the environment names;
-//! - `exit_status`: how a command ends;
-//! - `log_lines`: what is logged to standard error;
-//! - `terminal`: what is printed, and the progress bars;
-//! - `layout`, `section`, `local_time`, `short_image`: what people read of an answer: tables and fields, times, images;
-//! - `sources`, `import_progress`: what `import` and `verify` read, and how they show what they do.
+//! - `aws` makes the client that the environment names;
+//! - `exit_status` decides how a command ends;
+//! - `log_lines` logs to standard error;
+//! - `terminal` prints, and draws the progress bars;
+//! - `layout`, `section`, `local_time` and `short_image` show answers to people, as tables, fields, times and images;
+//! - `sources` and `import_progress` are for `import` and `verify`: what they read, and how they show what they do.
 
 mod artifact;
 mod aws;
@@ -36,9 +36,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
-/// Zadig's delivery-centre endpoints over DynamoDB: fill the tables, and serve them on a laptop.
+/// Zadig's delivery-centre endpoints over DynamoDB: fill the tables, look into them, and serve both endpoints on a laptop.
 ///
-/// Without a subcommand it serves sample records, as `serve` does.
+/// Without a subcommand it runs `serve`, with sample records.
 #[derive(Parser)]
 #[command(name = "delivery-center", version, after_help = ENVIRONMENT_AND_EXIT_STATUS)]
 struct Arguments {
@@ -50,17 +50,17 @@ const ENVIRONMENT_AND_EXIT_STATUS: &str = "\
 Environment:
   RELEASES_TABLE, ARTIFACTS_TABLE  the tables' names [delivery-releases, delivery-artifacts]
   AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as every AWS tool reads them
-  AWS_ENDPOINT_URL_DYNAMODB  another DynamoDB, such as that of `serve`: http://127.0.0.1:8000
-  DYNAMODB_TRANSACTION_WRITES  how many writes a transaction may hold [100, as DynamoDB has it; older emulators take 10]
+  AWS_ENDPOINT_URL_DYNAMODB  the URL of another DynamoDB, such as that of `serve`: http://127.0.0.1:8000
+  DYNAMODB_TRANSACTION_WRITES  how many writes a transaction may hold [100, as in DynamoDB; older emulators take 10]
   RUST_LOG  what is logged to stderr
 
 Exit status of releases, artifact and diff: 0 found; 1 not found; 2 failed, and stderr says why.
-Of the others: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be used (of `record`: 1), or DynamoDB or Zadig could not be reached.";
+Of the other commands: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be used (of `record`: 1), or DynamoDB or Zadig could not be reached.";
 
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::ServeArguments),
-    /// The tables that the service reads.
+    /// Create the tables that the service reads.
     #[command(subcommand)]
     Tables(tables::TablesCommand),
     Import(import::ImportArguments),
@@ -86,7 +86,8 @@ impl Default for Command {
 }
 
 impl Command {
-    /// Which of the service's log lines are told: a line for each request is for who serves requests.
+    /// From which severity on the service's log lines are shown. The line for each request is of no use to somebody who asks
+    /// one question in a terminal.
     fn least_severe_line(&self) -> LevelFilter {
         match self {
             Self::Releases(_) | Self::Artifact(_) | Self::Diff(_) => LevelFilter::WARN,
@@ -95,7 +96,7 @@ impl Command {
     }
 }
 
-/// Runs the command that the process's arguments name, and tells its exit status.
+/// Runs the command that the process's arguments name, and gives its exit status.
 pub async fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,

@@ -1,4 +1,4 @@
-//! `reindex`: what finds records, worked out anew from the stored documents.
+//! `reindex`: works out anew, from the stored documents, the items by which records are found.
 
 use std::time::Duration;
 
@@ -15,16 +15,17 @@ use crate::patience::Patience;
 
 /// How many records are looked at side by side.
 const RECORDS_AT_ONCE: usize = 16;
-/// How long a record that keeps changing is read anew.
+/// How long one record is tried again, while others keep changing it or the table is unavailable.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Work out anew what finds every release and every artifact, mend what differs, and remove what is left of records that are gone.
+/// Mend the items by which releases and artifacts are found, and remove what is left of records that are gone.
 ///
-/// For when a newer version finds records in more ways, or items were damaged. It may run beside imports and recordings,
-/// writes nothing where all is as it should be, and goes on where it was interrupted when it is run again.
+/// It works these items out anew from the stored documents. Run it when a newer version finds records in more ways, or when
+/// items were damaged. It may run beside imports and recordings, and it writes nothing where everything is as it should be.
+/// If it is interrupted, run it again.
 #[derive(clap::Args)]
 pub(super) struct ReindexArguments {
-    /// Tell what would be changed, but write nothing.
+    /// Say what would be changed, but write nothing.
     #[arg(long)]
     dry_run: bool,
 }
@@ -42,7 +43,7 @@ struct ReindexCounts {
     artifacts_changed: u64,
     /// Items of releases that were written or removed.
     items: u64,
-    /// Items that were left of records that are gone, and are removed.
+    /// Items that were left of records that are gone, and were removed.
     removed: u64,
     /// Records that could not be read.
     unreadable: u64,
@@ -75,7 +76,7 @@ pub(super) async fn run(arguments: ReindexArguments) -> anyhow::Result<Ended> {
     Ok(if unreadable == 0 { Ended::Well } else { Ended::WithRefusals })
 }
 
-/// Brings every release to what its documents ask for.
+/// Mends every release: its items are brought to what its documents ask for.
 async fn reindex_releases(
     store: &Store,
     mode: Mode,
@@ -85,7 +86,7 @@ async fn reindex_releases(
     let segments = (0..SCAN_SEGMENTS).map(|segment| release_ids(store, segment).boxed_local());
     let mut reindexed = stream::select_all(segments)
         .map_ok(|release_id| async move {
-            unless_unreadable(async || store.reindex_release(&release_id, mode).await).await
+            tolerate_unreadable(async || store.reindex_release(&release_id, mode).await).await
         })
         .try_buffer_unordered(RECORDS_AT_ONCE);
     while let Some(reindexed) = reindexed.try_next().await? {
@@ -103,7 +104,8 @@ async fn reindex_releases(
     Ok(())
 }
 
-/// Mends every artifact, and then what is beside them: what no pointer names is removed, so all pointers must be as they should be.
+/// Mends every artifact first, and only then everything else in the table: a recorded fact that no pointer lists is removed, so
+/// all pointers must have been mended before.
 async fn reindex_artifacts(
     store: &Store,
     mode: Mode,
@@ -128,10 +130,11 @@ async fn reindex_entries(
     let mut mended = stream::select_all(segments)
         .try_filter(|entry| future::ready(entry.is_artifact() == wants_artifacts))
         .map_ok(|entry| async move {
-            let mended = unless_unreadable(async || match store.mend_artifact_entry(&entry, mode).await? {
-                Mended::Overtaken => Err(store.artifacts_changed()),
-                mended => Ok(mended),
-            });
+            let mended =
+                tolerate_unreadable(async || match store.mend_artifact_entry(&entry, mode).await? {
+                    Mended::Overtaken => Err(store.artifacts_changed()),
+                    mended => Ok(mended),
+                });
             Ok((entry.is_artifact(), mended.await?))
         })
         .try_buffer_unordered(RECORDS_AT_ONCE);
@@ -155,9 +158,9 @@ fn tell_unreadable(unreadable: &StoreError, bar: &ProgressBar, counts: &mut Rein
     bar.suspend(|| terminal::say(format_args!("unreadable {unreadable}")));
 }
 
-/// The ids of which a segment of the table holds anything, each once.
+/// The ids of all releases that have an item in a segment of the table, each once.
 fn release_ids(store: &Store, segment: i32) -> impl Stream<Item = Result<String, StoreError>> {
-    /// Where the next page begins, and the last id before it, with which it may begin too.
+    /// Where the next page begins, and the last id before it. The next page may begin with further items of that id.
     #[derive(Default)]
     struct Scanned {
         start: Option<ReleaseScan>,
@@ -177,9 +180,9 @@ fn release_ids(store: &Store, segment: i32) -> impl Stream<Item = Result<String,
     pages.try_flatten()
 }
 
-/// The keys of what a segment of the table of artifacts holds.
+/// The keys of all items in a segment of the table of artifacts.
 fn artifact_entries(store: &Store, segment: i32) -> impl Stream<Item = Result<ArtifactEntry, StoreError>> {
-    /// Where the next page begins; the first one where nothing is said, and none behind the last.
+    /// Which page is read next.
     enum Next {
         First,
         Page(ArtifactScan),
@@ -198,9 +201,9 @@ fn artifact_entries(store: &Store, segment: i32) -> impl Stream<Item = Result<Ar
     pages.try_flatten()
 }
 
-/// What became of one record, or why it alone cannot be read; tried again while others change it, and while the table is
-/// unavailable.
-pub(super) async fn unless_unreadable<T>(
+/// Looks at one record. If just that record cannot be read, this is `Ok(Err(…))`, so that the others can be looked at. It is
+/// tried again while others change the record, and while the table is unavailable.
+pub(super) async fn tolerate_unreadable<T>(
     look: impl AsyncFn() -> Result<T, StoreError>,
 ) -> Result<Result<T, StoreError>, StoreError> {
     let mut patience = Patience::new(PATIENCE);

@@ -7,13 +7,13 @@ use anstyle::{AnsiColor, Style};
 use super::layout::{ASIDE, HEADING, left, styled, wrapped};
 use crate::answers::StoredText;
 
-/// What is there, or came.
+/// For something that is there, or is new.
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
-/// What is gone.
+/// For something that is gone.
 pub(super) const GONE: Style = AnsiColor::Red.on_default();
-/// What has changed.
+/// For something that has changed.
 pub(super) const CHANGED: Style = AnsiColor::Yellow.on_default();
-/// Everything else.
+/// For everything else.
 pub(super) const PLAIN: Style = Style::new();
 
 /// How far fields are indented.
@@ -29,7 +29,7 @@ pub(super) struct Section {
 #[derive(Debug)]
 struct ReportField {
     label: String,
-    /// Stands before the value and is no part of it: `- ` or `+ `.
+    /// Stands in front of the value: `- `, `+ ` or nothing.
     mark: &'static str,
     value: String,
     style: Style,
@@ -79,7 +79,7 @@ impl Section {
     }
 }
 
-/// A section as it is printed, a line break behind each line.
+/// A section as it is printed. Every line ends with a line break.
 pub(super) struct LaidOut<'a> {
     section: &'a Section,
     width: Option<u16>,
@@ -112,7 +112,7 @@ impl Display for LaidOut<'_> {
 }
 
 impl ReportField {
-    /// Writes the value, its first line behind a label.
+    /// Writes the value, with a label in front of its first line.
     fn write(
         &self,
         mut label: &str,

@@ -1,4 +1,4 @@
-//! `serve`: both endpoints over plain HTTP, on an embedded DynamoDB.
+//! `serve`: serves both endpoints over plain HTTP, on an embedded DynamoDB.
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
@@ -31,26 +31,26 @@ const SAMPLES: [&str; 4] = [
     include_str!("../../../samples/artifacts.jsonl"),
 ];
 
-/// Where this process itself asks DynamoDB, before anybody else may.
+/// The address at which this process itself reaches the embedded DynamoDB, before the public one is open.
 const PRIVATE_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-/// How many connections wait to be accepted; what tokio's own listeners take.
+/// How many connections may wait to be accepted, as in tokio's own listeners.
 const BACKLOG: u32 = 1024;
 
 /// Serve both endpoints over plain HTTP, on an embedded DynamoDB filled with samples.
 ///
-/// The DynamoDB is a real endpoint too: point other tools at it with `AWS_ENDPOINT_URL_DYNAMODB`. Ctrl-C ends both.
+/// Other tools can use this DynamoDB too: set `AWS_ENDPOINT_URL_DYNAMODB` to its address. Ctrl-C ends both.
 #[derive(clap::Args)]
 pub(super) struct ServeArguments {
-    /// Where the endpoints listen.
+    /// The address at which the endpoints listen.
     #[arg(long, value_name = "ADDRESS", default_value = LISTEN, value_parser = resolve)]
     listen: SocketAddr,
-    /// Where DynamoDB listens.
+    /// The address at which DynamoDB listens.
     #[arg(long, value_name = "ADDRESS", default_value = DYNAMODB_LISTEN, value_parser = resolve)]
     dynamodb_listen: SocketAddr,
-    /// Keep the data in this SQLite file; without it they are in memory, and gone at the end.
+    /// Keep the data in this SQLite file. Without it they are in memory, and lost at the end.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
-    /// Load no samples.
+    /// Do not load the samples.
     #[arg(long)]
     empty: bool,
 }
@@ -67,8 +67,8 @@ impl Default for ServeArguments {
 
 /// Serves until it is interrupted.
 ///
-/// Both addresses are taken first, so that one in use is told before anything is done, and listened on last: whoever
-/// waits for a port finds tables, samples and endpoints behind it.
+/// Both addresses are taken first, so that one that is in use is reported before anything is done. The process listens at them
+/// last, so that whoever waits for a port finds tables, samples and endpoints once it is open.
 pub(super) async fn run(arguments: ServeArguments) -> anyhow::Result<Ended> {
     let http = TakenAddress::new(arguments.listen, "--listen")?;
     let dynamodb = TakenAddress::new(arguments.dynamodb_listen, "--dynamodb-listen")?;
@@ -83,7 +83,7 @@ pub(super) async fn run(arguments: ServeArguments) -> anyhow::Result<Ended> {
     let (dynamodb, http) = (dynamodb.listen()?, http.listen()?);
     print_what_to_try(http.local_addr()?, dynamodb.local_addr()?)?;
     tokio::spawn(embedded.serve_too(dynamodb));
-    axum::serve(http, endpoints).with_graceful_shutdown(end()).await?;
+    axum::serve(http, endpoints).with_graceful_shutdown(wait_for_the_end()).await?;
     terminal::say(format_args!("ended"));
     Ok(Ended::Well)
 }
@@ -100,7 +100,7 @@ async fn create_tables(embedded: &EmbeddedDynamoDb, tables: &TableNames) -> anyh
     Ok(has_data)
 }
 
-/// Both endpoints. A path that is neither's is answered by either with the same 404.
+/// Both endpoints. Any other path gets a 404, which is the same from either.
 fn router(store: &Store) -> Router {
     let answered_by = |endpoint: Endpoint| {
         let service = EndpointService::new(endpoint, store.clone()).with_log(log_lines::log_request);
@@ -112,7 +112,7 @@ fn router(store: &Store) -> Router {
         .fallback(answered_by(Endpoint::ListReleases))
 }
 
-/// An address that is ours, and on which nobody listens yet.
+/// An address that this process has taken, but does not listen at yet.
 struct TakenAddress {
     socket: TcpSocket,
     address: SocketAddr,
@@ -124,7 +124,7 @@ impl TakenAddress {
     fn new(address: SocketAddr, option: &'static str) -> anyhow::Result<Self> {
         let bind = || {
             let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-            // As tokio's own listeners do: connections of a process that has just ended do not keep the address.
+            // As in tokio's own listeners: connections of a process that has just ended do not block the address.
             socket.set_reuseaddr(!cfg!(windows))?;
             socket.bind(address)?;
             Ok(socket)
@@ -143,7 +143,7 @@ fn cannot_listen(address: SocketAddr, option: &str, error: &io::Error) -> anyhow
     anyhow!("cannot listen on {address}: {error}; choose another address with {option}")
 }
 
-/// An address as it is given, or a host's; the older IPv4 where a host has both, as `localhost` has.
+/// Reads an address, or looks up that of a host. Where a host has both kinds, as `localhost` has, IPv4 is taken.
 fn resolve(address: &str) -> Result<SocketAddr, String> {
     let resolved: Vec<_> = address
         .to_socket_addrs()
@@ -153,7 +153,7 @@ fn resolve(address: &str) -> Result<SocketAddr, String> {
     address.copied().ok_or_else(|| "the host has no address".to_owned())
 }
 
-/// What happened, and what can be done about it.
+/// The error, with what can be done about it.
 fn advise(error: EmbeddedError) -> anyhow::Error {
     match error {
         EmbeddedError::NotADatabase { .. } => anyhow!("{error}; choose another file with --data"),
@@ -177,7 +177,7 @@ async fn load_samples(store: &Store) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The samples are known to be good.
+/// Shows nothing of loading the samples, unless one is refused.
 struct SampleProgress;
 
 impl Progress for SampleProgress {
@@ -221,8 +221,8 @@ Ask it in the terminal, or import into it, from another shell:
     ))
 }
 
-/// Ctrl-C, or the signal with which service managers and containers end a process.
-async fn end() {
+/// Waits for Ctrl-C, or for the signal with which service managers and containers end a process.
+async fn wait_for_the_end() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
@@ -234,7 +234,7 @@ async fn end() {
             return;
         }
     }
-    // Where no signal can be waited for, the process is ended by the signal itself.
+    // Where signals cannot be waited for, a signal ends the process by itself.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }

@@ -1,4 +1,4 @@
-//! What `import` and `verify` read, and the report of what was done with it.
+//! What `import` and `verify` read, and the report of what they did with it.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -24,38 +24,38 @@ pub(super) struct Sources {
     /// Files of records, directories or files of Zadig's collections, or - for standard input.
     #[arg(required_unless_present = "zadig", value_name = "SOURCE")]
     given: Vec<PathBuf>,
-    /// Read a running Zadig, with the token in `ZADIG_TOKEN` or --token-file.
+    /// Read the running Zadig at this URL, with the token in `ZADIG_TOKEN` or --token-file.
     #[arg(long, value_name = "URL", conflicts_with = "given")]
     zadig: Option<String>,
-    /// A file that holds the token; without it, the variable `ZADIG_TOKEN` does.
+    /// A file that holds the token; without it, the token is in the variable `ZADIG_TOKEN`.
     #[arg(long, value_name = "FILE", requires = "zadig")]
     token_file: Option<PathBuf>,
-    /// How many records are asked for at once.
+    /// How many records one request asks for.
     #[arg(long, value_name = "RECORDS", requires = "zadig", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
     per_page: u32,
-    /// How many requests run side by side.
+    /// How many requests run at the same time.
     #[arg(long, value_name = "REQUESTS", requires = "zadig", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
     requests: u8,
-    /// How long one request may take; then it is tried again.
+    /// How long one request may take before it is tried again.
     #[arg(long, value_name = "SECONDS", requires = "zadig", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
-    /// Write the whole report, as JSON.
+    /// Write the whole report to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 }
 
 /// What was done with the sources.
 pub(super) struct Done {
-    /// Of all collections together.
+    /// The counts of all collections together.
     pub(super) totals: Counts,
-    /// Whether the releases or artifacts are there to which the records belong.
+    /// Whether releases were read if any records belong to releases, and artifacts if any belong to artifacts.
     pub(super) is_whole: bool,
 }
 
 impl Sources {
-    /// Does a task with all of it, prints what was done, and tells the totals.
+    /// Does a task with all records of the sources, prints what was done, and gives the totals.
     ///
-    /// What can fail without reading the sources comes first: there may be hours of them.
+    /// Whatever can fail without reading the sources comes first, since reading them may take hours.
     pub(super) async fn run(mut self, resume: Option<PathBuf>, task: Task) -> anyhow::Result<Done> {
         let action = match task {
             Task::Import { mode: Mode::DryRun, .. } => "dry run",
@@ -79,7 +79,7 @@ impl Sources {
         store.reach().await.map_err(|error| not_begun(error.into()))?;
         let progress = Arc::new(ImportProgress::new());
         let input = self.open(resume, progress.as_ref()).inspect_err(|_| progress.finish())?;
-        // The API's own JSON has no collections to be counted by.
+        // Records in the API's JSON come from no collections, so they are not counted by collection.
         let is_of_zadig = !matches!(input, Input::Records(_));
         let shown = Arc::clone(&progress) as Arc<dyn Progress>;
         let done = import::run(&store, input, task, shown, report).await;
@@ -100,21 +100,21 @@ impl Sources {
         }
         report.write(action).with_context(|| {
             let path = report_path.unwrap_or_default();
-            format!("the {action} is done, and its report {} is incomplete", path.display())
+            format!("the {action} is done, but its report {} is incomplete", path.display())
         })?;
         let mut is_whole = true;
         for (owner, orphaned) in report.missing_owners() {
             is_whole = false;
             terminal::print(format_args!(
-                "no {owner} was read, and {orphaned} records belong to one: give {owner} too, and look whether its file is empty"
+                "no {owner} was read, and {orphaned} records belong to one: give {owner} too, or find out why its file is empty"
             ))?;
         }
         Ok(Done { totals: report.totals(), is_whole })
     }
 
-    /// Whether a path leads to a file that is given, or to a collection in a folder that is.
+    /// Whether a path leads to a file that is given as a source, or to a collection in a folder that is.
     fn is_source(&self, path: &Path) -> bool {
-        // What is not there yet is no source.
+        // A file that does not exist yet is not a source.
         let Ok(path) = path.canonicalize() else { return false };
         self.given
             .iter()
@@ -122,7 +122,7 @@ impl Sources {
             .any(|given| path == given || (path.starts_with(given) && is_named_after_a_collection(&path)))
     }
 
-    /// Looks at what is given, and finds out what it is.
+    /// Finds out what the sources are.
     fn open(self, resume: Option<PathBuf>, progress: &dyn Progress) -> anyhow::Result<Input> {
         if let Some(url) = &self.zadig {
             let options = Options {
@@ -133,7 +133,7 @@ impl Sources {
             };
             let server = Server::new(url, token(self.token_file.as_deref())?, options)?;
             if server.sends_token_unencrypted() {
-                progress.note("the token goes over the network in the clear; https:// would hide it");
+                progress.note("the token goes over the network unencrypted; https:// would protect it");
             }
             return Ok(Input::Server(server));
         }
@@ -143,7 +143,7 @@ impl Sources {
                 let directory = find_collections(path)?;
                 if directory.others > 0 {
                     progress.note(&format!(
-                        "{} other collections in {} have nothing of releases or artifacts",
+                        "{} other collections in {} are left out, since they hold no part of releases or artifacts",
                         directory.others,
                         path.display()
                     ));
@@ -161,7 +161,10 @@ impl Sources {
             match recognize(path)? {
                 FileContent::Collection(file) => files.push(file),
                 FileContent::OtherCollection => {
-                    bail!("{} is none of Zadig's collections of releases and artifacts", path.display())
+                    bail!(
+                        "{} is a collection that holds no part of releases or artifacts; leave it out",
+                        path.display()
+                    )
                 }
                 FileContent::Records => records.push(Source::at(path.display().to_string(), path.clone())),
             }
@@ -170,7 +173,7 @@ impl Sources {
             (false, None) => Ok(Input::Collections(files)),
             (false, Some(records)) => {
                 bail!(
-                    "{} is no collection of Zadig's, as the others are: give them one after another",
+                    "{} is not a collection of Zadig's, as the other sources are: run this once for either kind",
                     records.name
                 )
             }
@@ -183,14 +186,14 @@ fn open_report(path: &Path) -> anyhow::Result<ReportFile> {
     ReportFile::create(path).with_context(|| format!("cannot write the report {}", path.display()))
 }
 
-/// An error that ended a command, with what helps where another attempt may.
+/// An error that ended a command; with advice, if another attempt may succeed.
 fn ended_early(error: impl Into<anyhow::Error>, what: &str, advice: &str) -> anyhow::Error {
     let error = error.into();
     let advice = if is_unreachable(&error) { advice } else { "" };
     error.context(format!("{what}{advice}"))
 }
 
-/// The token, from where it is not seen by others on this machine.
+/// Reads the token from a file or a variable: others on this machine could see an argument.
 fn token(file: Option<&Path>) -> anyhow::Result<Token> {
     let (text, origin) = if let Some(file) = file {
         let text =
@@ -203,7 +206,7 @@ fn token(file: Option<&Path>) -> anyhow::Result<Token> {
     Token::parse(&text).map_err(|reason| anyhow!("{origin}: {reason}"))
 }
 
-/// Whether it can be read more than once.
+/// Whether a source is a regular file, which can be read more than once.
 fn is_file(path: &Path) -> anyhow::Result<bool> {
     if path == Path::new("-") {
         return Ok(false);
@@ -211,12 +214,12 @@ fn is_file(path: &Path) -> anyhow::Result<bool> {
     Ok(path.metadata().with_context(|| format!("cannot read {}", path.display()))?.is_file())
 }
 
-/// A copy of what can be read only once.
+/// Copies a source that can be read only once, such as standard input or a pipe.
 fn copied(path: &Path, progress: &dyn Progress) -> anyhow::Result<Source> {
     let is_standard_input = path == Path::new("-");
     let name = if is_standard_input { "standard input".to_owned() } else { path.display().to_string() };
     let context = || format!("cannot read {name}");
-    // Without a name, since it may hold credentials: whatever ends the process also ends the copy.
+    // The file has no name, so it is gone when the process ends, however that ends: it may hold credentials.
     let mut copy = tempfile::tempfile().with_context(|| {
         format!("cannot make a temporary file in {}, which TMPDIR names", std::env::temp_dir().display())
     })?;

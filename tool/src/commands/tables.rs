@@ -1,4 +1,4 @@
-//! `tables`: the tables that the service reads.
+//! `tables`: creates the tables that the service reads.
 
 use delivery_center::store::TableNames;
 
@@ -10,8 +10,8 @@ use crate::table_definitions::{Created, definitions};
 pub(super) enum TablesCommand {
     /// Create both tables where they are missing, as template.yaml defines them.
     ///
-    /// A table that is there with the same keys and index is left as it is; one with others is an error. Recovery,
-    /// deletion protection and the like are set where the template is deployed: this is for laptops and tests.
+    /// A table that exists with the same keys and index is left as it is; one with other keys or another index is an error.
+    /// This command is for laptops and tests: it sets no recovery and no deletion protection, as deploying the template does.
     Create,
 }
 

@@ -1,4 +1,4 @@
-//! What people see of a command: text on standard output, and a progress bar on standard error.
+//! Prints what people see of a command: text on standard output, and a progress bar on standard error.
 
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal as _, Write as _};
@@ -9,24 +9,24 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::answers::is_harmful;
 
-/// Prints to standard output; that nobody reads it to the end (`| head`) is no error.
+/// Prints to standard output. It is no error if nobody reads that to the end (`| head`).
 pub(super) fn print(text: impl Display) -> anyhow::Result<()> {
     print_to(io::stdout(), format_args!("{text}\n"))
 }
 
-/// Prints a text with styles, which only a terminal gets, and not where `NO_COLOR` is set.
+/// Prints a text with styles. Only a terminal gets the styles, and only if `NO_COLOR` is not set.
 pub(super) fn print_styled(text: impl Display) -> anyhow::Result<()> {
     print_to(anstream::stdout(), text)
 }
 
-/// Says something beside the output, a line on standard error.
+/// Says something beside the output: one line on standard error.
 ///
-/// Nobody may be there to read it (`2>&1 | head`), which is no error, and `eprintln!` would panic.
+/// It is no error if nobody reads that (`2>&1 | head`); `eprintln!` would panic then.
 pub(super) fn say(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Prints an answer's JSON. What could do something to a terminal is written as `\u009b`, which is the same JSON.
+/// Prints an answer's JSON. A character that could do something to a terminal is escaped, such as `\u009b`; that is the same JSON.
 pub(super) fn print_json(json: &str) -> anyhow::Result<()> {
     let mut escaped = String::with_capacity(json.len());
     for character in json.chars() {

@@ -1,4 +1,4 @@
-//! What a look at something found, and how it is printed: a line for each.
+//! What a check found, and how it is printed: one line for each finding.
 
 use std::fmt::Write as _;
 
@@ -9,11 +9,11 @@ use crate::commands::exit_status::Ended;
 use crate::commands::layout::{left, styled, wrapped};
 use crate::commands::terminal;
 
-/// How many columns the words in front of a finding take, each with what separates it from the next.
+/// How many columns the two words in front of a finding take, each with the blanks after it.
 const LEVEL_COLUMNS: usize = 6;
 const SUBJECT_COLUMNS: usize = 22;
 
-/// How well something is.
+/// How serious a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {
     Ok,
@@ -21,7 +21,7 @@ enum Level {
     Bad,
 }
 
-/// What a look at something found.
+/// What a check found.
 #[derive(Debug)]
 pub(super) struct Finding {
     level: Level,
@@ -46,7 +46,7 @@ impl Finding {
     }
 }
 
-/// What has been printed so far.
+/// Prints findings, and counts the bad ones.
 #[derive(Debug)]
 pub(super) struct Findings {
     width: Option<u16>,
@@ -54,12 +54,12 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Nothing yet, for a terminal of that width.
+    /// No findings yet; they will be wrapped for a terminal of that width.
     pub(super) fn new(width: Option<u16>) -> Self {
         Self { width, bad: 0 }
     }
 
-    /// Prints a finding at once: the next look may take a while.
+    /// Prints a finding at once, since the next check may take a while.
     pub(super) fn tell(&mut self, finding: Finding) -> anyhow::Result<()> {
         let Finding { level, subject, text } = finding;
         self.bad += usize::from(level == Level::Bad);

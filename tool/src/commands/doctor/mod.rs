@@ -1,9 +1,9 @@
-//! `doctor`: whether the tables are as the service needs them, a line for each thing that is looked at.
+//! `doctor`: checks whether the tables are as the service needs them, and prints a line for each check.
 //!
-//! - `finding`: what a look at something found, and how it is printed;
-//! - `tables`: whether the tables are there, with their index, and safe;
+//! - `finding`: what a check found, and how it is printed;
+//! - `tables`: whether the tables exist, with their index, and are protected;
 //! - `permissions`: which commands the caller may run;
-//! - `records`: the newest records, and a sample that is read through.
+//! - `records`: the newest records, and a sample that is read completely.
 
 mod finding;
 mod permissions;
@@ -20,11 +20,11 @@ use super::local_time::Now;
 use crate::table_definitions::definitions;
 use finding::{Finding, Findings};
 
-/// Look whether the tables are well: there, safe, allowed, readable, and found in every way.
+/// Check the tables: whether they exist, are protected and may be used, and whether their records can be read and found.
 ///
-/// Prints a line for each thing that it looks at, and what to do where one is not well. It changes nothing: whether the
-/// caller may write is found out by writes whose condition never holds, and by removing an item that is not there. It scans
-/// up to 4 MB of each table, and reads some 20 records of each through and through.
+/// It prints a line for each check, and what to do if something is wrong. It changes nothing: to find out whether the caller
+/// may write, it sends writes whose condition never holds, and removes an item that does not exist. It scans up to 4 MB of
+/// each table, and reads some 20 records of each completely.
 #[derive(clap::Args)]
 #[command(after_help = "\
 The first word of a line:
@@ -46,7 +46,7 @@ pub(super) async fn run(_: DoctorArguments) -> anyhow::Result<Ended> {
     let names = TableNames::from_environment();
     match aws::store_of(client.clone())?.reach().await {
         Err(error) if error.is_unavailable() => return Err(error.into()),
-        // Whether a table is there as it should be, and what the caller may do, is looked at below.
+        // Whether the tables exist, and what the caller may do, is checked below.
         Err(StoreError::Refused { .. }) => {}
         _ => findings.tell(Finding::ok("DynamoDB", format!("answers, in {region}")))?,
     }
@@ -54,7 +54,7 @@ pub(super) async fn run(_: DoctorArguments) -> anyhow::Result<Ended> {
     Ok(findings.ended())
 }
 
-/// Looks at everything, in an order in which what is told first may be the reason for what follows.
+/// Makes all checks, in an order in which an earlier finding may explain a later one.
 async fn examine(
     client: &Client,
     store: &Store,

@@ -1,4 +1,4 @@
-//! Which commands the caller may run: every action that one of them needs is tried, without writing anything.
+//! Checks which commands the caller may run: it tries every action that one of them needs, without writing anything.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -29,7 +29,7 @@ use Action::{
     BatchGetItem, BatchWriteItem, ConditionCheckItem, DeleteItem, PutItem, Query, Scan, UpdateItem,
 };
 
-/// A table, with its hash key, or its index.
+/// A table or its index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Resource {
     Releases,
@@ -38,7 +38,7 @@ enum Resource {
     ByImage,
 }
 
-/// What a command, or several, do to the tables.
+/// The actions that a command needs, or several that need the same.
 struct Needs {
     commands: &'static str,
     releases: &'static [Action],
@@ -47,7 +47,7 @@ struct Needs {
     by_image: &'static [Action],
 }
 
-/// As docs/operating.md and docs/recording.md have it, which a test holds this to.
+/// The same as in docs/operating.md and docs/recording.md; a test compares them.
 const NEEDS: [Needs; 7] = [
     Needs {
         commands: "releases, diff",
@@ -114,12 +114,12 @@ impl Needs {
     }
 }
 
-/// What the caller may do, as far as the looks that follow depend on it.
+/// What the caller may do, as far as later checks depend on it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Allowed {
-    /// Asking both endpoints.
+    /// Ask both endpoints.
     pub(super) to_ask: bool,
-    /// Scanning both tables, and reading what is found there.
+    /// Scan both tables, and read the records found there.
     pub(super) to_sample: bool,
 }
 
@@ -212,17 +212,17 @@ struct Probe<'a> {
 }
 
 impl Probe<'_> {
-    /// A key under which nobody keeps anything.
-    const NOBODY: &'static str = "-";
+    /// The hash and range key of an item that does not exist.
+    const UNUSED_KEY: &'static str = "-";
 
-    /// Tries an action; `Err` within is how DynamoDB denied it.
+    /// Tries an action. `Ok(Err(…))` is DynamoDB's denial.
     async fn attempt(&self, action: Action) -> Result<Result<(), CallError>, StoreError> {
         let (client, name) = (self.client, self.table.name.as_str());
         let keys = &self.table.keys;
         let key: HashMap<_, _> = [&keys.hash, &keys.range]
-            .map(|name| (name.clone(), AttributeValue::S(Self::NOBODY.to_owned())))
+            .map(|name| (name.clone(), AttributeValue::S(Self::UNUSED_KEY.to_owned())))
             .into();
-        // DynamoDB looks at permissions first, and then at this, which never holds.
+        // This never holds, so nothing is written. DynamoDB checks the permissions before it.
         let condition = "attribute_exists(#entry) AND attribute_not_exists(#entry)";
         let (entry, range) = ("#entry", keys.range.as_str());
         match action {
@@ -234,7 +234,7 @@ impl Probe<'_> {
                     .set_index_name(self.is_index.then(|| self.table.index.name.clone()))
                     .key_condition_expression("#hash = :nobody")
                     .expression_attribute_names("#hash", &keys.hash)
-                    .expression_attribute_values(":nobody", AttributeValue::S(Self::NOBODY.to_owned()));
+                    .expression_attribute_values(":nobody", AttributeValue::S(Self::UNUSED_KEY.to_owned()));
                 judged(name, query.send().await)
             }
             Action::BatchGetItem => {
@@ -246,7 +246,7 @@ impl Probe<'_> {
                 let scan = client.scan().table_name(name).limit(1);
                 judged(name, scan.send().await)
             }
-            // This one takes no condition. There is nothing that it could remove.
+            // This action takes no condition. It removes an item that does not exist.
             Action::BatchWriteItem => {
                 let delete = DeleteRequest::builder().set_key(Some(key)).build().expect("a key is given");
                 let write = WriteRequest::builder().delete_request(delete).build();
@@ -284,13 +284,13 @@ impl Probe<'_> {
     }
 }
 
-/// Whether DynamoDB allowed a call; `Err` within is how it denied it.
+/// Tells whether DynamoDB allowed a call. `Ok(Err(…))` is its denial.
 fn judged<T, E>(table: &str, sent: Result<T, SdkError<E>>) -> Result<Result<(), CallError>, StoreError>
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
     let Err(error) = sent else { return Ok(Ok(())) };
-    // The write would have been allowed, since its condition was looked at.
+    // The write is allowed, since DynamoDB went on to check its condition.
     if matches!(error.code(), Some("ConditionalCheckFailedException" | "TransactionCanceledException")) {
         return Ok(Ok(()));
     }
@@ -304,10 +304,10 @@ where
 mod tests {
     use super::*;
 
-    /// By command, the actions on the table of releases, that of artifacts, and their indexes, in the documentation's words.
+    /// For each command, its actions on the table of releases, on that of artifacts, and on their indexes, as the pages name them.
     type Documented = BTreeMap<String, [BTreeSet<String>; 4]>;
 
-    /// The table in docs/operating.md, which a test of its own holds to what the commands do.
+    /// The table in docs/operating.md. Another test compares that table with what the commands do.
     fn documented() -> Documented {
         let page = include_str!("../../../../docs/operating.md");
         let table = page.split("## Permissions").nth(1).unwrap().split("\n## ").next().unwrap();
@@ -325,7 +325,7 @@ mod tests {
         rows.map(row).filter(|(command, _)| command != "tables create").collect()
     }
 
-    /// The policy in docs/recording.md, which a test of its own holds to the template's.
+    /// The policy in docs/recording.md. Another test compares that policy with the template's.
     fn documented_policy() -> [BTreeSet<String>; 4] {
         let page = include_str!("../../../../docs/recording.md");
         let json = page.split("## Permissions").nth(1).unwrap().split("```json").nth(1).unwrap();

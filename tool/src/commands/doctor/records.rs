@@ -1,4 +1,4 @@
-//! The newest records, and a sample: whether they can be read, and are found in every way.
+//! Checks the newest records, and a sample: whether they can be read, and are found in every way.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -14,14 +14,14 @@ use super::finding::{Finding, Findings};
 use super::permissions::Allowed;
 use crate::answers::{ArtifactInfo, Endpoints, ReleaseInfo, query, read};
 use crate::commands::local_time::Now;
-use crate::commands::reindex::unless_unreadable;
+use crate::commands::reindex::tolerate_unreadable;
 use crate::patience::Patience;
 
-/// How many records of each table are read through.
+/// How many records of each table are read completely.
 const SAMPLE: usize = 20;
-/// How long the index may lag behind its table, and be waited for.
+/// How long an index that lags behind its table is waited for.
 const MAX_LAG: Duration = Duration::from_secs(5);
-/// Of so many records it is told why they cannot be read.
+/// For how many records it is said why they cannot be read.
 const MAX_NAMED: usize = 3;
 
 const UNREADABLE: &str = "write them again with `delivery-center import --rewrite`, or restore them: \
@@ -34,7 +34,7 @@ struct Sample {
     looked_at: usize,
     /// Why some of them cannot be read.
     unreadable: Vec<String>,
-    /// How many records or left-overs a reindex would change.
+    /// How many records, or items left of removed records, a reindex would change.
     incomplete: usize,
 }
 
@@ -65,7 +65,7 @@ impl Sample {
     }
 }
 
-/// Looks at the newest release, at a sample of them, and at how far the index is behind.
+/// Checks the newest release, a sample of releases, and how far the index lags behind the table.
 pub(super) async fn examine_releases(
     store: &Store,
     now: &Now,
@@ -88,7 +88,7 @@ pub(super) async fn examine_releases(
     let mut sample = Sample { looked_at: sampled.len(), ..Sample::default() };
     let mut readable = Vec::new();
     for release_id in &sampled {
-        match unless_unreadable(async || store.reindex_release(release_id, Mode::DryRun).await).await? {
+        match tolerate_unreadable(async || store.reindex_release(release_id, Mode::DryRun).await).await? {
             Ok(Reindexed::Release(0)) => readable.push(release_id.as_str()),
             Ok(Reindexed::Release(_) | Reindexed::Dangling(_)) => sample.incomplete += 1,
             Err(unreadable) => sample.unreadable.push(unreadable.to_string()),
@@ -125,7 +125,7 @@ async fn newest_release(store: &Store, now: &Now) -> anyhow::Result<Finding> {
     ))
 }
 
-/// Whether the index lists releases as their table has them, and how long that took where it did not at once.
+/// Checks whether the index lists releases as their table has them. If it does not yet, measures how long that takes.
 async fn index_lag(store: &Store, release_ids: &[&str]) -> Result<Finding, StoreError> {
     const SUBJECT: &str = "releases index";
     let began = Instant::now();
@@ -158,17 +158,17 @@ async fn index_lag(store: &Store, release_ids: &[&str]) -> Result<Finding, Store
     })
 }
 
-/// Whether the list of all releases has a release as its table has it now; one that is gone need not be listed.
+/// Whether the list of all releases shows a release as its table has it now. A release that is gone need not be listed.
 async fn is_listed(store: &Store, release_id: &str) -> Result<bool, StoreError> {
     let Some(current) = store.current_release(release_id).await? else { return Ok(true) };
     let everything = ReleaseSearch::new(Vec::new(), None, None).unwrap_or_else(ReleaseSearch::of_nothing);
-    // The first position behind its own, so that the search begins with it.
+    // The next position after its own, so that the search begins with the release itself.
     let behind = Position::parse(&format!("{}\0", current.entry.position));
     let found = store.release_entries(&everything, behind.as_ref(), Some(1), &Usage::default()).await?;
     Ok(found.entries.front() == Some(&current.entry))
 }
 
-/// Looks at the newest artifact that it meets, and at a sample of them.
+/// Checks the newest artifact among those that a scan finds, and a sample of them.
 pub(super) async fn examine_artifacts(
     store: &Store,
     now: &Now,
@@ -195,8 +195,11 @@ pub(super) async fn examine_artifacts(
             "there is none yet: fill the table with `delivery-center import`, or `record build` in pipelines",
         ));
     };
-    let among =
-        if is_all { String::new() } else { format!(", the newest of {} that were met", artifacts.count()) };
+    let among = if is_all {
+        String::new()
+    } else {
+        format!(", the newest of {} that were looked at", artifacts.count())
+    };
     findings.tell(newest_artifact(store, now, newest.id(), &among).await?)?;
     let mut sample = Sample::default();
     for entry in &met {
@@ -204,7 +207,7 @@ pub(super) async fn examine_artifacts(
             break;
         }
         sample.looked_at += usize::from(entry.is_artifact());
-        match unless_unreadable(async || store.mend_artifact_entry(entry, Mode::DryRun).await).await? {
+        match tolerate_unreadable(async || store.mend_artifact_entry(entry, Mode::DryRun).await).await? {
             Ok(Mended::Not | Mended::Overtaken) => {}
             Ok(Mended::Artifact | Mended::Removed) => sample.incomplete += 1,
             Err(unreadable) => sample.unreadable.push(unreadable.to_string()),
@@ -213,7 +216,7 @@ pub(super) async fn examine_artifacts(
     findings.tell(sample.finding("artifacts"))
 }
 
-/// The artifact of an id, asked for as a caller does: by its image, or else by its digest.
+/// Asks for an artifact as a caller does: by its image, or, where it has none, by its digest.
 async fn newest_artifact(store: &Store, now: &Now, id: &str, among: &str) -> anyhow::Result<Finding> {
     const SUBJECT: &str = "newest artifact";
     let state = match store.artifact_state(&FoundArtifact::by_id(id.to_owned())).await {
@@ -240,6 +243,6 @@ async fn newest_artifact(store: &Store, now: &Now, id: &str, among: &str) -> any
             SUBJECT,
             format!("{asked}, of {}{among}", now.minute_and_age(artifact.created_time)),
         )),
-        Err(error) => Ok(Finding::bad(SUBJECT, format!("{asked} is stored, and is not answered: {error}"))),
+        Err(error) => Ok(Finding::bad(SUBJECT, format!("{asked} is stored, but is not answered: {error}"))),
     }
 }

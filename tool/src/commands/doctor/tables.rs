@@ -1,4 +1,4 @@
-//! Whether a table is there, with its keys and its index, and safe from mistakes.
+//! Checks whether a table exists, with its keys and its index, and is protected against mistakes.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
@@ -8,10 +8,10 @@ use delivery_center::store::StoreError;
 use super::finding::{Finding, Findings};
 use crate::table_definitions::{TableDefinition, TableError};
 
-/// The code with which a DynamoDB says that it does not know an operation: an emulator, which has no backups.
+/// The code with which an emulator says that it does not know an operation, such as those for backups.
 const UNKNOWN_OPERATION: &str = "UnknownOperationException";
 
-/// Looks at a table; whether it can be asked for records.
+/// Checks a table, and tells whether it can be asked for records.
 pub(super) async fn examine(
     client: &Client,
     definition: &TableDefinition,
@@ -50,7 +50,7 @@ pub(super) async fn examine(
     Ok(true)
 }
 
-/// Whether the table and its index take requests, and how much is in it.
+/// Tells whether the table and its index take requests, and how much is in it.
 fn state(name: &str, subject: String, table: &TableDescription) -> Finding {
     let table_status = table.table_status();
     if let Some(status) = table_status
@@ -82,7 +82,7 @@ fn state(name: &str, subject: String, table: &TableDescription) -> Finding {
     )
 }
 
-/// Whether the table can be restored to an earlier second; `false` where this DynamoDB has no backups at all.
+/// Checks whether the table can be restored to an earlier second. Gives `false` where this DynamoDB has no backups at all.
 async fn examine_recovery(
     client: &Client,
     name: &str,
@@ -114,7 +114,7 @@ async fn examine_recovery(
         Finding::bad(
             subject,
             format!(
-                "point-in-time recovery is off, so what is lost cannot be brought back: aws dynamodb \
+                "point-in-time recovery is off, so records that are lost cannot be brought back; turn it on: aws dynamodb \
                  update-continuous-backups --table-name {name} \
                  --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true"
             ),

@@ -1,11 +1,11 @@
-//! The file that `docker buildx build --metadata-file` writes.
+//! Reads the file that `docker buildx build --metadata-file` writes.
 
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
-/// What is read of it.
+/// What is read from the file.
 #[derive(Default)]
 pub(super) struct BuildMetadata {
     pub(super) image: Option<String>,
@@ -18,19 +18,22 @@ impl BuildMetadata {
     pub(super) fn read(file: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         let metadata: Value = serde_json::from_slice(&text).with_context(|| {
-            format!("{} is no JSON; it is what `docker buildx build --metadata-file` writes", file.display())
+            format!(
+                "{} is not JSON; give the file that `docker buildx build --metadata-file` writes",
+                file.display()
+            )
         })?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let Some(digest) = text(&metadata["containerimage.digest"]) else {
             bail!(
-                "{} has no \"containerimage.digest\": a build that neither pushes nor loads makes none, and of what \
-                 `docker buildx bake` writes one target is to be cut out (jq .TARGET)",
+                "{} has no \"containerimage.digest\". A build that neither pushes nor loads makes none. From what \
+                 `docker buildx bake` writes, take one target (jq .TARGET)",
                 file.display()
             );
         };
         let platform = &metadata["containerimage.descriptor"]["platform"];
         Ok(Self {
-            // Of several tags none is the one to record.
+            // If there are several tags, nothing says which one to record.
             image: text(&metadata["image.name"]).filter(|name| !name.is_empty() && !name.contains(',')),
             digest: Some(digest),
             os: text(&platform["os"]),

@@ -1,10 +1,10 @@
-//! What the variables of GitHub Actions, GitLab CI and Jenkins say of a pipeline's run.
+//! Reads what the variables of GitHub Actions, GitLab CI and Jenkins say about a pipeline's run.
 
 use std::env;
 
 use super::cleaned_url::{CleanedRepository, UnreadableUrl, clean_address, clean_repository, clean_url};
 
-/// What is known of the run, as far as the pipeline says it.
+/// What the pipeline's variables say about its run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct PipelineRun {
     pub(super) repository: Option<Result<Repository, UnreadableUrl>>,
@@ -47,26 +47,26 @@ What is not given is read from the pipeline's environment:
 impl PipelineRun {
     pub(super) fn from_environment() -> Self {
         if variable("GITHUB_ACTIONS").is_some() {
-            Self::of_github()
+            Self::from_github()
         } else if variable("GITLAB_CI").is_some() {
-            Self::of_gitlab()
+            Self::from_gitlab()
         } else if variable("JENKINS_URL").is_some() {
-            Self::of_jenkins()
+            Self::from_jenkins()
         } else {
             Self::default()
         }
     }
 
-    fn of_github() -> Self {
+    fn from_github() -> Self {
         let server = variable("GITHUB_SERVER_URL").unwrap_or_else(|| "https://github.com".to_owned());
         let address = clean_address("GITHUB_SERVER_URL", &server);
         let repository = variable("GITHUB_REPOSITORY")
-            .map(|path| Repository::at(address.clone(), "GITHUB_REPOSITORY", &path));
+            .map(|path| Repository::on_server(address.clone(), "GITHUB_REPOSITORY", &path));
         let is_tag = variable("GITHUB_REF_TYPE").as_deref() == Some("tag");
         let name = variable("GITHUB_REF_NAME");
         let url = repository.clone().zip(variable("GITHUB_RUN_ID")).map(|(repository, run)| {
             let Repository { address, owner, name } = repository?;
-            // A re-run does everything again: what it does are other facts.
+            // A re-run does everything again, and what it does are facts of its own. Its URL tells them apart.
             let attempt = variable("GITHUB_RUN_ATTEMPT").filter(|attempt| attempt != "1");
             let attempt = attempt.map(|attempt| format!("/attempts/{attempt}")).unwrap_or_default();
             clean_url("GITHUB_RUN_ID", &format!("{address}/{owner}/{name}/actions/runs/{run}{attempt}"))
@@ -85,20 +85,20 @@ impl PipelineRun {
         }
     }
 
-    fn of_gitlab() -> Self {
+    fn from_gitlab() -> Self {
         let address = match variable("CI_SERVER_URL") {
             Some(server) => clean_address("CI_SERVER_URL", &server),
             None => Ok(String::new()),
         };
         Self {
             repository: variable("CI_PROJECT_PATH")
-                .map(|path| Repository::at(address, "CI_PROJECT_PATH", &path)),
+                .map(|path| Repository::on_server(address, "CI_PROJECT_PATH", &path)),
             branch: variable("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME").or_else(|| variable("CI_COMMIT_BRANCH")),
             tag: variable("CI_COMMIT_TAG"),
             commit: variable("CI_COMMIT_SHA"),
             pull_request: variable("CI_MERGE_REQUEST_IID").and_then(|number| number.parse().ok()),
             message: variable("CI_COMMIT_TITLE"),
-            // `Name <mail>`: the address is nobody's business.
+            // It is `Name <mail>`; the mail address is not kept.
             author: variable("CI_COMMIT_AUTHOR")
                 .map(|author| author.split('<').next().unwrap_or_default().trim().to_owned()),
             url: variable("CI_JOB_URL").map(|url| clean_url("CI_JOB_URL", &url)),
@@ -106,7 +106,7 @@ impl PipelineRun {
         }
     }
 
-    fn of_jenkins() -> Self {
+    fn from_jenkins() -> Self {
         let branch = variable("CHANGE_BRANCH")
             .or_else(|| variable("BRANCH_NAME").filter(|_| variable("TAG_NAME").is_none()));
         let checked_out = variable("GIT_BRANCH").filter(|_| variable("TAG_NAME").is_none());
@@ -138,8 +138,8 @@ impl Repository {
         Ok(Self { address, owner: owner.to_owned(), name: name.to_owned() })
     }
 
-    /// Reads a path on a server.
-    fn at(
+    /// Reads the path of a repository on a server.
+    fn on_server(
         address: Result<String, UnreadableUrl>,
         from: &'static str,
         path: &str,
@@ -147,7 +147,7 @@ impl Repository {
         Ok(Self { address: address?, ..Self::parse(from, path)? })
     }
 
-    /// Zadig's name for the kind of server, where its address tells.
+    /// Zadig's name for the kind of server, if its address tells that.
     pub(super) fn source(&self) -> &'static str {
         ["github", "gitlab", "gitee", "gerrit"]
             .into_iter()

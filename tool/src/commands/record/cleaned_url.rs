@@ -1,24 +1,24 @@
-//! URLs and repositories as they may be stored and printed: without the credentials that they came with.
+//! Takes the credentials out of URLs and repositories, so that they may be stored and printed.
 //!
 //! A URL loses its user info, and the parameters whose names say that they hold a secret. A repository loses its user info,
-//! and all that follows its path. What cannot be told apart safely is refused, and no refusal shows what was given.
+//! and everything after its path. Where it is not certain what is a credential, the text is refused, and no error shows it.
 
 use percent_encoding::percent_decode_str;
 use url::{Url, form_urlencoded};
 
-/// The schemes whose URLs have a host however many slashes follow the colon, as the URL standard has it.
+/// The schemes after whose colon a host follows with any number of slashes, even none, as the URL standard says.
 const SCHEMES_WITHOUT_SLASHES: [&str; 6] = ["http", "https", "ws", "wss", "ftp", "file"];
 
 /// A parameter with one of these in its name holds a secret.
 const SECRET_WORDS: [&str; 8] =
     ["token", "key", "secret", "passw", "pwd", "signature", "credential", "authorization"];
-/// A parameter with one of these names holds a secret too; they are too short to be looked for in longer names.
+/// A parameter with one of these names holds a secret too. They are too short to be looked for inside longer names.
 const SECRET_NAMES: [&str; 7] = ["sig", "pass", "auth", "jwt", "bearer", "pat", "code"];
 
-/// What no repository's path holds: it would be the rest of something that was not understood.
+/// Characters that no repository's path has. If one is left in it, the text was not understood.
 const NOT_IN_A_PATH: [char; 8] = ['@', ':', ';', '=', '?', '#', '&', '\\'];
 
-/// A text that is no URL or no repository. It is not quoted, since it may hold a secret.
+/// The error for a text that cannot be read as a URL or as a repository. It does not quote the text, which may hold a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{from} {reason}. It is not shown here, since it may hold a secret")]
 pub(super) struct UnreadableUrl {
@@ -35,7 +35,7 @@ pub(super) struct CleanedRepository {
     pub(super) path: String,
 }
 
-/// Cleans a URL, or a host. One without credentials stays as it came. `from` names the argument or the variable that it
+/// Cleans a URL or a host. A text without credentials stays as it came. `from` names the argument or the variable that it
 /// came in.
 ///
 /// # Errors
@@ -50,7 +50,7 @@ pub(super) fn clean_url(from: &'static str, text: &str) -> Result<String, Unread
         let kept = without_secrets(query);
         if kept.len() < query.len() {
             url.set_query(Some(kept.as_str()).filter(|kept| !kept.is_empty()));
-            // It may be the rest of a secret that has a # in it.
+            // The fragment may be the rest of a secret that has a # in it.
             url.set_fragment(None);
             is_clean = false;
         }
@@ -75,7 +75,7 @@ pub(super) fn clean_url(from: &'static str, text: &str) -> Result<String, Unread
     Ok(if text.ends_with('/') { cleaned } else { cleaned.trim_end_matches('/') }.to_owned())
 }
 
-/// Cleans the key of a file, which is no URL unless it has what only a URL has.
+/// Cleans the key of a file. The key is taken for a URL only if it has something in it that only a URL has.
 ///
 /// # Errors
 /// [`UnreadableUrl`].
@@ -101,7 +101,7 @@ pub(super) fn clean_address(from: &'static str, text: &str) -> Result<String, Un
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// Cleans a repository: `OWNER/NAME`, a URL to clone from, or `host:OWNER/NAME` as scp has it.
+/// Cleans a repository: `OWNER/NAME`, a URL to clone from, or `host:OWNER/NAME` as scp writes it.
 ///
 /// # Errors
 /// [`UnreadableUrl`].
@@ -115,9 +115,7 @@ pub(super) fn clean_repository(from: &'static str, text: &str) -> Result<Cleaned
     } else {
         let (user_info, rest) = text.rsplit_once('@').unwrap_or(("", text));
         if user_info.contains(['?', '#']) {
-            return Err(unreadable(
-                "has an @ behind a ? or a #: of a password these are written %3F and %23",
-            ));
+            return Err(unreadable("has an @ after a ? or a #: in a password, write these as %3F and %23"));
         }
         let rest = rest.split(['?', '#']).next().unwrap_or_default();
         if !text.contains('@') && !rest.contains(':') {
@@ -142,7 +140,7 @@ fn repository_path(path: &str) -> Result<String, &'static str> {
     if is_whole && is_plain { Ok(path.to_owned()) } else { Err("is neither OWNER/NAME nor a URL to clone") }
 }
 
-/// The scheme of a text and what follows its colon; `user:password@host` has none.
+/// The scheme of a text, and what follows its colon; `None` where there is no scheme, as in `user:password@host`.
 fn scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once(':')?;
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -159,43 +157,45 @@ fn with_scheme(text: &str) -> String {
     format!("https://{}", text.trim_start_matches(['/', '\\']))
 }
 
-/// Reads a URL that has a scheme, where it is certain which part of it is the user info.
+/// Reads a URL that has a scheme. It is an error if it is not certain which part of the URL is the user info.
 fn parse(text: &str) -> Result<Url, &'static str> {
     if text.contains(char::is_control) {
         return Err("has a control character in it");
     }
     let (scheme, rest) = scheme(text).ok_or("is no URL")?;
     if !needs_no_slashes(scheme) && !rest.starts_with("//") {
-        return Err("is no URL: behind the scheme's colon come two slashes");
+        return Err("is no URL: after the scheme's colon come two slashes");
     }
     let rest = rest.trim_start_matches(['/', '\\']);
     let (authority, behind) = rest.split_at(rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len()));
-    // Where a password has a slash in it, the host is somewhere behind. A scope such as /@acme/ is told from that.
+    // If a password has a slash in it, the real host, with its @, comes only after that slash. So an @ after the supposed host
+    // is not safe, except in a scope such as /@acme/ after a host without user info and port.
     let (scopes, is_bare_host) = (behind.matches("/@").count(), !authority.contains(['@', ':']));
     if behind.matches('@').count() > if is_bare_host { scopes } else { 0 } {
         return Err(
-            "has an @ behind its host, and may have a password with a / in it: of a password, / is written %2F, \
-                    and elsewhere @ is written %40",
+            "has an @ after its host, and so may have a password with a / in it: in a password, write / as %2F, and \
+             anywhere else write @ as %40",
         );
     }
     let url = Url::parse(text).map_err(|_| "cannot be read as a URL")?;
-    // An escape in a host would hide user info.
+    // An escape such as %40 in the host would hide user info.
     if url.host_str().is_some_and(|host| host.contains('%')) {
         return Err("cannot be read as a URL: its host has a % in it");
     }
     Ok(url)
 }
 
-/// Whether there was any.
+/// Drops the user info, and tells whether there was any.
 fn drop_user_info(url: &mut Url) -> bool {
     let had_user_info = !url.username().is_empty() || url.password().is_some();
-    // A URL that can have none refuses to be given an empty one.
+    // A URL that cannot have user info gives an error here. It has nothing to drop.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     had_user_info
 }
 
-/// The parameters that hold no secret. What has no name and follows one that holds a secret may be the rest of it.
+/// Keeps the parameters that hold no secret. A parameter without a name, after one that holds a secret, may be the rest of that
+/// secret, and is dropped too.
 fn without_secrets(query: &str) -> String {
     let mut kept = String::new();
     let mut is_dropping = false;
@@ -221,7 +221,8 @@ fn is_secret(parameter: &str) -> bool {
     })
 }
 
-/// A name as whoever decodes it once more, or once too often, understands it: in lower case, without control characters.
+/// Decodes a name until nothing is left to decode, in lower case and without control characters: a program that reads the URL
+/// may decode it more than once.
 fn decoded(name: &str) -> String {
     let mut name = name.to_owned();
     while let Ok(Some(again)) = percent_decode_str(&name)
@@ -292,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_apart_is_refused_and_not_shown() {
+    fn a_text_whose_credentials_are_not_certain_is_refused_and_not_shown() {
         for text in [
             "https://user:SEC/RET@ci.example.com/70",
             "https://user:12/SECRET@ci.example.com/70",
@@ -374,7 +375,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_cleaned_stays_as_it_is(text in "\\PC{0,40}") {
+        fn cleaning_again_changes_nothing(text in "\\PC{0,40}") {
             if let Some(cleaned) = url(&text) {
                 prop_assert_eq!(url(&cleaned), Some(cleaned));
             }

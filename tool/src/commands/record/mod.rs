@@ -1,4 +1,4 @@
-//! `record`: one fact from a pipeline's step.
+//! `record`: records one fact from a step of a pipeline.
 
 mod build_metadata;
 mod ci_environment;
@@ -29,74 +29,74 @@ use crate::facts::{
 };
 use crate::patience::Patience;
 
-/// Record one fact from a pipeline's step.
+/// Record one fact from a step of a pipeline.
 ///
-/// The same fact sent again is recorded once, and facts that come at the same moment are all kept. Exit status: 0 it is
+/// A fact that is sent again is recorded once, and facts that come at the same moment are all kept. Exit status: 0 it is
 /// recorded, or was before; 1 it was refused, and stderr says what to fix; 2 the tables could not be reached within
 /// --timeout: trying again is safe.
 #[derive(Subcommand)]
 #[command(after_help = VARIABLES)]
 pub(super) enum RecordCommand {
-    /// An image was built: makes its artifact, or extends it where it is there.
+    /// Record that an image was built: this makes its artifact, or extends it if there is one.
     ///
-    /// A digest is needed: --digest, --metadata-file, or NAME:TAG@DIGEST. Without one, the build is added to the newest
-    /// artifact of the tag, and refused where there is none.
+    /// The build should have a digest: --digest, --metadata-file, or NAME:TAG@DIGEST. Without one, it is added to the newest
+    /// artifact of the tag, and refused if there is none.
     #[command(after_help = VARIABLES)]
     Build(BuildArguments),
-    /// An image was deployed into an environment.
+    /// Record that an image was deployed into an environment.
     ///
-    /// The artifact is found by its digest, or else as the newest record of the tag. Where there is none, one is made
-    /// without a build: nothing that happened is lost, and `record build` with that tag fills it in later.
+    /// The artifact is found by its digest, or without one as the newest artifact of the tag. If there is none, one is made
+    /// without a build, so that the deployment is not lost; `record build` with that tag fills it in later.
     #[command(after_help = VARIABLES)]
     Deploy(DeployArguments),
-    /// An image was tested. Its artifact is found or made as `deploy` does it.
+    /// Record that an image was tested. Its artifact is found or made as by `deploy`.
     #[command(after_help = VARIABLES)]
     Test(TestArguments),
-    /// An image or what it was made from was published elsewhere. Its artifact is found or made as `deploy` does it.
+    /// Record that an image, or what it was made from, was published elsewhere. Its artifact is found or made as by `deploy`.
     #[command(after_help = VARIABLES)]
     Publish(PublishArguments),
-    /// A version was released: makes a release of the services and images given.
+    /// Record that a version was released: this makes a release with the given services and images.
     ///
-    /// Its id is made of everything that is said of it (but for --by, and times that are not given), or of the project
-    /// and --idempotency-key: said again, it is the same release.
+    /// Its id is made from everything that is given (except --by), or from the project and --idempotency-key. So the same
+    /// release, sent again, is recorded once.
     #[command(after_help = VARIABLES)]
     Release(ReleaseArguments),
 }
 
-/// What every fact has.
+/// The arguments that every fact has.
 #[derive(Args)]
-struct Sending {
+struct CommonArguments {
     /// Who did it.
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
     /// When it began: Unix seconds, or RFC 3339 as 2024-05-01T12:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     started: Option<UnixSeconds>,
-    /// When it ended; the record's own time too, which is now where this is not given.
+    /// When it ended. This is also the time of the record; without it, that is the present time.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     ended: Option<UnixSeconds>,
-    /// What tells this fact from others of its kind about the same image (release: of the same project). By default the
-    /// fact itself: everything given or read from the environment, but not the moment at which it is sent.
+    /// A key that tells this fact from others of its kind about the same image (of a release: in the same project). Without
+    /// it, everything given or read from the environment does, but not the time at which it is sent.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
-    /// Print the artifact or release as it is stored, one line of JSON.
+    /// Print the artifact or release as it is stored, as one line of JSON.
     #[arg(long)]
     json: bool,
-    /// How many seconds to go on trying.
+    /// For how many seconds to try again where the tables cannot be reached.
     #[arg(long, value_name = "SECONDS", default_value_t = 180)]
     timeout: u64,
 }
 
-/// What every fact about an image has.
+/// The arguments that every fact about an image has.
 #[derive(Args)]
-struct About {
+struct ImageArguments {
     /// The image as it was pushed: REGISTRY/NAME:TAG, NAME@DIGEST or both.
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
-    /// Its digest, sha256:...
+    /// The image's digest, sha256:...
     #[arg(long, value_name = "DIGEST")]
     digest: Option<String>,
-    /// The file that `docker buildx build --metadata-file` wrote: names the digest, and the image where --image does not.
+    /// The file that `docker buildx build --metadata-file` wrote. The digest is read from it, and without --image the image too.
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
     /// The page of the pipeline's run.
@@ -105,17 +105,17 @@ struct About {
     /// The job or task that did it.
     #[arg(long, value_name = "NAME")]
     job: Option<String>,
-    /// What is to be said of it: stored as it is, and not searched for secrets.
+    /// A text about it. It is stored as it is, and not searched for secrets.
     #[arg(long, value_name = "TEXT")]
     content: Option<String>,
     #[command(flatten)]
-    sending: Sending,
+    common: CommonArguments,
 }
 
 #[derive(Args)]
 pub(super) struct BuildArguments {
     #[command(flatten)]
-    about: About,
+    about: ImageArguments,
     /// The image's size in bytes.
     #[arg(long, value_name = "BYTES")]
     size: Option<u64>,
@@ -140,7 +140,7 @@ pub(super) struct BuildArguments {
     /// The pull or merge request.
     #[arg(long, value_name = "NUMBER")]
     pr: Option<u64>,
-    /// The commit's message: stored as it is, and not searched for secrets.
+    /// The commit's message. It is stored as it is, and not searched for secrets.
     #[arg(long, value_name = "TEXT")]
     message: Option<String>,
     /// The commit's author.
@@ -151,7 +151,7 @@ pub(super) struct BuildArguments {
 #[derive(Args)]
 pub(super) struct DeployArguments {
     #[command(flatten)]
-    about: About,
+    about: ImageArguments,
     /// The environment.
     #[arg(long, value_name = "NAME")]
     env: String,
@@ -163,17 +163,17 @@ pub(super) struct DeployArguments {
 #[derive(Args)]
 pub(super) struct TestArguments {
     #[command(flatten)]
-    about: About,
+    about: ImageArguments,
 }
 
 #[derive(Args)]
 pub(super) struct PublishArguments {
     #[command(flatten)]
-    about: About,
-    /// A host that it was published to; may be given again.
+    about: ImageArguments,
+    /// A host that it was published to; may be given several times.
     #[arg(long, value_name = "HOST")]
     host: Vec<String>,
-    /// A namespace that it was published to; may be given again.
+    /// A namespace that it was published to; may be given several times.
     #[arg(long)]
     namespace: Vec<String>,
     /// The key of the published file.
@@ -207,21 +207,21 @@ pub(super) struct ReleaseArguments {
     /// The environment's Kubernetes namespace.
     #[arg(long, requires = "env")]
     namespace: Option<String>,
-    /// A service and its image, with a tag or a digest; may be given again. Behind the image's last slash the first colon is
-    /// the tag's, the second the container's: `web=host:5000/shop/web:1.2:app`.
+    /// A service and its image, with a tag or a digest; may be given several times. After the image's last slash, the first
+    /// colon begins the tag, and a second one the container: `web=host:5000/shop/web:1.2:app`.
     #[arg(long = "service", value_name = "NAME=IMAGE[:CONTAINER]", required = true)]
     services: Vec<String>,
-    /// A manifest that was applied, for every service; or NAME=FILE for the one service. May be given again.
+    /// A manifest that was applied: FILE for all services, or NAME=FILE for one of them; may be given several times.
     #[arg(long, value_name = "FILE")]
     yaml: Vec<String>,
-    /// A label; may be given again.
+    /// A label; may be given several times.
     #[arg(long = "label", value_name = "TEXT")]
     labels: Vec<String>,
-    /// What is to be said of it: stored as it is, and not searched for secrets.
+    /// A description. It is stored as it is, and not searched for secrets.
     #[arg(long, value_name = "TEXT", default_value = "")]
     desc: String,
     #[command(flatten)]
-    sending: Sending,
+    common: CommonArguments,
 }
 
 pub(super) async fn run(command: RecordCommand) -> anyhow::Result<Ended> {
@@ -268,19 +268,19 @@ pub(super) async fn run(command: RecordCommand) -> anyhow::Result<Ended> {
     }
 }
 
-/// A fact about an image, as far as the arguments tell it.
+/// A fact about an image, as far as the arguments of its command tell it.
 struct ImageFact {
     kind: ActivityKind,
-    about: About,
+    about: ImageArguments,
     /// The activity's own fields.
     fields: Map<String, Value>,
-    /// What is told of the artifact.
+    /// What the arguments tell about the artifact.
     artifact_fields: Map<String, Value>,
     author: Option<String>,
 }
 
 impl ImageFact {
-    fn new(kind: ActivityKind, about: About) -> Self {
+    fn new(kind: ActivityKind, about: ImageArguments) -> Self {
         Self { kind, about, fields: Map::new(), artifact_fields: Map::new(), author: None }
     }
 }
@@ -294,11 +294,11 @@ async fn record_about_image(fact: ImageFact, run: PipelineRun) -> anyhow::Result
     if let (Some(given), Some(read)) = (&about.digest, &metadata.digest)
         && given != read
     {
-        bail!("--digest is another digest than the metadata file says");
+        bail!("--digest is not the digest that the metadata file says; give only one of them");
     }
     let digest = about.digest.or(metadata.digest).filter(|digest| !digest.is_empty());
     let image = NamedImage::parse(&image, digest.as_deref())?;
-    let Sending { by, started, ended, idempotency_key, json, timeout } = about.sending;
+    let CommonArguments { by, started, ended, idempotency_key, json, timeout } = about.common;
     check_order(started, ended)?;
     let url = match about.url {
         Some(url) => cleaned(Some(url), |url| clean_url("--url", url))?,
@@ -327,7 +327,7 @@ async fn record_about_image(fact: ImageFact, run: PipelineRun) -> anyhow::Result
     let recorded = record_activity(&store().await?, &activity, &mut patience).await?;
     if recorded.outcome == FactOutcome::Made && kind != ActivityKind::Build {
         terminal::say(format_args!(
-            "note: no record of {} was found, so that one was made without its build",
+            "note: no artifact of {} was found, so one was made without its build",
             activity.image
         ));
     }
@@ -336,7 +336,7 @@ async fn record_about_image(fact: ImageFact, run: PipelineRun) -> anyhow::Result
     Ok(Ended::Well)
 }
 
-/// A value without its credentials; an empty one is as good as none.
+/// Takes the credentials out of a value. An empty value counts as none.
 fn cleaned(
     value: Option<String>,
     clean: impl Fn(&str) -> Result<String, UnreadableUrl>,
@@ -344,7 +344,7 @@ fn cleaned(
     value.filter(|value| !value.is_empty()).map(|value| clean(&value)).transpose()
 }
 
-/// An empty value is as good as none: a pipeline passes on variables that are not always set.
+/// Inserts a field, unless its value is empty: a pipeline passes on variables that are not always set.
 fn insert(fields: &mut Map<String, Value>, name: &str, value: Option<impl Into<Value>>) {
     if let Some(value) = value.map(Into::into).filter(|value| *value != "") {
         fields.insert(name.to_owned(), value);
@@ -358,7 +358,7 @@ fn print(what: &str, record: &str, recorded: &Recorded, as_json: bool) -> anyhow
         FactOutcome::Added => format!("recorded: {what}, added to {record} {id}"),
         FactOutcome::Made => format!("recorded: {what}, as new {record} {id}"),
         FactOutcome::Already => format!(
-            "recorded before: {what}, in {record} {id}; nothing was written (what tells another one from it is \
+            "recorded before: {what}, in {record} {id}; nothing was written (if this is another one, tell it apart by \
              --url, --started, --ended or --idempotency-key)"
         ),
     };
@@ -378,7 +378,7 @@ fn commit(build: &BuildArguments, run: &PipelineRun) -> anyhow::Result<Value> {
     };
     let missing = |what: &str| {
         format!(
-            "the build has no {what}, and this is no pipeline of GitHub Actions, GitLab CI or Jenkins that names it: give --{what}"
+            "the build has no {what}, and no variable of GitHub Actions, GitLab CI or Jenkins names it: give --{what}"
         )
     };
     let repository = repository.with_context(|| missing("repo"))?;
@@ -413,7 +413,7 @@ fn read_repository(text: &str, run: &PipelineRun) -> Result<Repository, Unreadab
 }
 
 async fn record_new_release(release: ReleaseArguments, run: PipelineRun) -> anyhow::Result<Ended> {
-    let Sending { by, started, ended, idempotency_key, json, timeout } = release.sending;
+    let CommonArguments { by, started, ended, idempotency_key, json, timeout } = release.common;
     check_order(started, ended)?;
     for (flag, value) in [("project", &release.project), ("version", &release.version)] {
         if value.is_empty() {
@@ -494,10 +494,10 @@ fn parse_time(text: &str) -> Result<UnixSeconds, String> {
         .ok()
         .and_then(|time| u64::try_from(time.secs()).ok())
         .filter(|seconds| *seconds <= MAX_UNIX_SECONDS)
-        .ok_or_else(|| "neither Unix seconds nor a time as 2024-05-01T12:00:00Z".to_owned())
+        .ok_or_else(|| "neither Unix seconds nor a time such as 2024-05-01T12:00:00Z".to_owned())
 }
 
-/// Its client gives up early: trying again until the deadline is this command's own.
+/// The tables, with a client that gives up early: this command itself tries again until --timeout.
 async fn store() -> anyhow::Result<Store> {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
