@@ -1,4 +1,4 @@
-//! The tool as its users run it: what it reads, what it says, and with which status it ends.
+//! The tool as its users run it: what it reads, what it says, and which exit status it ends with.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
@@ -71,7 +71,7 @@ async fn import_reads_files_and_standard_input_and_says_what_it_did() {
 #[tokio::test]
 async fn what_is_copied_from_a_pipe_has_no_name_and_does_not_outlive_the_tool() {
     let tables = Tables::empty().await;
-    // Not INT: shells start what runs in the background with that one ignored, and processes inherit it.
+    // INT is not among them: shells start background processes with that signal ignored, and their children inherit that.
     for (source, signal) in [("-", "TERM"), ("-", "KILL"), ("/dev/stdin", "TERM")] {
         let folder = tempfile::tempdir().unwrap();
         let names = || std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
@@ -134,7 +134,7 @@ async fn what_keeps_an_import_from_working_is_said_with_its_exit_status() {
     assert_eq!(run(tool(&[], &["import"])).await.status, Some(2));
 }
 
-/// To a pipeline 2 means that trying again may help, so that `record` alone has 1 for them.
+/// A pipeline understands 2 as an advice to try again, so only `record` ends with 1.
 #[tokio::test]
 async fn arguments_that_cannot_be_used_end_with_2_and_those_of_record_with_1() {
     let environment = Tables::missing().environment();
@@ -252,7 +252,7 @@ async fn a_dynamodb_that_throttles_the_first_contact_is_tried_again() {
     assert_eq!((ran.status, ran.err.as_str()), (Some(0), ""), "{ran:?}");
 }
 
-/// A pipeline may wait minutes for its network, and its log says meanwhile for what.
+/// A pipeline may wait minutes for its network, and its log says what it waits for.
 #[tokio::test]
 async fn record_says_at_once_that_it_cannot_reach_the_tables_and_goes_on_trying() {
     let environment = Tables::missing().through("http://127.0.0.1:9").environment();

@@ -1,4 +1,4 @@
-//! Sources that are damaged or empty: what was not read whole replaces nothing.
+//! Imports from sources that are damaged or empty: a record that could not be read whole replaces nothing.
 
 use std::fs;
 use std::io::Write as _;
@@ -18,10 +18,10 @@ use crate::zadig_collections::{Dump, made_id, shop, write_bson, write_bson_gz};
 
 const RELEASES: u64 = 6;
 
-/// What is done to the file at a path.
+/// Damages the file at a path.
 type Damage = fn(&Path);
 
-/// A shop that was imported, and a newer dump in which every release and artifact is another.
+/// Imports a shop, and gives a newer dump in which every release and artifact has changed.
 async fn imported() -> (Tables, TempDir, Dump) {
     let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
     write_bson(directory.path(), &shop(RELEASES));
@@ -161,7 +161,7 @@ async fn rows_that_the_source_marks_as_deleted_are_deleted() {
 }
 
 #[tokio::test]
-async fn the_apis_json_does_not_empty_what_is_stored_full_either() {
+async fn the_apis_json_does_not_empty_a_stored_section_either() {
     let tables = Tables::empty().await;
     let mut artifact = artifact("a", "registry/cart:1", "", 1);
     artifact["activities"] = json!([{ "type": "build", "created_time": 5 }]);
@@ -195,7 +195,7 @@ async fn the_apis_json_does_not_empty_what_is_stored_full_either() {
 }
 
 #[tokio::test]
-async fn what_is_no_file_under_a_collections_name_is_named() {
+async fn a_collections_name_on_something_that_is_no_file_is_reported() {
     let kinds: [(&str, Damage); 3] = [
         ("a directory", |path| fs::create_dir(path).unwrap()),
         ("a pipe", |path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success())),
@@ -233,7 +233,7 @@ async fn activities_under_the_name_of_artifacts_make_no_artifacts() {
     assert_eq!(tables.dump(&tables.names.artifacts).await, Vec::<String>::new());
 }
 
-/// Whatever the pair: what is stored stays, and the field that gives the other collection away is named.
+/// For every pair of collections, what is stored stays, and the field is named that shows the wrong name.
 #[tokio::test]
 async fn a_collection_under_the_name_of_another_is_refused_and_changes_nothing() {
     let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
@@ -442,7 +442,7 @@ async fn tables_that_cannot_be_reached_are_told_before_the_source_is_read() {
             .stderr(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = import.spawn().unwrap();
-        // It is never closed: whoever waits for its end waits for ever.
+        // Standard input is never closed, so a tool that read it first would wait for ever.
         let stdin = child.stdin.take();
         let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
         let ended = tokio::time::timeout(Duration::from_mins(1), ended).await.unwrap().unwrap();
@@ -511,7 +511,7 @@ async fn numbers_arrive_to_the_digit_or_are_refused_by_name() {
     let answer = tables.get(ListReleases, "").await;
     assert!(answer.body.contains(r#""taskId":1000000000000000000,"#), "{}", answer.body);
     assert!(answer.body.contains(&format!(r#""cost":{digits}"#)), "{}", answer.body);
-    // The newest are first: those of which something was refused are as they were.
+    // Newest first. The releases of which something was refused are as they were.
     for place in [1, 2, 3] {
         assert_eq!(answer.json()[place], before[place], "{place}");
     }

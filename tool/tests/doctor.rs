@@ -1,4 +1,4 @@
-//! `doctor`: whether it sees what is wrong with tables, says what to do, and changes nothing.
+//! `doctor` sees what is wrong with the tables, says what to do, and changes nothing.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -20,7 +20,7 @@ async fn tables_with_two_records() -> Tables {
     tables
 }
 
-/// What is said of a subject, with the level in front; none where nothing is.
+/// The level and the text of the line about a subject; `None` where there is no such line.
 fn said<'a>(ran: &'a Ran, subject: &str) -> Option<(&'a str, &'a str)> {
     ran.out.lines().find_map(|line| {
         let (level, rest) = line.split_once(' ')?;
@@ -33,7 +33,7 @@ fn level<'a>(ran: &'a Ran, subject: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn tables_that_are_well_have_a_line_for_each_look_and_are_left_as_they_are() {
+async fn good_tables_get_a_line_for_each_check_and_are_left_as_they_are() {
     let tables = Tables::with_samples().await;
     let before = tables.dump_both().await;
     let ran = run_on(&tables, &["doctor"]).await;
@@ -166,7 +166,7 @@ async fn what_the_caller_may_not_do_is_told_as_the_commands_that_it_may_not_run(
     );
     assert_eq!((level(&reader, "releases recovery"), level(&reader, "releases sample")), ("note", "ok"));
 
-    // As a role of the functions.
+    // The caller may do as little as the role of a function.
     let function = denying(&["Scan", "DescribeTable", "DescribeContinuousBackups", "PutItem"]).await;
     assert_eq!(function.status, Some(0), "{function:?}");
     assert_eq!((level(&function, "releases table"), level(&function, "newest release")), ("note", "ok"));
@@ -210,7 +210,7 @@ async fn records_that_are_not_found_in_every_way_or_cannot_be_read_are_told_with
     spoiled.insert("brief".to_owned(), AttributeValue::B(brief.into()));
     let put = tables.client.put_item().table_name(&tables.names.releases).set_item(Some(spoiled.clone()));
     put.send().await.unwrap();
-    // Whichever releases are in the sample: all others go.
+    // All other releases are removed, so that this one is in the sample.
     for other in documents {
         let id = other["release_id"].as_s().unwrap();
         let deleted = format!(r#"{{"versionInfo":{{"id":"{id}","created_at":1,"deleted_at":1}}}}"#);

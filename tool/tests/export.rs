@@ -1,4 +1,4 @@
-//! `export` and `reindex`: what is stored comes out as it is answered, and is found as it should be.
+//! `export` writes what is stored as it is answered, and `reindex` mends the items by which records are found.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::endpoint::Endpoint::{GetArtifact, ListReleases};
@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use crate::running::{run_with_input, tool};
 use crate::support::{SAMPLES, Tables, incompressible};
 
-/// Runs the tool, which must succeed; what it prints.
+/// Runs the tool, which must succeed, and gives what it prints.
 async fn succeed(tables: &Tables, arguments: &[&str], input: &str) -> String {
     let ran = run_with_input(tool(&tables.environment(), arguments), input).await;
     assert_eq!(ran.status, Some(0), "{arguments:?}: {ran:?}");
     ran.out
 }
 
-/// Tables with the samples and a release whose packed form needs more than one item.
+/// Tables with the samples, and with a release that is so large that it needs more than one item.
 async fn with_samples() -> Tables {
     let tables = Tables::empty().await;
     succeed(&tables, &["import", "-"], &format!("{SAMPLES}{}", large_release())).await;

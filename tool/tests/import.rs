@@ -1,4 +1,4 @@
-//! Imports: what is taken, what is refused and how, what is replaced, and what an interruption leaves.
+//! `import`: which records are taken, refused and replaced, and what an interruption leaves.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -247,7 +247,7 @@ async fn imports_of_one_record_at_the_same_moment_leave_one_of_them_whole() {
         artifact["note"] = json!(incompressible(if number == 1 { 4_000_000 } else { 500_000 }, number));
         format!("{record}\n{artifact}\n")
     };
-    // What one import alone stores.
+    // What is stored when only one of these imports runs.
     let mut alone = Vec::new();
     for number in 0..4 {
         let tables = Tables::empty().await;

@@ -1,4 +1,4 @@
-//! How fast and in how much memory the tool imports; run with
+//! Measures how fast the tool imports, and in how much memory; run with
 //! `cargo test --profile fast -p delivery-center-tool import_speed -- --ignored --nocapture --test-threads 1`.
 
 #![expect(clippy::cast_precision_loss, reason = "rates are for people")]
@@ -166,7 +166,7 @@ async fn releases_import_as_fast_as_the_store_takes_them() {
     println!("bare BatchWriteItem: {count} items, {rate:.0} items a second");
 }
 
-/// Writes releases that hardly compress, and the last time that they come a bad one for each where that is asked for.
+/// Writes releases that hardly compress, each several times; where `ends_badly`, the last one of each is bad.
 fn write_repeated_releases(path: &Path, releases: u64, times: u64, ends_badly: bool) {
     let mut out = BufWriter::new(File::create(path).unwrap());
     for _ in 0..times {
@@ -216,7 +216,7 @@ async fn a_million_activities_are_joined_in_512_megabytes() {
     let mut out = BufWriter::new(File::create(directory.path().join("activity.bson")).unwrap());
     for number in 0..activities {
         let activity = doc! {
-            // An owner far from its neighbours', so that nothing is joined by luck.
+            // Neighbours belong to owners far apart, so that no activity happens to come next to others of its owner.
             "_id": made_id(7, number), "artifact_id": made_id(6, number * 7919 % artifacts), "type": "deploy",
             "url": format!("/v1/projects/detail/shop/pipelines/multi/shop-dev/{number}"), "namespace": "shop",
             "env_name": "dev", "commits": [{ "address": "https://github.com", "repo_owner": "o", "repo_name": "r",

@@ -1,4 +1,4 @@
-//! What the tool does, on an embedded DynamoDB: through the library, and through the real command line.
+//! Tests what the tool does on an embedded DynamoDB, through the library and through the real command line.
 #![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
 
 mod artifact;

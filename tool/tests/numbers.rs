@@ -1,4 +1,4 @@
-//! Numbers arrive as they were written, by whichever way they come in, or are refused with the field that holds them.
+//! Numbers are answered as they were written, whichever way they came in, or are refused and their field is named.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ use crate::zadig_collections::{Dump, id, write_bson};
 const RELEASE_ID: &str = "619dbaa8c528c2182225e8d9";
 const ARTIFACT_ID: &str = "61b84bbcc19ba8cdb184cc53";
 const IMAGE: &str = "registry.example.com/shop/cart:1";
-/// As JSON's grammar has it, with more digits than any type of a program holds.
+/// A number of JSON's grammar, with more digits than any number type of a program holds.
 const NUMBER: &str = "-?(0|[1-9][0-9]{0,45})(\\.[0-9]{1,45})?([eE][+-]?[0-9]{1,4})?";
 const ODD_NUMBERS: [&str; 16] = [
     "1.10",
@@ -56,7 +56,7 @@ impl Sources {
     }
 }
 
-/// A release and an artifact in the API's JSON that hold numbers where the page shows no field.
+/// A release and an artifact in the API's JSON, with numbers in fields that the API does not document.
 fn records(numbers: &str) -> [String; 2] {
     [
         format!(
@@ -68,7 +68,7 @@ fn records(numbers: &str) -> [String; 2] {
     ]
 }
 
-/// The same as mongoexport writes it, by collection.
+/// The same release and artifact as mongoexport writes them, by collection.
 fn exported(numbers: &str) -> [(&'static str, String); 4] {
     [
         ("delivery_version", format!(r#"{{"_id":{{"$oid":"{RELEASE_ID}"}},"numbers":[{numbers}]}}"#)),
@@ -89,7 +89,7 @@ fn exported(numbers: &str) -> [(&'static str, String); 4] {
     ]
 }
 
-/// The same as mongodump writes it.
+/// The same release and artifact as mongodump writes them.
 fn dumped(numbers: &[Bson]) -> Dump {
     let (release_id, artifact_id) = (id(RELEASE_ID), id(ARTIFACT_ID));
     Dump::from([

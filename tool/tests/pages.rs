@@ -1,7 +1,8 @@
-//! The pages: their commands print what the pages show, and what they link to and name is there.
+//! Checks the documentation's pages: their commands print what the pages show, and what they link to and name exists.
 //!
-//! A command is a line after `$` in a block marked `console`; what stands below it, up to the next one, is what it prints, where
-//! `…` stands for anything. `cargo dev` is the tool's binary. Its ports are other ones here, since those that the pages name may be taken.
+//! A command is a line after `$` in a block marked `console`. The lines below it, up to the next command, are what it prints,
+//! and `…` stands for anything. `cargo dev` is the tool's binary. It listens on other ports here, since those that the pages
+//! name may be in use.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,13 +11,13 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 
-/// How the commands begin that need nothing but the built tool, a shell and curl.
+/// The beginnings of commands that need nothing but the built tool, a shell and curl.
 const RUN_HERE: [&str; 3] = ["cargo dev", "curl ", "export "];
-/// How those begin that need a compiler, a network, a container engine or an account with AWS.
+/// The beginnings of commands that need a compiler, a network, a container engine or an account with AWS.
 const NOT_RUN: [&str; 5] =
     ["cargo test", "cargo install", "CARGO_LAMBDA_COMPILER=cargo sam ", "sam ", ".ci/run"];
 
-/// What the pages name, and `serve` listens on by itself.
+/// The addresses that the pages name, and at which `serve` listens by default.
 const PAGES_PORTS: [&str; 2] = ["127.0.0.1:3000", "127.0.0.1:8000"];
 
 /// `cargo dev` is the built tool, and curl shows no progress.
@@ -28,7 +29,7 @@ curl() { command curl --silent --show-error "$@"; }
 const README: &str = include_str!("../../README.md");
 const API: &str = include_str!("../../docs/api.md");
 
-/// A command of a page, and what the page shows of its output.
+/// A command of a page, and the output that the page shows.
 #[derive(Debug)]
 struct Shown {
     command: String,
@@ -54,7 +55,7 @@ fn shown(page: &str) -> Vec<Shown> {
     shown
 }
 
-/// Whether an output is what is shown of it.
+/// Whether an output is as the page shows it.
 fn agrees(output: &str, shown: &str) -> bool {
     let (mut rest, shown) = (output.trim_end(), shown.trim_end());
     let mut pieces = shown.split('…');
@@ -70,7 +71,7 @@ fn agrees(output: &str, shown: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// Runs the commands of a page one after another, as somebody would who pastes them; what does not agree is returned.
+/// Runs the commands of a page one after another, as somebody would who pastes them.
 struct Shell {
     folder: tempfile::TempDir,
     /// Addresses that stand for those of the pages.
@@ -124,16 +125,16 @@ impl Shell {
             self.exported.push('\n');
             return String::new();
         }
-        // Of a pipe or a file the messages are not part; on a terminal they stand beside the output.
+        // The messages on standard error are part of the output on a terminal, but not in a pipe or a file.
         let script = format!("{SHELL}{}{{ {command}; }} 2>&1", self.exported);
         let ran = self.command("sh").args(["-c", &script]).output().await.unwrap();
-        // The lines of a header end as HTTP has it.
+        // The lines of an HTTP header end with a carriage return and a line feed.
         let output = String::from_utf8(ran.stdout).unwrap().replace('\r', "");
         let output = self.with_the_pages_ports(&output);
         if ran.status.success() { output } else { format!("{output}{}", ran.status) }
     }
 
-    /// Starts to serve, and gives what is printed until it agrees with what is shown.
+    /// Starts `serve`, and gives what it prints until that agrees with what the page shows.
     async fn serve(&mut self, shown: &str) -> String {
         let [http, dynamodb] = &self.ports;
         let mut serve = self.command(env!("CARGO_BIN_EXE_delivery-center"));
@@ -143,14 +144,14 @@ impl Shell {
         self.serving = Some(process);
         let mut printed = Vec::new();
         while !agrees(&self.with_the_pages_ports(&String::from_utf8_lossy(&printed)), shown) {
-            // It prints all at once, when it serves.
+            // It prints everything at once, when it begins to serve.
             let patience = if printed.is_empty() { Duration::from_mins(1) } else { Duration::from_secs(2) };
             let read = tokio::time::timeout(patience, stdout.read_buf(&mut printed)).await;
             if !matches!(read, Ok(Ok(1..))) {
                 break;
             }
         }
-        // What is printed later is read by nobody, and there is little of it.
+        // Nobody reads what it prints later, but that is little.
         self.with_the_pages_ports(&String::from_utf8_lossy(&printed))
     }
 }
@@ -180,7 +181,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// README and the others, each with the folder that its links start from.
+/// README and the other pages, each with the folder that its links start from.
 fn pages() -> Vec<(PathBuf, String)> {
     let folders = [root(), root().join("docs")];
     let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());

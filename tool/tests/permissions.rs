@@ -1,4 +1,4 @@
-//! What each command does to the tables is what the documentation says that it must be allowed to do.
+//! Every command does to the tables just what the documentation says that it must be allowed to do.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ const IMAGE: &str = "registry.example.com/cart:1";
 /// That of the records' second version.
 const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000002";
 
-/// By command, in the words of `actions`, from the table in the documentation.
+/// The actions of a command from the table in the documentation, in the words of `actions`.
 fn documented(command: &str, tables: &Tables) -> BTreeSet<String> {
     let page = include_str!("../../docs/operating.md").split("## Permissions").nth(1).unwrap();
     let row = format!("| `{command}` |");
@@ -41,14 +41,14 @@ async fn done(tables: &Tables, runs: &[&[&str]], writes_a_transaction: &str) -> 
         let mut command = tool(&tables.through(&endpoint_url).environment(), arguments);
         command.env("DYNAMODB_TRANSACTION_WRITES", writes_a_transaction);
         let ran = run(command).await;
-        // What differs is told by 1.
+        // `verify` ends with 1, since something differs.
         assert!(matches!(ran.status, Some(0 | 1)), "{arguments:?}: {ran:?}");
     }
     let sent = sent.lock().unwrap();
     actions(&String::from_utf8_lossy(&sent))
 }
 
-/// A release of many services and an artifact with parts, which change with `version`, and an artifact without parts.
+/// A release with many services and an artifact with parts, both of which change with `version`, and an artifact without parts.
 fn records(version: u64) -> String {
     let mut large = release("r1", 1);
     large["deployInfo"] =
@@ -125,7 +125,7 @@ async fn the_documentation_names_every_action_of_a_command_and_no_other() {
     assert_eq!(mended, documented("reindex", &tables));
 }
 
-/// Takes away facet entries and a pointer, and leaves parts of records behind that are not there.
+/// Removes facet entries and a pointer, and adds parts of records that do not exist.
 async fn spoil(tables: &Tables) {
     for (table, hash) in [(&tables.names.releases, "release_id"), (&tables.names.artifacts, "image_digest")] {
         let mut pages = tables.client.scan().table_name(table).into_paginator().items().send();
@@ -133,7 +133,7 @@ async fn spoil(tables: &Tables) {
             let (hash_key, entry) =
                 (item[hash].as_s().unwrap().clone(), item["entry"].as_s().unwrap().clone());
             if entry.starts_with("part#") {
-                // Of a record that is not there: a release by its hash key, an artifact by its entry.
+                // A part of a record that does not exist: of a release by its hash key, of an artifact by its entry.
                 let name = if hash == "release_id" { hash } else { "entry" };
                 item.insert(name.to_owned(), AttributeValue::S(entry.replace("#a1#", "#gone#")));
                 tables.client.put_item().table_name(table).set_item(Some(item)).send().await.unwrap();

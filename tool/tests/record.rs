@@ -1,4 +1,4 @@
-//! `record`: what pipelines send is kept, once, whoever sends at the same moment.
+//! `record`: what pipelines send is kept, and kept once, even if others send at the same moment.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -24,7 +24,7 @@ const DIGEST: &str = "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd
 const OTHER_DIGEST: &str = "sha256:954352110aef2cbb2bc7ac11877fb07ecb78f505afb30497bbe03cc09990151a";
 const COMMIT: [&str; 6] = ["--repo", "acme/shop", "--branch", "main", "--commit", "4b15c43b"];
 
-/// A store with more time than a function's, for hundreds of calls at once.
+/// A store with longer timeouts than a function's, for hundreds of calls at once.
 fn patient_store(tables: &Tables) -> Store {
     Store::new(client(&tables.endpoint_url), tables.names.clone())
 }
@@ -33,7 +33,7 @@ fn record_command(tables: &Tables, arguments: &[&str]) -> Command {
     tool(&tables.environment(), &[&["record"], arguments].concat())
 }
 
-/// Records a fact, which must succeed; what is stored then.
+/// Records a fact, which must succeed, and gives what is stored then.
 async fn record(tables: &Tables, arguments: &[&str]) -> Value {
     recorded(&run(record_command(tables, &[arguments, &["--json"]].concat())).await)
 }
@@ -47,7 +47,7 @@ async fn build(tables: &Tables, arguments: &[&str]) -> Value {
     record(tables, &[&["build", "--image", IMAGE], arguments, &COMMIT].concat()).await
 }
 
-/// Records a fact, which must be refused; what the tool says.
+/// Records a fact, which must be refused, and gives what the tool says.
 async fn refused(tables: &Tables, arguments: &[&str]) -> String {
     let ran = run(record_command(tables, arguments)).await;
     assert_eq!(ran.status, Some(1), "{arguments:?}: {ran:?}");
@@ -82,7 +82,7 @@ fn deploy(number: usize) -> Activity {
     }
 }
 
-/// How all of them ended, sent at the same moment.
+/// Sends deploys at the same moment, and gives how each ended.
 async fn send_at_once(store: &Store, count: usize) -> Vec<FactOutcome> {
     let sending = (0..count).map(|number| {
         let store = store.clone();
@@ -100,7 +100,7 @@ async fn send_at_once(store: &Store, count: usize) -> Vec<FactOutcome> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_pipelines_at_the_same_moment_lose_nothing_and_double_nothing() {
+async fn of_two_hundred_pipelines_at_the_same_moment_nothing_is_lost_or_doubled() {
     let tables = Tables::empty().await;
     let store = patient_store(&tables);
     let outcomes = send_at_once(&store, 200).await;
@@ -143,7 +143,7 @@ async fn one_fact_sent_by_many_at_the_same_moment_is_recorded_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_build_is_answered_in_the_reference_pages_shape() {
+async fn a_build_is_answered_in_the_documented_form() {
     let tables = Tables::empty().await;
     let stored = build(
         &tables,
@@ -432,7 +432,7 @@ async fn a_store_that_cannot_be_reached_is_told_from_a_refusal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_release_is_answered_in_the_reference_pages_shape() {
+async fn a_release_is_answered_in_the_documented_form() {
     let tables = Tables::empty().await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("web.yaml");
@@ -574,7 +574,7 @@ pub(crate) async fn listening_proxy(upstream: String) -> (String, Arc<Mutex<Vec<
     (endpoint_url, sent)
 }
 
-/// The actions that the requests need, each with what it is done to.
+/// The actions that the requests need, each with its table or index.
 pub(crate) fn actions(sent: &str) -> BTreeSet<String> {
     let mut actions = BTreeSet::new();
     for request in sent.split("POST / HTTP/1.1").skip(1) {
@@ -641,7 +641,7 @@ async fn the_templates_policy_allows_what_record_does_and_nothing_more() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("large.yaml");
     std::fs::write(&file, incompressible(900_000, 1)).unwrap();
-    // So many that they do not fit into one transaction.
+    // The release has so many services that it does not fit into one transaction.
     let services: Vec<_> = (0..20).map(|number| format!("--service=s{number}=shop/web:1")).collect();
     let mut release: Vec<_> = ["release", "--project", "shop", "--version", "1"].to_vec();
     release.extend(services.iter().map(String::as_str));

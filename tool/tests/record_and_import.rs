@@ -1,4 +1,4 @@
-//! `record` beside `import`, `export` and `verify`: what pipelines recorded stays, and is answered once.
+//! `record` beside `import`, `export` and `verify`: what pipelines recorded is kept, and is answered once.
 
 use std::collections::{BTreeSet, HashMap};
 use std::process::Stdio;
@@ -17,7 +17,7 @@ const ID: &str = "61b84bbcc19ba8cdb184cc53";
 const DEPLOY: [&str; 6] = ["record", "deploy", "--image", IMAGE, "--env", "prod"];
 const DEPLOY_TO_STAGING: [&str; 6] = ["record", "deploy", "--image", IMAGE, "--env", "staging"];
 
-/// The artifact that the tests import: it has an activity of its own, and is older than what they record.
+/// The artifact that the tests import. It has an activity of its own, and is older than what they record.
 fn imported() -> Value {
     let mut imported = artifact(ID, IMAGE, DIGEST, 1_600_000_000);
     imported["activities"] =
@@ -25,7 +25,7 @@ fn imported() -> Value {
     imported
 }
 
-/// Runs the tool, which must succeed; what it prints.
+/// Runs the tool, which must succeed, and gives what it prints.
 async fn succeed(tables: &Tables, arguments: &[&str]) -> String {
     succeed_with(tables, arguments, "").await
 }
@@ -142,7 +142,7 @@ async fn pipelines_that_record_beside_imports_lose_nothing() {
 async fn pipelines_that_record_beside_the_first_import_lose_nothing() {
     let tables = Tables::empty().await;
     record_and_import_at_once(&tables);
-    // A deploy may make an artifact at the moment at which the import stores the image's own: the next import joins them.
+    // A deploy may make an artifact at the very moment at which the import stores the image's own. The next import joins them.
     import(&tables, &imported()).await;
     let artifact = answered(&tables, IMAGE).await;
     assert_eq!(artifact["id"], ID);
@@ -240,7 +240,7 @@ async fn a_record_that_is_imported_takes_the_place_of_the_one_that_a_deploy_of_i
     let tables = Tables::empty().await;
     let with_digest = format!("{IMAGE}@{DIGEST}");
     let deploy = ["record", "deploy", "--image", &with_digest, "--env", "prod"];
-    // One pipeline knows the digest, and another does not: each makes what stands for the image as it knows it.
+    // One pipeline knows the digest, and the other does not, so each makes an artifact of its own that stands for the image.
     succeed(&tables, &DEPLOY_TO_STAGING).await;
     succeed(&tables, &deploy).await;
     import(&tables, &imported()).await;
@@ -366,14 +366,14 @@ async fn a_pointer_that_is_lost_or_spoiled_is_mended_with_the_facts_that_it_list
             let ran = run_with_input(tool(&tables.environment(), mend), imported().to_string()).await;
             let may_need_more = matches!(mend[0], "import" | "record") && !mend.contains(&"--rewrite");
             if may_need_more && !matches!(damage, Damage::Missing) {
-                // It names the artifact, and changes nothing.
+                // The tool names the artifact, and changes nothing.
                 assert_eq!(ran.status, Some(1), "{damage:?} {mend:?}: {ran:?}");
                 assert!(ran.err.contains(ID), "{damage:?} {mend:?}: {ran:?}");
                 succeed_with(&tables, &["import", "--rewrite", "-"], &imported().to_string()).await;
             } else {
                 assert_eq!(ran.status, Some(0), "{damage:?} {mend:?}: {ran:?}");
             }
-            // Nothing that comes later takes them away.
+            // Nothing that is done later takes the facts away.
             succeed(&tables, &["reindex"]).await;
             let kept = import(&tables, &imported()).await;
             assert!(kept.contains("kept: "), "{damage:?} {mend:?}: {kept}");
@@ -435,7 +435,7 @@ async fn what_stands_for_an_image_gives_way_also_where_it_came_out_of_an_export(
     let artifact = answered(&restored, IMAGE).await;
     assert_eq!(artifact["id"], ID);
     assert_eq!(BTreeSet::from_iter(environments(&artifact)), BTreeSet::from(["prod", "staging"]));
-    // An export from before the image's record came: what it tells is there already.
+    // An export from before the image's record came holds nothing that is not there already.
     for tables in [&restored, &tables] {
         import(tables, &imported()).await;
         let before = answered(tables, IMAGE).await;
@@ -443,7 +443,7 @@ async fn what_stands_for_an_image_gives_way_also_where_it_came_out_of_an_export(
         assert!(told.contains("unchanged 1"), "{told}");
         assert_eq!(answered(tables, IMAGE).await, before);
     }
-    // And where nothing was recorded before.
+    // The same with tables in which nothing was recorded before.
     let other = Tables::empty().await;
     import(&other, &imported()).await;
     succeed_with(&other, &["import", "-"], &exported).await;
@@ -535,7 +535,7 @@ async fn a_fact_is_not_recorded_of_an_artifact_that_has_another_image_by_now() {
     succeed(&tables, &DEPLOY_TO_STAGING).await;
     assert_eq!(environments(&answered(&tables, IMAGE).await), ["staging"]);
     assert_eq!(environments(&answered(&tables, "registry.example.com/shop/moved:1").await), ["prod"]);
-    // The real record again: what stood for the image gives way once more.
+    // The image's own record is imported again, and the artifact that stands for the image gives way once more.
     import(&tables, &imported()).await;
     assert_eq!(answered(&tables, IMAGE).await["id"], ID);
     let mut found =

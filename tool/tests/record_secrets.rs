@@ -1,4 +1,4 @@
-//! No credential that comes in a URL, a repository or an image is stored, printed or logged by `record`.
+//! `record` stores, prints and logs no credential that comes in a URL, a repository or an image.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -11,14 +11,14 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::running::tool;
 use crate::support::Tables;
 
-/// It is in every secret that the test makes up, and nowhere else.
+/// A text that is in every secret of this test, and nowhere else.
 const MARK: &str = "s3cr3t";
 const SECRET: &str = "[a-zA-Z0-9]{1,4}([-_.+~/?#@:=%]|%2F)?s3cr3t[A-Z0-9]{2,6}";
 
 const IMAGE: &str = "registry.example.com/shop/cart:1";
 const DIGEST: &str = "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e";
 
-/// Where a URL comes in: the arguments and the variables, in which `{}` stands for it, and whether it is of a repository.
+/// A place where a URL comes in: the arguments and variables, with `{}` for the URL, and whether a repository is meant.
 struct Place {
     arguments: &'static [&'static str],
     variables: &'static [(&'static str, &'static str)],
@@ -79,7 +79,7 @@ const PLACES: [Place; 18] = [
     },
 ];
 
-/// How a secret comes in a URL; those at the end only in a repository's.
+/// How a secret comes in a URL. Those at the end are only for repositories.
 const FORMS: [&str; 18] = [
     "https://user:{}@git.example.com/acme/shop.git",
     "https://{}@git.example.com/acme/shop.git",
@@ -156,7 +156,7 @@ fn a_secret_in_a_url_is_neither_stored_nor_printed_nor_logged() {
     assert!(bytes > 10_000, "the database was read");
 }
 
-/// Records a fact with a URL in a place; whether it was taken.
+/// Records a fact with a URL in a place, and tells whether it was taken.
 fn record(tables: &Tables, place: &Place, url: &str, file: &Path) -> bool {
     let metadata = serde_json::json!({ "containerimage.digest": DIGEST, "image.name": url });
     std::fs::write(file, metadata.to_string()).unwrap();

@@ -9,7 +9,7 @@ use crate::support::{Tables, incompressible, lines, release};
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
 
-/// When the three releases were made, each in the middle of what its age tells.
+/// When the three releases were made. Each time is in the middle of the unit that its age is shown in.
 struct Times {
     hours: i64,
     days: i64,

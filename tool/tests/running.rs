@@ -1,11 +1,11 @@
-//! Runs the tool as its users do: a process in an environment that holds nothing but what a test gives.
+//! Runs the tool as its users do: as a process, in an environment with nothing but what a test sets.
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
 use crate::support::Tables;
 
-/// What the tool did.
+/// What the tool printed, and its exit status.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) status: Option<i32>,
@@ -32,17 +32,17 @@ pub(crate) async fn run_in_columns(tables: &Tables, columns: u16, arguments: &[&
     run(tool).await
 }
 
-/// Whether a line is no wider than a terminal, or so only since it ends in a word that must stay whole to be copied.
+/// Whether a line fits into a terminal, or is only too wide because of its last word, which must stay whole to be copied.
 pub(crate) fn fits_or_is_one_word(line: &str, columns: u16) -> bool {
     let width = console::measure_text_width;
     let last_word = line.rsplit("  ").next().unwrap_or_default();
     let before = width(line) - width(last_word);
-    // What a report marks as gone or come has a mark before it.
+    // In a report, a value that is gone or new has a mark in front of it.
     let last_word = last_word.trim_start_matches("- ").trim_start_matches("+ ");
     width(line) <= usize::from(columns) || !last_word.contains(' ') && 2 * before <= usize::from(columns) + 4
 }
 
-/// So many seconds before now; Unix seconds.
+/// The time so many seconds ago, in Unix seconds.
 pub(crate) fn ago(seconds: i64) -> i64 {
     jiff::Timestamp::now().as_second() - seconds
 }
@@ -57,7 +57,7 @@ pub(crate) async fn run(tool: Command) -> Ran {
     run_with_input(tool, "").await
 }
 
-/// Runs the tool to its end, with this as its standard input.
+/// Runs the tool to its end, with a text as its standard input.
 pub(crate) async fn run_with_input(mut tool: Command, input: impl AsRef<[u8]>) -> Ran {
     let input = input.as_ref().to_vec();
     // On a thread of its own, since the tool may wait for a server on this test's thread.

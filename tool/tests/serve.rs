@@ -1,4 +1,4 @@
-//! `serve`: both endpoints and DynamoDB on ports of a laptop.
+//! `serve`: both endpoints and DynamoDB are served on ports of a laptop.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -15,7 +15,7 @@ use crate::support::{SAMPLES, Tables, release};
 /// A running `serve`.
 struct Serving {
     process: Child,
-    /// Kept open: what it prints is read by nobody after the first line.
+    /// Kept open, although nobody reads what it prints after the first line.
     _stdout: BufReader<ChildStdout>,
     address: String,
     dynamodb: String,
@@ -66,13 +66,13 @@ fn environment(dynamodb: &str) -> [(&'static str, String); 4] {
     ]
 }
 
-/// The reference page's JSON, compact.
+/// A reference sample, without white space.
 fn compact(pretty: &str) -> String {
     serde_json::from_str::<Value>(pretty).unwrap().to_string()
 }
 
 #[tokio::test]
-async fn serve_answers_the_reference_pages_requests_with_its_answers() {
+async fn serve_answers_with_the_reference_samples() {
     let serving = Serving::start(&[], "127.0.0.1:0");
     let (status, body) = serving.get("/api/aslan/delivery/releases?projectName=nginx2").await;
     assert_eq!((status, body), (200, compact(include_str!("../../samples/reference-release.json"))));
@@ -188,7 +188,7 @@ async fn another_programs_sqlite_database_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_not_a_dynamodb_is_told_as_that() {
+async fn an_endpoint_that_is_not_a_dynamodb_is_reported_as_such() {
     let serving = Serving::start(&["--empty"], "127.0.0.1:0");
     let import = tool(&environment(&serving.address), &["import", "-"]);
     let ran = run_with_input(import, SAMPLES).await;

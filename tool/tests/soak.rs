@@ -1,5 +1,5 @@
-//! An hour of random work: imports, recordings, exports and reindexes beside each other, killed at random, a faulty DynamoDB
-//! between. After each round what failed is sent again, and every answer is compared with a model.
+//! Does an hour of random work: imports, recordings, exports and reindexes run side by side, are killed at random, and reach
+//! DynamoDB through a faulty proxy. After each round, what failed is sent again, and every answer is compared with a model.
 //!
 //! `SOAK_SECONDS` and `SOAK_SEED` say how long and which work.
 
@@ -88,7 +88,7 @@ fn commit(artifact: u64, version: u64) -> String {
     format!("4b15c4{artifact:x}{version:033x}")
 }
 
-/// A release of two services, or of so many that it is written in steps.
+/// A release with two services, or with so many that it is written in steps.
 fn imported_release(number: u64, version: u64) -> Value {
     let id = format!("r{number}");
     let mut imported = release(&id, 1_600_000_000 + version % 5);
@@ -112,7 +112,7 @@ fn service_name(release: u64, version: u64, service: u64) -> String {
     format!("s{release}-{}-{service}", version % 3)
 }
 
-/// What may be answered: the versions of which one was imported last, and what was recorded.
+/// What may be answered: the versions one of which was imported last, and what was recorded.
 struct Model {
     artifacts: Vec<BTreeSet<u64>>,
     environments: Vec<BTreeSet<String>>,
@@ -205,7 +205,7 @@ impl Model {
     }
 }
 
-/// Runs the tool, and kills it after a while where it is told to; `None` where it was killed.
+/// Runs the tool, and kills it when its lifetime has passed; `None` where it was killed.
 async fn run(work: &Work, tables: &Tables, lifetime: Option<Duration>) -> Option<Ran> {
     let (arguments, input) = work.command();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();

@@ -1,4 +1,4 @@
-//! What `verify` finds out.
+//! `verify`: everything that is missing, spoiled or different is found.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use bson::doc;
@@ -34,7 +34,7 @@ async fn every_single_item_that_is_lost_or_spoiled_is_found() {
     let client = &tables.client;
     for (table, hash) in [(&tables.names.releases, "release_id"), (&tables.names.artifacts, "image_digest")] {
         let items = client.scan().table_name(table).send().await.unwrap().items.unwrap();
-        // One of every kind of item is enough.
+        // One item of every kind is enough.
         let mut kinds = std::collections::BTreeSet::new();
         for item in items {
             let kind = item["entry"].as_s().unwrap().split(['=', '#']).next().unwrap().to_owned();

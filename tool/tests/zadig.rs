@@ -20,7 +20,7 @@ pub(crate) fn report(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-/// Every record is counted once: what was read is what became of it.
+/// Asserts that every record is counted once: `read` is the sum of what became of the records.
 pub(crate) fn assert_adds_up(report: &Value) {
     for (name, counts) in report["collections"].as_object().unwrap() {
         let count = |what: &str| counts[what].as_u64().unwrap();
@@ -57,13 +57,13 @@ async fn answers(tables: &Tables) -> [String; 2] {
 }
 
 #[tokio::test]
-async fn the_pages_records_arrive_alike_through_every_file() {
+async fn the_reference_samples_are_imported_alike_from_every_kind_of_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     let given = |name: &str| path(name).to_str().unwrap().to_owned();
     fs::create_dir(path("page")).unwrap();
     fs::write(path("page/releases.json"), REFERENCE_RELEASE).unwrap();
-    // Named after a collection, and yet the page's own.
+    // This file is named after a collection, but holds the API's own JSON.
     fs::write(path("page/artifact.json"), REFERENCE_ARTIFACT).unwrap();
     write_bson(&path("bson/zadig"), &reference());
     write_bson(&path("bson/admin"), &BTreeMap::from([("system.users", vec![doc! { "_id": 1 }])]));
@@ -133,7 +133,7 @@ async fn both_shapes_load_and_what_is_secret_does_not() {
     assert!(!items.contains("SECRET") && !ran.out.contains("SECRET") && !ran.err.contains("SECRET"));
 }
 
-/// Where they are counted tells where they were dropped: before the collections are joined in a file on disk.
+/// They are counted under the collection, which shows that they were dropped before the collections are joined in a file on disk.
 #[tokio::test]
 async fn credentials_in_any_part_of_a_build_or_an_activity_are_dropped_as_it_is_read() {
     let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
@@ -172,9 +172,9 @@ async fn broken_orphaned_repeated_and_deleted_records_are_each_told_apart() {
     change(&mut dump, "delivery_version", 0, doc! { "deleted_at": 5_i64 });
     change(&mut dump, "delivery_deploy", 4, doc! { "deleted_at": 5_i64 });
     change(&mut dump, "delivery_version", 2, doc! { "task_id": "many" });
-    // Nobody's: its release was never there.
+    // Its release is not in the dump.
     change(&mut dump, "delivery_test", 3, doc! { "release_id": made_id(9, 9) });
-    // Whose it is cannot be told.
+    // It does not say to which release it belongs.
     change(&mut dump, "activity", 11, doc! { "artifact_id": bson::Bson::Null });
     let version =
         doc! { "_id": made_id(1, 5), "version": "the last one stays", "created_at": 1_700_000_005_i64 };
@@ -253,10 +253,10 @@ async fn what_cannot_be_taken_is_refused_with_what_to_do() {
     write_bson(Path::new(&path("two/b")), &reference());
     for (sources, expected) in [
         (vec!["archive"], "mongodump --uri=mongodb://HOST --db=zadig --out=dump"),
-        (vec!["versions.json"], "is not named after a collection"),
+        (vec!["versions.json"], "is not named after its collection"),
         (vec!["empty"], "holds none of Zadig's collections"),
         (vec!["two"], "give the directory of one database"),
-        (vec!["dump", "page.json"], "give them one after another"),
+        (vec!["dump", "page.json"], "run this once for either kind"),
     ] {
         let sources: Vec<_> = sources.into_iter().map(path).collect();
         let mut arguments = vec!["import"];
@@ -279,7 +279,7 @@ async fn an_import_that_was_killed_anywhere_is_completed_by_running_it_again() {
     let killed = Tables::empty().await;
     let mut sizes = std::collections::BTreeSet::new();
     for twelfth in 1..12_u32 {
-        // The others go on where the one before was killed.
+        // Every later import goes on where the one before it was killed.
         if twelfth == 6 {
             let partial = Tables::empty().await;
             interrupt(&partial, dump, takes * twelfth / 12).await;

@@ -13,7 +13,7 @@ pub(crate) fn id(hex: &str) -> ObjectId {
     ObjectId::parse_str(hex).unwrap()
 }
 
-/// An id that is `number`'s alone within one collection.
+/// An id that no other number has within one collection.
 pub(crate) fn made_id(collection: u8, number: u64) -> ObjectId {
     id(&format!("{collection:02x}{number:022x}"))
 }
@@ -83,11 +83,11 @@ fn extended(value: &Bson, canonical: bool) -> String {
     }
 }
 
-/// The reference page's JSON as text.
+/// The reference samples, in the API's JSON.
 pub(crate) const REFERENCE_RELEASE: &str = include_str!("../../samples/reference-release.json");
 pub(crate) const REFERENCE_ARTIFACT: &str = include_str!("../../samples/reference-artifact.json");
 
-/// The reference page's records as Zadig's database holds them.
+/// The reference samples as Zadig's database holds them.
 pub(crate) fn reference() -> Dump {
     let releases: serde_json::Value = serde_json::from_str(REFERENCE_RELEASE).unwrap();
     let yaml = releases[0]["deployInfo"][0]["yamlContents"][0].as_str().unwrap();
@@ -151,7 +151,7 @@ pub(crate) fn reference() -> Dump {
     ])
 }
 
-/// A small shop's history, both shapes, everything in order.
+/// The history of a small shop, with releases and artifacts, and nothing wrong in it.
 pub(crate) fn shop(releases: u64) -> Dump {
     let mut dump = Dump::new();
     let mut add = |collection, document| dump.entry(collection).or_default().push(document);

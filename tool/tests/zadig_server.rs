@@ -1,4 +1,4 @@
-//! A running Zadig, imported by the real tool: a fake one that pages, fails, stalls, and asks for a token.
+//! The real tool imports from a running Zadig. It is a fake one, which pages, fails, stalls, and asks for a token.
 
 use std::collections::HashMap;
 use std::fs;
@@ -19,15 +19,15 @@ use crate::zadig_collections::{REFERENCE_ARTIFACT, REFERENCE_RELEASE, made_id, r
 
 const TOKEN: &str = "eyJ-the-token";
 
-/// What a Zadig has, and how it misbehaves.
+/// The records of the fake Zadig, and how it misbehaves.
 struct Zadig {
     releases: Mutex<Vec<Value>>,
     artifacts: Vec<Value>,
     /// The most records that it gives at once, whatever is asked for.
     most: usize,
-    /// Every request of this many fails, and every second of those stalls first.
+    /// One request in so many fails, and every second one of those stalls first.
     fails_each: u64,
-    /// From this request on, nothing but failures.
+    /// From this request on, every request fails.
     breaks_at: AtomicU64,
     requests: AtomicU64,
     running: AtomicUsize,
@@ -130,14 +130,14 @@ async fn held(tables: &Tables) -> [usize; 2] {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_zadig_that_fails_and_stalls_is_drained_completely() {
+async fn a_zadig_that_fails_and_stalls_is_read_completely() {
     let tables = Tables::empty().await;
     let zadig = Zadig::new((0..253).rev().map(release).collect(), (0..131).rev().map(artifact).collect());
     let (zadig, url) = serve(Zadig { fails_each: 6, ..zadig }).await;
     let ran = import(&tables, &url, &["--timeout", "1", "--requests", "3"]).await;
     assert_eq!(ran.status, Some(0), "{ran:?}");
     assert_eq!(held(&tables).await, [253, 131]);
-    // A request that the tool gave up may still be running here.
+    // A request that the tool gave up on may still be running here.
     assert!((2..=3 + 6).contains(&zadig.most_running.load(Ordering::SeqCst)));
     let verify = async || {
         let mut verify = tool(&tables.environment(), &["verify", "--zadig", &url, "--timeout", "1"]);
@@ -152,7 +152,7 @@ async fn a_zadig_that_fails_and_stalls_is_drained_completely() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_zadig_that_gives_fewer_than_it_was_asked_for_is_drained_completely() {
+async fn a_zadig_that_gives_fewer_records_than_asked_for_is_read_completely() {
     for most in [1, 7, 10] {
         let tables = Tables::empty().await;
         let zadig = Zadig::new((0..30).map(release).collect(), (0..20).map(artifact).collect());
@@ -187,7 +187,7 @@ async fn an_interrupted_reading_goes_on_where_it_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_pages_records_arrive_as_they_do_from_a_dump() {
+async fn the_reference_samples_are_imported_as_from_a_dump() {
     let (from_dump, from_server) = (Tables::empty().await, Tables::empty().await);
     let directory = tempfile::tempdir().unwrap();
     write_bson(directory.path(), &reference());
