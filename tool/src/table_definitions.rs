@@ -69,7 +69,7 @@ pub enum TableError {
     Template(String),
     /// A table of that name has another schema.
     #[error(
-        "table {table:?} is there with another schema: {difference}; choose another name, or delete that table"
+        "table {table:?} exists with another schema: {difference}; choose another name, or delete that table"
     )]
     OtherSchema {
         /// The table's name.
@@ -81,7 +81,7 @@ pub enum TableError {
     #[error(transparent)]
     DynamoDb(#[from] StoreError),
     /// The table did not become active.
-    #[error("table {table:?} is not active yet; look at it again later")]
+    #[error("table {table:?} is not active yet; run this again later")]
     NotActive {
         /// The table's name.
         table: String,
@@ -89,7 +89,7 @@ pub enum TableError {
         source: Box<WaitUntilTableExistsError>,
     },
     /// The table is active, but its index is still being made.
-    #[error("the index of table {table:?} is not active after {} seconds; look at it again later", MAX_WAIT.as_secs())]
+    #[error("the index of table {table:?} is not active after {} seconds; run this again later", MAX_WAIT.as_secs())]
     IndexNotActive {
         /// The table's name.
         table: String,

@@ -124,7 +124,7 @@ pub(super) struct InputRecord {
     /// Its length in the input.
     pub(super) bytes: usize,
     pub(super) content: Content,
-    /// How many records of which collections were joined to it.
+    /// The collections of the records that were joined to it, and how many records of each.
     pub(super) children: Vec<(Collection, u64)>,
 }
 
@@ -192,7 +192,7 @@ impl Packed {
     }
 }
 
-/// A packed record, as far as it is counted once its fate is known.
+/// What is needed to count a packed record once its fate is known.
 struct Counted {
     row: &'static str,
     id: String,
@@ -355,7 +355,7 @@ fn count(journal: &Journal, counted: &Counted, fate: &Fate, recorded: usize) {
     match fate {
         Fate::HeldBack(section) => {
             let reason = format!(
-                "it has no {section}, and would empty the stored ones; --allow-emptying stores it all the same"
+                "it has no {section}, but the stored one has; --allow-emptying stores it all the same"
             );
             journal.held_back(counted.row, &counted.id, &reason);
         }

@@ -36,7 +36,7 @@ pub enum ImportError {
     #[error("none of the collections' files holds a document")]
     NoDocuments,
     /// The temporary database, in which records are joined, failed.
-    #[error("the temporary database failed; TMPDIR names a directory with room for twice the input")]
+    #[error("the temporary database failed; let TMPDIR name a directory with room for twice the input")]
     Temporary(#[from] rusqlite::Error),
     /// The server could not be read.
     #[error(transparent)]

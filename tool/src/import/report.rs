@@ -196,8 +196,8 @@ impl Report {
         })
     }
 
-    /// The collections of releases or artifacts of which nothing was read, although records that belong to them were read; and
-    /// how many such records there are. A dump like that is not complete.
+    /// `delivery_version` or `artifact`, if nothing of it was read although records were read that belong to it, and how many such
+    /// records there are. A dump like that is not complete.
     pub fn missing_owners(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let owners = [Collection::Version, Collection::Artifact].into_iter();
         owners.filter_map(|owner| {

@@ -311,7 +311,7 @@ fn record(
     out
 }
 
-/// The fields that tell which distribution is a chart, and which is an image of which chart.
+/// The fields of a distribution that tell whether it is a chart, or an image and of which chart.
 #[derive(serde::Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
 struct Distributed {
