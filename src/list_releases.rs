@@ -19,9 +19,9 @@ const MAX_SKIPPED_IN_PASSING: u64 = 1000;
 /// How many pages of the index (of 1 MB, or some 3,000 releases) a search reads in which it passes over more entries than it
 /// finds. Then what is found so far is answered, with a link to the rest. A page in which it finds more than it passes over
 /// fills the answer, and does not count.
-const MAX_INDEX_PAGES_A_LIST: usize = 4;
+const MAX_INDEX_PAGES_PER_LIST: usize = 4;
 /// How many pages of the index a search reads for a numbered page, which is answered whole or not at all.
-const MAX_INDEX_PAGES_A_PAGE: usize = 20;
+const MAX_INDEX_PAGES_PER_NUMBERED_PAGE: usize = 20;
 
 /// What a request asks for, and how it is to be answered.
 struct Listing<'a> {
@@ -170,7 +170,7 @@ impl Listing<'_> {
                 return Ok(selection);
             }
             if let Some(reached) = &older_than
-                && pages == MAX_INDEX_PAGES_A_LIST
+                && pages == MAX_INDEX_PAGES_PER_LIST
             {
                 if !size.fits(Some(self.link_behind(reached))) {
                     let last = selection.entries.pop().expect("an empty list fits with a link");
@@ -248,7 +248,7 @@ impl Listing<'_> {
                 return Ok(selection);
             }
             pages += 1;
-            if search.is_filtered() && pages == MAX_INDEX_PAGES_A_PAGE {
+            if search.is_filtered() && pages == MAX_INDEX_PAGES_PER_NUMBERED_PAGE {
                 return Err(Error::PageTooDeep { page });
             }
         }

@@ -34,7 +34,7 @@ type Reader = Arc<dyn Fn(Arc<Tables>) -> BoxFuture<'static, String> + Send + Syn
 /// A record that two writers write.
 struct Scenario {
     name: &'static str,
-    writes_a_transaction: usize,
+    writes_per_transaction: usize,
     /// Writes what is there before.
     before: Writer,
     writers: [Writer; 2],
@@ -63,7 +63,7 @@ impl Running {
     async fn start(tables: &Tables, scenario: &Scenario, writer: usize) -> Self {
         let (proxy, waiting) = FaultyProxy::gated(&tables.endpoint_url).await;
         let store = tables.through(&proxy.endpoint_url).store;
-        let store = store.with_writes_a_transaction(scenario.writes_a_transaction);
+        let store = store.with_writes_per_transaction(scenario.writes_per_transaction);
         let task = tokio::spawn((scenario.writers[writer])(store));
         let mut running = Self { task, waiting, pass: None, _proxy: proxy };
         running.arrive().await;
@@ -134,7 +134,7 @@ async fn run(
     may_kill: bool,
 ) -> Order {
     let alone = |writer: &Writer| {
-        writer(tables.store.clone().with_writes_a_transaction(scenario.writes_a_transaction))
+        writer(tables.store.clone().with_writes_per_transaction(scenario.writes_per_transaction))
     };
     clear(tables).await;
     alone(&scenario.before).await;
@@ -325,9 +325,9 @@ fn an_artifact(name: &str, digest: char, environment: Option<&str>) -> Value {
 }
 
 fn scenarios() -> Vec<Scenario> {
-    let of_releases = |name, writes_a_transaction, turns, before, writers| Scenario {
+    let of_releases = |name, writes_per_transaction, turns, before, writers| Scenario {
         name,
-        writes_a_transaction,
+        writes_per_transaction,
         before,
         writers,
         seen: lists(),
@@ -335,7 +335,7 @@ fn scenarios() -> Vec<Scenario> {
     };
     let of_artifacts = |name, before, writers| Scenario {
         name,
-        writes_a_transaction: 100,
+        writes_per_transaction: 100,
         before,
         writers,
         seen: answers(),

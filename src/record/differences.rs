@@ -4,7 +4,7 @@ use super::json_text::{elements, members, string};
 use super::problem::{Path, Problem};
 
 /// The places at which a stored record is not as it should be, with what is wrong there, such as
-/// `$.deployInfo[0].image is another`; at most `most` of them. Elements of lists are compared by their places. The
+/// `$.deployInfo[0].image differs`; at most `most` of them. Elements of lists are compared by their places. The
 /// values are not shown, since they may be secret.
 #[must_use]
 pub fn differences(wanted: &str, stored: &str, most: usize) -> Vec<String> {
@@ -52,7 +52,7 @@ impl Differences {
                 }
             }
             (Some(b'"'), Some(b'"')) if string(wanted, path)? == string(stored, path)? => {}
-            _ => self.note(path, "is another"),
+            _ => self.note(path, "differs"),
         }
         Ok(())
     }
@@ -77,10 +77,10 @@ mod tests {
         let wanted = r#"{"a":{"b":[1,{"c":"x"},3]},"d":1,"e":null,"same":[{}]}"#;
         let stored = r#"{"a":{"b":[1,{"c":"y"}]},"e":[],"f":2,"same":[{}]}"#;
         let expected = [
-            "$.a.b[1].c is another",
+            "$.a.b[1].c differs",
             "$.a.b[2] is missing",
             "$.d is missing",
-            "$.e is another",
+            "$.e differs",
             "$.f should be gone",
         ];
         assert_eq!(differences(wanted, stored, 10), expected);
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(differences(wanted, wanted, 10), Vec::<String>::new());
         assert_eq!(differences(wanted, "{", 10), ["$ is not JSON"]);
         let numbers = [r#"{"n":[0.10,123456789012345678901]}"#, r#"{"n":[0.1,123456789012345678902]}"#];
-        assert_eq!(differences(numbers[0], numbers[1], 10), ["$.n[0] is another", "$.n[1] is another"]);
+        assert_eq!(differences(numbers[0], numbers[1], 10), ["$.n[0] differs", "$.n[1] differs"]);
         assert_eq!(
             differences(r#"{"a":1,"b":"é"}"#, r#" {"b": "\u00e9", "a": 1} "#, 10),
             Vec::<String>::new()

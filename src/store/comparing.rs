@@ -10,7 +10,7 @@ use super::error::StoreError;
 use super::items::{Item, entry_of};
 use super::keys::{ARTIFACT_PREFIX, FOUND_BY_PREFIX, RELEASE_ENTRY, TERMS_ENTRY, WRITER};
 use super::releases::PackedRelease;
-use super::{MAX_KEYS_A_CALL, Store, Usage, whole};
+use super::{MAX_KEYS_PER_CALL, Store, Usage, whole};
 use crate::record::differences;
 
 /// How many records are read side by side.
@@ -91,7 +91,7 @@ impl Store {
         let wanted = plan.artifact.items(plan.recorded);
         let keys: Vec<_> = wanted.values().map(artifact_key).collect();
         let mut stored = BTreeMap::new();
-        for keys in keys.chunks(MAX_KEYS_A_CALL) {
+        for keys in keys.chunks(MAX_KEYS_PER_CALL) {
             stored.extend(self.items_of_artifacts(keys.to_vec()).await?);
         }
         let comparison = compare(&wanted, &stored);

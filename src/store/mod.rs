@@ -59,7 +59,7 @@ pub fn stored_forms() -> String {
 }
 
 /// How many keys BatchGetItem takes in one call.
-const MAX_KEYS_A_CALL: usize = 100;
+const MAX_KEYS_PER_CALL: usize = 100;
 /// Waits before keys that DynamoDB left unprocessed are asked for again: four seconds in all, at most.
 const UNPROCESSED_KEYS: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(15))
@@ -122,7 +122,7 @@ impl Store {
     /// The same store, which makes at most `writes` writes in one transaction: between 2 and 100. A store makes 100
     /// at most, as many as DynamoDB takes, unless this says otherwise; older emulators of DynamoDB take ten.
     #[must_use]
-    pub fn with_writes_a_transaction(self, writes: usize) -> Self {
+    pub fn with_writes_per_transaction(self, writes: usize) -> Self {
         Self { writes_per_transaction: writes.clamp(2, MAX_WRITES_PER_TRANSACTION), ..self }
     }
 
@@ -157,7 +157,7 @@ impl Store {
         scan.set_exclusive_start_key(start)
     }
 
-    /// Reads up to [`MAX_KEYS_A_CALL`] items by key. They come in no order, and a key without an item is left out.
+    /// Reads up to [`MAX_KEYS_PER_CALL`] items by key. They come in no order, and a key without an item is left out.
     ///
     /// Keys that DynamoDB leaves unprocessed are asked for again.
     async fn batch_get(

@@ -67,7 +67,7 @@ impl Tables {
         let client = Client::from_conf(with_patience(config(&endpoint_url)).build());
         let store = Store::new(client.clone(), names.clone());
         let store = match transaction_writes() {
-            Some(writes) => store.with_writes_a_transaction(writes.parse().unwrap()),
+            Some(writes) => store.with_writes_per_transaction(writes.parse().unwrap()),
             None => store,
         };
         Self { embedded, names, endpoint_url, client, store }

@@ -35,11 +35,11 @@ fn documented(command: &str, tables: &Tables) -> BTreeSet<String> {
 }
 
 /// Runs commands, and tells what they did to the tables.
-async fn done(tables: &Tables, runs: &[&[&str]], writes_a_transaction: &str) -> BTreeSet<String> {
+async fn done(tables: &Tables, runs: &[&[&str]], writes_per_transaction: &str) -> BTreeSet<String> {
     let (endpoint_url, sent) = listening_proxy(tables.endpoint_url.clone()).await;
     for arguments in runs {
         let mut command = tool(&tables.through(&endpoint_url).environment(), arguments);
-        command.env("DYNAMODB_TRANSACTION_WRITES", writes_a_transaction);
+        command.env("DYNAMODB_TRANSACTION_WRITES", writes_per_transaction);
         let ran = run(command).await;
         // `verify` ends with 1, since something differs.
         assert!(matches!(ran.status, Some(0 | 1)), "{arguments:?}: {ran:?}");

@@ -89,7 +89,7 @@ async fn changed_deleted_and_refused_records_are_told_with_their_ids() {
         let line = format!("differs {collection} {id}: {reason}");
         assert!(ran.err.contains(&line), "{line} is not in {}", ran.err);
     }
-    for field in ["$.deployInfo[0].serviceName is another", "$.image_digest is another"] {
+    for field in ["$.deployInfo[0].serviceName differs", "$.image_digest differs"] {
         assert!(ran.err.contains(field), "{field} is not in {}", ran.err);
     }
     assert!(ran.err.contains("refused delivery_version"), "{}", ran.err);

@@ -18,7 +18,7 @@ use crate::record::Deployment;
 use crate::store::error::{StoreError, Unavailability};
 use crate::store::items::{Attributes, Item, Subject, entry_of, text};
 use crate::store::keys::{ARTIFACT_HASH, BY_IMAGE, artifact_key, read_found_by_entry};
-use crate::store::{ItemsPage, MAX_KEYS_A_CALL, Store, Usage, projected};
+use crate::store::{ItemsPage, MAX_KEYS_PER_CALL, Store, Usage, projected};
 
 /// The attributes of an entry that a look-up needs.
 const ENTRY: &str = "image_digest, #entry, artifact, #position, commits";
@@ -180,7 +180,7 @@ impl Store {
         let keys: Vec<_> = keys.into_iter().map(|(hash_key, entry)| artifact_key(hash_key, entry)).collect();
         let attributes = format!("{attributes}, found_by");
         usage.count_round_trip();
-        let reads = keys.chunks(MAX_KEYS_A_CALL).map(|keys| projected(keys.to_vec(), &attributes, true));
+        let reads = keys.chunks(MAX_KEYS_PER_CALL).map(|keys| projected(keys.to_vec(), &attributes, true));
         let reads: Vec<_> =
             reads.map(|request| self.batch_get(&self.artifacts_table, request, usage)).collect();
         let read: Vec<_> = stream::iter(reads).buffered(CALLS_AT_ONCE).try_collect().await?;

@@ -15,7 +15,7 @@ use crate::store::keys::{
     ARTIFACT_PREFIX, BY_IMAGE, MAX_HASH_KEY_BYTES, artifact_key, artifact_part_entry, artifact_position,
     indexed_image,
 };
-use crate::store::{MAX_KEYS_A_CALL, Store, Usage, whole};
+use crate::store::{MAX_KEYS_PER_CALL, Store, Usage, whole};
 
 /// How often a look-up is tried. It begins anew where the artifact that it found was replaced while its parts were
 /// read.
@@ -151,7 +151,7 @@ impl Store {
         let entries: Vec<_> =
             (1..=parts).map(|number| artifact_part_entry(artifact_id, revision, number)).collect();
         let mut documents = HashMap::new();
-        for entries in entries.chunks(MAX_KEYS_A_CALL) {
+        for entries in entries.chunks(MAX_KEYS_PER_CALL) {
             let keys = entries.iter().map(|entry| artifact_key(hash_key, entry)).collect();
             usage.count_round_trip();
             for item in self.batch_get(table, whole(keys), usage).await? {

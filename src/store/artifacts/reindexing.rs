@@ -22,7 +22,7 @@ use crate::store::keys::{
     read_found_by_entry,
 };
 use crate::store::transaction::{Condition, Transacted, Write};
-use crate::store::{ItemsPage, MAX_KEYS_A_CALL, Store, Usage, projected};
+use crate::store::{ItemsPage, MAX_KEYS_PER_CALL, Store, Usage, projected};
 
 /// An item of the Artifacts table, by its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct ArtifactScan(Item);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mended {
     /// It is as it should be.
-    Not,
+    Unchanged,
     /// An artifact was written anew, or its pointer.
     Artifact,
     /// It was left behind, and was removed.
@@ -108,13 +108,13 @@ impl Store {
         if let Some(digest) = entry.hash_key.strip_prefix(FACT_PREFIX) {
             return self.mend_fact(entry, digest, mode).await;
         }
-        Ok(Mended::Not)
+        Ok(Mended::Unchanged)
     }
 
     async fn mend_artifact(&self, entry: &ArtifactEntry, id: &str, mode: Mode) -> Result<Mended, StoreError> {
         let table = self.artifacts_table.as_str();
         let [kept, item] = self.items_at([Some(&pointer_key(id)), Some(&entry.key())]).await?;
-        let Some(item) = item else { return Ok(Mended::Not) };
+        let Some(item) = item else { return Ok(Mended::Unchanged) };
         let (kept, is_readable) = match KeptPointer::read(kept, table, Subject::Artifact(id)) {
             Ok(kept) => (kept, true),
             Err(unreadable) => (*unreadable.overwriting, false),
@@ -145,7 +145,7 @@ impl Store {
             PackedArtifact::new(artifact).map_err(|unstorable| unreadable(unstorable.to_string()))?;
         let wanted = Pointer { recorded: recorded.clone(), ..Pointer::to(Some(packed.place.clone())) };
         if kept.pointer == wanted && packed.place == place && self.has_all_entries(&packed).await? {
-            return Ok(Mended::Not);
+            return Ok(Mended::Unchanged);
         }
         if mode == Mode::DryRun {
             return Ok(Mended::Artifact);
@@ -180,7 +180,7 @@ impl Store {
     async fn has_all_entries(&self, artifact: &PackedArtifact) -> Result<bool, StoreError> {
         let keys: Vec<_> = artifact.place.entry_keys_not_at(artifact.artifact_id(), None);
         let mut found = 0;
-        for keys in keys.chunks(MAX_KEYS_A_CALL) {
+        for keys in keys.chunks(MAX_KEYS_PER_CALL) {
             let request = projected(keys.to_vec(), "#entry", true);
             found += self.batch_get(&self.artifacts_table, request, &Usage::default()).await?.len();
         }
@@ -201,7 +201,7 @@ impl Store {
         let is_named = places.any(|place| {
             place.image_digest == entry.hash_key && place.found_by.iter().any(|named| named == digest)
         });
-        if is_named { Ok(Mended::Not) } else { self.remove(entry, None, id, &kept, mode).await }
+        if is_named { Ok(Mended::Unchanged) } else { self.remove(entry, None, id, &kept, mode).await }
     }
 
     async fn mend_part(&self, entry: &ArtifactEntry, id: &str, mode: Mode) -> Result<Mended, StoreError> {
@@ -210,12 +210,12 @@ impl Store {
             .map_err(|unreadable| unreadable.error)?;
         let places = kept.pointer.place.iter().chain(&kept.pointer.stale);
         let is_named = places.flat_map(|place| place.part_keys(id)).any(|key| key == entry.key());
-        if is_named { Ok(Mended::Not) } else { self.remove(entry, None, id, &kept, mode).await }
+        if is_named { Ok(Mended::Unchanged) } else { self.remove(entry, None, id, &kept, mode).await }
     }
 
     async fn mend_fact(&self, entry: &ArtifactEntry, digest: &str, mode: Mode) -> Result<Mended, StoreError> {
         let [item] = self.items_at([Some(&entry.key())]).await?;
-        let Some(item) = item else { return Ok(Mended::Not) };
+        let Some(item) = item else { return Ok(Mended::Unchanged) };
         let Some(ReadableFact { artifact_id: named, .. }) = self.readable_fact(item) else {
             // No pointer lists a fact that cannot be read: where one did, the artifact was mended before.
             return self.remove_spoiled_fact(entry, mode).await;
@@ -227,7 +227,7 @@ impl Store {
         // would list the fact.
         let may_be_held = mode == Mode::DryRun && kept.condition == Condition::Absent;
         if is_held || may_be_held {
-            return Ok(Mended::Not);
+            return Ok(Mended::Unchanged);
         }
         // Somebody may record the fact of another artifact meanwhile; then it stays.
         let is_as_read = Condition::Has("artifact_id", named);

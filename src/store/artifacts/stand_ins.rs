@@ -82,7 +82,7 @@ impl Store {
     /// The artifact of an image as it is stored now: its own, or else the one that stands for it.
     async fn state_of_image(&self, stand_in: &Artifact) -> Result<ArtifactState, StoreError> {
         let id = &stand_in.artifact_id;
-        let state = self.state_of_new(id.clone()).await?;
+        let state = self.stand_in_state(id.clone()).await?;
         if state.artifact_id != *id {
             return Ok(state);
         }

@@ -13,7 +13,7 @@ use crate::store::items::{Attributes, Item, Subject};
 use crate::store::keys::{
     FACT_PREFIX, artifact_key, artifact_position, fact_key, image_hash_key, indexed_image, pointer_key,
 };
-use crate::store::{MAX_KEYS_A_CALL, Store, Usage, whole};
+use crate::store::{MAX_KEYS_PER_CALL, Store, Usage, whole};
 
 /// How many artifacts are read one after another, where each gave way to the next.
 const MAX_ARTIFACTS_IN_A_ROW: usize = 8;
@@ -171,7 +171,7 @@ impl Store {
     ///
     /// # Errors
     /// DynamoDB fails or refuses the request, or an artifact cannot be read.
-    pub async fn state_of_new(&self, artifact_id: String) -> Result<ArtifactState, StoreError> {
+    pub async fn stand_in_state(&self, artifact_id: String) -> Result<ArtifactState, StoreError> {
         let found = FoundArtifact::by_id(artifact_id.clone());
         let state = self.artifact_state(&found).await?;
         let has_the_image = match state.json().map(|json| Record::check(json.as_bytes())) {
@@ -232,7 +232,7 @@ impl Store {
     ) -> Result<Vec<RecordedActivity>, StoreError> {
         let table = self.artifacts_table.as_str();
         let mut found = HashMap::new();
-        for digests in digests.chunks(MAX_KEYS_A_CALL) {
+        for digests in digests.chunks(MAX_KEYS_PER_CALL) {
             let keys = digests.iter().map(|digest| fact_key(digest)).collect();
             for item in self.batch_get(table, whole(keys), &Usage::default()).await? {
                 let mut fact = Attributes::new(item, table, Subject::Artifact(artifact_id));

@@ -16,12 +16,12 @@ use crate::store::error::{StoreError, Unavailability};
 use crate::store::facet::{Facet, ReleaseSearch, Terms};
 use crate::store::items::{Attributes, Item, Subject, entry_of, text};
 use crate::store::keys::{BY_FACET, RELEASE_ENTRY, TERMS_ENTRY, WRITER, release_key, release_part_entry};
-use crate::store::{MAX_KEYS_A_CALL, Store, Usage, projected};
+use crate::store::{MAX_KEYS_PER_CALL, Store, Usage, projected};
 
 /// How many BatchGetItem calls run side by side: each is a connection, and more only queue on one core.
 const MAX_CALLS_AT_ONCE: usize = 8;
 /// How much one BatchGetItem call asks for: DynamoDB answers at most 16 MB, and smaller answers overlap better.
-const MAX_STORED_BYTES_A_CALL: usize = 4 << 20;
+const MAX_STORED_BYTES_PER_CALL: usize = 4 << 20;
 /// How often a release is read again when it was replaced while it was read.
 const MAX_READS_AGAIN: usize = 4;
 
@@ -272,7 +272,7 @@ impl Store {
         let table = self.releases_table.as_str();
         let keys: Vec<_> = keys(entry, verbosity).collect();
         let mut found = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(MAX_KEYS_A_CALL) {
+        for keys in keys.chunks(MAX_KEYS_PER_CALL) {
             usage.count_round_trip();
             let request = projected(keys.to_vec(), documents(verbosity), true);
             found.extend(self.batch_get(table, request, usage).await?);
@@ -433,7 +433,9 @@ fn calls<'a>(
     for entry in entries {
         let mean = entry.lengths.packed(verbosity) / (1 + entry.lengths.parts(verbosity));
         for key in keys(entry, verbosity) {
-            if call.len() == MAX_KEYS_A_CALL || (bytes + mean > MAX_STORED_BYTES_A_CALL && !call.is_empty()) {
+            if call.len() == MAX_KEYS_PER_CALL
+                || (bytes + mean > MAX_STORED_BYTES_PER_CALL && !call.is_empty())
+            {
                 calls.push(request(std::mem::take(&mut call)));
                 bytes = 0;
             }

@@ -97,5 +97,5 @@ pub(super) fn store_of(client: Client) -> anyhow::Result<Store> {
     let store = Store::new(client, TableNames::from_environment());
     let Ok(writes) = std::env::var(TRANSACTION_WRITES) else { return Ok(store) };
     let writes = writes.parse().with_context(|| format!("{TRANSACTION_WRITES} is not a number"))?;
-    Ok(store.with_writes_a_transaction(writes))
+    Ok(store.with_writes_per_transaction(writes))
 }

@@ -141,7 +141,7 @@ async fn reindex_entries(
     while let Some((is_artifact, mended)) = mended.try_next().await? {
         counts.artifacts += u64::from(is_artifact);
         match mended {
-            Ok(Mended::Not | Mended::Overtaken) => {}
+            Ok(Mended::Unchanged | Mended::Overtaken) => {}
             Ok(Mended::Artifact) => counts.artifacts_changed += 1,
             Ok(Mended::Removed) => counts.removed += 1,
             Err(unreadable) => tell_unreadable(&unreadable, bar, counts),

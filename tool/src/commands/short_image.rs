@@ -60,7 +60,7 @@ mod tests {
             "r.example.com:5000/redis:6",
             "",
         ]);
-        assert!(common.remark(None).contains("is of r.example.com."));
+        assert!(common.remark(None).contains("are in r.example.com."));
         assert_eq!(common.shorten("r.example.com/a/b:1"), "a/b:1");
         assert_eq!(common.shorten("r.example.com:5000/redis:6"), "r.example.com:5000/redis:6");
     }

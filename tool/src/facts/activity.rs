@@ -207,9 +207,9 @@ impl Activity {
                 if is_free {
                     return Ok(state);
                 }
-                return Ok(store.state_of_new(self.new_artifact_id()).await?);
+                return Ok(store.stand_in_state(self.new_artifact_id()).await?);
             }
-            Target::New => return Ok(store.state_of_new(self.new_artifact_id()).await?),
+            Target::New => return Ok(store.stand_in_state(self.new_artifact_id()).await?),
         };
         Ok(store.artifact_state(&found).await?)
     }

@@ -208,7 +208,7 @@ pub(super) async fn examine_artifacts(
         }
         sample.looked_at += usize::from(entry.is_artifact());
         match tolerate_unreadable(async || store.mend_artifact_entry(entry, Mode::DryRun).await).await? {
-            Ok(Mended::Not | Mended::Overtaken) => {}
+            Ok(Mended::Unchanged | Mended::Overtaken) => {}
             Ok(Mended::Artifact | Mended::Removed) => sample.incomplete += 1,
             Err(unreadable) => sample.unreadable.push(unreadable.to_string()),
         }
