@@ -93,9 +93,11 @@ async fn open_connection(endpoint: Endpoint, store: &Store) {
     let usage = Usage::default();
     let ask = async {
         match endpoint {
-            Endpoint::ListReleases => {
-                store.release_entries(&ReleaseSearch::of_nothing(), None, Some(1), &usage).await.map(drop)
-            }
+            Endpoint::ListReleases => store
+                .release_listing(&ReleaseSearch::of_nothing(), None)
+                .next_page(Some(1), &usage)
+                .await
+                .map(drop),
             Endpoint::GetArtifact => {
                 let nothing = ImageReference::Pushed("-".to_owned());
                 store.newest_artifact(&nothing, &usage).await.map(drop)

@@ -132,7 +132,7 @@ fn etag(selection: &Selection, verbosity: Verbosity) -> String {
 impl Listing<'_> {
     async fn select(&self, store: &Store, search: &ReleaseSearch, usage: &Usage) -> Result<Selection, Error> {
         match &self.extent {
-            Extent::All { after } => self.select_all(store, search, after.clone(), usage).await,
+            Extent::All { after } => self.select_all(store, search, after.as_ref(), usage).await,
             Extent::Page { page, per_page } => self.select_page(store, search, *page, *per_page, usage).await,
         }
     }
@@ -142,17 +142,17 @@ impl Listing<'_> {
         &self,
         store: &Store,
         search: &ReleaseSearch,
-        after: Option<Position>,
+        after: Option<&Position>,
         usage: &Usage,
     ) -> Result<Selection, Error> {
         let mut size = self.size();
         let mut selection = Selection::default();
         // How many of the entries fit together with a link. Without a link, the last one may fit too.
         let mut fitting_with_link = 0;
-        let mut older_than = after;
+        let mut listing = store.release_listing(search, after);
         let mut pages = 0;
         loop {
-            let page = store.release_entries(search, older_than.as_ref(), None, usage).await?;
+            let page = listing.next_page(None, usage).await?;
             pages += usize::from(page.passed_over > page.entries.len());
             for entry in page.entries {
                 size.add(&entry);
@@ -165,18 +165,13 @@ impl Listing<'_> {
                     fitting_with_link = selection.entries.len();
                 }
             }
-            older_than = page.reached.or(older_than);
-            if !page.may_have_more {
-                return Ok(selection);
-            }
-            if let Some(reached) = &older_than
-                && pages == MAX_INDEX_PAGES_PER_LIST
-            {
-                if !size.fits(Some(self.link_behind(reached))) {
+            let Some(rest) = page.rest else { return Ok(selection) };
+            if pages == MAX_INDEX_PAGES_PER_LIST {
+                if !size.fits(Some(self.link_behind(&rest))) {
                     let last = selection.entries.pop().expect("an empty list fits with a link");
                     return self.cut(selection, fitting_with_link, &last);
                 }
-                selection.rest = Rest::Behind(reached.clone());
+                selection.rest = Rest::Behind(rest);
                 return Ok(selection);
             }
         }
@@ -203,13 +198,16 @@ impl Listing<'_> {
     ) -> Result<Selection, Error> {
         let mut skipped = (page - 1).saturating_mul(per_page);
         let mut older_than = None;
-        if skipped > MAX_SKIPPED_IN_PASSING && !search.is_filtered() {
+        // Of two lists nobody can count what is in either, nor of a list of which a search finds a part.
+        let can_be_counted = search.reads_one_list() && !search.compares_entries();
+        if skipped > MAX_SKIPPED_IN_PASSING && can_be_counted {
             older_than = store.position_of(search, skipped, usage).await?;
             if older_than.is_none() {
                 return Ok(Selection::default());
             }
             skipped = 0;
         }
+        let mut listing = store.release_listing(search, older_than.as_ref());
         let mut size = self.size();
         let mut selection = Selection::default();
         let link = Some(self.page(page.saturating_add(1)).len());
@@ -219,9 +217,8 @@ impl Listing<'_> {
             let wanted =
                 (per_page - selection.entries.len() as u64).saturating_add(skipped).saturating_add(1);
             // Nobody knows how many entries a search passes over before the next that it finds.
-            let limit = (!search.is_filtered()).then(|| usize::try_from(wanted).unwrap_or(usize::MAX));
-            let found = store.release_entries(search, older_than.as_ref(), limit, usage).await?;
-            older_than = found.reached.or(older_than);
+            let limit = (!search.compares_entries()).then(|| usize::try_from(wanted).unwrap_or(usize::MAX));
+            let found = listing.next_page(limit, usage).await?;
             for entry in found.entries {
                 if skipped > 0 {
                     skipped -= 1;
@@ -244,11 +241,11 @@ impl Listing<'_> {
             if has_more && !size.fits(link) {
                 return Err(self.page_too_large(page, per_page, &selection, fitting_with_link));
             }
-            if has_more || !found.may_have_more {
+            if has_more || found.rest.is_none() {
                 return Ok(selection);
             }
             pages += 1;
-            if search.is_filtered() && pages == MAX_INDEX_PAGES_PER_NUMBERED_PAGE {
+            if search.compares_entries() && pages == MAX_INDEX_PAGES_PER_NUMBERED_PAGE {
                 return Err(Error::PageTooDeep { page });
             }
         }

@@ -56,8 +56,8 @@ impl Table {
     async fn calls_for_documents(&self, verbosity: Verbosity) -> (u32, u32) {
         let search = ReleaseFilter::default().search().expect("all");
         let index = Usage::default();
-        let page = self.warm.release_entries(&search, None, None, &index).await.expect("index entries");
-        let entries: Vec<_> = page.entries.into();
+        let page = self.warm.release_listing(&search, None).next_page(None, &index).await;
+        let entries = page.expect("index entries").entries;
         let documents = Usage::default();
         self.warm.releases(&search, &entries, verbosity, &documents).await.expect("documents");
         (documents.calls(), documents.round_trips())
@@ -147,8 +147,8 @@ async fn a_release_from_a_lagging_index_is_kept_under_the_revision_that_was_read
     let table = Table::start(CACHE_BYTES).await;
     let search = ReleaseFilter::default().search().expect("all");
     let listed = async || {
-        let page = table.warm.release_entries(&search, None, None, &Usage::default()).await;
-        Vec::from(page.expect("index entries").entries)
+        let page = table.warm.release_listing(&search, None).next_page(None, &Usage::default()).await;
+        page.expect("index entries").entries
     };
     let read = async |entries: Vec<ReleaseEntry>| {
         let read = table.warm.releases(&search, &entries, Verbosity::Detailed, &Usage::default()).await;

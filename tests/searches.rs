@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use delivery_center::endpoint::Endpoint::ListReleases;
+use delivery_center::image_reference::ImageReference;
 use delivery_center::list_releases;
 use delivery_center::record::Record;
 use delivery_center::request::Query;
-use delivery_center::store::{Mode, PackedRelease, Reindexed, Usage};
+use delivery_center::store::{Facet, Mode, PackedRelease, Reindexed, ReleaseSearch, Usage};
 use http::HeaderMap;
 use serde_json::{Value, json};
 
@@ -49,7 +50,7 @@ fn record(random: &mut Random, id: &str) -> Value {
     let build = |random: &mut Random| {
         json!({
             "deleted_at": u8::from(random.one_in(5)),
-            "imageName": if random.one_in(2) { json!(pick(random, &IMAGES)) } else { Value::Null },
+            "imageName": if random.one_in(2) { json!(image(random)) } else { Value::Null },
             "imageInfo": if random.one_in(2) { json!({"imageDigest": pick(random, &DIGESTS)}) } else { Value::Null },
             "commits": (0..random.below(3)).map(|_| json!({"commit_id": pick(random, &COMMITS)})).collect::<Vec<_>>(),
         })
@@ -83,11 +84,9 @@ fn images(record: &Value) -> Vec<(Option<String>, Option<String>, bool)> {
     for build in live(record, "buildInfo") {
         written.extend(text(&build["imageName"]));
         if let Some(digest) = text(&build["imageInfo"]["imageDigest"]) {
-            images.push((
-                text(&build["imageName"]).map(|name| repository(&name).to_owned()),
-                Some(digest),
-                false,
-            ));
+            let name = text(&build["imageName"]).map(|name| name.split('@').next().unwrap().to_owned());
+            let named = name.filter(|name| !name.starts_with("sha256:"));
+            images.push((named.map(|name| repository(&name).to_owned()), Some(digest), false));
         }
     }
     written.extend(live(record, "deployInfo").filter_map(|deploy| text(&deploy["image"])));
@@ -309,6 +308,45 @@ async fn a_digest_in_a_repository_takes_two_round_trips_whatever_other_repositor
     let query = Query::parse(&format!("image={}", in_repository("a")));
     let (_, count) = list_releases::answer(&tables.store, &query, &HeaderMap::new(), &usage).await.unwrap();
     assert_eq!((count, usage.round_trips(), usage.calls()), (3, 2, 3));
+    let page = Usage::default();
+    let query = Query::parse(&format!("image={}&per_page=1", in_repository("a")));
+    list_releases::answer(&tables.store, &query, &HeaderMap::new(), &page).await.unwrap();
+    assert_eq!((page.round_trips(), page.calls()), (2, 3));
+    assert!(page.read_units() < usage.read_units(), "a page reads no more entries than it needs");
+}
+
+#[tokio::test]
+async fn a_release_that_two_lists_have_at_two_times_is_answered_once_where_it_is_now() {
+    let tables = Tables::empty().await;
+    let images = [format!("reg/a@{}", DIGESTS[0]), DIGESTS[0].to_owned()];
+    let (other, before) = (running(1, &images), running(2, &images));
+    let mut now = before.clone();
+    now["versionInfo"]["created_at"] = json!(BEGIN + 5);
+    let list = format!("digest=@{}", DIGESTS[0]);
+    let entries = async || {
+        let scan = tables.client.scan().table_name(&tables.names.releases).filter_expression("facet = :list");
+        let found = scan.expression_attribute_values(":list", AttributeValue::S(list.clone())).send().await;
+        found.unwrap().items.unwrap()
+    };
+    tables.import(&lines([&other, &before])).await;
+    let as_before = entries().await;
+    tables.import(&now.to_string()).await;
+    // One list lags behind: it has the release at its old time, and the other one at the new time.
+    for item in as_before {
+        tables
+            .client
+            .put_item()
+            .table_name(&tables.names.releases)
+            .set_item(Some(item))
+            .send()
+            .await
+            .unwrap();
+    }
+    let ids = [&now, &other].map(|record| record["versionInfo"]["id"].as_str().unwrap());
+    for query in ["", "&verbosity=brief", "&per_page=5"] {
+        let answer = tables.get(ListReleases, &format!("image={}{query}", images[0])).await;
+        assert_eq!((answer.status, answer.release_ids()), (200, ids.map(str::to_owned).to_vec()), "{query}");
+    }
 }
 
 #[tokio::test]
@@ -323,7 +361,9 @@ async fn the_two_lists_of_a_digest_in_a_repository_are_one_whole_list_however_lo
         .map(|number| {
             // First many of the one kind, then many of the other, then in turns.
             let kind = if number < 1_400 { number / 700 } else { random.below(4) };
-            running(number, &images[usize::try_from(kind).unwrap()])
+            let mut record = running(number, &images[usize::try_from(kind).unwrap()]);
+            record["versionInfo"]["productName"] = json!(if kind == 1 { "q" } else { "p" });
+            record
         })
         .collect();
     for records in records.chunks(250) {
@@ -342,6 +382,38 @@ async fn the_two_lists_of_a_digest_in_a_repository_are_one_whole_list_however_lo
             next = answer.next_query();
         }
         assert_eq!(found, ids);
+    }
+    let deep = tables.get(ListReleases, &format!("image={told}&page=15&per_page=100")).await;
+    assert_eq!(deep.release_ids(), ids[1_400..1_500], "a deep page is found too");
+    // Each page of either list is read once, and each entry that is passed over counts once.
+    let mut pages = 0;
+    for list in [format!("digest={told}"), format!("digest=@{}", DIGESTS[0])] {
+        let query = tables.client.query().table_name(&tables.names.releases).index_name("by_facet");
+        let query = query.key_condition_expression("facet = :list");
+        let mut read =
+            query.expression_attribute_values(":list", AttributeValue::S(list)).into_paginator().send();
+        while let Some(page) = read.next().await {
+            page.unwrap();
+            pages += 1;
+        }
+    }
+    assert!(pages >= 4, "{pages} pages");
+    let image = ImageReference::parse(&told).unwrap();
+    for (facets, is_wanted) in [(vec![], None), (vec![Facet::new(Some("p"), None, None, None)], Some("p"))] {
+        let search = ReleaseSearch::new(facets, Some(&image), None).unwrap();
+        let (mut listing, usage) = (tables.store.release_listing(&search, None), Usage::default());
+        let (mut found, mut passed_over, mut has_more) = (0, 0, true);
+        while has_more {
+            let page = listing.next_page(None, &usage).await.unwrap();
+            found += page.entries.len();
+            passed_over += page.passed_over;
+            has_more = page.rest.is_some();
+        }
+        let held = records.iter().filter(held);
+        let wanted = held
+            .filter(|record| is_wanted.is_none_or(|project| record["versionInfo"]["productName"] == project));
+        assert_eq!((found, found + passed_over), (wanted.count(), ids.len()));
+        assert_eq!(usage.calls(), pages);
     }
 }
 

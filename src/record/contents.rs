@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::json_text::{Members, elements, members, string};
 use super::problem::{Path, Problem};
-use super::shape::is_deleted;
 use crate::image_reference::{ImageDigest, repository};
 
 /// The images and commits of a release. Soft-deleted records do not count.
@@ -31,7 +30,9 @@ impl Contents {
     pub(super) fn add_build(&mut self, build: &Members<'_>, path: &Path<'_>) -> Result<(), Problem> {
         let image = text(build, "imageName", path);
         if let Some(digest) = build_digest(build, path)? {
-            self.images.insert(match &image {
+            // A build may name its image by a digest alone, which tells no repository.
+            let named = image.as_ref().filter(|image| ImageDigest::parse(image).is_none());
+            self.images.insert(match named {
                 Some(image) => format!("{}@{digest}", repository(image)),
                 None => digest.to_string(),
             });
@@ -55,9 +56,8 @@ impl Contents {
     ) -> Result<(), Problem> {
         self.add_image(text(distribution, "registryName", path));
         for part in lists(distribution, "subDistributes", path)? {
-            let part = if part.starts_with('{') { members(part, path)? } else { continue };
-            if !is_deleted(&part, path)? {
-                self.add_image(text(&part, "registryName", path));
+            if part.starts_with('{') {
+                self.add_image(text(&members(part, path)?, "registryName", path));
             }
         }
         Ok(())

@@ -364,11 +364,16 @@ impl ReleaseSearch {
         Self { lists: vec![Facet::of_nothing()], others: Vec::new(), commit: None, between: (None, None) }
     }
 
-    /// Whether it may pass over entries of the lists that it reads: those of releases that it does not find, and the second one
-    /// of a release that is in both lists.
+    /// Whether it compares the entries that it reads, and may pass over some.
     #[must_use]
-    pub fn is_filtered(&self) -> bool {
-        self.lists.len() > 1 || !self.others.is_empty() || self.commit.is_some()
+    pub fn compares_entries(&self) -> bool {
+        !self.others.is_empty() || self.commit.is_some()
+    }
+
+    /// Whether it reads one list, as all do but those for a digest in a repository.
+    #[must_use]
+    pub fn reads_one_list(&self) -> bool {
+        self.lists.len() == 1
     }
 
     /// The lists that it reads, side by side.

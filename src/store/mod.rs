@@ -41,8 +41,8 @@ use self::items::{Item, reserved_names};
 pub use self::keys::MAX_HASH_KEY_BYTES;
 use self::releases::LENGTHS_VERSION;
 pub use self::releases::{
-    CurrentRelease, Lengths, PackedRelease, Reindexed, ReleaseEntries, ReleaseEntry, ReleaseScan,
-    StoredRelease, Verbosity,
+    CurrentRelease, Lengths, PackedRelease, Reindexed, ReleaseEntries, ReleaseEntry, ReleaseListing,
+    ReleaseScan, StoredRelease, Verbosity,
 };
 use self::transaction::MAX_WRITES_PER_TRANSACTION;
 pub use self::usage::Usage;

@@ -4,22 +4,25 @@
 //! both a brief list and a detailed one are made by writing stored documents one behind another. A revision is a digest of both,
 //! so a document never changes under its revision.
 
+mod listing;
 mod packing;
 mod partition;
 mod reading;
 mod writing;
 
-use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+pub use self::listing::{ReleaseEntries, ReleaseListing};
 pub use self::packing::PackedRelease;
 pub use self::partition::ReleaseScan;
 pub use self::reading::CurrentRelease;
 pub use self::writing::Reindexed;
 use crate::document::Document;
 use crate::position::Position;
+use crate::store::error::StoreError;
+use crate::store::items::{Attributes, Item, Subject};
 
 /// The form of the stored lengths.
 pub(super) const LENGTHS_VERSION: &str = "1";
@@ -126,44 +129,6 @@ impl FromStr for Lengths {
     }
 }
 
-/// What a search found in one page of the index, newest first.
-#[derive(Debug, Default)]
-pub struct ReleaseEntries {
-    /// The releases.
-    pub entries: VecDeque<ReleaseEntry>,
-    /// The position of the last entry that was read, whether the search finds that release or not; there may be none where nothing
-    /// follows.
-    pub reached: Option<Position>,
-    /// How many of the entries that were read are of releases that the search does not find.
-    pub passed_over: usize,
-    /// Whether older ones may follow.
-    pub may_have_more: bool,
-}
-
-impl ReleaseEntries {
-    /// The releases of two pages, each of another list, that were read from the same position on.
-    ///
-    /// Of a list that goes on, nothing is known below its last position. So the two together reach only down to the page that ends
-    /// higher. What the other page has below that is left out here, and is read again with the next page.
-    fn merged_with(self, other: Self) -> Self {
-        let end = |page: &Self| page.reached.clone().filter(|_| page.may_have_more);
-        let end = end(&self).max(end(&other));
-        let known = |position: &Position| end.as_ref().is_none_or(|end| position >= end);
-        let mut by_position = BTreeMap::new();
-        for entry in other.entries.into_iter().chain(self.entries) {
-            if known(&entry.position) {
-                by_position.insert(entry.position.clone(), entry);
-            }
-        }
-        Self {
-            entries: by_position.into_values().rev().collect(),
-            reached: end,
-            passed_over: self.passed_over + other.passed_over,
-            may_have_more: self.may_have_more || other.may_have_more,
-        }
-    }
-}
-
 /// A release's documents, as far as they were asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRelease {
@@ -171,6 +136,19 @@ pub struct StoredRelease {
     pub brief: Arc<Document>,
     /// `,"buildInfo":[…],…}`, where all sections were asked for.
     pub rest: Option<Arc<Document>>,
+}
+
+/// A release's position, revision and lengths, as its own item and its facet entries have them.
+fn entry_in(attributes: &mut Attributes<'_>) -> Result<ReleaseEntry, StoreError> {
+    let position = attributes.position("position")?;
+    let revision = attributes.text("revision")?;
+    let lengths = attributes.text("lengths")?;
+    let lengths = lengths.parse().map_err(|unreadable: UnreadableLengths| {
+        let id = position.id();
+        let release = Attributes::new(Item::new(), attributes.table, Subject::Release(id));
+        release.unreadable(unreadable.to_string())
+    })?;
+    Ok(ReleaseEntry { position, revision, lengths })
 }
 
 #[cfg(test)]

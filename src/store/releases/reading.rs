@@ -1,21 +1,17 @@
-//! Reads releases: a list is one round of Query of the index and one of BatchGetItem, at any history length.
+//! Reads the documents of releases: those that a listing named, in one round of BatchGetItem, or one release by its id.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::operation::query::QueryOutput;
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity, Select};
-use futures_util::future::try_join_all;
+use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::{ReleaseEntries, ReleaseEntry, StoredRelease, UnreadableLengths, Verbosity};
+use super::{ReleaseEntry, StoredRelease, Verbosity, entry_in};
 use crate::document::{Document, Spoiled};
-use crate::position::Position;
 use crate::store::error::{StoreError, Unavailability};
 use crate::store::facet::{Facet, ReleaseSearch, Terms};
-use crate::store::items::{Attributes, Item, Subject, entry_of, text};
-use crate::store::keys::{BY_FACET, RELEASE_ENTRY, TERMS_ENTRY, WRITER, release_key, release_part_entry};
+use crate::store::items::{Attributes, Item, Subject, entry_of};
+use crate::store::keys::{RELEASE_ENTRY, TERMS_ENTRY, WRITER, release_key, release_part_entry};
 use crate::store::{MAX_KEYS_PER_CALL, Store, Usage, projected};
 
 /// How many BatchGetItem calls run side by side: each is a connection, and more only queue on one core.
@@ -25,9 +21,6 @@ const MAX_STORED_BYTES_PER_CALL: usize = 4 << 20;
 /// How often a release is read again when it was replaced while it was read.
 const MAX_READS_AGAIN: usize = 4;
 
-/// The attributes of an index entry that a list needs, and those that a search needs that compares entries.
-const ENTRY: &str = "#position, revision, lengths";
-const SEARCHED_ENTRY: &str = "#position, revision, lengths, facets, commits";
 /// The attributes that a detailed answer needs; a brief one leaves out `rest`.
 const DOCUMENTS: &str = "release_id, #entry, revision, brief, rest, document";
 const BRIEF_DOCUMENTS: &str = "release_id, #entry, revision, brief, document";
@@ -42,155 +35,6 @@ pub struct CurrentRelease {
 }
 
 impl Store {
-    /// What a search finds older than a position, newest first, in one round trip: a Query of each list that it reads, of at most
-    /// 1 MB of the index.
-    ///
-    /// `limit` counts the entries that are read, including those that the search passes over.
-    ///
-    /// # Errors
-    /// The table's, and an entry that cannot be read.
-    pub async fn release_entries(
-        &self,
-        search: &ReleaseSearch,
-        older_than: Option<&Position>,
-        limit: Option<usize>,
-        usage: &Usage,
-    ) -> Result<ReleaseEntries, StoreError> {
-        let pages = search.lists().iter().map(|list| {
-            let query = self.list_query(search, list, older_than, limit)?;
-            Some(self.list_page(search, list, query, older_than, usage))
-        });
-        let Some(pages) = pages.collect::<Option<Vec<_>>>() else { return Ok(ReleaseEntries::default()) };
-        usage.count_round_trip();
-        Ok(try_join_all(pages).await?.into_iter().reduce(ReleaseEntries::merged_with).unwrap_or_default())
-    }
-
-    /// What a search finds in one page of one list.
-    async fn list_page(
-        &self,
-        search: &ReleaseSearch,
-        list: &Facet,
-        query: QueryFluentBuilder,
-        older_than: Option<&Position>,
-        usage: &Usage,
-    ) -> Result<ReleaseEntries, StoreError> {
-        let is_filtered = search.is_filtered();
-        let query = query
-            .projection_expression(if is_filtered { SEARCHED_ENTRY } else { ENTRY })
-            .expression_attribute_names("#position", "position");
-        let output = self.query_releases(query, usage).await?;
-        let Some(items) = output.items else {
-            return Err(StoreError::unavailable(&self.releases_table, Unavailability::UnreadableAnswer));
-        };
-        let mut found = ReleaseEntries {
-            entries: VecDeque::with_capacity(items.len()),
-            reached: None,
-            passed_over: 0,
-            may_have_more: output.last_evaluated_key.is_some(),
-        };
-        let subject = Subject::EntryOf(list.as_str());
-        for item in items {
-            let mut attributes = Attributes::new(item, &self.releases_table, subject);
-            let terms = if is_filtered { Some(Terms::take_from(&mut attributes)?) } else { None };
-            let entry = entry_in(&mut attributes)?;
-            // DynamoDB's BETWEEN includes both ends, and the cursor is one of them.
-            if Some(&entry.position) == older_than {
-                continue;
-            }
-            found.reached = Some(entry.position.clone());
-            if terms.is_none_or(|terms| search.finds_entry(&terms)) {
-                found.entries.push_back(entry);
-            } else {
-                found.passed_over += 1;
-            }
-        }
-        Ok(found)
-    }
-
-    /// The position of the `count`th newest release of a search that passes over none, and so reads one list; `None` where there
-    /// are fewer.
-    ///
-    /// It counts in the index and has no entries sent: a deep page costs read units, and no transfer.
-    ///
-    /// # Errors
-    /// The table's.
-    pub async fn position_of(
-        &self,
-        search: &ReleaseSearch,
-        count: u64,
-        usage: &Usage,
-    ) -> Result<Option<Position>, StoreError> {
-        let list = &search.lists()[0];
-        let mut remaining = count;
-        let mut start: Option<Item> = None;
-        while remaining > 0 {
-            let limit = usize::try_from(remaining).unwrap_or(usize::MAX);
-            let Some(query) = self.list_query(search, list, None, Some(limit)) else { return Ok(None) };
-            let query = query.select(Select::Count).set_exclusive_start_key(start);
-            usage.count_round_trip();
-            let output = self.query_releases(query, usage).await?;
-            remaining = remaining.saturating_sub(u64::try_from(output.count).unwrap_or_default());
-            start = output.last_evaluated_key;
-            if start.is_none() {
-                return Ok(None);
-            }
-        }
-        let Some(start) = start else { return Ok(None) };
-        let subject = Subject::PositionOf(list.as_str());
-        Attributes::new(start, &self.releases_table, subject).position("position").map(Some)
-    }
-
-    /// Asks for the entries of a list that a search reads, newest first; `None` where the search's range is empty.
-    fn list_query(
-        &self,
-        search: &ReleaseSearch,
-        list: &Facet,
-        older_than: Option<&Position>,
-        limit: Option<usize>,
-    ) -> Option<QueryFluentBuilder> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.releases_table)
-            .index_name(BY_FACET)
-            .scan_index_forward(false)
-            .expression_attribute_values(":facet", text(list.as_str()));
-        let (from, before) = search.range(older_than);
-        let condition = match (from, before) {
-            (None, None) => "facet = :facet",
-            (None, Some(_)) => "facet = :facet AND #position < :before",
-            (Some(_), None) => "facet = :facet AND #position >= :from",
-            (Some(from), Some(before)) if from >= before => return None,
-            (Some(_), Some(_)) => "facet = :facet AND #position BETWEEN :from AND :before",
-        };
-        let is_cursor_in_range = from.is_some() && before.is_some() && before == older_than;
-        let limit = limit.map(|limit| limit.saturating_add(usize::from(is_cursor_in_range)));
-        let mut query = query
-            .key_condition_expression(condition)
-            .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)));
-        if from.is_some() || before.is_some() {
-            query = query.expression_attribute_names("#position", "position");
-        }
-        for (name, position) in [(":from", from), (":before", before)] {
-            if let Some(position) = position {
-                query = query.expression_attribute_values(name, text(position.as_str()));
-            }
-        }
-        Some(query)
-    }
-
-    /// Asks for one page; it is counted as a call.
-    async fn query_releases(
-        &self,
-        query: QueryFluentBuilder,
-        usage: &Usage,
-    ) -> Result<QueryOutput, StoreError> {
-        let sent = query.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await;
-        let output = sent.map_err(|error| StoreError::from_sdk(&self.releases_table, error))?;
-        usage.count(output.consumed_capacity());
-        Ok(output)
-    }
-
     /// The documents of listed releases, in the order listed; `None` for a release that was deleted meanwhile.
     ///
     /// # Errors
@@ -203,7 +47,13 @@ impl Store {
         usage: &Usage,
     ) -> Result<Vec<Option<StoredRelease>>, StoreError> {
         let known: Vec<_> = entries.iter().map(|entry| self.kept(entry, verbosity)).collect();
-        let missing = entries.iter().zip(&known).filter(|(_, known)| known.is_none());
+        // A release that moved may stand at two positions: a list of the index lags behind another, or a writer was killed
+        // between two lists. A call may name a key once, so the second one is read again alone.
+        let mut asked = BTreeSet::new();
+        let missing = entries
+            .iter()
+            .zip(&known)
+            .filter(|(entry, known)| known.is_none() && asked.insert(entry.position.id()));
         let mut items = self.items(missing.map(|(entry, _)| entry), verbosity, usage).await?;
         let mut releases = Vec::with_capacity(entries.len());
         for (entry, known) in entries.iter().zip(known) {
@@ -395,19 +245,6 @@ fn is_at_revision(item: &Item, revision: &str) -> bool {
     item.get("revision").and_then(|found| found.as_s().ok()).is_some_and(|found| found == revision)
 }
 
-/// A release's position, revision and lengths, as its own item and its facet entries have them.
-fn entry_in(attributes: &mut Attributes<'_>) -> Result<ReleaseEntry, StoreError> {
-    let position = attributes.position("position")?;
-    let revision = attributes.text("revision")?;
-    let lengths = attributes.text("lengths")?;
-    let lengths = lengths.parse().map_err(|unreadable: UnreadableLengths| {
-        let id = position.id();
-        let release = Attributes::new(Item::new(), attributes.table, Subject::Release(id));
-        release.unreadable(unreadable.to_string())
-    })?;
-    Ok(ReleaseEntry { position, revision, lengths })
-}
-
 fn documents(verbosity: Verbosity) -> &'static str {
     match verbosity {
         Verbosity::Brief => BRIEF_DOCUMENTS,
@@ -511,6 +348,7 @@ impl<'a> ItemsByKey<'a> {
 mod tests {
     use super::super::Lengths;
     use super::*;
+    use crate::position::Position;
 
     #[test]
     fn calls_stay_within_what_dynamodb_answers() {

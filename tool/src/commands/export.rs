@@ -181,15 +181,16 @@ fn releases<'a>(
     store: &'a Store,
     search: &'a ReleaseSearch,
 ) -> impl Stream<Item = Result<(String, StoredRelease), StoreError>> + 'a {
-    let pages = stream::try_unfold((None, false), move |(older_than, is_last)| async move {
+    let listing = store.release_listing(search, None);
+    let pages = stream::try_unfold((listing, false), move |(mut listing, is_last)| async move {
         if is_last {
             return Ok(None);
         }
-        let page =
-            store.release_entries(search, Option::as_ref(&older_than), None, &Usage::default()).await?;
+        let page = listing.next_page(None, &Usage::default()).await?;
+        let is_last = page.rest.is_none();
         Ok::<_, StoreError>(Some((
-            stream::iter(fetches(page.entries.into()).into_iter().map(Ok)),
-            (page.reached.or(older_than), !page.may_have_more),
+            stream::iter(fetches(page.entries).into_iter().map(Ok)),
+            (listing, is_last),
         )))
     });
     pages

@@ -164,8 +164,9 @@ async fn is_listed(store: &Store, release_id: &str) -> Result<bool, StoreError> 
     let everything = ReleaseSearch::new(Vec::new(), None, None).unwrap_or_else(ReleaseSearch::of_nothing);
     // The next position after its own, so that the search begins with the release itself.
     let behind = Position::parse(&format!("{}\0", current.entry.position));
-    let found = store.release_entries(&everything, behind.as_ref(), Some(1), &Usage::default()).await?;
-    Ok(found.entries.front() == Some(&current.entry))
+    let found =
+        store.release_listing(&everything, behind.as_ref()).next_page(Some(1), &Usage::default()).await?;
+    Ok(found.entries.first() == Some(&current.entry))
 }
 
 /// Checks the newest artifact among those that a scan finds, and a sample of them.
@@ -206,8 +207,12 @@ pub(super) async fn examine_artifacts(
         if sample.looked_at == SAMPLE {
             break;
         }
-        sample.looked_at += usize::from(entry.is_artifact());
-        match tolerate_unreadable(async || store.mend_artifact_entry(entry, Mode::DryRun).await).await? {
+        let mended =
+            tolerate_unreadable(async || store.mend_artifact_entry(entry, Mode::DryRun).await).await?;
+        let is_well = matches!(mended, Ok(Mended::Unchanged | Mended::Overtaken));
+        // Only artifacts are counted, and what is wrong.
+        sample.looked_at += usize::from(entry.is_artifact() || !is_well);
+        match mended {
             Ok(Mended::Unchanged | Mended::Overtaken) => {}
             Ok(Mended::Artifact | Mended::Removed) => sample.incomplete += 1,
             Err(unreadable) => sample.unreadable.push(unreadable.to_string()),
