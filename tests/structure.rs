@@ -240,6 +240,25 @@ fn every_file_begins_by_saying_what_it_is_for() {
     }
 }
 
+/// The steps of a write, and what a crash after each of them leaves, are told beside the code and in the page.
+#[test]
+fn the_architecture_page_tells_the_steps_of_a_write_as_the_code_does() {
+    let page = std::fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    for file in ["src/store/releases/writing.rs", "src/store/artifacts/writing.rs"] {
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        let rows: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("//! "))
+            .filter(|line| line.starts_with("| "))
+            .collect();
+        assert!(rows.len() > 5, "{file} has no table of steps");
+        assert!(
+            page.contains(&rows.join("\n")),
+            "docs/architecture.md has another table of steps than {file}"
+        );
+    }
+}
+
 /// The table of files in `docs/architecture.md` is a map, too.
 #[test]
 fn the_architecture_page_names_every_top_level_module() {

@@ -8,8 +8,8 @@
 //! written meanwhile, and the writer begins anew from what is there now. There are no locks, so a writer that dies
 //! keeps nobody waiting.
 //!
-//! Changes that fit into one transaction (a hundred writes and 4 MB, which is a release of about eleven services) are
-//! written in one. Then there is nothing between before and after.
+//! Changes that fit into one transaction (a hundred writes and 4 MB, which is a new release of up to nine services with
+//! one image each) are written in one. Then there is nothing between before and after.
 //!
 //! Larger changes are written in steps:
 //!
@@ -17,15 +17,17 @@
 //! | --- | --- | --- | --- |
 //! | 1. claim | the old item names this writer as claiming, and stays as it was otherwise. Where there is no item, one without documents is made, which readers take for absent | the release as it was | nothing is to be healed |
 //! | 2. parts | the parts of the new revision. Their keys hold the revision, so they are in nobody's way | the release as it was, and parts that nobody reads | the next writer of the release, or `reindex` |
-//! | 3. entries | the facet entries of the new revision, in transactions that check the claim | the release as it was. An entry now names the new revision; a reader who meets it finds the old item, reads it again consistently, and answers that. Only where the release changed its time, lists pass it over until it is written again | as above |
+//! | 3. entries | the facet entries of the new revision, in transactions that check the claim | the release as it was. An entry now names the new revision; a reader who meets it finds the old item, reads it again consistently, and answers that. Only where the release changed its time, or what it is found by, lists and combinations of filters may pass it over until it is written again | as above |
 //! | 4. commit | in one transaction, and only where the old item still bears the claim: the new item, which names this writer as having written it, and `terms` | the new release, whole, and the old one's entries and parts, which readers pass over | as above |
 //! | 5. cleaning | what the new item does not need is removed, in transactions that check that the item still names this writer | the new release, and what was not removed yet | as above |
 //!
-//! Say that two writers meet: A has claimed the release and is writing entries, and B claims it for itself. From then
-//! on A's checks fail: its next transaction of entries, or its commit, is refused, and A begins anew. B may have read
-//! entries that A wrote. B writes over them or removes them, but it removes them only after its own commit. If B
-//! removed them before, and then died, A could still commit, and would miss them; after B's commit, A's commit is
-//! bound to fail.
+//! Say that two writers meet:
+//!
+//! 1. A has claimed the release and is writing entries. B reads the item with A's claim, and claims it for itself.
+//! 2. From then on A's checks fail. Its next transaction of entries, or its commit, is refused, and A begins anew.
+//! 3. B may have read entries of A's that its own release does not need. It removes them, but only after its commit.
+//! 4. If B removed them before, and then died, A could still commit, and would miss them. After B's commit, A's cannot
+//!    succeed.
 //!
 //! The claim and the commit name the writer by two different random texts. Whoever read the item between them has
 //! read a state that is no longer there after the commit, and the second text makes the condition of such a writer
