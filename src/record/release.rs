@@ -259,6 +259,11 @@ impl Sections {
                 }
                 Section::Tests => self.writer.unordered(UNSHOWN_RECORD, &record, &path)?,
                 Section::Distributions => {
+                    let parts = live_parts(&record, &path)?;
+                    let mut record = record;
+                    if let Some(parts) = &parts {
+                        record.set("subDistributes", parts);
+                    }
                     self.writer.unordered(UNSHOWN_RECORD, &record, &path)?;
                     self.contents.add_distribution(&record, &path)?;
                 }
@@ -281,6 +286,24 @@ impl Sections {
         }
         Ok(())
     }
+}
+
+/// The parts of a chart's distribution without the soft-deleted ones, as JSON text; `None` where none is deleted.
+fn live_parts(distribution: &Members<'_>, path: &Path<'_>) -> Result<Option<String>, Problem> {
+    let path = path.field("subDistributes");
+    let Some(parts) = distribution.value("subDistributes").filter(|parts| parts.starts_with('[')) else {
+        return Ok(None);
+    };
+    let (mut live, mut has_deleted) = (Vec::new(), false);
+    for (index, part) in elements(parts, &path)?.into_iter().enumerate() {
+        let path = path.index(index);
+        if part.starts_with('{') && is_deleted(&members(part, &path)?, &path)? {
+            has_deleted = true;
+        } else {
+            live.push(part);
+        }
+    }
+    Ok(has_deleted.then(|| format!("[{}]", live.join(","))))
 }
 
 /// The two forms of a deploy's service name.
@@ -470,6 +493,16 @@ mod tests {
         assert_eq!(
             sections(&format!(",{security},{builds},{tests},{distributes}")),
             format!(r#"{builds},"deployInfo":[],{tests},{distributes},{security}"#)
+        );
+    }
+
+    #[test]
+    fn a_soft_deleted_part_of_a_distribution_is_left_out() {
+        assert_eq!(
+            sections(
+                r#","distributeInfo":[{"id":"e","subDistributes":[{"id":"f","deleted_at":5},"x",{"id":"g"}],"z":1}]"#
+            ),
+            r#""buildInfo":[],"deployInfo":[],"testInfo":[],"distributeInfo":[{"id":"e","subDistributes":["x",{"id":"g"}],"z":1}],"securityStatsInfo":[]"#
         );
     }
 
