@@ -358,6 +358,31 @@ async fn an_artifact_that_is_written_in_steps_leaves_nothing_behind() {
     assert_eq!(get(&tables, &[("image", "reg/app"), ("envName", "env-99")]).await.status, 404);
 }
 
+#[tokio::test]
+async fn an_artifact_whose_writers_were_killed_at_several_places_can_be_written_again() {
+    let tables = Tables::empty().await;
+    put(&tables, &deployed_to("a", 0..2, 0)).await;
+    // After its claim every one of these writers fails. The pointer then names two places, and the first of them twice.
+    let proxy = FaultyProxy::start(&tables.endpoint_url, |operation, _| match operation {
+        "BatchWriteItem" => Fault::Refuse("ValidationException"),
+        _ => Fault::None,
+    })
+    .await;
+    let killed = tables.through(&proxy.endpoint_url);
+    for (created_time, environments) in [(BEGIN + 1, 0..150), (BEGIN + 2, 0..150), (BEGIN + 1, 0..151)] {
+        let mut record = deployed_to("a", environments, 0);
+        record["created_time"] = json!(created_time);
+        let written = killed.store.put_artifact(&packed(&record), Mode::Write, KeepRecorded::Yes).await;
+        assert!(written.is_err(), "{written:?}");
+    }
+    let mut moved = deployed_to("a", 0..3, 0);
+    moved["created_time"] = json!(BEGIN + 3);
+    put(&tables, &moved).await;
+    let fresh = Tables::empty().await;
+    put(&fresh, &moved).await;
+    assert_eq!(dump(&tables).await, dump(&fresh).await);
+}
+
 /// Makes a table what it was when a version filled it that did not have these look-ups.
 async fn bring_into_the_older_form(tables: &Tables) {
     let mut pages = tables.client.scan().table_name(&tables.names.artifacts).into_paginator().items().send();

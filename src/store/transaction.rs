@@ -88,13 +88,6 @@ pub(super) enum Write {
 }
 
 impl Write {
-    /// The key of the item that it removes, sets or checks; the whole item that it puts.
-    pub(super) fn key(&self) -> &Item {
-        match self {
-            Self::Put(item, _) | Self::Delete(item, _) | Self::Set(item, ..) | Self::Check(item, _) => item,
-        }
-    }
-
     /// About how many bytes it adds to a transaction.
     pub(super) fn weight(&self) -> usize {
         match self {

@@ -132,7 +132,8 @@ impl Entries {
         let count = entries.items.len();
         if count > MAX_ENTRIES {
             return Err(Unstorable(format!(
-                "its activities name {count} commits, pull requests and environments, and may name {MAX_ENTRIES}"
+                "what finds it takes {count} entries (two for each commit, one for each pull request, environment and \
+                 namespace), and there may be {MAX_ENTRIES}"
             )));
         }
         Ok(entries)
@@ -169,7 +170,8 @@ fn bytes_of(digest: &str) -> Vec<u8> {
     hex_simd::decode_to_vec(digest).unwrap_or_default()
 }
 
-/// Whether one of the commits that an entry tells begins with these digits.
+/// Whether one of the commits that an entry tells begins with these digits. (An older version wrote one commit a line, each with
+/// its repository.)
 pub(super) fn tells_commit(commits: &str, commit: &CommitPrefix) -> bool {
-    commits.split(' ').any(|found| commit.begins(found))
+    commits.split([' ', '\n']).any(|found| commit.begins(found))
 }

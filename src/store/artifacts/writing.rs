@@ -263,9 +263,13 @@ impl Store {
         let known = kept.pointer.place.iter().chain(&kept.pointer.stale);
         let stale: Vec<_> = known.filter(|known| *known != place).cloned().collect();
         let old_places = stale.iter().filter(|stale| stale.key() != place.key());
-        let mut old_items: Vec<_> = old_places.map(|stale| Write::Delete(stale.key(), None)).collect();
-        // Two stale places may be the same item at two revisions.
-        old_items.dedup_by(|one, other| one.key() == other.key());
+        let mut old_keys = Vec::new();
+        for key in old_places.map(Place::key) {
+            // Several stale places may be the same item at different revisions, and a transaction may name it once.
+            if !old_keys.contains(&key) {
+                old_keys.push(key);
+            }
+        }
         for stale in &stale {
             let entries = stale.entry_keys_not_at(id, Some(place));
             for key in stale.part_keys_not_at(id, place).into_iter().chain(entries) {
@@ -278,7 +282,11 @@ impl Store {
         let parts_and_entries: Vec<_> = artifact.parts().chain(artifact.entries_not_at(there)).collect();
         let pointer = Write::Put(settled.item(id), Some(kept.condition.clone()));
         let item = Write::Put(artifact.item.clone(), None);
-        let commit: Vec<_> = [item].into_iter().chain(old_items).chain(other_writes).collect();
+        let commit: Vec<_> = [item]
+            .into_iter()
+            .chain(old_keys.into_iter().map(|key| Write::Delete(key, None)))
+            .chain(other_writes)
+            .collect();
         let put = parts_and_entries.iter().map(|item| Write::Put(item.clone(), None));
         let removed = unneeded.iter().map(|key| Write::Delete(key.clone(), None));
         let all: Vec<_> =
