@@ -194,9 +194,7 @@ impl Store {
         digest: &str,
         mode: Mode,
     ) -> Result<Mended, StoreError> {
-        let [kept] = self.items_at([Some(&pointer_key(id))]).await?;
-        let kept = KeptPointer::read(kept, &self.artifacts_table, Subject::Artifact(id))
-            .map_err(|unreadable| unreadable.error)?;
+        let kept = self.pointer(id).await?;
         let mut places = kept.pointer.place.iter().chain(&kept.pointer.stale);
         let is_named = places.any(|place| {
             place.image_digest == entry.hash_key && place.found_by.iter().any(|named| named == digest)
@@ -205,9 +203,7 @@ impl Store {
     }
 
     async fn mend_part(&self, entry: &ArtifactEntry, id: &str, mode: Mode) -> Result<Mended, StoreError> {
-        let [kept] = self.items_at([Some(&pointer_key(id))]).await?;
-        let kept = KeptPointer::read(kept, &self.artifacts_table, Subject::Artifact(id))
-            .map_err(|unreadable| unreadable.error)?;
+        let kept = self.pointer(id).await?;
         let places = kept.pointer.place.iter().chain(&kept.pointer.stale);
         let is_named = places.flat_map(|place| place.part_keys(id)).any(|key| key == entry.key());
         if is_named { Ok(Mended::Unchanged) } else { self.remove(entry, None, id, &kept, mode).await }
@@ -216,9 +212,10 @@ impl Store {
     async fn mend_fact(&self, entry: &ArtifactEntry, digest: &str, mode: Mode) -> Result<Mended, StoreError> {
         let [item] = self.items_at([Some(&entry.key())]).await?;
         let Some(item) = item else { return Ok(Mended::Unchanged) };
+        let mut fact = Attributes::new(item.clone(), &self.artifacts_table, Subject::Fact(digest));
+        let named = fact.text("artifact_id").ok();
         let Some(ReadableFact { artifact_id: named, .. }) = self.readable_fact(item) else {
-            // No pointer lists a fact that cannot be read: where one did, the artifact was mended before.
-            return self.remove_spoiled_fact(entry, mode).await;
+            return self.remove_spoiled_fact(entry, digest, named, mode).await;
         };
         let ArtifactState { artifact_id, kept, .. } =
             self.artifact_state(&FoundArtifact::by_id(named.clone())).await?;
@@ -234,14 +231,31 @@ impl Store {
         self.remove(entry, Some(is_as_read), &artifact_id, &kept, mode).await
     }
 
-    /// Removes a fact that cannot be read, without a condition. Recording the fact reads the artifact's id out of its
-    /// item first, and fails where that is spoiled.
-    async fn remove_spoiled_fact(&self, entry: &ArtifactEntry, mode: Mode) -> Result<Mended, StoreError> {
-        if mode == Mode::Write {
+    /// Removes a fact that cannot be read. No pointer lists it: where one did, the artifact was mended before.
+    ///
+    /// A pipeline may record the fact anew meanwhile. It reads the artifact's id out of the item first, and fails where
+    /// that is spoiled. Otherwise its write changes that id, or the pointer of the artifact that the id names.
+    async fn remove_spoiled_fact(
+        &self,
+        entry: &ArtifactEntry,
+        digest: &str,
+        named: Option<String>,
+        mode: Mode,
+    ) -> Result<Mended, StoreError> {
+        if mode == Mode::DryRun {
+            return Ok(Mended::Removed);
+        }
+        let Some(named) = named else {
             let writes = vec![Write::Delete(entry.key(), None)];
             self.transact(&self.artifacts_table, ARTIFACT_HASH, writes).await?;
+            return Ok(Mended::Removed);
+        };
+        let kept = self.pointer(&named).await?;
+        if kept.pointer.recorded.iter().any(|listed| listed == digest) {
+            return Ok(Mended::Overtaken);
         }
-        Ok(Mended::Removed)
+        let is_as_read = Condition::Has("artifact_id", named.clone());
+        self.remove(entry, Some(is_as_read), &named, &kept, mode).await
     }
 
     /// Removes an item, on the condition that the artifact's pointer is as it was read.

@@ -183,15 +183,20 @@ impl Store {
         if state.artifact_id == artifact_id || has_the_image {
             return Ok(state);
         }
-        let [kept] = self.items_at([Some(&pointer_key(&artifact_id))]).await?;
-        let kept = KeptPointer::read(kept, &self.artifacts_table, Subject::Artifact(&artifact_id))
-            .map_err(|unreadable| unreadable.error)?;
+        let kept = self.pointer(&artifact_id).await?;
         if kept.pointer.gave_way_to.is_none() {
             // Somebody made it anew meanwhile.
             return self.artifact_state(&found).await;
         }
         let kept = KeptPointer { condition: kept.condition, ..KeptPointer::absent() };
         Ok(ArtifactState { artifact_id, kept, stored: None })
+    }
+
+    /// Reads an artifact's pointer, consistently.
+    pub(super) async fn pointer(&self, id: &str) -> Result<KeptPointer, StoreError> {
+        let [kept] = self.items_at([Some(&pointer_key(id))]).await?;
+        KeptPointer::read(kept, &self.artifacts_table, Subject::Artifact(id))
+            .map_err(|unreadable| unreadable.error)
     }
 
     /// The place of an artifact's item, and its JSON.
