@@ -187,6 +187,24 @@ async fn an_interrupted_reading_goes_on_where_it_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupted_reading_goes_on_to_the_end_where_pages_are_shorter_than_asked_for() {
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
+    let resume = directory.path().join("resume");
+    let (zadig, url) =
+        serve(Zadig { most: 4, ..Zadig::new(Vec::new(), (0..45).map(artifact).collect()) }).await;
+    zadig.breaks_at.store(8, Ordering::SeqCst);
+    let resumed = ["--resume", resume.to_str().unwrap(), "--requests", "1"];
+    assert_eq!(import(&tables, &url, &resumed).await.status, Some(1));
+    let [_, stored] = held(&tables).await;
+    assert!((20..45).contains(&stored), "{stored}");
+    zadig.breaks_at.store(u64::MAX, Ordering::SeqCst);
+    let ran = import(&tables, &url, &resumed).await;
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    assert_eq!(held(&tables).await, [0, 45]);
+    assert!(!resume.exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_reference_samples_are_imported_as_from_a_dump() {
     let (from_dump, from_server) = (Tables::empty().await, Tables::empty().await);
     let directory = tempfile::tempdir().unwrap();

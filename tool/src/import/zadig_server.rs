@@ -74,7 +74,9 @@ impl ServerReading {
     /// Reads from a page to the end of the list.
     async fn read(&mut self, list: List, first: u64) -> Result<(), ImportError> {
         let size = u64::from(self.server.options().page_size);
-        let mut received = (first - 1) * size;
+        // How many records the list gave so far. Nobody knows that of the pages that an earlier run read: a server may give
+        // fewer records than it is asked for.
+        let mut received = (first == 1).then_some(0);
         let server = Arc::clone(&self.server);
         let mut pages = stream::iter(first..)
             .map(|number| Arc::clone(&server).page(list, number))
@@ -82,10 +84,12 @@ impl ServerReading {
         while let Some(page) = pages.next().await {
             let page = page?;
             let (number, total, length) = (page.number, page.total, page.records.len() as u64);
-            received += length;
+            received = received.map(|received| received + length);
             let end = self.take(list, page).await?;
             if end.is_last {
-                if let Some(total) = total.filter(|total| *total > received) {
+                if let (Some(total), Some(received)) = (total, received)
+                    && total > received
+                {
                     let note =
                         format!("Zadig says that it has {total} {}, and answered {received}", list.name());
                     self.pipeline.journal.progress.note(&note);
@@ -93,7 +97,8 @@ impl ServerReading {
                 return Ok(());
             }
             self.advance(list, Some(number + 1))?;
-            if total.is_some_and(|total| received >= total) || length > size {
+            let has_all = matches!((total, received), (Some(total), Some(received)) if received >= total);
+            if has_all || length > size {
                 return Ok(());
             }
         }

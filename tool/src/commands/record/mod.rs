@@ -288,20 +288,22 @@ impl ImageFact {
 async fn record_about_image(fact: ImageFact, run: PipelineRun) -> anyhow::Result<Ended> {
     let ImageFact { kind, about, mut fields, mut artifact_fields, author } = fact;
     let metadata = about.metadata_file.as_deref().map(BuildMetadata::read).transpose()?.unwrap_or_default();
-    let Some(image) = about.image.or(metadata.image) else {
+    let image = about.image.filter(|image| !image.is_empty());
+    let Some(image) = image.or(metadata.image) else {
         bail!("no image is named: give --image REGISTRY/NAME:TAG");
     };
-    if let (Some(given), Some(read)) = (&about.digest, &metadata.digest)
+    let digest = about.digest.filter(|digest| !digest.is_empty());
+    if let (Some(given), Some(read)) = (&digest, &metadata.digest)
         && given != read
     {
         bail!("--digest is not the digest that the metadata file says; give only one of them");
     }
-    let digest = about.digest.or(metadata.digest).filter(|digest| !digest.is_empty());
+    let digest = digest.or(metadata.digest);
     let image = NamedImage::parse(&image, digest.as_deref())?;
     let CommonArguments { by, started, ended, idempotency_key, json, timeout } = about.common;
     check_order(started, ended)?;
-    let url = match about.url {
-        Some(url) => cleaned(Some(url), |url| clean_url("--url", url))?,
+    let url = match cleaned(about.url, |url| clean_url("--url", url))? {
+        Some(url) => Some(url),
         None => run.url.transpose()?,
     };
     insert(&mut fields, "url", url);
@@ -319,7 +321,7 @@ async fn record_about_image(fact: ImageFact, run: PipelineRun) -> anyhow::Result
         image,
         fields,
         artifact_fields,
-        created_by: by.or(run.started_by).or(author).unwrap_or_default(),
+        created_by: by.filter(|by| !by.is_empty()).or(run.started_by).or(author).unwrap_or_default(),
         created_time: ended.unwrap_or_else(now),
         idempotency_key: idempotency_key.filter(|key| !key.is_empty()),
     };
@@ -446,7 +448,7 @@ async fn record_new_release(release: ReleaseArguments, run: PipelineRun) -> anyh
         labels: release.labels,
         environment: environment.map(|name| Environment { name, namespace }),
         services,
-        created_by: by.or(run.started_by).or(run.author).unwrap_or_default(),
+        created_by: by.filter(|by| !by.is_empty()).or(run.started_by).or(run.author).unwrap_or_default(),
         created_at: ended.unwrap_or_else(now),
         started,
         ended,
