@@ -311,6 +311,9 @@ async fn the_digest_is_read_from_what_buildx_writes() {
     assert_eq!(stored["image"], IMAGE);
     assert_eq!(stored["image_digest"], DIGEST);
     assert_eq!(stored["architecture"], "arm64");
+    let empty = ["--image", "", "--digest", "", "--url", "", "--by", ""];
+    let again = [&["build", "--metadata-file", file], COMMIT.as_slice(), &empty].concat();
+    assert_eq!(record(&tables, &again).await, stored, "an empty argument is one that was not given");
     assert!(
         refused(&tables, &["test", "--metadata-file", file, "--digest", OTHER_DIGEST])
             .await
