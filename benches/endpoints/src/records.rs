@@ -65,6 +65,7 @@ pub(crate) fn searchable(number: u32, bytes: usize) -> Value {
     release["versionInfo"]["version"] = json!(format!("1.{}.0", number / 64 % 2));
     release["buildInfo"] = json!([{
         "imageName": format!("registry.example.com/shop/cart:{}", number / 128 % 2),
+        "imageInfo": {"imageDigest": format!("sha256:{:064x}", number / 128 % 2)},
         "commits": [{"commit_id": commit(number)}],
     }]);
     release
@@ -75,9 +76,10 @@ fn commit(number: u32) -> String {
     format!("4b15c4{}{number:033x}", number / 256 % 2)
 }
 
-/// The newer filters: each alone, some within a time, and some together with one of the four documented ones.
-pub(crate) const SEARCHES: [&str; 9] = [
+/// The newer filters: each alone, some within a time, and some together with one of Zadig's own four.
+pub(crate) const SEARCHES: [&str; 10] = [
     "image=registry.example.com/shop/cart:1",
+    "image=registry.example.com/shop/cart@sha256:0000000000000000000000000000000000000000000000000000000000000001",
     "commit=4b15c41",
     "label=label-1",
     "envName=env-1",
@@ -109,9 +111,10 @@ pub(crate) fn searchable_artifact(number: u32) -> Value {
 }
 
 /// The look-ups of artifacts. The artifact of the last one runs nowhere any more.
-pub(crate) const ARTIFACT_SEARCHES: [&str; 5] = [
+pub(crate) const ARTIFACT_SEARCHES: [&str; 6] = [
     "image=registry.example.com/shop/cart:1",
     "commit=4b15c40",
+    "commit=4b15c40&repo=acme/shop",
     "pr=1&repo=acme/shop",
     "image=registry.example.com/shop/cart&envName=prod",
     "image=registry.example.com/shop/cart:1&include=environments",
