@@ -1,4 +1,4 @@
-//! `GET /api/aslan/delivery/releases`: the releases, newest first, whole.
+//! `GET /api/aslan/delivery/releases`: the list of releases, newest first.
 
 use hex_simd::AsciiCase;
 use http::HeaderMap;
@@ -13,18 +13,19 @@ use crate::response::{self, Response};
 use crate::response_limit::{body_in_json, fits, room_for_body};
 use crate::store::{ReleaseEntry, ReleaseSearch, Store, StoredRelease, Usage, Verbosity};
 
-/// How deep a page may begin for which the entries before it are read along with it: that saves a round trip, for a few read
-/// units. Deeper pages first ask for their position.
+/// How many entries may lie before a numbered page for these to be read together with it. That saves a round trip and
+/// costs a few read units. For a deeper page, its position is asked for first.
 const MAX_SKIPPED_IN_PASSING: u64 = 1000;
-/// How many pages of the index (of 1 MB, or some 3,000 releases) a search reads in which it passes over more entries than it
-/// finds. Then what is found so far is answered, with a link to the rest. A page in which it finds more than it passes over
-/// fills the answer, and does not count.
+/// A search ends after this many pages of the index (1 MB each, or some 3,000 releases) in which it passed over more
+/// entries than it found. What it has found by then is answered, with a link to the rest. Other pages do not count,
+/// since they fill the answer.
 const MAX_INDEX_PAGES_PER_LIST: usize = 4;
-/// How many pages of the index a search reads for a numbered page, which is answered whole or not at all.
+/// How many pages of the index a search that compares entries reads for a numbered page, which is answered whole or not
+/// at all.
 const MAX_INDEX_PAGES_PER_NUMBERED_PAGE: usize = 20;
 
 /// What a request asks for, and how it is to be answered.
-struct Listing<'a> {
+struct ListRequest<'a> {
     query: &'a Query,
     /// The length of a link's query without its cursor.
     query_without_cursor: usize,
@@ -51,7 +52,7 @@ enum Rest {
     Behind(Position),
 }
 
-/// What a query asks for, in the words of the index, for the log.
+/// What a query asks for, as the log has it: the text of its facets, such as `project=shop&label=release`.
 ///
 /// # Errors
 /// What cannot be read of the query.
@@ -64,7 +65,7 @@ pub fn subject(query: &Query) -> Result<String, ParameterError> {
 /// Answers a request for the list, and tells how many releases that are.
 ///
 /// # Errors
-/// What the contract's error table names.
+/// An [`Error`]; docs/api.md lists them.
 pub async fn answer(
     store: &Store,
     query: &Query,
@@ -72,7 +73,7 @@ pub async fn answer(
     usage: &Usage,
 ) -> Result<(Response, usize), Error> {
     let filter = ReleaseFilter::from_query(query)?;
-    let listing = Listing {
+    let request = ListRequest {
         query,
         query_without_cursor: query.with("after", "").len(),
         extent: Extent::from_query(query)?,
@@ -81,24 +82,24 @@ pub async fn answer(
     };
     let search = filter.search();
     let selection = match &search {
-        Some(search) => listing.select(store, search, usage).await?,
+        Some(search) => request.select(store, search, usage).await?,
         None => Selection::default(),
     };
     let count = selection.entries.len();
-    let next = listing.next(&selection);
-    let etag = etag(&selection, listing.verbosity);
+    let next = request.next(&selection);
+    let etag = etag(&selection, request.verbosity);
     if matches_etag(headers, &etag) {
         return Ok((response::with_next(response::not_modified(&etag), next.as_deref()), count));
     }
     let releases = match &search {
-        Some(search) => store.releases(search, &selection.entries, listing.verbosity, usage).await?,
+        Some(search) => store.releases(search, &selection.entries, request.verbosity, usage).await?,
         None => Vec::new(),
     };
-    let body = listing.body(store, &selection, &releases)?;
-    if !fits(listing.coding, &body, next.as_ref().map(String::len)) {
+    let body = request.body(store, &selection, &releases)?;
+    if !fits(request.coding, &body, next.as_ref().map(String::len)) {
         return Err(store.releases_changed().into());
     }
-    Ok((response::with_next(response::ok(&etag, listing.coding, body), next.as_deref()), count))
+    Ok((response::with_next(response::ok(&etag, request.coding, body), next.as_deref()), count))
 }
 
 fn verbosity(query: &Query) -> Verbosity {
@@ -129,7 +130,7 @@ fn etag(selection: &Selection, verbosity: Verbosity) -> String {
     format!("W/\"{}\"", hex_simd::encode_to_string(&digest.finish().as_ref()[..16], AsciiCase::Lower))
 }
 
-impl Listing<'_> {
+impl ListRequest<'_> {
     async fn select(&self, store: &Store, search: &ReleaseSearch, usage: &Usage) -> Result<Selection, Error> {
         match &self.extent {
             Extent::All { after } => self.select_all(store, search, after.as_ref(), usage).await,
@@ -198,7 +199,8 @@ impl Listing<'_> {
     ) -> Result<Selection, Error> {
         let mut skipped = (page - 1).saturating_mul(per_page);
         let mut older_than = None;
-        // Of two lists nobody can count what is in either, nor of a list of which a search finds a part.
+        // DynamoDB can count the entries of one list. It cannot count what two lists hold together, nor the entries of
+        // a list that a search finds.
         let can_be_counted = search.reads_one_list() && !search.compares_entries();
         if skipped > MAX_SKIPPED_IN_PASSING && can_be_counted {
             older_than = store.position_of(search, skipped, usage).await?;
@@ -216,7 +218,7 @@ impl Listing<'_> {
         loop {
             let wanted =
                 (per_page - selection.entries.len() as u64).saturating_add(skipped).saturating_add(1);
-            // Nobody knows how many entries a search passes over before the next that it finds.
+            // A search that compares entries may pass over any number of them, so it has no limit.
             let limit = (!search.compares_entries()).then(|| usize::try_from(wanted).unwrap_or(usize::MAX));
             let found = listing.next_page(limit, usage).await?;
             for entry in found.entries {
@@ -288,7 +290,7 @@ impl Listing<'_> {
         self.query.with("after", position.as_str())
     }
 
-    /// How long the query is that goes on behind a position.
+    /// The length of the query of a link that goes on behind a position.
     fn link_behind(&self, position: &Position) -> usize {
         self.query_without_cursor + encoded_length(position.as_str())
     }
@@ -319,7 +321,7 @@ impl Listing<'_> {
                 for (entry, _) in &found {
                     size.add(entry);
                 }
-                // An empty list needs no block for its end: the block that opens it closes it too.
+                // In an empty list, `]` joins the block of `[`, so it takes one byte more and no block.
                 Ok(gzip(&found, size.length + "]".len()))
             }
             ContentCoding::Identity => text(store, &found),
@@ -383,7 +385,7 @@ impl BodySize {
     }
 
     fn add(&mut self, entry: &ReleaseEntry) {
-        // A brief release is closed, and either kind is followed by a comma or the end of the list.
+        // A `}` closes a brief release, and a comma or the list's `]` follows each release.
         let behind = match self.verbosity {
             Verbosity::Brief => "},".len(),
             Verbosity::Detailed => ",".len(),

@@ -15,14 +15,15 @@ use crate::store::items::{Attributes, Item, Subject, text};
 use crate::store::keys::BY_FACET;
 use crate::store::{Store, Usage};
 
-/// The attributes of an index entry that a list needs, and those that a search needs that compares entries.
+/// The attributes of an index entry that are read: `ENTRY` where every entry is found, `SEARCHED_ENTRY` where entries
+/// are compared.
 const ENTRY: &str = "#position, revision, lengths";
 const SEARCHED_ENTRY: &str = "#position, revision, lengths, facets, commits";
 
 /// The releases that a search finds, read page by page.
 ///
-/// Nearly every search reads one list. That for a digest in a repository reads two, and gives what is in either, each release
-/// once for each of its positions.
+/// Nearly every search reads one list. A search for a digest in a repository reads two, and gives the releases that are
+/// in either. A release that stands at two positions is given twice.
 #[derive(Debug)]
 pub struct ReleaseListing<'a> {
     store: &'a Store,
@@ -37,7 +38,7 @@ pub struct ReleaseEntries {
     pub entries: Vec<ReleaseEntry>,
     /// How many more entries the page has, of releases that the search does not find.
     pub passed_over: usize,
-    /// Where older ones may follow: the position behind which they do.
+    /// The position behind which older releases may follow; `None` where the list ends.
     pub rest: Option<Position>,
 }
 
@@ -76,13 +77,13 @@ impl Store {
         ReleaseListing { store: self, search, lists: lists.collect() }
     }
 
-    /// The position of the `count`th newest release of a search that passes over none and reads one list; `None` where there are
-    /// fewer.
+    /// The position of the `count`th newest release that a search finds; `None` where it finds fewer. The search must
+    /// read one list and compare no entries.
     ///
-    /// It counts in the index and has no entries sent: a deep page costs read units, and no transfer.
+    /// DynamoDB counts the entries and sends none, so a deep page costs read units but no transfer.
     ///
     /// # Errors
-    /// The table's.
+    /// DynamoDB fails or refuses the request.
     pub async fn position_of(
         &self,
         search: &ReleaseSearch,
@@ -132,6 +133,7 @@ impl Store {
             (Some(from), Some(before)) if from >= before => return None,
             (Some(_), Some(_)) => "facet = :facet AND #position BETWEEN :from AND :before",
         };
+        // BETWEEN includes the cursor itself, which was given before, so one entry more is asked for.
         let is_cursor_in_range = from.is_some() && before.is_some() && before == older_than;
         let limit = limit.map(|limit| limit.saturating_add(usize::from(is_cursor_in_range)));
         let mut query = query
@@ -162,12 +164,13 @@ impl Store {
 }
 
 impl ReleaseListing<'_> {
-    /// The next page, in one round trip: a Query of each list of which everything was given, of at most 1 MB of the index.
+    /// Reads the next page in one round trip. It queries each list whose entries were all given; a Query reads at most
+    /// 1 MB of the index.
     ///
     /// `limit` counts the entries that are read of a list, including those that the search passes over.
     ///
     /// # Errors
-    /// The table's, and an entry that cannot be read.
+    /// DynamoDB fails or refuses the request, or an entry cannot be read.
     pub async fn next_page(
         &mut self,
         limit: Option<usize>,
@@ -188,8 +191,9 @@ impl ReleaseListing<'_> {
         Ok(self.give())
     }
 
-    /// Gives what is known of all lists together. Of a list that goes on, nothing is known below the last position that was
-    /// read. So the page ends where the first of these lists ends; what others have below that is given with a later page.
+    /// Merges what was read of the lists into one page. A list that goes on is known only down to the last position
+    /// that was read of it. So the page ends at the newest of these positions, and what other lists have below it is
+    /// given with a later page.
     fn give(&mut self) -> ReleaseEntries {
         let going_on = self.lists.iter().filter(|list| list.may_have_more);
         let end = going_on.filter_map(|list| list.reached.as_ref()).max().cloned();
@@ -197,7 +201,7 @@ impl ReleaseListing<'_> {
         let mut page = ReleaseEntries::default();
         loop {
             let first = |list: &ListReading<'_>| Some(list.read.front()?.entry.position.clone());
-            // Of one list there is nothing to compare.
+            // With one list there is nothing to compare.
             let newest = if let [list] = self.lists.as_mut_slice() {
                 list.read.pop_front()
             } else {
@@ -249,8 +253,13 @@ impl ListReading<'_> {
                 self.read.push_back(ReadEntry { entry, is_found });
             }
         }
-        if let Some(last) = self.read.back() {
-            self.reached = Some(last.entry.position.clone());
+        match self.read.back() {
+            Some(last) => self.reached = Some(last.entry.position.clone()),
+            None if self.may_have_more => {
+                // DynamoDB gives at least one entry with a page behind which there are more.
+                return Err(StoreError::unavailable(table, Unavailability::UnreadableAnswer));
+            }
+            None => {}
         }
         Ok(())
     }

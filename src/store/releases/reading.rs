@@ -38,7 +38,7 @@ impl Store {
     /// The documents of listed releases, in the order listed; `None` for a release that was deleted meanwhile.
     ///
     /// # Errors
-    /// The table's, and a document that cannot be read.
+    /// DynamoDB fails or refuses the request, or a document cannot be read.
     pub async fn releases(
         &self,
         search: &ReleaseSearch,
@@ -46,14 +46,13 @@ impl Store {
         verbosity: Verbosity,
         usage: &Usage,
     ) -> Result<Vec<Option<StoredRelease>>, StoreError> {
-        let known: Vec<_> = entries.iter().map(|entry| self.kept(entry, verbosity)).collect();
-        // A release that moved may stand at two positions: a list of the index lags behind another, or a writer was killed
-        // between two lists. A call may name a key once, so the second one is read again alone.
-        let mut asked = BTreeSet::new();
-        let missing = entries
-            .iter()
-            .zip(&known)
-            .filter(|(entry, known)| known.is_none() && asked.insert(entry.position.id()));
+        // A release that moved may stand at two positions, where one of two lists lags behind the other, or a writer was killed
+        // between them. Which position is right only the table says, so each of the two is read again alone.
+        let doubled = if search.reads_one_list() { BTreeSet::new() } else { ids_at_two_positions(entries) };
+        let is_single = |entry: &ReleaseEntry| !doubled.contains(entry.position.id());
+        let kept = |entry: &ReleaseEntry| self.kept(entry, verbosity).filter(|_| is_single(entry));
+        let known: Vec<_> = entries.iter().map(kept).collect();
+        let missing = entries.iter().zip(&known).filter(|(entry, known)| known.is_none() && is_single(entry));
         let mut items = self.items(missing.map(|(entry, _)| entry), verbosity, usage).await?;
         let mut releases = Vec::with_capacity(entries.len());
         for (entry, known) in entries.iter().zip(known) {
@@ -74,7 +73,7 @@ impl Store {
     /// Reads a release by its id, consistently; `None` where there is no such release.
     ///
     /// # Errors
-    /// The table's, and a release that cannot be read.
+    /// DynamoDB fails or refuses the request, or the release cannot be read.
     pub async fn current_release(&self, release_id: &str) -> Result<Option<CurrentRelease>, StoreError> {
         let table = self.releases_table.as_str();
         let usage = Usage::default();
@@ -162,7 +161,8 @@ impl Store {
         release
     }
 
-    /// Reads a release again, consistently, that the table did not have as the index says: the index may lag behind the table.
+    /// Reads a release again, consistently, after the table did not have it as the index says. (The index may lag
+    /// behind the table.)
     ///
     /// What the table has now is answered if it still stands at that position and the search still finds it. If not, the release was
     /// deleted, or moved to a position where this answer or a later one meets it.
@@ -239,6 +239,11 @@ impl Store {
 /// Whether a release's item has no documents: a writer has claimed it, and is still making the release, or is removing it.
 fn is_without_documents(release: &Attributes<'_>) -> bool {
     release.has(WRITER) && !release.has("revision")
+}
+
+fn ids_at_two_positions(entries: &[ReleaseEntry]) -> BTreeSet<&str> {
+    let mut met = BTreeSet::new();
+    entries.iter().map(|entry| entry.position.id()).filter(|id| !met.insert(*id)).collect()
 }
 
 fn is_at_revision(item: &Item, revision: &str) -> bool {
