@@ -252,10 +252,24 @@ impl Store {
         };
         let kept = self.pointer(&named).await?;
         if kept.pointer.recorded.iter().any(|listed| listed == digest) {
-            return Ok(Mended::Overtaken);
+            return self.listed_fact(entry, digest).await;
         }
         let is_as_read = Condition::Has("artifact_id", named.clone());
         self.remove(entry, Some(is_as_read), &named, &kept, mode).await
+    }
+
+    /// Looks again at a fact that could not be read, and that a pointer lists: either it was recorded anew meanwhile, or its
+    /// artifact could not be mended.
+    async fn listed_fact(&self, entry: &ArtifactEntry, digest: &str) -> Result<Mended, StoreError> {
+        let [item] = self.items_at([Some(&entry.key())]).await?;
+        let Some(item) = item else { return Ok(Mended::Unchanged) };
+        if self.readable_fact(item).is_some() {
+            return Ok(Mended::Unchanged);
+        }
+        let fact = Attributes::new(Item::new(), &self.artifacts_table, Subject::Fact(digest));
+        Err(fact.unreadable(
+            "an attribute of it is spoiled, and the pointer of an artifact that cannot be mended lists it",
+        ))
     }
 
     /// Removes an item, on the condition that the artifact's pointer is as it was read.
@@ -295,7 +309,7 @@ impl Store {
         }
     }
 
-    /// Of these facts, given by their digests, those that are there and can be read.
+    /// The digests of those facts that are there and can be read.
     async fn readable_facts(&self, digests: &[String]) -> Result<Vec<String>, StoreError> {
         let mut present = Vec::with_capacity(digests.len());
         for digest in digests {
@@ -307,7 +321,7 @@ impl Store {
     }
 }
 
-/// The artifact's id in a part's range key, of which the prefix is taken off. The id itself may hold a `#`.
+/// The artifact's id in a part's range key without its prefix. The id itself may hold a `#`.
 fn id_of_part(rest: &str) -> Option<&str> {
     rest.rsplitn(3, '#').nth(2)
 }
