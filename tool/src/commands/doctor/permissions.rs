@@ -87,14 +87,14 @@ const NEEDS: [Needs; 7] = [
     Needs {
         commands: "import",
         releases: &[Query, BatchGetItem, BatchWriteItem, ConditionCheckItem, PutItem, UpdateItem, DeleteItem],
-        artifacts: &[BatchGetItem, BatchWriteItem, ConditionCheckItem, PutItem, DeleteItem],
+        artifacts: &[Query, BatchGetItem, BatchWriteItem, ConditionCheckItem, PutItem, DeleteItem],
         by_facet: &[],
-        by_image: &[],
+        by_image: &[Query],
     },
     Needs {
         commands: "reindex",
         releases: &[Query, BatchGetItem, Scan, ConditionCheckItem, PutItem, UpdateItem, DeleteItem],
-        artifacts: &[BatchGetItem, Scan, ConditionCheckItem, PutItem, DeleteItem],
+        artifacts: &[BatchGetItem, BatchWriteItem, Scan, ConditionCheckItem, PutItem, DeleteItem],
         by_facet: &[],
         by_image: &[],
     },
