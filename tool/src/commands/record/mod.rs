@@ -72,17 +72,18 @@ struct CommonArguments {
     /// When it began: Unix seconds, or RFC 3339 as 2024-05-01T12:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     started: Option<UnixSeconds>,
-    /// When it ended. This is also the time of the record; without it, that is the present time.
+    /// When it ended. The record gets this time, or the present time where --ended is not given.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     ended: Option<UnixSeconds>,
-    /// A key that tells this fact from others of its kind about the same image (of a release: in the same project). Without
-    /// it, everything given or read from the environment does, but not the time at which it is sent.
+    /// A key that tells this fact from others of its kind about the same image (for a release: in the same project).
+    /// Without a key, two facts are the same if everything that was given or read from the environment is the same; the
+    /// time of sending does not count.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     /// Print the artifact or release as it is stored, as one line of JSON.
     #[arg(long)]
     json: bool,
-    /// For how many seconds to try again where the tables cannot be reached.
+    /// For how many seconds to try again where the tables cannot be reached, or others keep changing the same record.
     #[arg(long, value_name = "SECONDS", default_value_t = 180)]
     timeout: u64,
 }
@@ -234,7 +235,7 @@ pub(super) async fn run(command: RecordCommand) -> anyhow::Result<Ended> {
             insert(&mut fact.artifact_fields, "image_size", build.size);
             insert(&mut fact.artifact_fields, "os", build.os);
             insert(&mut fact.artifact_fields, "architecture", build.arch);
-            fact.author = build.author.or_else(|| run.author.clone());
+            fact.author = build.author.filter(|author| !author.is_empty()).or_else(|| run.author.clone());
             record_about_image(fact, run).await
         }
         RecordCommand::Deploy(deploy) => {
@@ -268,7 +269,7 @@ pub(super) async fn run(command: RecordCommand) -> anyhow::Result<Ended> {
     }
 }
 
-/// A fact about an image, as far as the arguments of its command tell it.
+/// What the arguments of a command say about a fact.
 struct ImageFact {
     kind: ActivityKind,
     about: ImageArguments,
@@ -298,7 +299,7 @@ async fn record_about_image(fact: ImageFact, run: PipelineRun) -> anyhow::Result
     {
         bail!("--digest is not the digest that the metadata file says; give only one of them");
     }
-    let digest = digest.or(metadata.digest);
+    let digest = digest.or(metadata.digest).filter(|digest| !digest.is_empty());
     let image = NamedImage::parse(&image, digest.as_deref())?;
     let CommonArguments { by, started, ended, idempotency_key, json, timeout } = about.common;
     check_order(started, ended)?;
@@ -338,7 +339,7 @@ async fn record_about_image(fact: ImageFact, run: PipelineRun) -> anyhow::Result
     Ok(Ended::Well)
 }
 
-/// Takes the credentials out of a value. An empty value counts as none.
+/// Takes the credentials out of a value. An empty value counts as not given.
 fn cleaned(
     value: Option<String>,
     clean: impl Fn(&str) -> Result<String, UnreadableUrl>,
@@ -429,7 +430,7 @@ async fn record_new_release(release: ReleaseArguments, run: PipelineRun) -> anyh
             |other: &ReleasedService| other.name == service.name && other.container == service.container;
         if services.iter().any(is_same) {
             bail!(
-                "--service {} is given twice: of several containers, name each as NAME=IMAGE:TAG:CONTAINER",
+                "--service {} is given twice: where it has several containers, name each of them (NAME=IMAGE:TAG:CONTAINER)",
                 service.name
             );
         }
