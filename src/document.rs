@@ -30,7 +30,7 @@ const MAX_STORED_BLOCK_LENGTH: usize = 0xffff;
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 const GZIP_TRAILER_BYTES: usize = 8;
 
-/// A document's stored bytes, checked.
+/// A document in its stored form. Its checksum was checked when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     /// The header and the packed text.
@@ -68,7 +68,7 @@ impl Document {
     /// Compresses a text at level 6. Level 9 was measured, and gains nothing on the YAML of deployments.
     ///
     /// # Errors
-    /// A text of 4 GiB or more: gzip's length field could not name it.
+    /// The text has 4 GiB or more, which gzip's length field cannot hold.
     pub fn pack(text: &str) -> Result<Self, TooLong> {
         let length = u32::try_from(text.len()).map_err(|_| TooLong { length: text.len() })?;
         Ok(Self::new(&deflate(text.as_bytes()), length, crc32fast::hash(text.as_bytes())))
@@ -131,7 +131,7 @@ impl Document {
     /// The text.
     ///
     /// # Errors
-    /// As [`Inflater::append`].
+    /// The same as those of [`Inflater::append`].
     pub fn unpack(&self) -> Result<String, Spoiled> {
         let mut text = Vec::new();
         Inflater::default().append(self, &mut text)?;

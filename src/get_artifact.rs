@@ -124,7 +124,7 @@ async fn environments(store: &Store, artifact: &StoredArtifact, usage: &Usage) -
             running,
         })
         .collect();
-    Ok(serde_json::to_string(&environments).expect("texts, numbers and truths always serialize"))
+    Ok(serde_json::to_string(&environments).expect("texts, numbers and booleans always serialize"))
 }
 
 fn etag(artifact: &StoredArtifact, environments: Option<&str>) -> String {

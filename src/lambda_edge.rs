@@ -44,10 +44,11 @@ pub async fn answer(
     Ok(LambdaResponse::new(response, sender))
 }
 
-/// Answers the JSON of an event with the JSON of the response, as Lambda would. Events are replayed with it.
+/// Answers the JSON of an event with the JSON of the response, as Lambda would. `delivery-center invoke` and the tests
+/// replay events with it.
 ///
 /// # Errors
-/// As [`answer`].
+/// The same as those of [`answer`].
 pub async fn answer_json(service: &EndpointService, event: &str) -> Result<String, serde_json::Error> {
     let payload = serde_json::from_str(event)?;
     let response = answer(service, LambdaEvent::new(payload, Context::default())).await;
@@ -59,7 +60,8 @@ pub async fn answer_json(service: &EndpointService, event: &str) -> Result<Strin
 enum Sender {
     /// API Gateway, or a Function URL.
     Gateway,
-    /// An Application Load Balancer. A setting of its own decides whether it reads `multiValueHeaders` or `headers`.
+    /// An Application Load Balancer. A setting of its target group decides whether it reads `multiValueHeaders` or
+    /// `headers`, so the response has both.
     LoadBalancer,
 }
 
@@ -86,7 +88,7 @@ fn read(event: &str) -> Result<(Sender, Option<Request<()>>), Diagnostic> {
     }
 }
 
-/// The fields by which HTTP events are told from others, even where the rest of them cannot be read.
+/// The fields that show that an event is an HTTP event. They can be read even where the rest of the event cannot.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct MarkedEvent {
@@ -209,7 +211,7 @@ impl LambdaResponse {
     }
 }
 
-/// The headers as texts. In what the service answers, each header is there once, and holds only ASCII.
+/// The headers as texts. The service never answers a header twice, and its headers are ASCII.
 fn headers(headers: &HeaderMap<HeaderValue>) -> BTreeMap<String, String> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()

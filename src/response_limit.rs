@@ -7,7 +7,7 @@
 
 use crate::request_headers::ContentCoding;
 
-/// How many bytes the JSON of a response may have that a function answers synchronously: 6 MiB and 100 bytes.
+/// The most bytes that Lambda takes as the JSON of a response to a synchronous call: 6 MiB and 100 bytes.
 pub const MAX_RESPONSE_BYTES: usize = 6_291_556;
 
 /// The bytes set aside for everything but the body and a `Link`: status, flags, and the other headers, which an

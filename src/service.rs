@@ -1,5 +1,4 @@
-//! One HTTP request in, one HTTP response out: routing, the time limit, panics, and what the log gets to know of a
-//! request.
+//! One HTTP request in, one HTTP response out: routing, the time limit, panics, and what is logged of a request.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -23,7 +22,8 @@ use crate::{get_artifact, list_releases};
 const MAX_DURATION: Duration = Duration::from_secs(20);
 /// A request is given up this long before Lambda ends the function, so that there is time to send the answer.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(400);
-/// How much of the subject the log line has, and how much of the query where that takes its place.
+/// The log line has at most this many characters of the subject. Where the query cannot be read there is no subject,
+/// and the line has at most `MAX_QUERY_CHARACTERS` of the query instead.
 const MAX_SUBJECT_CHARACTERS: usize = 300;
 const MAX_QUERY_CHARACTERS: usize = 200;
 
@@ -35,7 +35,7 @@ pub struct EndpointService {
     log: fn(&AnsweredRequest),
 }
 
-/// What the log gets to know of an answered request. There is no body, no header and no credential in it.
+/// What is logged of an answered request: no body, no header and no credential.
 #[derive(Debug)]
 pub struct AnsweredRequest<'a> {
     /// Lambda's id of the request.

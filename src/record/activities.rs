@@ -1,4 +1,5 @@
-//! What look-ups find an artifact by in its activities: where it was deployed, and which commits it was made from.
+//! Reads out of an artifact's activities what look-ups find it by: where it was deployed, and which commits it was made
+//! from.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

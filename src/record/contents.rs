@@ -79,7 +79,8 @@ fn text(members: &Members<'_>, name: &str, path: &Path<'_>) -> Option<String> {
     members.value(name).filter(|value| value.starts_with('"')).and_then(|value| string(value, path).ok())
 }
 
-/// The elements of a list, which need not be documented; there are none where it is missing or of another type.
+/// The elements of a list field, which need not be a documented one. There are none where the field is missing or not a
+/// list.
 fn lists<'a>(members: &Members<'a>, name: &str, path: &Path<'_>) -> Result<Vec<&'a str>, Problem> {
     elements(members.value(name).map_or("[]", or_empty_list), path)
 }

@@ -33,7 +33,7 @@ pub struct Release {
     pub env_name: String,
     /// The images of its records and its environment, soft-deleted records left out, as they are written there:
     /// distinct, sorted, none empty. The digest of a build is among them as `repository@digest`, or alone where the
-    /// build names no image.
+    /// build names no image, or names it by a digest alone.
     pub images: Vec<String>,
     /// The ids of the commits that its builds were made from, soft-deleted builds left out, as they are written there.
     pub commits: Vec<String>,
@@ -208,7 +208,7 @@ impl Release {
     }
 }
 
-/// Collects what comes after `versionInfo`, and what is found in it on the way.
+/// Writes what comes after `versionInfo`, and collects the services, images and commits in it.
 #[derive(Default)]
 struct Sections {
     writer: Writer,

@@ -1,4 +1,5 @@
-//! Facets name the lists in the index of releases: which lists a release stands in, and how a search reads and filters one.
+//! Facets name the lists in the index of releases. This file says which lists a release stands in, which list a search
+//! reads, and which of its entries the search finds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +14,8 @@ use crate::image_reference::{ImageDigest, ImageReference, repository};
 use crate::position::{MAX_UNIX_SECONDS, Position, UnixSeconds};
 use crate::record::Release;
 
-/// How many bytes of its digest tell a term from others. With six, a search that compares a hundred million terms takes one for
-/// another with a probability of one in three million.
+/// How many bytes of its digest stand for a term. With six, a search that compares a hundred million terms takes one
+/// for another with a probability of one in three million.
 const TERM_DIGEST_BYTES: usize = 6;
 /// The facet that every release has.
 const ALL: &str = "all";
@@ -32,8 +33,8 @@ pub struct Facet {
     text: String,
 }
 
-/// The kinds of lists, from those that are usually narrow to those that are usually wide. How long a list really is would have
-/// to be asked for.
+/// The kinds of lists, from those that are usually narrow to those that are usually wide. Only DynamoDB knows how long a
+/// list really is.
 ///
 /// A search with several filters reads the list of the narrowest kind, and compares the terms of the others with what each
 /// entry tells. So an entry tells the release's terms of all wider kinds, and none of the narrower ones.
@@ -52,8 +53,8 @@ enum Kind {
 
 type TermDigest = [u8; TERM_DIGEST_BYTES];
 
-/// What an item tells of what its release is found by. The release's item `terms` tells all of it. An entry of a list tells what
-/// a search needs that reads this list.
+/// The terms that an item holds, by which its release is found. The release's item `terms` holds all of them. An entry
+/// of a list holds those that a search of this list compares.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Terms {
     /// Short digests of terms, one behind another, in any order.
@@ -147,8 +148,8 @@ impl Facet {
         Self { kind: Kind::Names, text: "nothing".to_owned() }
     }
 
-    /// The facets of a release's project, workflow, task and services. Nobody can ask for an empty name or a task id of 0, so
-    /// these have none.
+    /// The facets of a release's project, workflow, task and services. An empty name and a task id of 0 have no facet,
+    /// since nobody can ask for them.
     fn of_names(release: &Release) -> BTreeSet<Self> {
         let task_id = release.task_id.as_ref().and_then(|task_id| task_id.parse().ok());
         let optional = |name| [None, Some(name).filter(|name: &&str| !name.is_empty())];
@@ -190,7 +191,7 @@ impl Facet {
         )
     }
 
-    /// `project=P` and the others. The facet of all releases has no term.
+    /// The digests of the facet's terms, such as `project=P` and `service=S`. The facet of all releases has no term.
     fn terms(&self) -> impl Iterator<Item = TermDigest> {
         self.text.split('&').filter(|term| *term != ALL).map(term_digest)
     }
@@ -219,14 +220,15 @@ impl Gathered {
 
 /// Every list that a release stands in, and all of its terms.
 ///
-/// A label, version or other value that is longer than a key can be finds nothing, and is left out. The facets of Zadig's own four
-/// filters are all given; the caller asks `fits_a_key` and refuses a release whose names do not fit.
+/// A label, version or other value that is longer than a key can be finds nothing, and is left out. The facets of
+/// Zadig's own four filters are all returned, even those that are too long. The caller asks `fits_a_key`, and refuses a
+/// release whose names do not fit.
 pub(super) fn listed(release: &Release) -> (Vec<ListedUnder>, Terms) {
     let given = |value: &&String| !value.is_empty();
     let (tasks, names): (Vec<_>, Vec<_>) =
         Facet::of_names(release).into_iter().partition(|facet| facet.kind == Kind::Task);
     let mut gathered = Gathered::default();
-    // An entry of these lists need not tell names: a search for several of them has a list of its own.
+    // An entry of these lists holds no terms of names: a search for several names reads the list of their combination.
     for facet in names {
         gathered.wider.extend(facet.terms());
         gathered.listed.push(ListedUnder { facet, terms: Terms::default() });
@@ -236,10 +238,10 @@ pub(super) fn listed(release: &Release) -> (Vec<ListedUnder>, Terms) {
     let labels: BTreeSet<_> =
         release.labels.iter().filter(given).map(|label| Facet::of_label(label)).collect();
     gathered.list(labels);
-    let situation: BTreeSet<_> = gathered.wider.difference(&names).copied().collect();
+    let environment_and_labels: BTreeSet<_> = gathered.wider.difference(&names).copied().collect();
     for facet in tasks {
         gathered.wider.extend(facet.terms());
-        gathered.listed.push(ListedUnder { facet, terms: Terms::of(&situation) });
+        gathered.listed.push(ListedUnder { facet, terms: Terms::of(&environment_and_labels) });
     }
     gathered.list(Some(&release.version).filter(given).map(|version| Facet::of_version(version)));
     gathered.list(image_facets(&release.images));
@@ -261,7 +263,8 @@ fn image_facets(images: &[String]) -> BTreeSet<Facet> {
     facets
 }
 
-/// Lists the release under its commits, and gives all of these: an entry tells the commits that begin with its list's digits.
+/// Lists the release under its commits, and returns all of them in one text. Each entry holds the commits that begin
+/// with its list's digits.
 fn list_commits(gathered: &mut Gathered, commits: &[String]) -> String {
     let commits: BTreeSet<_> =
         commits.iter().filter_map(|commit_id| CommitPrefix::longest_of(commit_id)).collect();
@@ -278,11 +281,12 @@ fn list_commits(gathered: &mut Gathered, commits: &[String]) -> String {
     commits.iter().map(CommitPrefix::as_str).collect::<Vec<_>>().join(" ")
 }
 
-/// An image as a release has it written.
+/// An image as it is written in a release, taken apart.
 struct WrittenImage<'a> {
-    /// As it was pushed, whatever digest follows.
+    /// The image as it was pushed, without a digest behind it; `None` where only a digest, or a repository and a
+    /// digest, is written.
     pushed: Option<&'a str>,
-    /// The digest, and the repository; that is empty where none is told.
+    /// The digest and the repository, which is `""` where none is written.
     digest: Option<(ImageDigest, &'a str)>,
 }
 
@@ -301,16 +305,16 @@ impl<'a> WrittenImage<'a> {
     }
 }
 
-/// A search for releases: the list that it reads, and how it tells which of the list's releases it finds.
+/// A search for releases: which list it reads, and which releases of this list it finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseSearch {
-    /// One, or the two of a digest in a repository: it finds what is in either.
+    /// One list. For a digest in a repository there are two, and the search finds what is in either.
     lists: Vec<Facet>,
-    /// A release must have at least one term of each.
+    /// The other conditions: a release must have at least one term of each of these lists of terms.
     others: Vec<Vec<TermDigest>>,
     /// The commit, where it is given with more than the seven digits that its list stands for.
     commit: Option<CommitPrefix>,
-    /// The first position, and the one behind the last.
+    /// The position from which on a release must lie, and the position before which it must lie; `None` is no limit.
     between: (Option<Position>, Option<Position>),
 }
 
@@ -344,8 +348,8 @@ impl ReleaseSearch {
         Some(Self { lists, others, commit, between: (None, None) })
     }
 
-    /// The same search among the releases that were created at `since` or later, and before `until`. `None` where there can be
-    /// none.
+    /// The same search among the releases that were created at `since` or later, and before `until`. `None` where no
+    /// release can lie in that range.
     #[must_use]
     pub fn between(self, since: Option<UnixSeconds>, until: Option<UnixSeconds>) -> Option<Self> {
         let is_nothing = since.is_some_and(|since| since > MAX_UNIX_SECONDS)
@@ -370,7 +374,7 @@ impl ReleaseSearch {
         !self.others.is_empty() || self.commit.is_some()
     }
 
-    /// Whether it reads one list, as all do but those for a digest in a repository.
+    /// Whether it reads only one list. Only a search for a digest in a repository reads two.
     #[must_use]
     pub fn reads_one_list(&self) -> bool {
         self.lists.len() == 1
@@ -381,7 +385,8 @@ impl ReleaseSearch {
         &self.lists
     }
 
-    /// The position that it reads from, and the one that it reads up to: those of its times, or a cursor's where that is nearer.
+    /// The position from which on it reads, and the position before which it reads. They come from `since` and `until`;
+    /// a cursor that is older than `until` takes its place.
     pub(super) fn range<'a>(
         &'a self,
         older_than: Option<&'a Position>,

@@ -39,7 +39,7 @@ pub(super) const BY_FACET: &str = "by_facet";
 /// The index that finds artifacts by image.
 pub(super) const BY_IMAGE: &str = "by_image";
 
-/// The names of both tables' hash keys. Every item has its table's.
+/// The name of each table's hash key, an attribute that every item of the table has.
 pub(super) const RELEASE_HASH: &str = "release_id";
 pub(super) const ARTIFACT_HASH: &str = "image_digest";
 
@@ -54,7 +54,7 @@ pub(super) const TERMS_ENTRY: &str = "terms";
 pub(super) const PART_PREFIX: &str = "part#";
 /// How the range keys of artifacts begin.
 pub(super) const ARTIFACT_PREFIX: &str = "artifact#";
-/// How the range keys of the entries begin that find artifacts by commit, pull request and environment.
+/// The beginning of the range keys of `found-by` entries, which find artifacts by commit, pull request and environment.
 pub(super) const FOUND_BY_PREFIX: &str = "found-by#";
 const POINTER_ENTRY: &str = "pointer";
 const FACT_ENTRY: &str = "fact";
@@ -66,8 +66,8 @@ const IMAGE_PREFIX: &str = "image:";
 /// How long a release's id may be: the index's range key is a position, which holds the id. 64 bytes are more than
 /// the rest of it needs.
 pub(super) const MAX_RELEASE_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;
-/// How long an artifact's id may be: range keys hold the id. The one with the longest rest is a part's, which has
-/// `part#`, a revision of 24 digits, three digits, and `#` twice.
+/// How long an artifact's id may be. Range keys hold the id, and a part's range key holds the most besides: `part#`, a
+/// revision of 24 digits, three digits, and `#` twice.
 pub(super) const MAX_ARTIFACT_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;
 /// How long an artifact's image may be: a hash key may hold it.
 pub(super) const MAX_IMAGE_BYTES: usize = MAX_HASH_KEY_BYTES - IMAGE_PREFIX.len();
@@ -128,7 +128,8 @@ pub(super) fn found_by_entry(artifact_id: &str, digest: &str) -> String {
     format!("{FOUND_BY_PREFIX}{artifact_id}#{digest}")
 }
 
-/// The artifact's id and the entry's digest, out of such an entry's range key. The id itself may hold a `#`.
+/// Reads the artifact's id and the entry's digest from the range key of a `found-by` entry. The id itself may hold a
+/// `#`.
 pub(super) fn read_found_by_entry(entry: &str) -> Option<(&str, &str)> {
     entry.strip_prefix(FOUND_BY_PREFIX)?.rsplit_once('#')
 }

@@ -47,7 +47,7 @@ pub use self::releases::{
 use self::transaction::MAX_WRITES_PER_TRANSACTION;
 pub use self::usage::Usage;
 
-/// Into how many segments the scan of a table is split, so that they can be read side by side.
+/// A scan of a table is split into this many segments, which can be read side by side.
 pub const SCAN_SEGMENTS: i32 = 4;
 
 /// The versions of the stored forms that this service reads and writes, in words.
@@ -101,7 +101,7 @@ impl TableNames {
 }
 
 impl Store {
-    /// The store in the tables that a client reaches.
+    /// A store that reads and writes these tables with a client.
     #[must_use]
     pub fn new(client: Client, tables: TableNames) -> Self {
         Self {
@@ -119,8 +119,8 @@ impl Store {
         Self { documents: DocumentCache::of_bytes(bytes).map(Arc::new), ..self }
     }
 
-    /// The same store, which makes at most `writes` writes in one transaction: between 2 and 100. A store makes 100
-    /// at most, as many as DynamoDB takes, unless this says otherwise; older emulators of DynamoDB take ten.
+    /// The same store, which makes at most `writes` writes in one transaction: between 2 and 100. Without this, a store
+    /// makes up to 100, which is DynamoDB's own limit. Older emulators of DynamoDB take only ten.
     #[must_use]
     pub fn with_writes_per_transaction(self, writes: usize) -> Self {
         Self { writes_per_transaction: writes.clamp(2, MAX_WRITES_PER_TRANSACTION), ..self }
@@ -215,7 +215,7 @@ impl ItemsPage {
     }
 }
 
-/// A request for items by key, of which only the attributes in `projection` are read.
+/// A request for items by key that reads only the attributes in `projection`.
 fn projected(keys: Vec<Item>, projection: &str, is_consistent: bool) -> KeysAndAttributes {
     KeysAndAttributes::builder()
         .set_keys(Some(keys))

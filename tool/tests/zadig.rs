@@ -237,7 +237,11 @@ async fn a_collection_that_is_missing_is_told() {
     dump.remove("delivery_deploy");
     write_bson(directory.path(), &dump);
     let ran = run_on(&tables, &["import", directory.path().to_str().unwrap()]).await;
-    assert!(ran.err.contains("no delivery_deploy is given: what is stored has no deployInfo"), "{}", ran.err);
+    assert!(
+        ran.err.contains("no delivery_deploy is given, so the records are stored without deployInfo"),
+        "{}",
+        ran.err
+    );
 }
 
 #[tokio::test]

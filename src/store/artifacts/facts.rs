@@ -166,8 +166,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut other_writes = Vec::with_capacity(facts.len());
         for fact in facts {
-            // An artifact that no longer holds the fact may have left its item behind. That is replaced, unless it
-            // changes.
+            // An artifact that no longer holds the fact may have left the fact's item behind. That item is replaced, on
+            // the condition that it still names the same artifact.
             let condition = match self.artifact_named_by(&fact.key).await? {
                 None => Condition::Absent,
                 Some(other) => Condition::Has("artifact_id", other),

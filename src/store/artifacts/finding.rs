@@ -66,9 +66,9 @@ struct FoundEntry {
 }
 
 /// Items of artifacts by their hash keys and range keys. Each lists its entries in `found_by`.
-struct ListingArtifacts(BTreeMap<(String, String), Item>);
+struct ArtifactsOfEntries(BTreeMap<(String, String), Item>);
 
-impl ListingArtifacts {
+impl ArtifactsOfEntries {
     /// The artifact of an entry; `None` where it does not list the entry, which then counts for nothing.
     fn of(&self, entry: &FoundEntry) -> Option<&Item> {
         let item = self.0.get(&entry.artifact)?;
@@ -77,7 +77,7 @@ impl ListingArtifacts {
     }
 }
 
-/// Entries of one kind, newest first, read as they are asked for.
+/// The entries that the index lists under one text, newest first, read page by page as they are asked for.
 struct FoundEntries<'a> {
     store: &'a Store,
     found_by: FoundBy,
@@ -124,7 +124,7 @@ impl Store {
     /// The newest artifact that a search finds, older than a position.
     ///
     /// # Errors
-    /// The table's, and an artifact that cannot be read.
+    /// DynamoDB fails or refuses the request, or an artifact cannot be read.
     pub async fn find_newest_artifact(
         &self,
         search: &ArtifactSearch,
@@ -175,7 +175,7 @@ impl Store {
         entries: impl Iterator<Item = &'a FoundEntry>,
         attributes: &str,
         usage: &Usage,
-    ) -> Result<ListingArtifacts, StoreError> {
+    ) -> Result<ArtifactsOfEntries, StoreError> {
         let keys: BTreeSet<_> = entries.map(|entry| &entry.artifact).collect();
         let keys: Vec<_> = keys.into_iter().map(|(hash_key, entry)| artifact_key(hash_key, entry)).collect();
         let attributes = format!("{attributes}, found_by");
@@ -189,7 +189,7 @@ impl Store {
             let key = (text(ARTIFACT_HASH)?, text("entry")?);
             Some((key, item))
         };
-        Ok(ListingArtifacts(read.into_iter().flatten().filter_map(by_key).collect()))
+        Ok(ArtifactsOfEntries(read.into_iter().flatten().filter_map(by_key).collect()))
     }
 
     /// For each deployment of an artifact: whether no artifact of the same repository was deployed there later.
@@ -200,7 +200,7 @@ impl Store {
     /// an image has no repository, and is compared with nothing.
     ///
     /// # Errors
-    /// The table's.
+    /// DynamoDB fails or refuses the request.
     pub async fn are_running(
         &self,
         artifact_id: &str,
@@ -310,7 +310,7 @@ impl<'a> FoundEntries<'a> {
         Ok(())
     }
 
-    /// Keeps an entry, unless it tells only other commits.
+    /// Keeps an entry, unless all of its commits are others than the one that is asked for.
     fn add(&mut self, item: Item) -> Result<(), StoreError> {
         let table = self.store.artifacts_table.as_str();
         let range_key = entry_of(&item);

@@ -21,10 +21,10 @@ use crate::store::keys::{MAX_HASH_KEY_BYTES, artifact_entry, artifact_key, found
 
 /// How many entries an artifact may have. Its pointer lists them all, and an item may have 400 KB.
 const MAX_ENTRIES: usize = 10_000;
-/// How many bytes of its digest tell an entry of an artifact from the others.
+/// How many bytes of its digest name an entry among those of its artifact.
 const DIGEST_BYTES: usize = 8;
 
-/// A text under which the index lists artifacts, as it lists others under their image.
+/// A text under which the index `by_image` lists an entry. It stands where an artifact's own item has the image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FoundBy(String);
 
@@ -70,7 +70,7 @@ fn escaped(name: &str) -> String {
 /// The entries of an artifact.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Entries {
-    /// The items by digest, in which their range keys end.
+    /// The items by their digest, which is the end of their range key.
     items: BTreeMap<String, Item>,
 }
 
@@ -132,14 +132,14 @@ impl Entries {
         let count = entries.items.len();
         if count > MAX_ENTRIES {
             return Err(Unstorable(format!(
-                "what finds it takes {count} entries (two for each commit, one for each pull request, environment and \
-                 namespace), and there may be {MAX_ENTRIES}"
+                "{count} entries would be needed to find it (two for each commit, one for each pull request, environment and \
+                 namespace), and an artifact may have {MAX_ENTRIES}"
             )));
         }
         Ok(entries)
     }
 
-    /// The digests in their order, in which a pointer lists them.
+    /// The digests, sorted, as a pointer lists them.
     pub(super) fn digests(&self) -> Vec<String> {
         self.items.keys().cloned().collect()
     }
@@ -171,7 +171,7 @@ fn bytes_of(digest: &str) -> Vec<u8> {
 }
 
 /// Whether one of the commits that an entry tells begins with these digits. (An older version wrote one commit a line, each with
-/// its repository.)
+/// its repository. Tables have such entries until `reindex` has run.)
 pub(super) fn tells_commit(commits: &str, commit: &CommitPrefix) -> bool {
     commits.split([' ', '\n']).any(|found| commit.begins(found))
 }

@@ -63,7 +63,7 @@ impl PackedArtifact {
         Ok(Self { artifact, place, item, parts, entries, may_empty: true })
     }
 
-    /// The same artifact, which is not stored where it has no activities and earlier imports brought some.
+    /// The same artifact, but if it has no activities it does not replace a stored artifact that has imported ones.
     #[must_use]
     pub fn without_emptying(self) -> Self {
         Self { may_empty: false, ..self }
@@ -80,7 +80,7 @@ impl PackedArtifact {
         &self.artifact.json
     }
 
-    /// All items of the artifact where it holds these recorded facts, by range key.
+    /// All items of the artifact by range key, with a pointer that lists these facts.
     pub(in crate::store) fn items(&self, recorded: Vec<String>) -> BTreeMap<String, Item> {
         let pointer = Pointer { recorded, ..Pointer::to(Some(self.place.clone())) };
         let items = self
@@ -90,7 +90,7 @@ impl PackedArtifact {
         items.map(|item| (entry_of(&item), item)).collect()
     }
 
-    /// Its `found-by` entries, without those that the place has already.
+    /// Its `found-by` entries, without those that a place already has. `there` is that place.
     pub(super) fn entries_not_at(&self, there: Option<&Place>) -> Vec<Item> {
         let there = there.filter(|place| place.image_digest == self.place.image_digest);
         self.entries.without(there.map_or(&[], |place| &place.found_by)).cloned().collect()

@@ -12,7 +12,7 @@ use crate::store::transaction::Condition;
 const KEPT: &str = "kept";
 /// DynamoDB's limit for an item is 400 KB, names included.
 const MAX_POINTER_BYTES: usize = 390_000;
-/// The form of the stored pointers.
+/// The version of the form in which pointers are stored.
 pub(in crate::store) const POINTER_VERSION: u8 = 1;
 
 /// Where an artifact's items are.
@@ -42,7 +42,7 @@ pub(super) struct Pointer {
     /// The id of the artifact that has taken its facts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) gave_way_to: Option<String>,
-    /// A random text of the writer that is writing the artifact in steps. It makes every claim another text.
+    /// A random text of the writer that is writing the artifact in steps. It makes the text of every claim different.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) writer: Option<String>,
 }
@@ -80,8 +80,8 @@ impl Pointer {
             table: table.to_owned(),
             record: Subject::Artifact(artifact_id).to_string(),
             reason: format!(
-                "it holds {recorded} recorded activities, and is found by {found_by} commits, pull requests and \
-                 environments; its pointer has room for about 14,000 of the one, or 10,000 of the other"
+                "it has {recorded} recorded activities, and {found_by} entries that find it; its pointer has room for about \
+                 14,000 of the one, or 10,000 of the other"
             ),
         })
     }
@@ -109,7 +109,7 @@ impl KeptPointer {
         Self { condition: Condition::Absent, pointer: Pointer::to(None) }
     }
 
-    /// Reads a pointer's item. Where it cannot be read, the error also has what a caller needs who overwrites it.
+    /// Reads a pointer's item. Where it cannot be read, the error also holds what a caller needs to overwrite it.
     pub(super) fn read(item: Option<Item>, table: &str, subject: Subject<'_>) -> Result<Self, Unreadable> {
         let Some(item) = item else { return Ok(Self::absent()) };
         // A spoiled pointer is overwritten only where nobody has mended it meanwhile.

@@ -121,8 +121,9 @@ impl Store {
         let mut attributes = Attributes::new(item, table, Subject::SomeArtifact);
         let digest = attributes.text("image_digest")?;
         let entry = attributes.text("entry")?;
-        let position = artifact_position(&entry)
-            .ok_or_else(|| attributes.unreadable(format!("its entry {entry:?} has another form")))?;
+        let position = artifact_position(&entry).ok_or_else(|| {
+            attributes.unreadable(format!("its entry {entry:?} has a form that this service does not know"))
+        })?;
         attributes.subject = Subject::Artifact(position.id());
         let repository =
             if attributes.has("repository") { attributes.text("repository")? } else { String::new() };
@@ -171,7 +172,7 @@ impl Store {
     }
 }
 
-/// Adds a filter to a query; `:name` in it stands for the name.
+/// Adds a filter to a query. `:name` in the filter stands for `name`.
 pub(super) fn narrowed(query: QueryFluentBuilder, filter: &str, name: &str) -> QueryFluentBuilder {
     query.filter_expression(filter).expression_attribute_values(":name", text(name))
 }

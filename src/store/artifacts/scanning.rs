@@ -56,8 +56,8 @@ impl Store {
         &'a self,
         page: impl Fn(Option<Item>) -> F + 'a,
     ) -> impl Stream<Item = Result<StoredArtifact, StoreError>> + 'a {
-        // The first `Some` says that there is a page left to read; the second is where it begins, and `None` is the
-        // first.
+        // The outer `Some` says that a page is left to read. The inner option is the key at which that page begins; it
+        // is `None` for the first page.
         let pages = stream::try_unfold((Some(None), page), async |(left, page)| {
             let Some(start) = left else { return Ok(None) };
             let ItemsPage { items, next } = page(start).await?;

@@ -1,8 +1,8 @@
 //! Imports artifacts that stand for an image: an export holds them as it holds all others.
 //!
-//! Such an artifact holds nothing but what pipelines recorded of an image. So each of its activities is recorded
-//! again, of the artifact that the image has by now. If it were stored as other imported artifacts are, it would hide
-//! the image's own record, or lose its activities when it gives way.
+//! Such an artifact holds nothing but what pipelines recorded of an image. So each of its activities is recorded again,
+//! on the artifact that the image has by now. If it were stored as other imported artifacts are, it would hide the
+//! image's own record, or lose its activities when it gives way.
 
 use backon::BackoffBuilder as _;
 

@@ -25,7 +25,7 @@ pub struct FactKey(String);
 /// Which artifact is looked for. Where there are several, the newest is found.
 #[derive(Debug, Clone, Copy)]
 pub enum WantedArtifact<'a> {
-    /// One that was pushed as this image. The index finds it, which lags behind the table by a moment.
+    /// One that was pushed as this image. It is found through the index, which lags behind the table by a moment.
     Image(&'a str),
     /// One that was pushed as this image and has no digest.
     WithoutDigest(&'a str),
@@ -53,7 +53,7 @@ pub struct ArtifactState {
     /// The artifact's id. It is not the one that was looked for where that artifact gave way to this one.
     pub artifact_id: String,
     pub(super) kept: KeptPointer,
-    /// Where it is, and its JSON.
+    /// The place of its item, and its JSON; `None` where there is no such artifact.
     pub(super) stored: Option<(Place, String)>,
 }
 

@@ -15,10 +15,10 @@
 //!
 //! | step | what is written | what a crash after it leaves | who heals that |
 //! | --- | --- | --- | --- |
-//! | 1. claim | the pointer names this writer, and the new place among its *stale* places, where something of the artifact may lie | the artifact as it was | nothing is to be healed |
+//! | 1. claim | the pointer names this writer, and the new place among its *stale* places, where something of the artifact may lie | the artifact as it was | there is nothing to heal |
 //! | 2. parts and entries | the parts of the new revision, whose keys no other revision has, and `found-by` entries, which count only where the item lists them | the artifact as it was, and parts and entries that readers pass over. The pointer names their place, so they can be found | the next writer of the artifact, or `reindex` |
 //! | 3. commit | in one transaction, where the pointer is still the claimed one: the item at its new place, no item at the old one, the pointer, facts, and stand-ins that give way | the new artifact, whole, and parts and entries of the old one, whose place the pointer names as stale | as above |
-//! | 4. cleaning | what is stale is removed, in transactions that check the pointer; the last one makes the pointer name nothing stale | the new artifact | nothing is to be healed |
+//! | 4. cleaning | what is stale is removed, in transactions that check the pointer; the last one makes the pointer name nothing stale | the new artifact | there is nothing to heal |
 
 use backon::BackoffBuilder as _;
 use futures_util::stream::{self, StreamExt as _};
@@ -50,7 +50,7 @@ pub enum KeepRecorded {
 /// What became of an artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredOutcome {
-    /// What became of it, as of any record.
+    /// The same outcome that any record has.
     pub outcome: Outcome,
     /// How many recorded activities stayed.
     pub recorded_kept: usize,
@@ -67,7 +67,7 @@ pub(super) struct ArtifactWrite<'a> {
     pub(super) other_writes: Vec<Write>,
     /// The keys of items that nobody needs any more once the artifact is written.
     pub(super) unneeded: Vec<Item>,
-    /// Whether to write `found-by` entries, too, that are there already according to the pointer.
+    /// Whether to write even those `found-by` entries that the pointer already lists.
     pub(super) with_known_entries: bool,
 }
 
@@ -169,7 +169,7 @@ impl Store {
         let stand_ins = possible_stand_ins(&artifact.artifact);
         let pointers = stand_ins.each_ref().map(|id| id.as_ref().map(|id| pointer_key(id)));
         let [of_image, of_digest, of_repository] = pointers.each_ref().map(Option::as_ref);
-        let [kept, item, stood @ ..] = self
+        let [kept, item, stand_in_pointers @ ..] = self
             .items_at([
                 Some(&pointer_key(id)),
                 Some(&artifact.place.key()),
@@ -192,8 +192,10 @@ impl Store {
             _ => {}
         }
         let mut recorded = kept.pointer.recorded.clone();
-        let there =
-            stand_ins.into_iter().zip(stood).filter_map(|(id, pointer)| id.filter(|_| pointer.is_some()));
+        let there = stand_ins
+            .into_iter()
+            .zip(stand_in_pointers)
+            .filter_map(|(id, pointer)| id.filter(|_| pointer.is_some()));
         let HandedOver { facts, writes: other_writes, mut unneeded } =
             self.handed_over_by(there.collect(), id).await?;
         recorded.extend(facts.into_iter().filter(|fact| !kept.pointer.recorded.contains(fact)));
@@ -297,8 +299,8 @@ impl Store {
         self.write_in_steps(kept, id, parts_and_entries, (settled, stale), commit, unneeded).await
     }
 
-    /// Writes an artifact in steps. `settled` is the pointer after the last step; the one after the commit also names
-    /// the `stale` places.
+    /// Writes an artifact in steps. `settled` is the pointer after the last step. The pointer that the commit writes
+    /// names the `stale` places besides.
     async fn write_in_steps(
         &self,
         kept: &KeptPointer,
@@ -328,8 +330,8 @@ impl Store {
             return Ok(refused);
         }
         // Step 4, cleaning. The artifact is already stored as it should be. A writer that overtakes this one here
-        // removes what the pointer names as stale. What no pointer names (the leftovers of stand-ins) readers pass
-        // over, and `reindex` removes it.
+        // removes what the pointer names as stale. Readers pass over what no pointer names (the leftovers of
+        // stand-ins), and `reindex` removes it.
         for keys in unneeded.chunks(self.writes_per_transaction - 1) {
             let check = Write::Check(pointer_key(id), committed.condition());
             let removed = keys.iter().map(|key| Write::Delete(key.clone(), None));

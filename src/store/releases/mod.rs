@@ -24,7 +24,7 @@ use crate::position::Position;
 use crate::store::error::StoreError;
 use crate::store::items::{Attributes, Item, Subject};
 
-/// The form of the stored lengths.
+/// The version of the form in which lengths are stored.
 pub(super) const LENGTHS_VERSION: &str = "1";
 
 /// How much of a release is asked for.
@@ -36,7 +36,8 @@ pub enum Verbosity {
     Detailed,
 }
 
-/// A release as the index lists it: enough to know what answering it takes, without reading it.
+/// A release as the index lists it. This is enough to know how large its answer is and which items hold it, without
+/// reading the release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseEntry {
     /// Its time and id.
@@ -129,7 +130,7 @@ impl FromStr for Lengths {
     }
 }
 
-/// A release's documents, as far as they were asked for.
+/// The documents of a release that were asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRelease {
     /// `{"versionInfo":{…}`

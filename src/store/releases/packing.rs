@@ -49,14 +49,14 @@ impl PackedRelease {
         Ok(Self { release_id, items, revision: Some(revision), unfilled, may_empty: true })
     }
 
-    /// The same release, which is not stored where it has no record in a section and the stored release has some
-    /// there.
+    /// The same release, but it does not replace a stored release that has records in a section in which this one has
+    /// none.
     #[must_use]
     pub fn without_emptying(self) -> Self {
         Self { may_empty: false, ..self }
     }
 
-    /// A release of which everything stored is to be removed.
+    /// A release that is to be removed, with everything that is stored of it.
     pub(super) fn deleted(release_id: &str) -> Self {
         Self {
             release_id: release_id.to_owned(),
@@ -88,7 +88,7 @@ impl PackedRelease {
         self.items.is_empty()
     }
 
-    /// The sections in which it has no record, and in which it must not replace a release that has some.
+    /// The sections in which it has no record and which it must not empty.
     pub(super) fn sections_not_to_empty(&self) -> &[&'static str] {
         if self.may_empty { &[] } else { &self.unfilled }
     }
@@ -132,7 +132,7 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
     item.extend(common_attributes(&entry));
     items.insert(RELEASE_ENTRY.to_owned(), item);
     if terms.weight() > MAX_DOCUMENT_BYTES_PER_ITEM {
-        return Err(too_much_to_find(release));
+        return Err(too_many_terms(release));
     }
     let mut item = release_key(&release.release_id, TERMS_ENTRY);
     item.insert("revision".to_owned(), text(&entry.revision));
@@ -157,10 +157,10 @@ fn check_keys(release: &Release, listed: &[ListedUnder]) -> Result<(), Unstorabl
     )))
 }
 
-fn too_much_to_find(release: &Release) -> Unstorable {
+fn too_many_terms(release: &Release) -> Unstorable {
     let Release { services, images, commits, .. } = release;
     Unstorable(format!(
-        "it has {} services, {} images and {} commits, more than one item can name",
+        "it has {} services, {} images and {} commits, which are more than one item can hold",
         services.len(),
         images.len(),
         commits.len()

@@ -10,7 +10,7 @@ use crate::store::keys::{RELEASE_ENTRY, WRITER};
 use crate::store::transaction::Condition;
 use crate::store::{ItemsPage, Store};
 
-/// The attributes of an item by which one state of it is told from another. Documents are left out.
+/// The attributes of an item that are compared to tell whether it must be written. Documents are not among them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ItemSummary {
     facet: Option<String>,
@@ -106,14 +106,14 @@ impl Store {
         let projection = "#entry, facet, #position, revision, lengths, facets, commits, writer";
         let mut partition = Partition::default();
         for item in self.release_partition(release_id, Some(projection)).await? {
-            let described = ItemSummary::of(&item);
+            let summary = ItemSummary::of(&item);
             let mut attributes = Attributes::new(item, &self.releases_table, Subject::Release(release_id));
             let entry = attributes.text("entry")?;
             if entry == RELEASE_ENTRY {
                 partition.writer = if attributes.has(WRITER) { Some(attributes.text(WRITER)?) } else { None };
-                partition.item = Some(described);
+                partition.item = Some(summary);
             } else {
-                partition.entries.insert(entry, described);
+                partition.entries.insert(entry, summary);
             }
         }
         Ok(partition)
@@ -121,8 +121,8 @@ impl Store {
 
     /// One page of the release ids in a segment of the table, and where the next page begins.
     ///
-    /// An id is there as long as any item of its release is left, and may come again at the beginning of the next
-    /// page.
+    /// An id is found as long as any item of its release is left. The last id of a page may come again as the first of
+    /// the next page.
     ///
     /// # Errors
     /// DynamoDB fails, or refuses the request.

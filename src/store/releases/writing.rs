@@ -15,9 +15,9 @@
 //!
 //! | step | what is written | what a crash after it leaves | who heals that |
 //! | --- | --- | --- | --- |
-//! | 1. claim | the old item names this writer as claiming, and stays as it was otherwise. Where there is no item, one without documents is made, which readers take for absent | the release as it was | nothing is to be healed |
+//! | 1. claim | the old item names this writer as claiming, and stays as it was otherwise. Where there is no item, one without documents is made, which readers take for absent | the release as it was | there is nothing to heal |
 //! | 2. parts | the parts of the new revision. Their keys hold the revision, so they are in nobody's way | the release as it was, and parts that nobody reads | the next writer of the release, or `reindex` |
-//! | 3. entries | the facet entries of the new revision, in transactions that check the claim | the release as it was. An entry now names the new revision; a reader who meets it finds the old item, reads it again consistently, and answers that. Only where the release changed its time, or what it is found by, lists and combinations of filters may pass it over until it is written again | as above |
+//! | 3. entries | the facet entries of the new revision, in transactions that check the claim | the release as it was. An entry now names the new revision; a reader who meets it finds the old item, reads it again consistently, and answers that. Only if its time changed, or what it is found by, may lists and combinations of filters leave it out until it is written again | as above |
 //! | 4. commit | in one transaction, and only where the old item still bears the claim: the new item, which names this writer as having written it, and `terms` | the new release, whole, and the old one's entries and parts, which readers pass over | as above |
 //! | 5. cleaning | what the new item does not need is removed, in transactions that check that the item still names this writer | the new release, and what was not removed yet | as above |
 //!
@@ -189,7 +189,7 @@ impl Store {
     }
 
     /// Packs a release anew from its stored documents, and writes and removes what differs: facet entries, `terms`,
-    /// parts, and attributes of its item. Where it has no documents, everything that is left of it is removed.
+    /// parts, attributes of its item, and the documents too, where this version answers them otherwise. Where it has no documents, everything that is left of it is removed.
     ///
     /// # Errors
     /// DynamoDB fails or refuses the request, or the release cannot be read. Reindexing it again completes it.
@@ -373,7 +373,7 @@ impl Changes {
     /// All changes as one transaction, on the condition that the release's item, which has this key, is as it was
     /// read.
     fn in_one_transaction(&self, key: Item, as_read: &Condition, writer: &str) -> Vec<Write> {
-        let of_item = match &self.item {
+        let item_write = match &self.item {
             Some(item) => Write::Put(written_by(item.clone(), writer), Some(as_read.clone())),
             None if self.removes_item => Write::Delete(key, Some(as_read.clone())),
             None => Write::Check(key, as_read.clone()),
@@ -385,6 +385,6 @@ impl Changes {
             .chain(&self.terms)
             .map(|item| Write::Put(item.clone(), None));
         let removed = self.removed.iter().map(|key| Write::Delete(key.clone(), None));
-        std::iter::once(of_item).chain(puts).chain(removed).collect()
+        std::iter::once(item_write).chain(puts).chain(removed).collect()
     }
 }

@@ -119,7 +119,7 @@ impl Endpoints {
     /// namespace is that of deploys that told none, which the endpoint cannot be asked for.
     ///
     /// # Errors
-    /// The table's, and an artifact that cannot be read.
+    /// DynamoDB fails or refuses the request, or an artifact cannot be read.
     pub async fn running_in(
         &self,
         repository: &str,

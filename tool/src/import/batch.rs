@@ -32,7 +32,7 @@ pub enum Task {
 }
 
 impl Task {
-    /// What the progress says while it is done.
+    /// The word that the progress shows while the task is done.
     pub(super) fn progress_label(self) -> &'static str {
         match self {
             Self::Import { mode: Mode::DryRun, .. } => "checking",
@@ -118,7 +118,8 @@ impl Batch {
 
 /// A record as it was read.
 pub(super) struct InputRecord {
-    /// The row of the report in which it is counted. `None` where it does not come from Zadig's database: then its kind says it.
+    /// The row of the report in which it is counted. `None` where it does not come from Zadig's database: then its kind
+    /// decides on the row.
     pub(super) row: Option<&'static str>,
     pub(super) place: String,
     /// Its length in the input.
@@ -183,7 +184,7 @@ impl Packed {
         Self { record, ..self }
     }
 
-    /// The row in which a record is counted that does not come from Zadig's database.
+    /// The row in which the record is counted if it does not come from Zadig's database.
     pub(super) fn row(&self) -> &'static str {
         match self.record {
             PackedRecord::Release(_) => RELEASES_ROW,

@@ -50,7 +50,8 @@ fn note_missing(files: &[CollectionFile], sink: &Sink) {
             && is_there(collection.owner())
             && !is_there(collection)
         {
-            let note = format!("no {} is given: what is stored has no {section}", collection.name());
+            let note =
+                format!("no {} is given, so the records are stored without {section}", collection.name());
             sink.journal.progress.note(&note);
         }
     }
@@ -83,8 +84,8 @@ fn read_file(
     let (journal, progress) = (&sink.journal, Arc::clone(&sink.journal.progress));
     if file.length().is_ok_and(|length| length == 0) {
         progress.note(&format!("{name} is empty"));
-        // mongodump writes an empty file for a collection without documents. Compressed by gzip even nothing has 20 bytes, so
-        // an empty .gz file was cut short.
+        // mongodump writes an empty file for a collection without documents. Even an empty file has 20 bytes after
+        // gzip, so an empty .gz file was cut short.
         if file.path.extension().is_some_and(|extension| extension == "gz") {
             journal.refused(row, &name, "it is empty, which no compressed file is");
             damaged.note(file.collection, &name);

@@ -1,7 +1,7 @@
 //! Reads files of records in the API's JSON.
 //!
-//! Of several records with one id, the last good one is stored, and only that one. Which one that is, is known only after all
-//! were checked, so the files are read up to three times:
+//! Of several records with one id, only the last good one is stored. Which one is the last good one is known only after
+//! all were checked, so the files are read up to three times:
 //!
 //! 1. `Repeated::find` finds the ids that come more than once.
 //! 2. `read` passes on every record whose id comes once. A record of a repeated id is checked at once, and passed on only if
@@ -159,7 +159,7 @@ fn open<'a>(
 /// The records that come more than once, good or bad. Only their numbers are held, since there may be very many.
 struct Repeated(HashMap<IdentityDigest, Occurrences>);
 
-/// The numbers of two of the records of one id.
+/// The number of the last record of one id, and of its last good one.
 struct Occurrences {
     last: u64,
     /// The last good one among those that were checked so far.

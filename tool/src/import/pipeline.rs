@@ -1,4 +1,4 @@
-//! Takes records in batches from the one who reads them, and runs several batches side by side.
+//! Takes records in batches from their reader, and runs several batches side by side.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -128,7 +128,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Starts a batch, once one of those that run has ended where there are enough.
+    /// Starts a batch. If enough batches are running already, it first waits until one of them has ended.
     pub(super) async fn take(&mut self, batch: Batch) -> Result<(), StoreError> {
         while self.running.len() >= BATCHES_AT_ONCE {
             self.wait_for_one().await?;

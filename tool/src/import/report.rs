@@ -25,15 +25,15 @@ pub(super) const RECORDS_ROW: &str = "records";
 pub trait Progress: Send + Sync {
     /// A record was not taken.
     fn refused(&self, place: &str, reason: &str);
-    /// So many more records are dealt with.
+    /// This many more records have been dealt with.
     fn done(&self, records: u64);
-    /// A record's release or artifact is not there.
+    /// The release or artifact that a record belongs to is not in the input.
     fn orphaned(&self, _collection: &str) {}
     /// A record is not stored as the source has it.
     fn differing(&self, _collection: &str, _id: &str, _reason: &str) {}
     /// A stage of the work begins; `bytes` is how much it has to deal with, where that is known.
     fn begins(&self, _what: &'static str, _bytes: Option<u64>) {}
-    /// So many more bytes of the stage are dealt with.
+    /// This many more bytes of the stage have been dealt with.
     fn bytes(&self, _bytes: u64) {}
     /// There is something that the user should know.
     fn note(&self, _note: &str) {}
@@ -48,7 +48,7 @@ pub struct Counts {
     pub read: u64,
     /// New or changed records; in a verification, none.
     pub stored: u64,
-    /// Records that were stored already, and just so.
+    /// Records that were already stored exactly as they are.
     pub unchanged: u64,
     /// In a verification, records that are not stored as the source has them.
     pub differing: u64,
@@ -126,11 +126,11 @@ pub struct HeldBack {
 impl fmt::Display for HeldBack {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let Self { row, reason, records, first } = self;
-        write!(formatter, "held back {records} of {row}, {first} first: {reason}")
+        write!(formatter, "held back {records} of {row}, the first is {first}: {reason}")
     }
 }
 
-/// What was done.
+/// What an import or a verification did: its counts, what it held back, and the file that the report goes to.
 #[derive(Debug)]
 pub struct Report {
     counts: BTreeMap<&'static str, Counts>,

@@ -11,8 +11,9 @@ use super::identity::{IdentityDigest, identity_of};
 use super::pipeline::{ImportError, Pipeline};
 use crate::input::server::{List, ListPage, ResumePoint, Server};
 
-/// How many full pages in a row, with nothing but records that came before, end a list. One such page may come by chance,
-/// when as many records are added in Zadig as a page holds. A server that ignores `page` gives the same page for ever.
+/// A list ends after this many full pages in a row that hold only records that came before. One such page may come by
+/// chance, when as many records are added in Zadig as a page holds. A server that ignores `page` gives the same page
+/// for ever.
 const MAX_KNOWN_PAGES: u32 = 2;
 
 /// Reads both lists of a server to their ends, and notes page by page how far it has come.
@@ -74,8 +75,8 @@ impl ServerReading {
     /// Reads from a page to the end of the list.
     async fn read(&mut self, list: List, first: u64) -> Result<(), ImportError> {
         let size = u64::from(self.server.options().page_size);
-        // How many records the list gave so far. Nobody knows that of the pages that an earlier run read: a server may give
-        // fewer records than it is asked for.
+        // How many records the list has given so far; `None` where an earlier run read the first pages, since a server
+        // may have given it fewer records than it asked for.
         let mut received = (first == 1).then_some(0);
         let server = Arc::clone(&self.server);
         let mut pages = stream::iter(first..)
@@ -119,8 +120,8 @@ impl ServerReading {
 
     /// Stores the records of a page that did not come before, and waits until they are stored.
     ///
-    /// A page with fewer records than asked for is not taken for the last one, since a server may give fewer to every page. The
-    /// list ends at a page with no new record, if that page is short or is one of several.
+    /// A page with fewer records than asked for is not taken for the last one, since a server may give fewer to every
+    /// page. The list ends at a page with no new record, if that page is short, or is the second such page in a row.
     async fn take(&mut self, list: List, page: ListPage) -> Result<PageEnd, ImportError> {
         let is_full = page.records.len() as u64 >= u64::from(self.server.options().page_size);
         let (mut batch, mut is_known) = (Batch::default(), true);

@@ -126,7 +126,7 @@ pub enum FilesError {
     TwoDatabases {
         /// A collection's file.
         first: PathBuf,
-        /// The same collection's in another directory.
+        /// The file of the same collection in another directory.
         second: PathBuf,
     },
 }
@@ -277,7 +277,7 @@ fn name_and_format(path: &Path) -> (String, Option<Format>) {
 
 /// Reads the first bytes of a file, inflated, and gives them with the rest of the input.
 ///
-/// Where the file ends or fails before that many bytes, there are fewer, and no error: whoever reads the file will meet it.
+/// Where the file ends or fails earlier, there are fewer bytes and no error here: whoever reads on meets the failure.
 /// An archive is an error here.
 fn head<'a>(
     path: &Path,

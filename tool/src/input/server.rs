@@ -215,7 +215,7 @@ impl Server {
             ));
         }
         if rest.contains(['?', '#', ' ']) {
-            return Err(ServerError::Url("the URL of a Zadig has no query"));
+            return Err(ServerError::Url("the URL of a Zadig has no query, no fragment and no blank"));
         }
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let agent = Agent::config_builder()

@@ -9,14 +9,15 @@ use serde_json::value::RawValue;
 /// MongoDB itself nests no deeper.
 const MAX_DEPTH: usize = 100;
 
-/// A stored value. What JSON cannot hold has already become what the API answers instead.
+/// A stored value. What JSON has no form for has already become what the API answers for it; only `NaN` and the
+/// infinities stay, so that the document can be refused.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stored {
     /// `null`, and the values that mean nothing outside MongoDB.
     Null,
     /// `true` or `false`.
     Boolean(bool),
-    /// An integer, and a BSON double without a fraction: Go writes those without one too.
+    /// An integer, or a BSON double without a fraction, which Go writes as an integer too.
     Integer(i128),
     /// Any other number, as it was written: every digit counts.
     Number(String),
@@ -196,8 +197,9 @@ fn value_of(value: RawBsonRef<'_>, depth: usize) -> Result<Stored, Unreadable> {
         RawBsonRef::Double(number) => Stored::double(number),
         RawBsonRef::Int32(number) => Stored::Integer(number.into()),
         RawBsonRef::Int64(number) => Stored::Integer(number.into()),
-        RawBsonRef::Decimal128(number) => number_of(&number.to_string())
-            .ok_or_else(|| Unreadable::Bson(format!("a Decimal128 reads {number}")))?,
+        RawBsonRef::Decimal128(number) => number_of(&number.to_string()).ok_or_else(|| {
+            Unreadable::Bson(format!("a Decimal128 has the text {number}, which is not a number"))
+        })?,
         RawBsonRef::Boolean(boolean) => Stored::Boolean(boolean),
         RawBsonRef::String(text) | RawBsonRef::Symbol(text) | RawBsonRef::JavaScriptCode(text) => {
             Stored::Text(text.to_owned())
@@ -346,7 +348,8 @@ fn unwrapped(members: Vec<(String, Stored)>) -> Result<Stored, Unreadable> {
     stands_for.ok_or_else(|| Unreadable::Wrapped { path: "$".to_owned(), kind: name.clone() })
 }
 
-/// Reads a time in RFC 3339, or as older exports write it, whose zone has no colon; gives milliseconds since 1970.
+/// Reads a time in RFC 3339, or in the form of older exports, whose time zone has no colon. Returns milliseconds since
+/// 1970.
 fn date(text: &str) -> Option<i64> {
     let parse = |text: &str| DateTime::parse_rfc3339_str(text).ok().map(DateTime::timestamp_millis);
     parse(text).or_else(|| {

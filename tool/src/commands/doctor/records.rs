@@ -210,7 +210,7 @@ pub(super) async fn examine_artifacts(
         let mended =
             tolerate_unreadable(async || store.mend_artifact_entry(entry, Mode::DryRun).await).await?;
         let is_well = matches!(mended, Ok(Mended::Unchanged | Mended::Overtaken));
-        // Only artifacts are counted, and what is wrong.
+        // Items that are no artifacts, such as pointers, count only where something is wrong with them.
         sample.looked_at += usize::from(entry.is_artifact() || !is_well);
         match mended {
             Ok(Mended::Unchanged | Mended::Overtaken) => {}

@@ -26,8 +26,8 @@ impl BuildMetadata {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let Some(digest) = text(&metadata["containerimage.digest"]) else {
             bail!(
-                "{} has no \"containerimage.digest\". A build that neither pushes nor loads makes none. From what \
-                 `docker buildx bake` writes, take one target (jq .TARGET)",
+                "{} has no \"containerimage.digest\". A build that neither pushes nor loads makes no digest. \
+                 `docker buildx bake` writes such an object for each target: give one of them (jq .TARGET)",
                 file.display()
             );
         };

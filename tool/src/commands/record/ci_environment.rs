@@ -31,7 +31,7 @@ pub(super) struct Repository {
 pub(super) const VARIABLES: &str = "\
 What is not given is read from the pipeline's environment:
              GitHub Actions                         GitLab CI                                Jenkins
-  (told by)  GITHUB_ACTIONS                         GITLAB_CI                                JENKINS_URL
+  (found by)  GITHUB_ACTIONS                         GITLAB_CI                                JENKINS_URL
   --repo     GITHUB_SERVER_URL, GITHUB_REPOSITORY   CI_SERVER_URL, CI_PROJECT_PATH           GIT_URL
   --branch   GITHUB_HEAD_REF, GITHUB_REF_NAME       CI_MERGE_REQUEST_SOURCE_BRANCH_NAME,     CHANGE_BRANCH, BRANCH_NAME,
                                                     CI_COMMIT_BRANCH                         GIT_BRANCH
@@ -66,7 +66,8 @@ impl PipelineRun {
         let name = variable("GITHUB_REF_NAME");
         let url = repository.clone().zip(variable("GITHUB_RUN_ID")).map(|(repository, run)| {
             let Repository { address, owner, name } = repository?;
-            // A re-run does everything again, and what it does are facts of its own. Its URL tells them apart.
+            // A re-run records facts of its own. The number of the attempt in the URL tells them from those of the
+            // first run.
             let attempt = variable("GITHUB_RUN_ATTEMPT").filter(|attempt| attempt != "1");
             let attempt = attempt.map(|attempt| format!("/attempts/{attempt}")).unwrap_or_default();
             clean_url("GITHUB_RUN_ID", &format!("{address}/{owner}/{name}/actions/runs/{run}{attempt}"))

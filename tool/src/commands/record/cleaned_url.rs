@@ -6,7 +6,8 @@
 use percent_encoding::percent_decode_str;
 use url::{Url, form_urlencoded};
 
-/// The schemes after whose colon a host follows with any number of slashes, even none, as the URL standard says.
+/// In a URL with one of these schemes there may be any number of slashes between the colon and the host, even none (the
+/// URL standard).
 const SCHEMES_WITHOUT_SLASHES: [&str; 6] = ["http", "https", "ws", "wss", "ftp", "file"];
 
 /// A parameter with one of these in its name holds a secret.
