@@ -66,7 +66,7 @@ impl Weighter<Key, Arc<Document>> for Bytes {
 }
 
 impl DocumentCache {
-    /// A cache of at most so many bytes; `None` where that is 0.
+    /// A cache of at most this many bytes; `None` where that is 0.
     pub(super) fn of_bytes(bytes: usize) -> Option<Self> {
         if bytes == 0 {
             return None;

@@ -22,7 +22,7 @@ const ALL: &str = "all";
 
 /// A hash key of the index `by_facet`: `all`, `project=P&workflow=W&task=T&service=S` with any of the four, or one of
 /// `environment=E`, `label=L`, `version=V`, `image=I`, `digest=D`, `digest=R@D` and `commit=C`. `R@D` is a digest in a
-/// repository, or `@D` where no repository is told with it; `C` is a commit's first 7 digits.
+/// repository, or `@D` where no repository is written with it; `C` is a commit's first 7 digits.
 ///
 /// Zadig's own four filters (project, workflow, task and service) have a facet for every combination. So any of these
 /// combinations is one Query that reads just what it answers, however long the history. `%` and `&` in a name are
@@ -131,7 +131,7 @@ impl Facet {
         Self { kind: Kind::Image, text: term("digest", digest.as_str()) }
     }
 
-    /// The facet of a digest in a repository; in `""` where no repository is told with it.
+    /// The facet of a digest in a repository; in `""` where no repository is written with it.
     fn of_digest_in(repository: &str, digest: &ImageDigest) -> Self {
         Self { kind: Kind::Image, text: term("digest", &format!("{repository}@{digest}")) }
     }

@@ -116,7 +116,7 @@ impl Endpoints {
     }
 
     /// The artifact of a repository that runs in one namespace of an environment now, and since when, in Unix seconds. An empty
-    /// namespace is that of deploys that told none, which the endpoint cannot be asked for.
+    /// namespace is that of deploys that name none, which the endpoint cannot be asked for.
     ///
     /// # Errors
     /// DynamoDB fails or refuses the request, or an artifact cannot be read.

@@ -69,7 +69,7 @@ pub(super) fn remark(text: &str, width: Option<u16>) -> String {
     format!("\n{}", lines.collect::<String>())
 }
 
-/// What is left of a width beside so many columns.
+/// What is left of a width when this many columns are taken.
 pub(super) fn left(width: Option<u16>, columns: usize) -> Option<u16> {
     width.map(|width| width.saturating_sub(u16::try_from(columns).unwrap_or(u16::MAX)))
 }

@@ -114,7 +114,7 @@ impl Needs {
     }
 }
 
-/// What the caller may do, as far as later checks depend on it.
+/// What the caller may do that later checks depend on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Allowed {
     /// Ask both endpoints.

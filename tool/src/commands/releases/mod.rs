@@ -62,7 +62,7 @@ pub(super) struct ReleasesArguments {
     /// Only releases made before this time.
     #[arg(long, value_name = "TIME", value_parser = local_time::read)]
     until: Option<i64>,
-    /// Show so many of them at most.
+    /// Show at most this many.
     #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// Print the API's own JSON, an array.
