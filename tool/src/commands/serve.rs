@@ -198,8 +198,8 @@ fn print_what_to_try(http: SocketAddr, dynamodb: SocketAddr) -> anyhow::Result<(
   curl 'http://{http}/api/directory/dc/artifact?image=koderover.tencentcloudcr.com/koderover-demo/picket:20211214154446-70-main-pr-736'
   curl 'http://{http}/api/directory/dc/artifact?image=sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e'
 
-From the other end: which releases held this image, came of this commit, went to production lately? Which image came of
-this commit or pull request, where does it run, and what runs in production now?
+From the other end: which releases held this image, were built from this commit, went to production lately? Which image
+was built from this commit or pull request, where does it run, and what runs in production now?
 
   curl 'http://{http}/api/aslan/delivery/releases?verbosity=brief&image=registry.example.com/shop/cart:20211203101907-1-main'
   curl 'http://{http}/api/aslan/delivery/releases?verbosity=brief&commit=d6ca076'
