@@ -81,7 +81,7 @@ impl Entries {
     /// [`Unstorable`], where there are more than the artifact's items can list.
     pub(super) fn of(artifact: &Artifact, hash_key: &str) -> Result<Self, Unstorable> {
         let activities =
-            Activities::of(&artifact.json).expect("a checked artifact's JSON is in the contract's form");
+            Activities::of(&artifact.json).expect("a checked artifact's JSON is in the documented form");
         let position = Position::new(artifact.created_time, &artifact.artifact_id);
         let mut entries = Self::default();
         let mut add = |found_by: FoundBy, at: &Position, commits: Option<String>| {
