@@ -200,14 +200,8 @@ impl ReleaseListing<'_> {
         let is_known = |read: &ReadEntry| end.as_ref().is_none_or(|end| read.entry.position >= *end);
         let mut page = ReleaseEntries::default();
         loop {
-            let first = |list: &ListReading<'_>| Some(list.read.front()?.entry.position.clone());
-            // With one list there is nothing to compare.
-            let newest = if let [list] = self.lists.as_mut_slice() {
-                list.read.pop_front()
-            } else {
-                let newest = self.lists.iter_mut().max_by_key(|list| first(list));
-                newest.and_then(|list| list.read.pop_front_if(|read| is_known(read)))
-            };
+            let newest = (0..self.lists.len()).max_by_key(|list| self.lists[*list].newest());
+            let newest = newest.and_then(|list| self.lists[list].read.pop_front_if(|read| is_known(read)));
             let Some(ReadEntry { entry, mut is_found }) = newest else { break };
             for list in &mut self.lists {
                 let same = list.read.pop_front_if(|read| read.entry.position == entry.position);
@@ -225,6 +219,11 @@ impl ReleaseListing<'_> {
 }
 
 impl ListReading<'_> {
+    /// The position of the newest entry that was not given yet.
+    fn newest(&self) -> Option<&Position> {
+        self.read.front().map(|read| &read.entry.position)
+    }
+
     async fn read_page(
         &mut self,
         store: &Store,
