@@ -258,15 +258,7 @@ impl Sections {
                     self.deploy(record, &path)?;
                 }
                 Section::Tests => self.writer.unordered(UNSHOWN_RECORD, &record, &path)?,
-                Section::Distributions => {
-                    let parts = live_parts(&record, &path)?;
-                    let mut record = record;
-                    if let Some(parts) = &parts {
-                        record.set("subDistributes", parts);
-                    }
-                    self.writer.unordered(UNSHOWN_RECORD, &record, &path)?;
-                    self.contents.add_distribution(&record, &path)?;
-                }
+                Section::Distributions => self.distribution(record, &path)?,
                 Section::SecurityStats => self.writer.unordered(&[], &record, &path)?,
             }
         }
@@ -285,6 +277,16 @@ impl Sections {
             self.services.insert(name.raw);
         }
         Ok(())
+    }
+
+    fn distribution(&mut self, distribution: Members<'_>, path: &Path<'_>) -> Result<(), Problem> {
+        let parts = live_parts(&distribution, path)?;
+        let mut distribution = distribution;
+        if let Some(parts) = &parts {
+            distribution.set("subDistributes", parts);
+        }
+        self.writer.unordered(UNSHOWN_RECORD, &distribution, path)?;
+        self.contents.add_distribution(&distribution, path)
     }
 }
 
