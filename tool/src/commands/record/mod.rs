@@ -235,7 +235,7 @@ pub(super) async fn run(command: RecordCommand) -> anyhow::Result<Ended> {
             insert(&mut fact.artifact_fields, "image_size", build.size);
             insert(&mut fact.artifact_fields, "os", build.os);
             insert(&mut fact.artifact_fields, "architecture", build.arch);
-            fact.author = build.author.filter(|author| !author.is_empty()).or_else(|| run.author.clone());
+            fact.author = given(build.author).or_else(|| run.author.clone());
             record_about_image(fact, run).await
         }
         RecordCommand::Deploy(deploy) => {
@@ -289,17 +289,17 @@ impl ImageFact {
 async fn record_about_image(fact: ImageFact, run: PipelineRun) -> anyhow::Result<Ended> {
     let ImageFact { kind, about, mut fields, mut artifact_fields, author } = fact;
     let metadata = about.metadata_file.as_deref().map(BuildMetadata::read).transpose()?.unwrap_or_default();
-    let image = about.image.filter(|image| !image.is_empty());
+    let image = given(about.image);
     let Some(image) = image.or(metadata.image) else {
         bail!("no image is named: give --image REGISTRY/NAME:TAG");
     };
-    let digest = about.digest.filter(|digest| !digest.is_empty());
-    if let (Some(given), Some(read)) = (&digest, &metadata.digest)
-        && given != read
+    let digest = given(about.digest);
+    if let (Some(digest), Some(read)) = (&digest, &metadata.digest)
+        && digest != read
     {
         bail!("--digest is not the digest that the metadata file says; give only one of them");
     }
-    let digest = digest.or(metadata.digest).filter(|digest| !digest.is_empty());
+    let digest = digest.or(given(metadata.digest));
     let image = NamedImage::parse(&image, digest.as_deref())?;
     let CommonArguments { by, started, ended, idempotency_key, json, timeout } = about.common;
     check_order(started, ended)?;
@@ -322,9 +322,9 @@ async fn record_about_image(fact: ImageFact, run: PipelineRun) -> anyhow::Result
         image,
         fields,
         artifact_fields,
-        created_by: by.filter(|by| !by.is_empty()).or(run.started_by).or(author).unwrap_or_default(),
+        created_by: given(by).or(run.started_by).or(author).unwrap_or_default(),
         created_time: ended.unwrap_or_else(now),
-        idempotency_key: idempotency_key.filter(|key| !key.is_empty()),
+        idempotency_key: given(idempotency_key),
     };
     let mut patience = Patience::new(Duration::from_secs(timeout));
     let recorded = record_activity(&store().await?, &activity, &mut patience).await?;
@@ -339,12 +339,17 @@ async fn record_about_image(fact: ImageFact, run: PipelineRun) -> anyhow::Result
     Ok(Ended::Well)
 }
 
+/// A value that was given: a pipeline passes on variables that are not always set, so an empty one was not.
+fn given(value: Option<String>) -> Option<String> {
+    value.filter(|value| !value.is_empty())
+}
+
 /// Takes the credentials out of a value. An empty value counts as not given.
 fn cleaned(
     value: Option<String>,
     clean: impl Fn(&str) -> Result<String, UnreadableUrl>,
 ) -> Result<Option<String>, UnreadableUrl> {
-    value.filter(|value| !value.is_empty()).map(|value| clean(&value)).transpose()
+    given(value).map(|value| clean(&value)).transpose()
 }
 
 /// Inserts a field, unless its value is empty: a pipeline passes on variables that are not always set.
@@ -374,8 +379,7 @@ fn print(what: &str, record: &str, recorded: &Recorded, as_json: bool) -> anyhow
 }
 
 fn commit(build: &BuildArguments, run: &PipelineRun) -> anyhow::Result<Value> {
-    let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
-    let repository = match given(&build.repo) {
+    let repository = match given(build.repo.clone()) {
         None => run.repository.clone().transpose()?,
         Some(repository) => Some(read_repository(&repository, run)?),
     };
@@ -385,9 +389,11 @@ fn commit(build: &BuildArguments, run: &PipelineRun) -> anyhow::Result<Value> {
         )
     };
     let repository = repository.with_context(|| missing("repo"))?;
-    let commit = given(&build.commit).or_else(|| run.commit.clone()).with_context(|| missing("commit"))?;
-    let tag = given(&build.tag).or_else(|| run.tag.clone().filter(|_| given(&build.branch).is_none()));
-    let branch = given(&build.branch).or_else(|| run.branch.clone());
+    let commit =
+        given(build.commit.clone()).or_else(|| run.commit.clone()).with_context(|| missing("commit"))?;
+    let tag = given(build.tag.clone())
+        .or_else(|| run.tag.clone().filter(|_| given(build.branch.clone()).is_none()));
+    let branch = given(build.branch.clone()).or_else(|| run.branch.clone());
     if branch.is_none() && tag.is_none() {
         bail!(missing("branch"));
     }
@@ -400,8 +406,8 @@ fn commit(build: &BuildArguments, run: &PipelineRun) -> anyhow::Result<Value> {
         "pr": build.pr.or(run.pull_request).unwrap_or_default(),
         "tag": tag.unwrap_or_default(),
         "commit_id": commit,
-        "commit_message": given(&build.message).or_else(|| run.message.clone()).unwrap_or_default(),
-        "author_name": given(&build.author).or_else(|| run.author.clone()).unwrap_or_default(),
+        "commit_message": given(build.message.clone()).or_else(|| run.message.clone()).unwrap_or_default(),
+        "author_name": given(build.author.clone()).or_else(|| run.author.clone()).unwrap_or_default(),
     }))
 }
 
@@ -438,7 +444,7 @@ async fn record_new_release(release: ReleaseArguments, run: PipelineRun) -> anyh
     }
     add_manifests(&mut services, &release.yaml)?;
     let what = format!("release {} of {}", release.version, release.project);
-    let environment = release.env.filter(|name| !name.is_empty());
+    let environment = given(release.env);
     let namespace = release.namespace.unwrap_or_default();
     let release = NewRelease {
         project: release.project,
@@ -449,11 +455,11 @@ async fn record_new_release(release: ReleaseArguments, run: PipelineRun) -> anyh
         labels: release.labels,
         environment: environment.map(|name| Environment { name, namespace }),
         services,
-        created_by: by.filter(|by| !by.is_empty()).or(run.started_by).or(run.author).unwrap_or_default(),
+        created_by: given(by).or(run.started_by).or(run.author).unwrap_or_default(),
         created_at: ended.unwrap_or_else(now),
         started,
         ended,
-        idempotency_key: idempotency_key.filter(|key| !key.is_empty()),
+        idempotency_key: given(idempotency_key),
     };
     let mut patience = Patience::new(Duration::from_secs(timeout));
     let recorded = record_release(&store().await?, &release, &mut patience).await?;
