@@ -177,7 +177,7 @@ async fn spoil(tables: &Tables, table: &str, attribute: &str) {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
         item.insert(attribute.to_owned(), AttributeValue::B(Blob::new(bytes)));
-        tables.client.put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
+        tables.put_item(table, item).await;
         spoiled += 1;
     }
     assert_eq!(spoiled, 1);
@@ -229,27 +229,13 @@ async fn an_entry_that_this_service_did_not_write_is_an_error_that_names_it() {
         for mut item in items.clone() {
             if item["entry"].as_s().unwrap().starts_with("facet#") {
                 item.insert(attribute.to_owned(), value.clone());
-                tables
-                    .client
-                    .put_item()
-                    .table_name(&tables.names.releases)
-                    .set_item(Some(item))
-                    .send()
-                    .await
-                    .unwrap();
+                tables.put_item(&tables.names.releases, item).await;
             }
         }
         let description = check(&tables.get(ListReleases, "").await, 500);
         assert!(description.contains("r1") || description.contains("all"), "{description}");
         for item in items {
-            tables
-                .client
-                .put_item()
-                .table_name(&tables.names.releases)
-                .set_item(Some(item))
-                .send()
-                .await
-                .unwrap();
+            tables.put_item(&tables.names.releases, item).await;
         }
     }
     assert_eq!(tables.get(ListReleases, "").await.release_ids(), ["r1"]);

@@ -401,8 +401,7 @@ async fn bring_into_the_older_form(tables: &Tables) {
             let kept = aws_sdk_dynamodb::types::AttributeValue::S(kept.to_string());
             item.insert("kept".to_owned(), kept);
         }
-        let put = tables.client.put_item().table_name(&tables.names.artifacts);
-        put.set_item(Some(item)).send().await.unwrap();
+        tables.put_item(&tables.names.artifacts, item).await;
     }
 }
 
@@ -459,8 +458,7 @@ async fn reindexing_writes_missing_entries_and_removes_those_that_no_artifact_li
             delete.key("entry", item["entry"].clone()).send().await.unwrap();
             let orphan = aws_sdk_dynamodb::types::AttributeValue::S("found-by#a#0123456789abcdef".to_owned());
             item.insert("entry".to_owned(), orphan);
-            let put = tables.client.put_item().table_name(&tables.names.artifacts);
-            put.set_item(Some(item)).send().await.unwrap();
+            tables.put_item(&tables.names.artifacts, item).await;
         }
     }
     assert_ne!(dump(&tables).await, whole);

@@ -416,14 +416,7 @@ async fn a_replaced_release_that_the_index_lists_as_it_was_is_answered_as_it_is_
     // The older index entries are put back, as a lagging index still has them.
     for item in before.items.unwrap() {
         if item["entry"].as_s().unwrap().starts_with("facet#") {
-            tables
-                .client
-                .put_item()
-                .table_name(&tables.names.releases)
-                .set_item(Some(item))
-                .send()
-                .await
-                .unwrap();
+            tables.put_item(&tables.names.releases, item).await;
         }
     }
     let answer = tables.get(ListReleases, "").await;

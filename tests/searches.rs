@@ -333,14 +333,7 @@ async fn a_release_that_two_lists_have_at_two_times_is_answered_once_where_it_is
     tables.import(&now.to_string()).await;
     // One list lags behind: it has the release at its old time, and the other one at the new time.
     for item in as_before {
-        tables
-            .client
-            .put_item()
-            .table_name(&tables.names.releases)
-            .set_item(Some(item))
-            .send()
-            .await
-            .unwrap();
+        tables.put_item(&tables.names.releases, item).await;
     }
     let ids = [&now, &other].map(|record| record["versionInfo"]["id"].as_str().unwrap());
     for query in ["", "&verbosity=brief", "&per_page=5"] {
@@ -448,8 +441,7 @@ async fn bring_into_the_older_form(tables: &Tables) {
         if item["entry"].as_s().unwrap() == "release" {
             item.insert("facets".to_owned(), names[item["release_id"].as_s().unwrap()].clone());
         }
-        let put = tables.client.put_item().table_name(&tables.names.releases);
-        put.set_item(Some(item)).send().await.unwrap();
+        tables.put_item(&tables.names.releases, item).await;
     }
 }
 

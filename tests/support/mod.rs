@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::endpoint::Endpoint;
 use delivery_center::function::with_patience;
 use delivery_center::lambda_edge;
@@ -113,6 +114,11 @@ impl Tables {
     /// Answers `GET <endpoint>?<query>` with request headers.
     pub async fn get_with(&self, endpoint: Endpoint, query: &str, headers: &[(&str, &str)]) -> Answer {
         self.invoke(endpoint, &get_event(endpoint, query, headers)).await
+    }
+
+    /// Puts an item into a table by hand, such as a spoiled one, or one that an index still has.
+    pub async fn put_item(&self, table: &str, item: HashMap<String, AttributeValue>) {
+        self.client.put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
     }
 
     /// Every item of a table as a text, sorted. Two tables are equal where these are. The writer of an item is left

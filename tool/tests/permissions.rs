@@ -140,7 +140,7 @@ async fn spoil(tables: &Tables) {
                 // A part of a record that does not exist: of a release by its hash key, of an artifact by its entry.
                 let name = if hash == "release_id" { hash } else { "entry" };
                 item.insert(name.to_owned(), AttributeValue::S(entry.replace("#a1#", "#gone#")));
-                tables.client.put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
+                tables.put_item(table, item).await;
             } else if entry.starts_with("facet#") || entry == "pointer" {
                 item.retain(|name, _| name == hash || name == "entry");
                 tables.client.delete_item().table_name(table).set_key(Some(item)).send().await.unwrap();

@@ -347,8 +347,7 @@ async fn damage_pointer(tables: &Tables, damage: Damage) {
         Damage::OtherType => Some(AttributeValue::N("5".to_owned())),
     };
     pointer.extend(kept.map(|kept| ("kept".to_owned(), kept)));
-    let put = tables.client.put_item().table_name(&tables.names.artifacts).set_item(Some(pointer));
-    put.send().await.unwrap();
+    tables.put_item(&tables.names.artifacts, pointer).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -400,8 +399,7 @@ async fn reindexing_removes_a_fact_that_cannot_be_read_names_it_and_keeps_its_ac
         for mut item in scanned.items.unwrap() {
             if item["entry"].as_s().unwrap() == "fact" {
                 item.insert(spoiled.0.to_owned(), spoiled.1.clone());
-                let put = tables.client.put_item().table_name(&tables.names.artifacts);
-                put.set_item(Some(item)).send().await.unwrap();
+                tables.put_item(&tables.names.artifacts, item).await;
             }
         }
         let named = run_on(&tables, &["reindex"]).await;
@@ -416,6 +414,29 @@ async fn reindexing_removes_a_fact_that_cannot_be_read_names_it_and_keeps_its_ac
         succeed(&tables, &DEPLOY_TO_STAGING).await;
         import(&tables, &imported()).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reindexing_names_a_spoiled_fact_of_an_artifact_that_cannot_be_mended_and_goes_on() {
+    let tables = Tables::empty().await;
+    import(&tables, &imported()).await;
+    succeed(&tables, &DEPLOY).await;
+    let scanned = tables.client.scan().table_name(&tables.names.artifacts).send().await.unwrap();
+    for mut item in scanned.items.unwrap() {
+        let attribute = match item["entry"].as_s().unwrap().as_str() {
+            "fact" => "activity",
+            entry if entry.starts_with("artifact#") => "document",
+            _ => continue,
+        };
+        item.insert(attribute.to_owned(), AttributeValue::Null(true));
+        tables.put_item(&tables.names.artifacts, item).await;
+    }
+    let before = tables.dump(&tables.names.artifacts).await;
+    let ran = run_on(&tables, &["reindex"]).await;
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    assert!(ran.err.contains(ID) && ran.err.contains("an attribute of it is spoiled"), "{}", ran.err);
+    assert!(ran.out.contains("records that cannot be read: 2"), "{ran:?}");
+    assert_eq!(tables.dump(&tables.names.artifacts).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
