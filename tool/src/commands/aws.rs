@@ -5,6 +5,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Builder, ProvideCredentials as _};
+use aws_smithy_http_client::tls;
 use delivery_center::function::with_patience;
 use delivery_center::store::{Store, StoreError, TableNames, Unavailability};
 use url::Url;
@@ -36,7 +37,14 @@ pub(super) async fn config() -> anyhow::Result<SdkConfig> {
         }
     }
     let retries = RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS);
-    let config = aws_config::defaults(BehaviorVersion::latest()).retry_config(retries).load().await;
+    let http_client = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https();
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client)
+        .retry_config(retries)
+        .load()
+        .await;
     if config.region().is_none() {
         return Err(anyhow!("no AWS region"))
             .context("set AWS_REGION, or choose a profile that has one with AWS_PROFILE");
