@@ -34,26 +34,22 @@ impl CommitPrefix {
 
     /// The longest prefix that finds a stored `commit_id`: its leading hex digits, at most 64 of them. It is `None`
     /// where there are fewer than 7, since no prefix finds such a commit.
-    #[must_use]
     pub fn longest_of(commit_id: &str) -> Option<Self> {
         let digits = commit_id.bytes().take(MAX_COMMIT_DIGITS).take_while(u8::is_ascii_hexdigit).count();
         Self::parse(&commit_id[..digits]).ok()
     }
 
     /// Whether this is the beginning of a commit, which is in the form that [`CommitPrefix::longest_of`] gives.
-    #[must_use]
     pub fn begins(&self, commit: &str) -> bool {
         commit.starts_with(&self.0)
     }
 
     /// The digits under which commits with this prefix are indexed.
-    #[must_use]
     pub fn indexed(&self) -> &str {
         &self.0[..MIN_COMMIT_DIGITS]
     }
 
     /// The digits.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

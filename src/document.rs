@@ -17,7 +17,7 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 
 /// The version of the stored form that this service writes and reads. It is the first stored byte, so that a form of a
 /// later version can be told from spoiled bytes.
-pub(crate) const VERSION: u8 = 1;
+pub const VERSION: u8 = 1;
 /// The bytes before the packed ones: one byte of version, and three little-endian `u32`: a checksum of all bytes
 /// behind it, the text's CRC-32, and the text's length.
 const HEADER_BYTES: usize = 13;
@@ -107,7 +107,6 @@ impl Document {
     }
 
     /// The bytes to store.
-    #[must_use]
     pub fn stored(&self) -> &[u8] {
         &self.stored
     }
@@ -117,13 +116,11 @@ impl Document {
     }
 
     /// How many bytes the document adds to a gzip answer.
-    #[must_use]
     pub fn packed_length(&self) -> usize {
         self.packed().len()
     }
 
     /// The text's length in bytes.
-    #[must_use]
     pub fn length(&self) -> usize {
         self.length as usize
     }
@@ -213,7 +210,6 @@ pub struct GzipSplice {
 
 impl GzipSplice {
     /// Begins a member that will have about `bytes` bytes.
-    #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
         let mut gzip = Vec::with_capacity(bytes);
         gzip.extend_from_slice(&GZIP_HEADER);
@@ -234,7 +230,6 @@ impl GzipSplice {
     }
 
     /// The whole member.
-    #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
         self.flush_text(true);
         self.gzip.extend_from_slice(&self.crc32.finalize().to_le_bytes());
@@ -269,7 +264,6 @@ impl GzipSplice {
 
 /// How many bytes a gzip member has besides its documents and the text behind each of them: the header, the opening
 /// text in a stored block of its own, and the trailer.
-#[must_use]
 pub fn gzip_length_without_documents(opening: usize) -> usize {
     let opening = if opening == 0 { 0 } else { STORED_BLOCK_BYTES + opening };
     GZIP_HEADER.len() + opening + GZIP_TRAILER_BYTES
@@ -279,7 +273,6 @@ pub fn gzip_length_without_documents(opening: usize) -> usize {
 ///
 /// Every answer has this shape: an opening text, then each document with a text behind it, which is `]` behind the
 /// last document of a list.
-#[must_use]
 pub fn gzip_length_of_document(packed_length: usize, behind: usize) -> usize {
     packed_length + STORED_BLOCK_BYTES + behind
 }

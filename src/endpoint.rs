@@ -14,7 +14,6 @@ impl Endpoint {
     pub const ALL: [Self; 2] = [Self::ListReleases, Self::GetArtifact];
 
     /// The name of its binary, which its module, events and tests have, too.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::ListReleases => "list-releases",
@@ -23,7 +22,6 @@ impl Endpoint {
     }
 
     /// Its path.
-    #[must_use]
     pub fn path(self) -> &'static str {
         match self {
             Self::ListReleases => "/api/aslan/delivery/releases",

@@ -132,7 +132,6 @@ pub enum Status {
 
 impl Status {
     /// The HTTP status code, which is also the answer's `code`.
-    #[must_use]
     pub fn code(self) -> StatusCode {
         match self {
             Self::BadRequest => StatusCode::BAD_REQUEST,
@@ -144,7 +143,6 @@ impl Status {
     }
 
     /// The answer's `message`, in Zadig's words, which are not always those of HTTP.
-    #[must_use]
     pub fn message(self) -> &'static str {
         match self {
             Self::BadRequest => "Bad Request",
@@ -158,7 +156,6 @@ impl Status {
 
 impl Error {
     /// The status it is answered with.
-    #[must_use]
     pub fn status(&self) -> Status {
         match self {
             Self::UnreadableRequest

@@ -10,12 +10,11 @@ use crate::document::{
     Document, GzipSplice, Inflater, Spoiled, gzip_length_of_document, gzip_length_without_documents,
 };
 use crate::error::Error;
-use crate::record::{Activities, Deployment};
 use crate::request::{ArtifactLookup, ParameterError, Query, WantedBy};
 use crate::request_headers::{ContentCoding, matches_etag};
 use crate::response::{self, Response};
 use crate::response_limit::fits;
-use crate::store::{ArtifactSearch, NewestFound, Store, StoredArtifact, Usage};
+use crate::store::{Activities, ArtifactSearch, Deployment, NewestFound, Store, StoredArtifact, Usage};
 
 /// An environment that an artifact was deployed to, as it is answered.
 #[derive(Serialize)]

@@ -48,7 +48,6 @@ impl ImageReference {
 
 impl ImageDigest {
     /// Reads a digest; `None` where the text has another form.
-    #[must_use]
     pub fn parse(digest: &str) -> Option<Self> {
         let (algorithm, hex) = digest.split_once(':')?;
         let digits = match algorithm {
@@ -61,7 +60,6 @@ impl ImageDigest {
     }
 
     /// The text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -74,7 +72,6 @@ impl fmt::Display for ImageDigest {
 }
 
 /// An image's repository: its registry, port and name, which stand before the tag or the digest.
-#[must_use]
 pub fn repository(image: &str) -> &str {
     let name = image.split_once('@').map_or(image, |(name, _)| name);
     let last_component = name.rfind('/').map_or(0, |slash| slash + 1);

@@ -12,7 +12,7 @@ pub const MAX_UNIX_SECONDS: UnixSeconds = 999_999_999_999;
 /// times do.
 const TIME_DIGITS: usize = 12;
 /// How many bytes a range key may have in DynamoDB.
-pub(crate) const MAX_RANGE_KEY_BYTES: usize = 1024;
+pub const MAX_RANGE_KEY_BYTES: usize = 1024;
 
 /// `<time in 12 digits>#<id>`. It is unique, and its order is the order of the answers. It is also the `after` cursor.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,19 +20,16 @@ pub struct Position(String);
 
 impl Position {
     /// The position of the record that has this time and this id.
-    #[must_use]
     pub fn new(time: UnixSeconds, id: &str) -> Self {
         Self(format!("{time:0TIME_DIGITS$}#{id}"))
     }
 
     /// A position before those of all records of this time, and after those of all earlier ones.
-    #[must_use]
     pub fn before_all_of(time: UnixSeconds) -> Self {
         Self::new(time, "")
     }
 
     /// Reads the text of a position; `None` where it has another form.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (time, id) = text.split_at_checked(TIME_DIGITS)?;
         let has_form = time.bytes().all(|byte| byte.is_ascii_digit()) && id.len() > 1 && id.starts_with('#');
@@ -40,13 +37,11 @@ impl Position {
     }
 
     /// The record's id.
-    #[must_use]
     pub fn id(&self) -> &str {
         &self.0[TIME_DIGITS + 1..]
     }
 
     /// The text, as it is stored.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -15,7 +15,6 @@ pub enum ContentCoding {
 impl ContentCoding {
     /// Reads `Accept-Encoding`. It is gzip where the header names that, does not refuse it, and does not prefer
     /// identity.
-    #[must_use]
     pub fn accepted(headers: &HeaderMap) -> Self {
         let quality_of = |name: &str| {
             values(headers, ACCEPT_ENCODING)
@@ -36,7 +35,6 @@ fn quality(weight: &str) -> f32 {
 }
 
 /// Whether `If-None-Match` names an entity tag, compared weakly (RFC 9110, 13.1.2).
-#[must_use]
 pub fn matches_etag(headers: &HeaderMap, etag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     values(headers, IF_NONE_MATCH).any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))

@@ -15,7 +15,6 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=ut
 const BY_ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("Accept-Encoding");
 
 /// A 200, with the headers that every 200 has.
-#[must_use]
 pub fn ok(etag: &str, coding: ContentCoding, body: Vec<u8>) -> Response {
     let mut response = Response::new(Bytes::from(body));
     let headers = response.headers_mut();
@@ -29,7 +28,6 @@ pub fn ok(etag: &str, coding: ContentCoding, body: Vec<u8>) -> Response {
 }
 
 /// A 304, for a caller who already has what would be answered.
-#[must_use]
 pub fn not_modified(etag: &str) -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -56,7 +54,6 @@ struct ErrorBody<'a> {
 struct Extra {}
 
 /// The answer that tells the caller of an error.
-#[must_use]
 pub fn from_error(error: &Error) -> Response {
     let status = error.status();
     let description = error.to_string();
@@ -82,7 +79,6 @@ pub fn from_error(error: &Error) -> Response {
 }
 
 /// Adds a `Link` to the rest of the list, where there is more: the same path with another query (RFC 8288).
-#[must_use]
 pub fn with_next(mut response: Response, next: Option<&str>) -> Response {
     if let Some(query) = next {
         let link = HeaderValue::from_str(&format!("<?{query}>; rel=\"next\""));

@@ -11,7 +11,7 @@ use crate::request_headers::ContentCoding;
 pub const MAX_RESPONSE_BYTES: usize = 6_291_556;
 
 /// The bytes set aside for everything but the body and a `Link`: status, flags, and the other headers, which an
-/// Application Load Balancer's response has twice. A test in `lambda_edge.rs` checks that this is enough.
+/// Application Load Balancer's response has twice. A test in `lambda/event.rs` checks that this is enough.
 const ENVELOPE_BYTES: usize = 1024;
 /// An Application Load Balancer's response has a `Link` twice, too.
 const LINK_TIMES: usize = 2;
@@ -20,7 +20,6 @@ const BYTES_AROUND_A_LINK: usize = 64;
 
 /// How many bytes of the response JSON the body may take. `link` is the length of the query in a `Link` header, where
 /// the response has one.
-#[must_use]
 pub fn room_for_body(link: Option<usize>) -> usize {
     let link = link.map_or(0, |query| LINK_TIMES * (query + BYTES_AROUND_A_LINK));
     MAX_RESPONSE_BYTES.saturating_sub(ENVELOPE_BYTES + link)
@@ -28,7 +27,6 @@ pub fn room_for_body(link: Option<usize>) -> usize {
 
 /// How many bytes of the response JSON a body takes. `length` is the escaped length of a text, or the length of a gzip
 /// member.
-#[must_use]
 pub fn body_in_json(coding: ContentCoding, length: usize) -> usize {
     match coding {
         ContentCoding::Identity => length,
@@ -37,7 +35,6 @@ pub fn body_in_json(coding: ContentCoding, length: usize) -> usize {
 }
 
 /// Whether a body fits into the response JSON; `link` is as in [`room_for_body`].
-#[must_use]
 pub fn fits(coding: ContentCoding, body: &[u8], link: Option<usize>) -> bool {
     let room = room_for_body(link);
     match coding {
@@ -48,13 +45,11 @@ pub fn fits(coding: ContentCoding, body: &[u8], link: Option<usize>) -> bool {
 }
 
 /// How many bytes base64 makes of `bytes`.
-#[must_use]
 pub fn base64_length(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4
 }
 
 /// How many bytes a text takes inside a JSON string, as `serde_json` writes it.
-#[must_use]
 pub fn escaped_length(text: &[u8]) -> usize {
     let extra = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,

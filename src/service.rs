@@ -67,19 +67,16 @@ pub struct Invocation {
 
 impl EndpointService {
     /// The service of an endpoint. It logs faults, but no line for each request.
-    #[must_use]
     pub fn new(endpoint: Endpoint, store: Store) -> Self {
         Self { endpoint, store, log: |_| {} }
     }
 
     /// The same service, which calls `log` for every request that it answers.
-    #[must_use]
     pub fn with_log(self, log: fn(&AnsweredRequest)) -> Self {
         Self { log, ..self }
     }
 
     /// The endpoint.
-    #[must_use]
     pub fn endpoint(&self) -> Endpoint {
         self.endpoint
     }
@@ -103,7 +100,6 @@ impl EndpointService {
     }
 
     /// Answers an event that could not be read as a request.
-    #[must_use]
     pub fn answer_error(&self, error: Error, request_id: &str) -> Response {
         self.log_and_respond(Err(error), request_id, "", &Usage::default(), Instant::now())
     }

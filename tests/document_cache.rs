@@ -2,12 +2,13 @@
 //! twice.
 
 use delivery_center::endpoint::Endpoint;
-use delivery_center::record::Record;
 use delivery_center::request::ReleaseFilter;
 use delivery_center::service::EndpointService;
-use delivery_center::store::{Mode, PackedRelease, ReleaseEntry, Store, TableNames, Usage, Verbosity};
+use delivery_center::store::{ReleaseEntry, Store, TableNames, Usage, Verbosity};
 use delivery_center_tool::embedded::EmbeddedDynamoDb;
+use delivery_center_tool::record::Record;
 use delivery_center_tool::table_definitions;
+use delivery_center_tool::write::{Mode, PackedRelease, Writer};
 use serde_json::{Value, json};
 
 const CACHE_BYTES: usize = 1 << 20;
@@ -17,7 +18,7 @@ const DETAILED: &str = "";
 /// The table, a store that writes to it, and a warm function's store, which keeps what it reads.
 struct Table {
     _database: EmbeddedDynamoDb,
-    writer: Store,
+    writer: Writer,
     warm: Store,
 }
 
@@ -29,8 +30,8 @@ impl Table {
         for definition in table_definitions::definitions(&names).expect("the template's tables") {
             definition.create(&database.client()).await.expect("a table");
         }
-        let writer = database.store(names);
-        let warm = writer.clone().with_document_cache(cache_bytes);
+        let writer = database.writer(names);
+        let warm = writer.store().clone().with_document_cache(cache_bytes);
         Self { _database: database, writer, warm }
     }
 
@@ -47,7 +48,7 @@ impl Table {
 
     /// What the warm function answers; a cold one must answer the same.
     async fn warm_answer(&self, query: &str) -> Value {
-        let [warm, cold] = [answer(&self.warm, query).await, answer(&self.writer, query).await];
+        let [warm, cold] = [answer(&self.warm, query).await, answer(self.writer.store(), query).await];
         assert_eq!(warm, cold, "a warm answer to {query:?} is a cold one's");
         warm
     }

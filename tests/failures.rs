@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::endpoint::Endpoint::{self, GetArtifact, ListReleases};
-use delivery_center::store::{Mended, Mode, Reindexed};
+use delivery_center_tool::write::{Mended, Mode, Reindexed};
 use serde_json::{Value, json};
 
 use crate::function::{Function, FunctionAnswer};
@@ -431,7 +431,7 @@ async fn a_release_whose_documents_are_gone_is_an_error_that_names_it_and_reinde
     delete.key("release_id", key("r1")).key("entry", key("release")).send().await.unwrap();
     let description = check(&tables.get(ListReleases, "").await, 500);
     assert!(description.contains("release \"r1\"") && description.contains("reindex"), "{description}");
-    let Reindexed::Dangling(removed) = tables.store.reindex_release("r1", Mode::Write).await.unwrap() else {
+    let Reindexed::Dangling(removed) = tables.writer.reindex_release("r1", Mode::Write).await.unwrap() else {
         panic!("there is no such release")
     };
     assert_eq!(removed, 16 + 2 + 1, "entries for its names, its version and its image, and its terms");
@@ -472,14 +472,14 @@ async fn a_spoiled_pointer_costs_its_artifact_alone_until_it_is_mended() {
         if mending == "rewrite" {
             assert_eq!(tables.try_import(&changed, Mode::Rewrite).await.0.unwrap().refused, 0);
         } else {
-            let (entries, _) = tables.store.scan_artifact_entries(0, None).await.unwrap();
+            let (entries, _) = tables.writer.scan_artifact_entries(0, None).await.unwrap();
             let mut all = entries;
-            for segment in 1..delivery_center::store::SCAN_SEGMENTS {
-                all.extend(tables.store.scan_artifact_entries(segment, None).await.unwrap().0);
+            for segment in 1..delivery_center_tool::write::SCAN_SEGMENTS {
+                all.extend(tables.writer.scan_artifact_entries(segment, None).await.unwrap().0);
             }
             let mut mended = 0;
             for entry in &all {
-                let found = tables.store.mend_artifact_entry(entry, Mode::Write).await.unwrap();
+                let found = tables.writer.mend_artifact_entry(entry, Mode::Write).await.unwrap();
                 mended += u32::from(found == Mended::Artifact);
             }
             assert_eq!(mended, 1);

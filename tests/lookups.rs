@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use delivery_center::endpoint::Endpoint::GetArtifact;
-use delivery_center::record::Record;
-use delivery_center::store::{KeepRecorded, Mode, PackedArtifact};
+use delivery_center_tool::record::Record;
+use delivery_center_tool::write::{KeepRecorded, Mode, PackedArtifact};
 use serde_json::{Value, json};
 
 use crate::support::faulty::{Fault, FaultyProxy};
@@ -164,7 +164,7 @@ fn packed(record: &Value) -> PackedArtifact {
 }
 
 async fn put(tables: &Tables, record: &Value) {
-    tables.store.put_artifact(&packed(record), Mode::Write, KeepRecorded::Yes).await.unwrap();
+    tables.writer.put_artifact(&packed(record), Mode::Write, KeepRecorded::Yes).await.unwrap();
 }
 
 /// Removes an artifact's own item and leaves its entries, its parts and its pointer.
@@ -372,7 +372,7 @@ async fn an_artifact_whose_writers_were_killed_at_several_places_can_be_written_
     for (created_time, environments) in [(BEGIN + 1, 0..150), (BEGIN + 2, 0..150), (BEGIN + 1, 0..151)] {
         let mut record = deployed_to("a", environments, 0);
         record["created_time"] = json!(created_time);
-        let written = killed.store.put_artifact(&packed(&record), Mode::Write, KeepRecorded::Yes).await;
+        let written = killed.writer.put_artifact(&packed(&record), Mode::Write, KeepRecorded::Yes).await;
         assert!(written.is_err(), "{written:?}");
     }
     let mut moved = deployed_to("a", 0..3, 0);
@@ -426,13 +426,13 @@ async fn a_table_of_the_older_version_is_answered_as_before_and_reindexing_or_im
         }
         assert_eq!(get(&tables, &[("commit", "4b15c43")]).await.status, 404);
         if is_reindexed {
-            let (entries, _) = tables.store.scan_artifact_entries(0, None).await.unwrap();
+            let (entries, _) = tables.writer.scan_artifact_entries(0, None).await.unwrap();
             assert!(!entries.is_empty());
-            for segment in 0..delivery_center::store::SCAN_SEGMENTS {
-                let (entries, next) = tables.store.scan_artifact_entries(segment, None).await.unwrap();
+            for segment in 0..delivery_center_tool::write::SCAN_SEGMENTS {
+                let (entries, next) = tables.writer.scan_artifact_entries(segment, None).await.unwrap();
                 assert!(next.is_none());
                 for entry in entries {
-                    tables.store.mend_artifact_entry(&entry, Mode::Write).await.unwrap();
+                    tables.writer.mend_artifact_entry(&entry, Mode::Write).await.unwrap();
                 }
             }
         } else {
@@ -462,9 +462,9 @@ async fn reindexing_writes_missing_entries_and_removes_those_that_no_artifact_li
         }
     }
     assert_ne!(dump(&tables).await, whole);
-    for segment in 0..delivery_center::store::SCAN_SEGMENTS {
-        for entry in tables.store.scan_artifact_entries(segment, None).await.unwrap().0 {
-            tables.store.mend_artifact_entry(&entry, Mode::Write).await.unwrap();
+    for segment in 0..delivery_center_tool::write::SCAN_SEGMENTS {
+        for entry in tables.writer.scan_artifact_entries(segment, None).await.unwrap().0 {
+            tables.writer.mend_artifact_entry(&entry, Mode::Write).await.unwrap();
         }
     }
     assert_eq!(dump(&tables).await, whole);

@@ -14,6 +14,5 @@ mod releases;
 mod replay;
 mod scale;
 mod searches;
-mod structure;
 mod support;
 mod writers;

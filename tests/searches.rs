@@ -6,9 +6,10 @@ use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use delivery_center::endpoint::Endpoint::ListReleases;
 use delivery_center::image_reference::ImageReference;
 use delivery_center::list_releases;
-use delivery_center::record::Record;
 use delivery_center::request::Query;
-use delivery_center::store::{Facet, Mode, PackedRelease, Reindexed, ReleaseSearch, Usage};
+use delivery_center::store::{Facet, ReleaseSearch, Usage};
+use delivery_center_tool::record::Record;
+use delivery_center_tool::write::{Mode, PackedRelease, Reindexed};
 use http::HeaderMap;
 use serde_json::{Value, json};
 
@@ -203,7 +204,7 @@ async fn put(tables: &Tables, record: &Value) {
     let Ok(Record::Release(release)) = Record::check(record.to_string().as_bytes()) else {
         panic!("{record} is no release")
     };
-    tables.store.put_release(&PackedRelease::new(&release).unwrap(), Mode::Write).await.unwrap();
+    tables.writer.put_release(&PackedRelease::new(&release).unwrap(), Mode::Write).await.unwrap();
 }
 
 #[tokio::test]
@@ -474,10 +475,10 @@ async fn a_table_of_the_older_version_is_answered_as_before_and_reindexing_or_im
         }
         if is_reindexed {
             for id in records.keys() {
-                let written = tables.store.reindex_release(id, Mode::Write).await.unwrap();
+                let written = tables.writer.reindex_release(id, Mode::Write).await.unwrap();
                 assert!(matches!(written, Reindexed::Release(1..)), "{id}: {written:?}");
                 assert_eq!(
-                    tables.store.reindex_release(id, Mode::Write).await.unwrap(),
+                    tables.writer.reindex_release(id, Mode::Write).await.unwrap(),
                     Reindexed::Release(0)
                 );
             }

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::endpoint::Endpoint::{GetArtifact, ListReleases};
-use delivery_center::record::{Record, RecordedActivity};
-use delivery_center::store::{
-    Fact, FactKey, FoundArtifact, KeepRecorded, Mode, PackedArtifact, PackedRelease, Store,
+use delivery_center_tool::record::{Record, RecordedActivity};
+use delivery_center_tool::write::{
+    Fact, FactKey, FoundArtifact, KeepRecorded, Mode, PackedArtifact, PackedRelease, Writer,
 };
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -26,8 +26,8 @@ use crate::support::{Tables, artifact, deploy, release};
 /// The id of the record.
 const ID: &str = "619dbaa8c528c2182225e8d9";
 
-/// What a writer does with a store.
-type Writer = Arc<dyn Fn(Store) -> BoxFuture<'static, ()> + Send + Sync>;
+/// What one writer does with the tables.
+type Task = Arc<dyn Fn(Writer) -> BoxFuture<'static, ()> + Send + Sync>;
 /// What a reader sees.
 type Reader = Arc<dyn Fn(Arc<Tables>) -> BoxFuture<'static, String> + Send + Sync>;
 
@@ -36,8 +36,8 @@ struct Scenario {
     name: &'static str,
     writes_per_transaction: usize,
     /// Writes what is there before.
-    before: Writer,
-    writers: [Writer; 2],
+    before: Task,
+    writers: [Task; 2],
     /// What a reader sees of the record.
     seen: Reader,
     /// How often an order may turn from one writer to the other; `None` is as often as there are steps.
@@ -62,7 +62,7 @@ struct Running {
 impl Running {
     async fn start(tables: &Tables, scenario: &Scenario, writer: usize) -> Self {
         let (proxy, waiting) = FaultyProxy::gated(&tables.endpoint_url).await;
-        let store = tables.through(&proxy.endpoint_url).store;
+        let store = tables.through(&proxy.endpoint_url).writer;
         let store = store.with_writes_per_transaction(scenario.writes_per_transaction);
         let task = tokio::spawn((scenario.writers[writer])(store));
         let mut running = Self { task, waiting, pass: None, _proxy: proxy };
@@ -133,8 +133,8 @@ async fn run(
     begin: &[Choice],
     may_kill: bool,
 ) -> Order {
-    let alone = |writer: &Writer| {
-        writer(tables.store.clone().with_writes_per_transaction(scenario.writes_per_transaction))
+    let alone = |writer: &Task| {
+        writer(tables.writer.clone().with_writes_per_transaction(scenario.writes_per_transaction))
     };
     clear(tables).await;
     alone(&scenario.before).await;
@@ -183,7 +183,7 @@ async fn serial_outcomes(scenario: &Scenario, tables: &Arc<Tables>, may_kill: bo
         for writer in
             std::iter::once(&scenario.before).chain(order.iter().map(|writer| &scenario.writers[*writer]))
         {
-            writer(tables.store.clone()).await;
+            writer(tables.writer.clone()).await;
             outcomes.seen.insert((scenario.seen)(Arc::clone(tables)).await);
         }
         outcomes.stored.insert(tables.dump_both().await);
@@ -230,39 +230,39 @@ async fn explore(scenario: &Scenario, may_kill: bool) -> usize {
     }
 }
 
-fn stores(record: Value) -> Writer {
-    Arc::new(move |store| {
+fn stores(record: Value) -> Task {
+    Arc::new(move |tables| {
         let record = record.clone();
         Box::pin(async move {
             match Record::check(record.to_string().as_bytes()).unwrap() {
                 Record::Release(release) => {
-                    store.put_release(&PackedRelease::new(&release).unwrap(), Mode::Write).await.unwrap();
+                    tables.put_release(&PackedRelease::new(&release).unwrap(), Mode::Write).await.unwrap();
                 }
                 Record::Artifact(artifact) => {
                     let packed = PackedArtifact::new(*artifact).unwrap();
-                    store.put_artifact(&packed, Mode::Write, KeepRecorded::Yes).await.unwrap();
+                    tables.put_artifact(&packed, Mode::Write, KeepRecorded::Yes).await.unwrap();
                 }
             }
         })
     })
 }
 
-fn drops() -> Writer {
-    Arc::new(move |store| {
+fn drops() -> Task {
+    Arc::new(move |tables| {
         Box::pin(async move {
             let record = an_artifact("dropped", '0', None).to_string();
             let Record::Artifact(artifact) = Record::check(record.as_bytes()).unwrap() else { panic!() };
             let packed = PackedArtifact::new(*artifact).unwrap();
-            store.put_artifact(&packed, Mode::Write, KeepRecorded::No).await.unwrap();
+            tables.put_artifact(&packed, Mode::Write, KeepRecorded::No).await.unwrap();
         })
     })
 }
 
-fn records(environment: &'static str) -> Writer {
-    Arc::new(move |store| {
+fn records(environment: &'static str) -> Task {
+    Arc::new(move |tables| {
         Box::pin(async move {
             loop {
-                let state = store.artifact_state(&FoundArtifact::by_id(ID.to_owned())).await.unwrap();
+                let state = tables.artifact_state(&FoundArtifact::by_id(ID.to_owned())).await.unwrap();
                 let key = FactKey::new(&[environment]);
                 if state.holds(&key) {
                     return;
@@ -276,7 +276,7 @@ fn records(environment: &'static str) -> Writer {
                 let artifact = artifact.with_recorded(std::slice::from_ref(&recorded)).unwrap();
                 let packed = PackedArtifact::new(artifact).unwrap();
                 let fact = Fact { key, recorded, recorded_at: 9 };
-                if store.record_fact(&state, &packed, &fact).await.unwrap() {
+                if tables.record_fact(&state, &packed, &fact).await.unwrap() {
                     return;
                 }
             }
@@ -342,7 +342,7 @@ fn scenarios() -> Vec<Scenario> {
         turns: None,
     };
     let base = || stores(a_release("before", 5, &["a"]));
-    let nothing = || -> Writer { Arc::new(|_| Box::pin(async {})) };
+    let nothing = || -> Task { Arc::new(|_| Box::pin(async {})) };
     let one = || stores(a_release("one", 5, &["a", "b"]));
     let other = || stores(a_release("other", 5, &["c"]));
     let moved = || stores(a_release("moved", 6, &["c"]));
@@ -355,8 +355,8 @@ fn scenarios() -> Vec<Scenario> {
     let reimported = || stores(an_artifact("again", '0', Some("dev")));
     let recorded = || {
         let (stores, records) = (kept(), records("prod"));
-        let writer: Writer = Arc::new(move |store| {
-            let (stores, records) = (stores(store.clone()), records(store));
+        let writer: Task = Arc::new(move |tables| {
+            let (stores, records) = (stores(tables.clone()), records(tables));
             Box::pin(async move {
                 stores.await;
                 records.await;

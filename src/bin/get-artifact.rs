@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use delivery_center::endpoint::Endpoint;
-use delivery_center::function;
+use delivery_center::lambda::function;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

@@ -13,9 +13,10 @@ pub use query::{Query, encoded_length};
 pub use release_filter::ReleaseFilter;
 pub use time::{UnreadableTime, unix_seconds};
 
+use strconv::{AtoiError, quote};
+
 use crate::commit_prefix::UnreadableCommit;
 use crate::image_reference::UnreadableDigest;
-use strconv::{AtoiError, quote};
 
 /// A parameter that cannot be read. The displayed text is the answer's `description`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

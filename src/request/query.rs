@@ -9,26 +9,22 @@ pub struct Query(Vec<(String, String)>);
 
 impl Query {
     /// Reads a query as it stands in a URL, without the `?`.
-    #[must_use]
     pub fn parse(query: &str) -> Self {
         Self(parse(query.as_bytes()).into_owned().collect())
     }
 
     /// The value of a parameter. Where it is repeated, the first one counts. An empty value counts as none.
-    #[must_use]
     pub fn first(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(candidate, _)| candidate == name)?;
         Some(value.as_str()).filter(|value| !value.is_empty())
     }
 
     /// The query, encoded.
-    #[must_use]
     pub fn encode(&self) -> String {
         Serializer::new(String::new()).extend_pairs(&self.0).finish()
     }
 
     /// The same query with one parameter replaced or added, encoded.
-    #[must_use]
     pub fn with(&self, name: &str, value: &str) -> String {
         let others = self.0.iter().filter(|(other, _)| other != name);
         Serializer::new(String::new()).extend_pairs(others).append_pair(name, value).finish()
@@ -36,7 +32,6 @@ impl Query {
 }
 
 /// How many bytes a text takes as a value in an encoded query.
-#[must_use]
 pub fn encoded_length(value: &str) -> usize {
     byte_serialize(value.as_bytes()).map(str::len).sum()
 }

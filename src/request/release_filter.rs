@@ -67,7 +67,6 @@ impl ReleaseFilter {
 
     /// The search for just these releases; `None` where no stored release can match: for a negative task id, for values longer
     /// than a key can be, and where `until` is not later than `since`.
-    #[must_use]
     pub fn search(&self) -> Option<ReleaseSearch> {
         ReleaseSearch::new(self.facets()?, self.image.as_ref(), self.commit.as_ref())?
             .between(self.since, self.until)

@@ -58,7 +58,6 @@ fn magnitude(digits: &[u8]) -> Result<u64, AtoiErrorReason> {
 /// Writes text between double quotes as Go's `strconv.Quote` does.
 ///
 /// The characters that Go takes for printable stay: letters, marks, numbers, punctuation, symbols and the ASCII space.
-#[must_use]
 pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');

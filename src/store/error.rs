@@ -212,13 +212,12 @@ impl StoreError {
     }
 
     /// Whether asking again is likely to help.
-    #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }
 
     /// The error where no single call failed.
-    pub(super) fn unavailable(table: &str, reason: Unavailability) -> Self {
+    pub fn unavailable(table: &str, reason: Unavailability) -> Self {
         Self::Unavailable { table: table.to_owned(), reason, source: None }
     }
 }

@@ -12,7 +12,6 @@ use super::keys::MAX_HASH_KEY_BYTES;
 use crate::commit_prefix::CommitPrefix;
 use crate::image_reference::{ImageDigest, ImageReference, repository};
 use crate::position::{MAX_UNIX_SECONDS, Position, UnixSeconds};
-use crate::record::Release;
 
 /// How many bytes of its digest stand for a term. With six, a search that compares a hundred million terms takes one
 /// for another with a probability of one in three million.
@@ -56,24 +55,50 @@ type TermDigest = [u8; TERM_DIGEST_BYTES];
 /// The terms that an item holds, by which its release is found. The release's item `terms` holds all of them. An entry
 /// of a list holds those that a search of this list compares.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Terms {
+pub struct Terms {
     /// Short digests of terms, one behind another, in any order.
-    pub(super) digests: Vec<u8>,
+    pub digests: Vec<u8>,
     /// Commits, separated by blanks: in `terms` those of all builds, in an entry of a commit's list those that begin with the
     /// list's digits.
-    pub(super) commits: String,
+    pub commits: String,
 }
 
 /// An entry of a release in the index.
 #[derive(Debug)]
-pub(super) struct ListedUnder {
-    pub(super) facet: Facet,
-    pub(super) terms: Terms,
+pub struct ListedUnder {
+    /// The list.
+    pub facet: Facet,
+    /// The terms that a search of this list compares.
+    pub terms: Terms,
+}
+
+/// The values of a release that it can be found by. Soft-deleted records do not count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReleaseValues {
+    /// `versionInfo.productName`.
+    pub project: String,
+    /// `versionInfo.workflowName`.
+    pub workflow: String,
+    /// `versionInfo.taskId` in decimal; `None` where it is 0 or missing.
+    pub task_id: Option<String>,
+    /// The raw service names of its deploys: distinct, sorted, none empty.
+    pub services: Vec<String>,
+    /// `versionInfo.labels`.
+    pub labels: Vec<String>,
+    /// `versionInfo.productEnvInfo.env_name`; empty where there is none.
+    pub env_name: String,
+    /// `versionInfo.version`.
+    pub version: String,
+    /// The images of its records and its environment, as they are written there: distinct, sorted, none empty. The
+    /// digest of a build is among them as `repository@digest`, or alone where the build names no image, or names it by a
+    /// digest alone.
+    pub images: Vec<String>,
+    /// The ids of the commits that its builds were made from, as they are written there.
+    pub commits: Vec<String>,
 }
 
 impl Facet {
     /// The facet of one combination of Zadig's own four filters.
-    #[must_use]
     pub fn new(
         project: Option<&str>,
         workflow: Option<&str>,
@@ -93,26 +118,22 @@ impl Facet {
     }
 
     /// The facet of an environment's releases.
-    #[must_use]
     pub fn of_environment(env_name: &str) -> Self {
         Self { kind: Kind::Environment, text: term("environment", env_name) }
     }
 
     /// The facet of a label's releases.
-    #[must_use]
     pub fn of_label(label: &str) -> Self {
         Self { kind: Kind::Label, text: term("label", label) }
     }
 
     /// The facet of a version's releases.
-    #[must_use]
     pub fn of_version(version: &str) -> Self {
         Self { kind: Kind::Version, text: term("version", version) }
     }
 
     /// The facets of the releases that hold an image. A digest in a repository has two: a release may name the digest there, or
     /// without any repository.
-    #[must_use]
     pub fn of_image(image: &ImageReference) -> Vec<Self> {
         match image {
             ImageReference::Pushed(image) => vec![Self::of_pushed(image)],
@@ -137,20 +158,18 @@ impl Facet {
     }
 
     /// The facet of the releases with a build from a commit that begins with the first seven of these digits.
-    #[must_use]
     pub fn of_commit(commit: &CommitPrefix) -> Self {
         Self { kind: Kind::Commit, text: term("commit", commit.indexed()) }
     }
 
     /// A facet that no release has.
-    #[must_use]
     pub fn of_nothing() -> Self {
         Self { kind: Kind::Names, text: "nothing".to_owned() }
     }
 
     /// The facets of a release's project, workflow, task and services. An empty name and a task id of 0 have no facet,
     /// since nobody can ask for them.
-    fn of_names(release: &Release) -> BTreeSet<Self> {
+    fn of_names(release: &ReleaseValues) -> BTreeSet<Self> {
         let task_id = release.task_id.as_ref().and_then(|task_id| task_id.parse().ok());
         let optional = |name| [None, Some(name).filter(|name: &&str| !name.is_empty())];
         let services = release.services.iter().map(|service| Some(service.as_str()));
@@ -168,19 +187,16 @@ impl Facet {
     }
 
     /// Whether DynamoDB can hold the facet as a hash key.
-    #[must_use]
     pub fn fits_a_key(&self) -> bool {
         self.text.len() <= MAX_HASH_KEY_BYTES
     }
 
     /// The text, as it is stored.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
     /// The range key of a release's entry for this facet. It is a digest, since a range key may have half the bytes of a hash key.
-    #[must_use]
     pub fn entry(&self) -> String {
         format!(
             "facet#{}",
@@ -223,7 +239,7 @@ impl Gathered {
 /// A label, version or other value that is longer than a key can be finds nothing, and is left out. The facets of
 /// Zadig's own four filters are all returned, even those that are too long. The caller asks `fits_a_key`, and refuses a
 /// release whose names do not fit.
-pub(super) fn listed(release: &Release) -> (Vec<ListedUnder>, Terms) {
+pub fn listed(release: &ReleaseValues) -> (Vec<ListedUnder>, Terms) {
     let given = |value: &&String| !value.is_empty();
     let (tasks, names): (Vec<_>, Vec<_>) =
         Facet::of_names(release).into_iter().partition(|facet| facet.kind == Kind::Task);
@@ -321,7 +337,6 @@ pub struct ReleaseSearch {
 impl ReleaseSearch {
     /// The search for the releases that stand in all of these lists, and that hold an image and a commit besides. It reads the
     /// narrowest of the lists. `None` where no release can match, since a value is longer than a key can be.
-    #[must_use]
     pub fn new(
         facets: Vec<Facet>,
         image: Option<&ImageReference>,
@@ -350,7 +365,6 @@ impl ReleaseSearch {
 
     /// The same search among the releases that were created at `since` or later, and before `until`. `None` where no
     /// release can lie in that range.
-    #[must_use]
     pub fn between(self, since: Option<UnixSeconds>, until: Option<UnixSeconds>) -> Option<Self> {
         let is_nothing = since.is_some_and(|since| since > MAX_UNIX_SECONDS)
             || until.is_some_and(|until| until <= since.unwrap_or_default());
@@ -363,31 +377,28 @@ impl ReleaseSearch {
     }
 
     /// A search that finds nothing.
-    #[must_use]
     pub fn of_nothing() -> Self {
         Self { lists: vec![Facet::of_nothing()], others: Vec::new(), commit: None, between: (None, None) }
     }
 
     /// Whether it compares the entries that it reads, and may pass over some.
-    #[must_use]
     pub fn compares_entries(&self) -> bool {
         !self.others.is_empty() || self.commit.is_some()
     }
 
     /// Whether it reads only one list. Only a search for a digest in a repository reads two.
-    #[must_use]
     pub fn reads_one_list(&self) -> bool {
         self.lists.len() == 1
     }
 
     /// The lists that it reads, side by side.
-    pub(super) fn lists(&self) -> &[Facet] {
+    pub fn lists(&self) -> &[Facet] {
         &self.lists
     }
 
     /// The position from which on it reads, and the position before which it reads. They come from `since` and `until`;
     /// a cursor that is older than `until` takes its place.
-    pub(super) fn range<'a>(
+    pub fn range<'a>(
         &'a self,
         older_than: Option<&'a Position>,
     ) -> (Option<&'a Position>, Option<&'a Position>) {
@@ -396,7 +407,7 @@ impl ReleaseSearch {
     }
 
     /// Whether it finds a release, by what the release's entry in the list tells.
-    pub(super) fn finds_entry(&self, terms: &Terms) -> bool {
+    pub fn finds_entry(&self, terms: &Terms) -> bool {
         self.others.iter().all(|one_of| one_of.iter().any(|term| terms.has(*term)))
             && self
                 .commit
@@ -405,7 +416,7 @@ impl ReleaseSearch {
     }
 
     /// Whether it finds a release, by all of the release's terms.
-    pub(super) fn finds_release(&self, terms: &Terms) -> bool {
+    pub fn finds_release(&self, terms: &Terms) -> bool {
         let is_listed = |facet: &Facet| facet.terms().all(|term| terms.has(term));
         self.lists.iter().any(is_listed) && self.finds_entry(terms)
     }
@@ -422,12 +433,12 @@ impl Terms {
     }
 
     /// How many bytes they take in an item.
-    pub(super) fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         self.digests.len() + self.commits.len()
     }
 
     /// Puts them into an item. Attributes that would be empty are left out.
-    pub(super) fn put_into(&self, item: &mut Item) {
+    pub fn put_into(&self, item: &mut Item) {
         if !self.digests.is_empty() {
             item.insert("facets".to_owned(), bytes(self.digests.clone()));
         }
@@ -437,7 +448,10 @@ impl Terms {
     }
 
     /// Takes them out of an item.
-    pub(super) fn take_from(attributes: &mut Attributes<'_>) -> Result<Self, StoreError> {
+    ///
+    /// # Errors
+    /// An attribute is of another type.
+    pub fn take_from(attributes: &mut Attributes<'_>) -> Result<Self, StoreError> {
         let digests = attributes.bytes_or_none("facets")?;
         let commits = if attributes.has("commits") { attributes.text("commits")? } else { String::new() };
         Ok(Self { digests, commits })
@@ -458,58 +472,58 @@ mod tests {
     use std::collections::HashSet;
 
     use proptest::prelude::*;
-    use serde_json::{Value, json};
 
     use super::*;
-    use crate::record::Record;
 
     const DIGESTS: [&str; 2] = [
         "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e",
         "sha256:3d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e",
     ];
 
-    fn release(record: &Value) -> Release {
-        match Record::check(record.to_string().as_bytes()).expect("a record") {
-            Record::Release(release) => *release,
-            Record::Artifact(_) => unreachable!("it has versionInfo"),
-        }
-    }
-
-    fn texts(record: &Value) -> Vec<String> {
-        let (listed, _) = listed(&release(record));
+    fn texts(release: &ReleaseValues) -> Vec<String> {
+        let (listed, _) = listed(release);
         let mut texts: Vec<_> = listed.iter().map(|listed| listed.facet.as_str().to_owned()).collect();
         texts.sort();
         texts
     }
 
+    fn owned(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
     #[test]
     fn a_release_is_listed_under_every_combination_of_the_documented_four() {
-        let deploys = json!([{"serviceName": "a"}, {"serviceName": "b"}]);
-        let names = json!({"id": "r", "productName": "p", "workflowName": "w", "taskId": 3});
-        assert_eq!(texts(&json!({"versionInfo": names, "deployInfo": deploys})).len(), 8 + 2 * 8);
-        assert_eq!(texts(&json!({"versionInfo": {"id": "r", "productName": "", "taskId": 0}})), ["all"]);
-        assert_eq!(texts(&json!({"versionInfo": {"id": "r", "productName": "p"}})), ["all", "project=p"]);
+        let names = || ReleaseValues { project: "p".to_owned(), ..ReleaseValues::default() };
+        let all = ReleaseValues {
+            workflow: "w".to_owned(),
+            task_id: Some("3".to_owned()),
+            services: owned(&["a", "b"]),
+            ..names()
+        };
+        assert_eq!(texts(&all).len(), 8 + 2 * 8);
+        assert_eq!(texts(&ReleaseValues::default()), ["all"]);
+        assert_eq!(texts(&names()), ["all", "project=p"]);
     }
 
     #[test]
     fn a_release_is_listed_under_each_of_its_other_facets() {
-        let record = json!({
-            "versionInfo": {"id": "r", "version": "1&2", "labels": ["a", "", "a"], "productEnvInfo": {
-                "env_name": "prod", "services": [[{"containers": [{"image": "reg:5000/x"}]}], null]}},
-            "buildInfo": [
-                {"imageName": "reg/b:1", "imageInfo": {"imageDigest": DIGESTS[0]},
-                    "commits": [{"commit_id": "4B15C43E2D"}, {"commit_id": "4b15c43f"}, {"commit_id": "main"}]},
-                {"imageName": 7, "imageInfo": null, "commits": null},
-                {"imageName": "reg/gone:1", "deleted_at": 1},
+        let release = ReleaseValues {
+            version: "1&2".to_owned(),
+            labels: owned(&["a", "", "a"]),
+            env_name: "prod".to_owned(),
+            images: vec![
+                "reg:5000/x".to_owned(),
+                "reg/b:1".to_owned(),
+                format!("reg/b@{}", DIGESTS[0]),
+                format!("reg/d:2@{}", DIGESTS[1]),
             ],
-            "deployInfo": [{"image": format!("reg/d:2@{}", DIGESTS[1])}],
-            "distributeInfo": [{"registryName": "reg/e:3", "subDistributes": [
-                {"registryName": "reg/f:4"}, {"registryName": "reg/gone:4", "deleted_at": 9}, "x"]}],
-        });
+            commits: owned(&["4B15C43E2D", "4b15c43f", "main"]),
+            ..ReleaseValues::default()
+        };
         let digests = DIGESTS.map(|digest| format!("digest={digest}"));
         let digests_in = [format!("digest=reg/b@{}", DIGESTS[0]), format!("digest=reg/d@{}", DIGESTS[1])];
         assert_eq!(
-            texts(&record),
+            texts(&release),
             [
                 "all",
                 "commit=4b15c43",
@@ -520,22 +534,20 @@ mod tests {
                 "environment=prod",
                 "image=reg/b:1",
                 "image=reg/d:2",
-                "image=reg/e:3",
-                "image=reg/f:4",
                 "image=reg:5000/x",
                 "label=a",
                 "version=1%262",
             ]
         );
-        let (_, terms) = listed(&release(&record));
+        let (_, terms) = listed(&release);
         assert_eq!(terms.commits, "4b15c43e2d 4b15c43f");
     }
 
     #[test]
     fn a_value_that_nobody_can_ask_for_has_no_entry() {
         let long = "x".repeat(MAX_HASH_KEY_BYTES);
-        let record = json!({"versionInfo": {"id": "r", "labels": [long], "version": long}});
-        assert_eq!(texts(&record), ["all"]);
+        let release = ReleaseValues { labels: vec![long.clone()], version: long, ..ReleaseValues::default() };
+        assert_eq!(texts(&release), ["all"]);
     }
 
     /// What a naive reader says of one image that is written in a release, and of what is asked for.
@@ -585,13 +597,17 @@ mod tests {
             asked_commit in "4B15c43[Ab]{0,2}",
             asks: [bool; 9],
         ) {
-            let record = json!({
-                "versionInfo": {"id": "r", "productName": names[0], "workflowName": names[1], "taskId": task,
-                    "version": version, "labels": labels, "productEnvInfo": {"env_name": env_name}},
-                "buildInfo": commits.iter().map(|commit| json!({"commits": [{"commit_id": commit}]})).collect::<Vec<_>>(),
-                "deployInfo": images.iter().map(|image| json!({"image": image}))
-                    .chain(services.iter().map(|service| json!({"serviceName": service}))).collect::<Vec<_>>(),
-            });
+            let release = ReleaseValues {
+                project: names[0].clone(),
+                workflow: names[1].clone(),
+                task_id: (task != 0).then(|| task.to_string()),
+                services: services.clone(),
+                labels: labels.clone(),
+                env_name: env_name.clone(),
+                version: version.clone(),
+                images: images.clone(),
+                commits: commits.clone(),
+            };
             let text = |place: usize| asks[place].then(|| asked[place].as_str());
             let asked_image = asks[6].then(|| ImageReference::parse(&asked_image).unwrap());
             let asked_commit = asks[7].then(|| CommitPrefix::parse(&asked_commit).unwrap());
@@ -613,7 +629,7 @@ mod tests {
                 && asked_task.is_none_or(|asked| task == asked)
                 && asked_image.as_ref().is_none_or(|asked| images.iter().any(|image| is_image(image, asked)))
                 && asked_commit.as_ref().is_none_or(|asked| commits.iter().any(|commit| asked.begins(commit)));
-            let (listed, terms) = listed(&release(&record));
+            let (listed, terms) = listed(&release);
             let mut entries = listed.iter().filter(|listed| search.lists().contains(&listed.facet));
             prop_assert_eq!(entries.any(|entry| search.finds_entry(&entry.terms)), is_found);
             prop_assert_eq!(search.finds_release(&terms), is_found);

@@ -27,126 +27,126 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::items::Item;
 use crate::image_reference::ImageDigest;
-pub(crate) use crate::position::MAX_RANGE_KEY_BYTES;
+pub use crate::position::MAX_RANGE_KEY_BYTES;
 use crate::position::Position;
-use crate::record::Artifact;
 
 /// How many bytes a hash key may have in DynamoDB.
 pub const MAX_HASH_KEY_BYTES: usize = 2048;
 
 /// The index that finds releases.
-pub(super) const BY_FACET: &str = "by_facet";
+pub const BY_FACET: &str = "by_facet";
 /// The index that finds artifacts by image.
-pub(super) const BY_IMAGE: &str = "by_image";
+pub const BY_IMAGE: &str = "by_image";
 
-/// The name of each table's hash key, an attribute that every item of the table has.
-pub(super) const RELEASE_HASH: &str = "release_id";
-pub(super) const ARTIFACT_HASH: &str = "image_digest";
+/// The name of the hash key of the Releases table, an attribute that every item of it has.
+pub const RELEASE_HASH: &str = "release_id";
+/// The name of the hash key of the Artifacts table.
+pub const ARTIFACT_HASH: &str = "image_digest";
 
 /// The attribute of a release's item that names its last writer.
-pub(super) const WRITER: &str = "writer";
+pub const WRITER: &str = "writer";
 
 /// The range key of a release's item, which holds its documents.
-pub(super) const RELEASE_ENTRY: &str = "release";
+pub const RELEASE_ENTRY: &str = "release";
 /// The range key of the item that holds everything a release is found by.
-pub(super) const TERMS_ENTRY: &str = "terms";
+pub const TERMS_ENTRY: &str = "terms";
 /// How the range keys of parts begin, in both tables.
-pub(super) const PART_PREFIX: &str = "part#";
+pub const PART_PREFIX: &str = "part#";
 /// How the range keys of artifacts begin.
-pub(super) const ARTIFACT_PREFIX: &str = "artifact#";
+pub const ARTIFACT_PREFIX: &str = "artifact#";
 /// The beginning of the range keys of `found-by` entries, which find artifacts by commit, pull request and environment.
-pub(super) const FOUND_BY_PREFIX: &str = "found-by#";
+pub const FOUND_BY_PREFIX: &str = "found-by#";
 const POINTER_ENTRY: &str = "pointer";
 const FACT_ENTRY: &str = "fact";
 /// How the hash keys of pipelines' facts begin.
-pub(super) const FACT_PREFIX: &str = "fact#";
+pub const FACT_PREFIX: &str = "fact#";
 /// What stands before the image in the hash key of an artifact without a digest.
 const IMAGE_PREFIX: &str = "image:";
 
 /// How long a release's id may be: the index's range key is a position, which holds the id. 64 bytes are more than
 /// the rest of it needs.
-pub(super) const MAX_RELEASE_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;
+pub const MAX_RELEASE_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;
 /// How long an artifact's id may be. Range keys hold the id, and a part's range key holds the most besides: `part#`, a
 /// revision of 24 digits, three digits, and `#` twice.
-pub(super) const MAX_ARTIFACT_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;
+pub const MAX_ARTIFACT_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;
 /// How long an artifact's image may be: a hash key may hold it.
-pub(super) const MAX_IMAGE_BYTES: usize = MAX_HASH_KEY_BYTES - IMAGE_PREFIX.len();
+pub const MAX_IMAGE_BYTES: usize = MAX_HASH_KEY_BYTES - IMAGE_PREFIX.len();
 
 /// The key of an item of the Releases table.
-pub(super) fn release_key(release_id: &str, entry: &str) -> Item {
+pub fn release_key(release_id: &str, entry: &str) -> Item {
     key(RELEASE_HASH, release_id, entry)
 }
 
 /// The range key of one of the parts of a release.
-pub(super) fn release_part_entry(revision: &str, number: usize) -> String {
+pub fn release_part_entry(revision: &str, number: usize) -> String {
     format!("{PART_PREFIX}{revision}#{number:03}")
 }
 
 /// The key of an item of the Artifacts table.
-pub(super) fn artifact_key(hash_key: &str, entry: &str) -> Item {
+pub fn artifact_key(hash_key: &str, entry: &str) -> Item {
     key(ARTIFACT_HASH, hash_key, entry)
 }
 
 /// The hash key of an artifact: its digest, or else the digest that its image names, or else the image, or else the
 /// id.
-pub(super) fn artifact_hash_key(artifact: &Artifact) -> String {
-    let named = || artifact.image.split_once('@').and_then(|(_, digest)| ImageDigest::parse(digest));
-    match ImageDigest::parse(&artifact.image_digest).or_else(named) {
+pub fn artifact_hash_key(image_digest: &str, image: &str, artifact_id: &str) -> String {
+    let named = || image.split_once('@').and_then(|(_, digest)| ImageDigest::parse(digest));
+    match ImageDigest::parse(image_digest).or_else(named) {
         Some(digest) => digest.as_str().to_owned(),
-        None if artifact.image.is_empty() => id_hash_key(&artifact.artifact_id),
-        None => image_hash_key(&artifact.image),
+        None if image.is_empty() => id_hash_key(artifact_id),
+        None => image_hash_key(image),
     }
 }
 
 /// The hash key of an artifact that has an image and no digest.
-pub(super) fn image_hash_key(image: &str) -> String {
+pub fn image_hash_key(image: &str) -> String {
     format!("{IMAGE_PREFIX}{image}")
 }
 
 /// The hash key of an artifact's pointer, and of an artifact with neither digest nor image.
-pub(super) fn id_hash_key(artifact_id: &str) -> String {
+pub fn id_hash_key(artifact_id: &str) -> String {
     format!("id:{artifact_id}")
 }
 
 /// The range key of an artifact's item.
-pub(super) fn artifact_entry(position: &Position) -> String {
+pub fn artifact_entry(position: &Position) -> String {
     format!("{ARTIFACT_PREFIX}{position}")
 }
 
 /// The position that an artifact's range key names; `None` where the key has another form.
-pub(super) fn artifact_position(entry: &str) -> Option<Position> {
+pub fn artifact_position(entry: &str) -> Option<Position> {
     entry.strip_prefix(ARTIFACT_PREFIX).and_then(Position::parse)
 }
 
 /// The range key of one of the parts of an artifact.
-pub(super) fn artifact_part_entry(artifact_id: &str, revision: &str, number: usize) -> String {
+pub fn artifact_part_entry(artifact_id: &str, revision: &str, number: usize) -> String {
     format!("{PART_PREFIX}{artifact_id}#{revision}#{number:03}")
 }
 
 /// The range key of an entry that finds an artifact by commit, pull request or environment.
-pub(super) fn found_by_entry(artifact_id: &str, digest: &str) -> String {
+pub fn found_by_entry(artifact_id: &str, digest: &str) -> String {
     format!("{FOUND_BY_PREFIX}{artifact_id}#{digest}")
 }
 
 /// Reads the artifact's id and the entry's digest from the range key of a `found-by` entry. The id itself may hold a
 /// `#`.
-pub(super) fn read_found_by_entry(entry: &str) -> Option<(&str, &str)> {
+pub fn read_found_by_entry(entry: &str) -> Option<(&str, &str)> {
     entry.strip_prefix(FOUND_BY_PREFIX)?.rsplit_once('#')
 }
 
 /// An image as the index `by_image` lists it. The other texts in that index begin with one `#`, so an image that
 /// begins with `#` gets one more.
-pub(super) fn indexed_image(image: &str) -> String {
+pub fn indexed_image(image: &str) -> String {
     if image.starts_with('#') { format!("#{image}") } else { image.to_owned() }
 }
 
 /// The key of an artifact's pointer.
-pub(super) fn pointer_key(artifact_id: &str) -> Item {
+pub fn pointer_key(artifact_id: &str) -> Item {
     artifact_key(&id_hash_key(artifact_id), POINTER_ENTRY)
 }
 
 /// The key of a pipeline's fact.
-pub(super) fn fact_key(digest: &str) -> Item {
+pub fn fact_key(digest: &str) -> Item {
     artifact_key(&format!("{FACT_PREFIX}{digest}"), FACT_ENTRY)
 }
 

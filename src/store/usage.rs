@@ -17,32 +17,28 @@ pub struct Usage {
 
 impl Usage {
     /// The calls that were answered.
-    #[must_use]
     pub fn calls(&self) -> u32 {
         self.calls.load(Ordering::Relaxed)
     }
 
     /// How often the request had to wait for DynamoDB. Calls that are made side by side are one wait.
-    #[must_use]
     pub fn round_trips(&self) -> u32 {
         self.round_trips.load(Ordering::Relaxed)
     }
 
     /// The read request units that DynamoDB reported.
-    #[must_use]
     pub fn read_units(&self) -> f64 {
         let halves = self.half_read_units.load(Ordering::Relaxed);
         f64::from(u32::try_from(halves).unwrap_or(u32::MAX)) / 2.0
     }
 
     /// The releases whose documents were in memory, so that nothing was read for them.
-    #[must_use]
     pub fn seen_before(&self) -> u32 {
         self.seen_before.load(Ordering::Relaxed)
     }
 
     /// Counts an answered call.
-    pub(super) fn count<'a>(&self, consumed: impl IntoIterator<Item = &'a ConsumedCapacity>) {
+    pub fn count<'a>(&self, consumed: impl IntoIterator<Item = &'a ConsumedCapacity>) {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let units: f64 = consumed.into_iter().filter_map(ConsumedCapacity::capacity_units).sum();
         #[expect(
@@ -54,12 +50,12 @@ impl Usage {
     }
 
     /// Counts a wait for one or several calls.
-    pub(super) fn count_round_trip(&self) {
+    pub fn count_round_trip(&self) {
         self.round_trips.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a release whose documents are in memory.
-    pub(super) fn count_seen_before(&self) {
+    pub fn count_seen_before(&self) {
         self.seen_before.fetch_add(1, Ordering::Relaxed);
     }
 }

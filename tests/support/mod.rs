@@ -15,22 +15,24 @@ use std::sync::{Arc, Mutex};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::endpoint::Endpoint;
-use delivery_center::function::with_patience;
-use delivery_center::lambda_edge;
+use delivery_center::lambda::event;
+use delivery_center::lambda::function::with_patience;
 use delivery_center::service::EndpointService;
-use delivery_center::store::{Mode, Store, TableNames};
+use delivery_center::store::{Store, TableNames};
 use delivery_center_tool::embedded::{EmbeddedDynamoDb, config};
 use delivery_center_tool::import::{Counts, ImportError, Progress, Source, import};
 use delivery_center_tool::table_definitions::definitions;
+use delivery_center_tool::write::{Mode, Writer};
 use serde_json::{Value, json};
 
-/// Two tables of a test's own, with a client and a store for them.
+/// Two tables of a test's own, with a client, a store and a writer for them.
 pub struct Tables {
     embedded: Option<EmbeddedDynamoDb>,
     pub names: TableNames,
     pub endpoint_url: String,
     pub client: Client,
     pub store: Store,
+    pub writer: Writer,
 }
 
 impl Tables {
@@ -66,12 +68,13 @@ impl Tables {
 
     fn at(endpoint_url: String, names: TableNames, embedded: Option<EmbeddedDynamoDb>) -> Self {
         let client = Client::from_conf(with_patience(config(&endpoint_url)).build());
-        let store = Store::new(client.clone(), names.clone());
-        let store = match transaction_writes() {
-            Some(writes) => store.with_writes_per_transaction(writes.parse().unwrap()),
-            None => store,
+        let writer = Writer::new(client.clone(), names.clone());
+        let writer = match transaction_writes() {
+            Some(limit) => writer.with_writes_per_transaction(limit.parse().unwrap()),
+            None => writer,
         };
-        Self { embedded, names, endpoint_url, client, store }
+        let store = writer.store().clone();
+        Self { embedded, names, endpoint_url, client, store, writer }
     }
 
     /// Tables with the samples.
@@ -94,7 +97,7 @@ impl Tables {
         let refusals = Arc::new(Refusals::default());
         let source = Source::at("input".to_owned(), file.path().to_owned());
         let summary =
-            import(&self.store, vec![source], mode, Arc::clone(&refusals) as Arc<dyn Progress>).await;
+            import(&self.writer, vec![source], mode, Arc::clone(&refusals) as Arc<dyn Progress>).await;
         let refusals = std::mem::take(&mut *refusals.0.lock().unwrap());
         (summary, refusals)
     }
@@ -102,7 +105,7 @@ impl Tables {
     /// Answers an event as the function would, in this process.
     pub async fn invoke(&self, endpoint: Endpoint, event: &Value) -> Answer {
         let service = EndpointService::new(endpoint, self.store.clone());
-        let json = lambda_edge::answer_json(&service, &event.to_string()).await.unwrap();
+        let json = event::answer_json(&service, &event.to_string()).await.unwrap();
         Answer::from_lambda_json(&json)
     }
 

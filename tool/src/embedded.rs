@@ -9,10 +9,12 @@ use std::thread::JoinHandle;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
-use delivery_center::store::{Store, TableNames};
+use delivery_center::store::TableNames;
 use dynoxide::{Database, DynoxideError};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
+
+use crate::write::Writer;
 
 /// How every SQLite database begins.
 const SQLITE_MAGIC: [u8; 16] = *b"SQLite format 3\0";
@@ -101,13 +103,11 @@ impl EmbeddedDynamoDb {
     }
 
     /// Where it listens.
-    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Its URL, for `AWS_ENDPOINT_URL_DYNAMODB`.
-    #[must_use]
     pub fn endpoint_url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -118,15 +118,13 @@ impl EmbeddedDynamoDb {
     }
 
     /// A client that sends its requests here.
-    #[must_use]
     pub fn client(&self) -> Client {
         client(&self.endpoint_url())
     }
 
     /// A store over its tables.
-    #[must_use]
-    pub fn store(&self, tables: TableNames) -> Store {
-        Store::new(self.client(), tables)
+    pub fn writer(&self, tables: TableNames) -> Writer {
+        Writer::new(self.client(), tables)
     }
 }
 
@@ -167,13 +165,11 @@ impl Drop for EmbeddedDynamoDb {
 }
 
 /// A client for a DynamoDB that takes any credentials: the embedded one, or another implementation on this machine.
-#[must_use]
 pub fn client(endpoint_url: &str) -> Client {
     Client::from_conf(config(endpoint_url).retry_config(RetryConfig::standard()).build())
 }
 
 /// The configuration of such a client.
-#[must_use]
 pub fn config(endpoint_url: &str) -> Builder {
     aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())

@@ -3,6 +3,8 @@
 //! - [`commands`] has the subcommands, a file each;
 //! - [`table_definitions`] reads both tables from `template.yaml`, and creates them;
 //! - [`embedded`] runs a DynamoDB inside the process;
+//! - [`record`] checks a record, and brings it to the JSON that is answered;
+//! - [`write`](mod@write) writes records into the tables;
 //! - [`input`] reads records from files, dumps and a running Zadig;
 //! - [`import`] stores these records in the tables, or compares them with what is stored;
 //! - [`facts`] stores what pipelines record;
@@ -11,9 +13,12 @@
 
 pub mod answers;
 pub mod commands;
+mod digest;
 pub mod embedded;
 pub mod facts;
 pub mod import;
 pub mod input;
 pub mod patience;
+pub mod record;
 pub mod table_definitions;
+pub mod write;

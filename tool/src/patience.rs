@@ -16,7 +16,6 @@ pub struct Patience {
 
 impl Patience {
     /// Patience that ends when `limit` has passed.
-    #[must_use]
     pub fn new(limit: Duration) -> Self {
         let waits = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(12))
@@ -27,7 +26,6 @@ impl Patience {
     }
 
     /// Whether [`Self::wait`] was called, so that a first attempt has failed.
-    #[must_use]
     pub fn has_waited(&self) -> bool {
         self.has_waited
     }

@@ -98,7 +98,6 @@ pub enum TableError {
 
 impl TableError {
     /// Whether another attempt may succeed.
-    #[must_use]
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::DynamoDb(error) => error.is_unavailable(),

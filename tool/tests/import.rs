@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use delivery_center::endpoint::Endpoint::{GetArtifact, ListReleases};
-use delivery_center::store::Mode;
+use delivery_center_tool::write::Mode;
 use serde_json::{Value, json};
 
 use crate::support::faulty::{Fault, FaultyProxy};

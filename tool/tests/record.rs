@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use delivery_center::endpoint::Endpoint::{GetArtifact, ListReleases};
-use delivery_center::record::Record;
-use delivery_center::store::{KeepRecorded, Mode, Outcome, PackedArtifact, Store, TableNames};
+use delivery_center::store::TableNames;
 use delivery_center_tool::embedded::client;
 use delivery_center_tool::facts::{Activity, ActivityKind, FactOutcome, NamedImage, record_activity};
 use delivery_center_tool::patience::Patience;
+use delivery_center_tool::record::Record;
+use delivery_center_tool::write::{KeepRecorded, Mode, Outcome, PackedArtifact, Writer};
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,9 +25,9 @@ const DIGEST: &str = "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd
 const OTHER_DIGEST: &str = "sha256:954352110aef2cbb2bc7ac11877fb07ecb78f505afb30497bbe03cc09990151a";
 const COMMIT: [&str; 6] = ["--repo", "acme/shop", "--branch", "main", "--commit", "4b15c43b"];
 
-/// A store with longer timeouts than a function's, for hundreds of calls at once.
-fn patient_store(tables: &Tables) -> Store {
-    Store::new(client(&tables.endpoint_url), tables.names.clone())
+/// A writer with longer timeouts than a function's, for hundreds of calls at once.
+fn patient_writer(tables: &Tables) -> Writer {
+    Writer::new(client(&tables.endpoint_url), tables.names.clone())
 }
 
 fn record_command(tables: &Tables, arguments: &[&str]) -> Command {
@@ -83,12 +84,12 @@ fn deploy(number: usize) -> Activity {
 }
 
 /// Sends deploys at the same moment, and gives how each ended.
-async fn send_at_once(store: &Store, count: usize) -> Vec<FactOutcome> {
+async fn send_at_once(writer: &Writer, count: usize) -> Vec<FactOutcome> {
     let sending = (0..count).map(|number| {
-        let store = store.clone();
+        let writer = writer.clone();
         tokio::spawn(async move {
             let mut patience = Patience::new(Duration::from_secs(400));
-            record_activity(&store, &deploy(number), &mut patience).await.unwrap().outcome
+            record_activity(&writer, &deploy(number), &mut patience).await.unwrap().outcome
         })
     });
     let sending: Vec<_> = sending.collect();
@@ -102,8 +103,8 @@ async fn send_at_once(store: &Store, count: usize) -> Vec<FactOutcome> {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_hundred_pipelines_at_the_same_moment_nothing_is_lost_or_doubled() {
     let tables = Tables::empty().await;
-    let store = patient_store(&tables);
-    let outcomes = send_at_once(&store, 200).await;
+    let writer = patient_writer(&tables);
+    let outcomes = send_at_once(&writer, 200).await;
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == FactOutcome::Made).count(), 1);
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == FactOutcome::Added).count(), 199);
     let artifact = stored_artifact(&tables, IMAGE).await;
@@ -116,7 +117,7 @@ async fn of_two_hundred_pipelines_at_the_same_moment_nothing_is_lost_or_doubled(
     assert_eq!(environments, (0..200).map(|number| format!("env-{number}")).collect());
     assert_eq!(artifact["activities"].as_array().unwrap().len(), 200);
 
-    let again = send_at_once(&store, 200).await;
+    let again = send_at_once(&writer, 200).await;
     assert!(again.iter().all(|outcome| *outcome == FactOutcome::Already), "{again:?}");
     assert_eq!(stored_artifact(&tables, IMAGE).await, artifact);
 }
@@ -124,13 +125,13 @@ async fn of_two_hundred_pipelines_at_the_same_moment_nothing_is_lost_or_doubled(
 #[tokio::test(flavor = "multi_thread")]
 async fn one_fact_sent_by_many_at_the_same_moment_is_recorded_once() {
     let tables = Tables::empty().await;
-    let store = patient_store(&tables);
+    let writer = patient_writer(&tables);
     let sending: Vec<_> = (0..20)
         .map(|_| {
-            let store = store.clone();
+            let writer = writer.clone();
             tokio::spawn(async move {
                 let mut patience = Patience::new(Duration::from_mins(1));
-                record_activity(&store, &deploy(1), &mut patience).await.unwrap().outcome
+                record_activity(&writer, &deploy(1), &mut patience).await.unwrap().outcome
             })
         })
         .collect();
@@ -260,7 +261,7 @@ async fn a_build_fills_in_what_a_deployment_recorded_before_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_artifact_that_needs_parts_is_extended_and_imported_over() {
     let tables = Tables::empty().await;
-    let store = patient_store(&tables);
+    let writer = patient_writer(&tables);
     let text = json!({
         "id": "61b84bbcc19ba8cdb184cc53", "name": "cart", "type": "image", "image": IMAGE, "image_digest": DIGEST,
         "created_time": 1, "docker_file": incompressible(900_000, 1), "zz": 1.50,
@@ -268,9 +269,9 @@ async fn an_artifact_that_needs_parts_is_extended_and_imported_over() {
     let text = text.to_string();
     let Ok(Record::Artifact(artifact)) = Record::check(text.as_bytes()) else { panic!("an artifact") };
     let packed = PackedArtifact::new((*artifact).clone()).unwrap();
-    store.put_artifact(&packed, Mode::Write, KeepRecorded::Yes).await.unwrap();
+    writer.put_artifact(&packed, Mode::Write, KeepRecorded::Yes).await.unwrap();
     let mut patience = Patience::new(Duration::from_secs(30));
-    let recorded = record_activity(&store, &deploy(1), &mut patience).await.unwrap();
+    let recorded = record_activity(&writer, &deploy(1), &mut patience).await.unwrap();
     assert_eq!((recorded.outcome, recorded.id.as_str()), (FactOutcome::Added, "61b84bbcc19ba8cdb184cc53"));
     assert!(recorded.json.contains(r#""zz":1.5"#));
     assert_eq!(stored_artifact(&tables, IMAGE).await.to_string(), recorded.json);
@@ -283,15 +284,15 @@ async fn an_artifact_that_needs_parts_is_extended_and_imported_over() {
         panic!("an artifact")
     };
     let extended = PackedArtifact::new(*extended).unwrap();
-    let again = store.put_artifact(&extended, Mode::Write, KeepRecorded::Yes).await.unwrap();
+    let again = writer.put_artifact(&extended, Mode::Write, KeepRecorded::Yes).await.unwrap();
     assert_eq!((again.outcome, again.recorded_kept), (Outcome::Unchanged, 1));
-    let over = store.put_artifact(&packed, Mode::Write, KeepRecorded::Yes).await.unwrap();
+    let over = writer.put_artifact(&packed, Mode::Write, KeepRecorded::Yes).await.unwrap();
     assert_eq!((over.outcome, over.recorded_kept), (Outcome::Unchanged, 1), "the recorded activity stays");
     assert_eq!(stored_artifact(&tables, IMAGE).await.to_string(), recorded.json);
-    let dropping = store.put_artifact(&packed, Mode::Write, KeepRecorded::No).await.unwrap();
+    let dropping = writer.put_artifact(&packed, Mode::Write, KeepRecorded::No).await.unwrap();
     assert_eq!((dropping.outcome, dropping.recorded_kept), (Outcome::Stored, 0));
     assert_eq!(stored_artifact(&tables, IMAGE).await.to_string(), artifact.json);
-    let again = record_activity(&store, &deploy(1), &mut patience).await.unwrap();
+    let again = record_activity(&writer, &deploy(1), &mut patience).await.unwrap();
     assert_eq!(again.outcome, FactOutcome::Added, "what was dropped may be recorded again");
 }
 

@@ -8,8 +8,9 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, PutRequest,
     ScalarAttributeType, WriteRequest,
 };
-use delivery_center::record::Record;
-use delivery_center::store::{KeepRecorded, Mode, PackedArtifact, PackedRelease, Store, TableNames};
+use delivery_center_tool::record::Record;
+use delivery_center::store::{TableNames};
+use delivery_center_tool::write::{Writer, KeepRecorded, Mode, PackedArtifact, PackedRelease};
 use delivery_center_tool::embedded::EmbeddedDynamoDb;
 use delivery_center_tool::table_definitions::definitions;
 use serde_json::Value;
@@ -56,28 +57,28 @@ impl Tables {
 
     /// Stores releases of about `bytes` bytes each, and the one artifact.
     pub(crate) async fn fill(&self, set: &str, releases: u32, bytes: usize) -> anyhow::Result<()> {
-        let store = self.create(set).await?;
-        put_releases(&store, releases, |number| records::release(number, bytes)).await?;
-        put_artifacts(&store, &[records::artifact()]).await
+        let writer = self.create(set).await?;
+        put_releases(&writer, releases, |number| records::release(number, bytes)).await?;
+        put_artifacts(&writer, &[records::artifact()]).await
     }
 
     /// Stores releases of which every filter finds some, and a tenth as many artifacts.
     pub(crate) async fn fill_searchable(&self, set: &str, releases: u32, bytes: usize) -> anyhow::Result<()> {
-        let store = self.create(set).await?;
-        put_releases(&store, releases, |number| records::searchable(number, bytes)).await?;
+        let writer = self.create(set).await?;
+        put_releases(&writer, releases, |number| records::searchable(number, bytes)).await?;
         let artifacts: Vec<_> = (0..releases / 10).map(records::searchable_artifact).collect();
         for artifacts in artifacts.chunks(RECORDS_AT_ONCE as usize) {
-            put_artifacts(&store, artifacts).await?;
+            put_artifacts(&writer, artifacts).await?;
         }
         Ok(())
     }
 
-    async fn create(&self, set: &str) -> anyhow::Result<Store> {
+    async fn create(&self, set: &str) -> anyhow::Result<Writer> {
         let (client, names) = (self.database.client(), names(set));
         for definition in definitions(&names)? {
             definition.create(&client).await?;
         }
-        Ok(self.database.store(names))
+        Ok(self.database.writer(names))
     }
 
     /// Stores the same records in the usual form: as native maps under one key, the newest last.
@@ -100,23 +101,23 @@ impl Tables {
     }
 }
 
-async fn put_releases(store: &Store, releases: u32, record: impl Fn(u32) -> Value) -> anyhow::Result<()> {
+async fn put_releases(writer: &Writer, releases: u32, record: impl Fn(u32) -> Value) -> anyhow::Result<()> {
     for first in (0..releases).step_by(RECORDS_AT_ONCE as usize) {
         let numbers = first..releases.min(first + RECORDS_AT_ONCE);
         let packed = numbers.map(|number| packed_release(&record(number)));
-        let stored = store.put_releases(&packed.collect::<anyhow::Result<Vec<_>>>()?, Mode::Write).await;
+        let stored = writer.put_releases(&packed.collect::<anyhow::Result<Vec<_>>>()?, Mode::Write).await;
         stored.into_iter().collect::<Result<Vec<_>, _>>()?;
     }
     Ok(())
 }
 
-async fn put_artifacts(store: &Store, artifacts: &[Value]) -> anyhow::Result<()> {
+async fn put_artifacts(writer: &Writer, artifacts: &[Value]) -> anyhow::Result<()> {
     let mut packed = Vec::with_capacity(artifacts.len());
     for artifact in artifacts {
         let Record::Artifact(artifact) = checked(artifact)? else { return Err(anyhow!("no artifact")) };
         packed.push(PackedArtifact::new(*artifact)?);
     }
-    let stored = store.put_artifacts(&packed, Mode::Write, KeepRecorded::No).await;
+    let stored = writer.put_artifacts(&packed, Mode::Write, KeepRecorded::No).await;
     stored.into_iter().collect::<Result<Vec<_>, _>>()?;
     Ok(())
 }

@@ -14,7 +14,7 @@ use super::reading::MAX_LOOKUPS;
 use super::{ATTRIBUTES, StoredArtifact};
 use crate::commit_prefix::CommitPrefix;
 use crate::position::Position;
-use crate::record::Deployment;
+use crate::store::activities::Deployment;
 use crate::store::error::{StoreError, Unavailability};
 use crate::store::items::{Attributes, Item, Subject, entry_of, text};
 use crate::store::keys::{ARTIFACT_HASH, BY_IMAGE, artifact_key, read_found_by_entry};

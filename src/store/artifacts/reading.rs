@@ -43,7 +43,7 @@ impl Store {
 
     /// A query for the artifacts that an image reference names, newest first; `None` where no artifact can have such
     /// a name.
-    pub(super) fn artifacts_query(&self, image: &ImageReference) -> Option<QueryFluentBuilder> {
+    pub fn artifacts_query(&self, image: &ImageReference) -> Option<QueryFluentBuilder> {
         match image {
             ImageReference::Pushed(image) if indexed_image(image).len() > MAX_HASH_KEY_BYTES => None,
             ImageReference::Pushed(image) => Some(self.query_by_image(image)),
@@ -58,12 +58,12 @@ impl Store {
     }
 
     /// A query of the index for the artifacts that were pushed as this image, newest first.
-    pub(super) fn query_by_image(&self, image: &str) -> QueryFluentBuilder {
+    pub fn query_by_image(&self, image: &str) -> QueryFluentBuilder {
         self.newest_first(&indexed_image(image)).index_name(BY_IMAGE).key_condition_expression("image = :key")
     }
 
     /// A query for the artifacts under a hash key of the table, newest first.
-    pub(super) fn query_by_hash_key(&self, hash_key: &str) -> QueryFluentBuilder {
+    pub fn query_by_hash_key(&self, hash_key: &str) -> QueryFluentBuilder {
         self.newest_first(hash_key)
             .key_condition_expression("image_digest = :key AND begins_with(#entry, :prefix)")
             .expression_attribute_values(":prefix", text(ARTIFACT_PREFIX))
@@ -84,7 +84,10 @@ impl Store {
     ///
     /// Where the query has a filter, a page may be empty although there are more behind it, so pages are read until
     /// one has an item.
-    pub(super) async fn first_artifact(
+    ///
+    /// # Errors
+    /// DynamoDB fails, or refuses the request.
+    pub async fn first_artifact(
         &self,
         query: QueryFluentBuilder,
         usage: &Usage,
@@ -112,11 +115,10 @@ impl Store {
     }
 
     /// The whole artifact that an item and its parts hold; `None` where its parts were replaced meanwhile.
-    pub(super) async fn artifact(
-        &self,
-        item: Item,
-        usage: &Usage,
-    ) -> Result<Option<StoredArtifact>, StoreError> {
+    ///
+    /// # Errors
+    /// DynamoDB fails or refuses the request, or the artifact cannot be read.
+    pub async fn artifact(&self, item: Item, usage: &Usage) -> Result<Option<StoredArtifact>, StoreError> {
         let table = self.artifacts_table.as_str();
         let mut attributes = Attributes::new(item, table, Subject::SomeArtifact);
         let digest = attributes.text("image_digest")?;
@@ -165,7 +167,6 @@ impl Store {
     }
 
     /// The error for an artifact whose document is not what was stored.
-    #[must_use]
     pub fn unreadable_artifact(&self, artifact_id: &str, reason: impl fmt::Display) -> StoreError {
         let nothing = Attributes::new(Item::new(), &self.artifacts_table, Subject::Artifact(artifact_id));
         nothing.unreadable(reason.to_string())
@@ -173,6 +174,6 @@ impl Store {
 }
 
 /// Adds a filter to a query. `:name` in the filter stands for `name`.
-pub(super) fn narrowed(query: QueryFluentBuilder, filter: &str, name: &str) -> QueryFluentBuilder {
+pub fn narrowed(query: QueryFluentBuilder, filter: &str, name: &str) -> QueryFluentBuilder {
     query.filter_expression(filter).expression_attribute_values(":name", text(name))
 }

@@ -61,7 +61,6 @@ struct ReadEntry {
 
 impl Store {
     /// The releases that a search finds, older than a position where one is given.
-    #[must_use]
     pub fn release_listing<'a>(
         &'a self,
         search: &'a ReleaseSearch,

@@ -5,27 +5,21 @@
 //! so a document never changes under its revision.
 
 mod listing;
-mod packing;
-mod partition;
 mod reading;
-mod writing;
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 pub use self::listing::{ReleaseEntries, ReleaseListing};
-pub use self::packing::PackedRelease;
-pub use self::partition::ReleaseScan;
-pub use self::reading::CurrentRelease;
-pub use self::writing::Reindexed;
+pub use self::reading::{is_without_documents, take_release};
 use crate::document::Document;
 use crate::position::Position;
 use crate::store::error::StoreError;
 use crate::store::items::{Attributes, Item, Subject};
 
 /// The version of the form in which lengths are stored.
-pub(super) const LENGTHS_VERSION: &str = "1";
+pub const LENGTHS_VERSION: &str = "1";
 
 /// How much of a release is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +61,6 @@ pub struct Lengths {
 
 impl Lengths {
     /// The packed length of what is asked for.
-    #[must_use]
     pub fn packed(&self, verbosity: Verbosity) -> usize {
         match verbosity {
             Verbosity::Brief => self.brief_packed,
@@ -76,7 +69,6 @@ impl Lengths {
     }
 
     /// The escaped length of what is asked for.
-    #[must_use]
     pub fn escaped(&self, verbosity: Verbosity) -> usize {
         match verbosity {
             Verbosity::Brief => self.brief_escaped,
@@ -140,7 +132,10 @@ pub struct StoredRelease {
 }
 
 /// A release's position, revision and lengths, as its own item and its facet entries have them.
-fn entry_in(attributes: &mut Attributes<'_>) -> Result<ReleaseEntry, StoreError> {
+///
+/// # Errors
+/// One of them is missing, or cannot be read.
+pub fn entry_in(attributes: &mut Attributes<'_>) -> Result<ReleaseEntry, StoreError> {
     let position = attributes.position("position")?;
     let revision = attributes.text("revision")?;
     let lengths = attributes.text("lengths")?;

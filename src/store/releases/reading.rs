@@ -25,15 +25,6 @@ const MAX_READS_AGAIN: usize = 4;
 const DOCUMENTS: &str = "release_id, #entry, revision, brief, rest, document";
 const BRIEF_DOCUMENTS: &str = "release_id, #entry, revision, brief, document";
 
-/// A release as the table has it, read consistently.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CurrentRelease {
-    /// The whole release, as it is answered.
-    pub json: String,
-    /// Where it stands, and the revision and lengths of its documents.
-    pub entry: ReleaseEntry,
-}
-
 impl Store {
     /// The documents of listed releases, in the order listed; `None` for a release that was deleted meanwhile.
     ///
@@ -70,49 +61,11 @@ impl Store {
         Ok(releases)
     }
 
-    /// Reads a release by its id, consistently; `None` where there is no such release.
+    /// The documents of one revision of a release, read consistently; `None` where it was replaced meanwhile.
     ///
     /// # Errors
-    /// DynamoDB fails or refuses the request, or the release cannot be read.
-    pub async fn current_release(&self, release_id: &str) -> Result<Option<CurrentRelease>, StoreError> {
-        let table = self.releases_table.as_str();
-        let usage = Usage::default();
-        let described = "#position, revision, lengths, writer";
-        let request = projected(vec![release_key(release_id, RELEASE_ENTRY)], described, true);
-        let Some(item) = self.batch_get(table, request, &usage).await?.pop() else { return Ok(None) };
-        let mut release = Attributes::new(item, table, Subject::Release(release_id));
-        if is_without_documents(&release) {
-            return Ok(None);
-        }
-        let entry = entry_in(&mut release)?;
-        let release = self.documents_of(&entry, Verbosity::Detailed, &usage).await?;
-        let release =
-            release.ok_or_else(|| StoreError::unavailable(table, Unavailability::ChangesTooFast))?;
-        let unreadable = |spoiled| self.unreadable_release(release_id, spoiled);
-        let mut json = release.brief.unpack().map_err(unreadable)?;
-        if let Some(rest) = &release.rest {
-            json.push_str(&rest.unpack().map_err(unreadable)?);
-        }
-        Ok(Some(CurrentRelease { json, entry }))
-    }
-
-    /// The JSON of a release that the items of its partition hold; `None` where they do not hold it whole.
-    pub(in crate::store) fn release_in(
-        &self,
-        release_id: &str,
-        items: impl Iterator<Item = Item>,
-    ) -> Option<String> {
-        let table = self.releases_table.as_str();
-        let items: Vec<_> = items.collect();
-        let item = items.iter().find(|item| entry_of(item) == RELEASE_ENTRY)?.clone();
-        let entry = entry_in(&mut Attributes::new(item, table, Subject::Release(release_id))).ok()?;
-        let items = ItemsByKey::new(items, table).ok();
-        let release = items?.take_release(&entry, Verbosity::Detailed).ok()??;
-        Some(release.brief.unpack().ok()? + &release.rest?.unpack().ok()?)
-    }
-
-    /// The documents of one revision of a release, read consistently; `None` where it was replaced meanwhile.
-    async fn documents_of(
+    /// DynamoDB fails or refuses the request, or a document cannot be read.
+    pub async fn documents_of(
         &self,
         entry: &ReleaseEntry,
         verbosity: Verbosity,
@@ -126,7 +79,7 @@ impl Store {
             let request = projected(keys.to_vec(), documents(verbosity), true);
             found.extend(self.batch_get(table, request, usage).await?);
         }
-        ItemsByKey::new(found, table)?.take_release(entry, verbosity)
+        take_release(found, entry, verbosity, table)
     }
 
     /// The items of releases, in one round trip; there is no call where there is nothing to ask for.
@@ -223,21 +176,19 @@ impl Store {
     }
 
     /// The error for a release whose document is not what was stored.
-    #[must_use]
     pub fn unreadable_release(&self, release_id: &str, spoiled: Spoiled) -> StoreError {
         let nothing = Attributes::new(Item::new(), &self.releases_table, Subject::Release(release_id));
         nothing.unreadable(spoiled.to_string())
     }
 
     /// The error for releases that were replaced by larger ones between the index and the documents.
-    #[must_use]
     pub fn releases_changed(&self) -> StoreError {
         StoreError::unavailable(&self.releases_table, Unavailability::ChangesTooFast)
     }
 }
 
 /// Whether a release's item has no documents: a writer has claimed it, and is still making the release, or is removing it.
-fn is_without_documents(release: &Attributes<'_>) -> bool {
+pub fn is_without_documents(release: &Attributes<'_>) -> bool {
     release.has(WRITER) && !release.has("revision")
 }
 
@@ -289,6 +240,19 @@ fn calls<'a>(
         calls.push(request(call));
     }
     calls
+}
+
+/// The documents of one revision of a release out of its items; `None` where one of these is missing.
+///
+/// # Errors
+/// A document cannot be read.
+pub fn take_release(
+    items: impl IntoIterator<Item = Item>,
+    entry: &ReleaseEntry,
+    verbosity: Verbosity,
+    table: &str,
+) -> Result<Option<StoredRelease>, StoreError> {
+    ItemsByKey::new(items, table)?.take_release(entry, verbosity)
 }
 
 /// The items that BatchGetItem returned, which are in no order, to be taken by release and entry.

@@ -42,7 +42,6 @@ pub struct CommitInfo {
 
 impl CommitInfo {
     /// The pull requests that the commit belongs to, each once.
-    #[must_use]
     pub fn pull_requests(&self) -> Vec<i64> {
         let mut numbers: Vec<_> =
             [self.pr].into_iter().chain(self.prs.iter().copied()).filter(|number| *number > 0).collect();
@@ -52,7 +51,6 @@ impl CommitInfo {
     }
 
     /// `owner/name`.
-    #[must_use]
     pub fn repository(&self) -> String {
         let parts = [&self.repo_owner, &self.repo_name];
         parts.iter().filter(|part| !part.is_empty()).map(ToString::to_string).collect::<Vec<_>>().join("/")

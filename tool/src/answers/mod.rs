@@ -10,20 +10,18 @@ mod stored_text;
 
 use std::io::Read as _;
 
+pub use artifact::{ActivityInfo, ArtifactInfo, EnvironmentInfo};
+pub use commit::CommitInfo;
 use delivery_center::endpoint::Endpoint;
-use delivery_center::record::{Activities, Deployment};
 use delivery_center::service::EndpointService;
-use delivery_center::store::{ArtifactSearch, Store, StoreError, Usage};
+use delivery_center::store::{Activities, ArtifactSearch, Deployment, Store, StoreError, Usage};
 use flate2::read::GzDecoder;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, LINK};
 use http::{HeaderMap, Request, StatusCode};
+pub use release::{BuildInfo, DeployInfo, EnvInfo, ReleaseInfo, VersionInfo};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-
-pub use artifact::{ActivityInfo, ArtifactInfo, EnvironmentInfo};
-pub use commit::CommitInfo;
-pub use release::{BuildInfo, DeployInfo, EnvInfo, ReleaseInfo, VersionInfo};
 pub use stored_text::{StoredText, harmless, is_harmful};
 
 /// How many releases are asked for as one page. More are read by following `Link`, so that no page has to fit into an answer.
@@ -87,7 +85,6 @@ struct ErrorInfo {
 
 impl Endpoints {
     /// The endpoints over these tables.
-    #[must_use]
     pub fn new(store: Store) -> Self {
         Self { store }
     }
@@ -188,7 +185,6 @@ pub fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, AskError> {
 }
 
 /// Parameters as a query; a value that is empty means that the parameter is absent.
-#[must_use]
 pub fn query<'a>(parameters: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(parameters);

@@ -159,7 +159,6 @@ pub struct DistributeInfo {
 
 impl DeployInfo {
     /// The service, without the container that an answer writes behind it.
-    #[must_use]
     pub fn service(&self) -> StoredText {
         let shown = self.service_name.as_stored();
         let suffix = format!("/{}", self.container_name.as_stored());
@@ -170,7 +169,6 @@ impl DeployInfo {
 
 impl VersionInfo {
     /// The workflow and its task, such as `shop-release 4`; empty where the release was made by hand.
-    #[must_use]
     pub fn workflow_and_task(&self) -> String {
         match &self.task_id {
             Some(task) if *task != 0 => format!("{} {task}", self.workflow_name),

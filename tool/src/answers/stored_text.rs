@@ -11,19 +11,16 @@ pub struct StoredText(String);
 
 impl StoredText {
     /// The text as it is stored; not for a terminal.
-    #[must_use]
     pub fn as_stored(&self) -> &str {
         &self.0
     }
 
     /// Whether there is none.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The first line that says something, such as a commit's subject.
-    #[must_use]
     pub fn first_line(&self) -> Self {
         Self(self.0.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned())
     }
@@ -45,7 +42,6 @@ impl fmt::Display for StoredText {
 /// A text with every character that could do something to a terminal written as `\u{1b}`.
 ///
 /// These are the control characters (those of C1 too, but not tabs), and those that change the direction of the text.
-#[must_use]
 pub fn harmless(text: &str) -> String {
     let mut harmless = String::with_capacity(text.len());
     for character in text.chars() {
@@ -59,7 +55,6 @@ pub fn harmless(text: &str) -> String {
 }
 
 /// Whether a terminal does something else with a character than show it.
-#[must_use]
 pub fn is_harmful(character: char) -> bool {
     let turns_direction = matches!(
         character,

@@ -6,11 +6,12 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Builder, ProvideCredentials as _};
 use aws_smithy_http_client::tls;
-use delivery_center::function::with_patience;
+use delivery_center::lambda::function::with_patience;
 use delivery_center::store::{Store, StoreError, TableNames, Unavailability};
 use url::Url;
 
 use super::exit_status::UnusableArguments;
+use crate::write::Writer;
 
 /// Attempts at one call, the first included. Nobody waits for a single call while the tables are filled.
 const MAX_ATTEMPTS: u32 = 8;
@@ -77,33 +78,33 @@ pub(super) fn hasty(config: &SdkConfig) -> Client {
 ///
 /// If nothing answers there, this is an error within seconds. Anything else that is wrong shows when the tables are used, with
 /// more attempts.
-pub(super) async fn store() -> anyhow::Result<Store> {
+pub(super) async fn writer() -> anyhow::Result<Writer> {
     let config = config().await?;
-    if let Err(error) = store_of(hasty(&config))?.reach().await
+    if let Err(error) = writer_of(hasty(&config))?.reach().await
         && let StoreError::Unavailable {
             reason: Unavailability::Unreached | Unavailability::NotInTime, ..
         } = error
     {
         return Err(error.into());
     }
-    store_of(Client::new(&config))
+    writer_of(Client::new(&config))
 }
 
 /// The tables that the environment names, with the attempts and timeouts of the functions, since somebody waits for the answer.
 pub(super) async fn answering_store() -> anyhow::Result<Store> {
-    Ok(answering(&config().await?))
+    Ok(answering(&config().await?).store().clone())
 }
 
 /// As [`answering_store`], from a configuration that was read before.
-pub(super) fn answering(config: &SdkConfig) -> Store {
+pub(super) fn answering(config: &SdkConfig) -> Writer {
     let client = Client::from_conf(with_patience(Builder::from(config)).build());
-    Store::new(client, TableNames::from_environment())
+    Writer::new(client, TableNames::from_environment())
 }
 
 /// The tables that the environment names, reached by a client.
-pub(super) fn store_of(client: Client) -> anyhow::Result<Store> {
-    let store = Store::new(client, TableNames::from_environment());
-    let Ok(writes) = std::env::var(TRANSACTION_WRITES) else { return Ok(store) };
-    let writes = writes.parse().with_context(|| format!("{TRANSACTION_WRITES} is not a number"))?;
-    Ok(store.with_writes_per_transaction(writes))
+pub(super) fn writer_of(client: Client) -> anyhow::Result<Writer> {
+    let writer = Writer::new(client, TableNames::from_environment());
+    let Ok(limit) = std::env::var(TRANSACTION_WRITES) else { return Ok(writer) };
+    let limit = limit.parse().with_context(|| format!("{TRANSACTION_WRITES} is not a number"))?;
+    Ok(writer.with_writes_per_transaction(limit))
 }

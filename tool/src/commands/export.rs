@@ -7,14 +7,14 @@ use delivery_center::document::Inflater;
 use delivery_center::image_reference::ImageReference;
 use delivery_center::request::{ParameterError, ReleaseFilter};
 use delivery_center::store::{
-    ReleaseEntry, ReleaseSearch, SCAN_SEGMENTS, Store, StoreError, StoredArtifact, StoredRelease, Usage,
-    Verbosity,
+    ReleaseEntry, ReleaseSearch, StoreError, StoredArtifact, StoredRelease, Usage, Verbosity,
 };
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use indicatif::ProgressBar;
 
 use super::exit_status::{Ended, UnusableArguments};
 use super::{aws, terminal};
+use crate::write::{SCAN_SEGMENTS, Writer};
 
 /// How many bytes of compressed documents are fetched at once; uncompressed they are about five times as many.
 const MAX_PACKED_BYTES_A_FETCH: usize = 2 << 20;
@@ -87,11 +87,11 @@ struct Exported {
 
 pub(super) async fn run(arguments: ExportArguments) -> anyhow::Result<Ended> {
     let selection = arguments.selection()?;
-    let store = aws::store().await?;
+    let writer = aws::writer().await?;
     // Records on a terminal are progress enough.
     let bar = if io::stdout().is_terminal() { ProgressBar::hidden() } else { terminal::counter("records") };
     let mut output = BufWriter::with_capacity(1 << 20, io::stdout().lock());
-    let exported = export(&store, &selection, &mut output, &bar).await;
+    let exported = export(&writer, &selection, &mut output, &bar).await;
     bar.finish_and_clear();
     match exported {
         Ok(Exported { releases, artifacts }) => {
@@ -134,7 +134,7 @@ fn parse_image(image: &str) -> Result<ImageReference, ParameterError> {
 
 /// Writes the selected records, one a line: releases newest first, then artifacts.
 async fn export(
-    store: &Store,
+    writer: &Writer,
     selection: &Selection,
     output: &mut impl Write,
     bar: &ProgressBar,
@@ -144,9 +144,9 @@ async fn export(
     let mut line = Vec::new();
     // There is no search where nothing can match the filter.
     if let Some(search) = selection.releases.as_ref().and_then(ReleaseFilter::search) {
-        let mut releases = Box::pin(releases(store, &search));
+        let mut releases = Box::pin(releases(writer, &search));
         while let Some((release_id, release)) = releases.try_next().await? {
-            let unreadable = |spoiled| store.unreadable_release(&release_id, spoiled);
+            let unreadable = |spoiled| writer.store().unreadable_release(&release_id, spoiled);
             line.clear();
             inflater.append(&release.brief, &mut line).map_err(unreadable)?;
             if let Some(rest) = &release.rest {
@@ -159,9 +159,9 @@ async fn export(
         }
     }
     if let Some(selected) = &selection.artifacts {
-        let mut artifacts = artifacts(store, selected);
+        let mut artifacts = artifacts(writer, selected);
         while let Some(artifact) = artifacts.try_next().await? {
-            let unreadable = |spoiled| store.unreadable_artifact(artifact.position.id(), spoiled);
+            let unreadable = |spoiled| writer.store().unreadable_artifact(artifact.position.id(), spoiled);
             line.clear();
             inflater.append(&artifact.document, &mut line).map_err(unreadable)?;
             line.push(b'\n');
@@ -178,10 +178,10 @@ type Releases = Vec<(String, StoredRelease)>;
 
 /// The releases that a search finds with their ids, newest first.
 fn releases<'a>(
-    store: &'a Store,
+    writer: &'a Writer,
     search: &'a ReleaseSearch,
 ) -> impl Stream<Item = Result<(String, StoredRelease), StoreError>> + 'a {
-    let listing = store.release_listing(search, None);
+    let listing = writer.store().release_listing(search, None);
     let pages = stream::try_unfold((listing, false), move |(mut listing, is_last)| async move {
         if is_last {
             return Ok(None);
@@ -195,7 +195,7 @@ fn releases<'a>(
     });
     pages
         .try_flatten()
-        .map_ok(move |entries| fetch(store, search, entries))
+        .map_ok(move |entries| fetch(writer, search, entries))
         .try_buffered(FETCHES_AT_ONCE)
         .map_ok(|releases| stream::iter(releases.into_iter().map(Ok)))
         .try_flatten()
@@ -221,24 +221,24 @@ fn fetches(entries: Vec<ReleaseEntry>) -> Vec<Vec<ReleaseEntry>> {
 }
 
 async fn fetch(
-    store: &Store,
+    writer: &Writer,
     search: &ReleaseSearch,
     entries: Vec<ReleaseEntry>,
 ) -> Result<Releases, StoreError> {
-    let found = store.releases(search, &entries, Verbosity::Detailed, &Usage::default()).await?;
+    let found = writer.store().releases(search, &entries, Verbosity::Detailed, &Usage::default()).await?;
     let ids = entries.iter().map(|entry| entry.position.id().to_owned());
     Ok(ids.zip(found).filter_map(|(id, release)| Some((id, release?))).collect())
 }
 
 fn artifacts<'a>(
-    store: &'a Store,
+    writer: &'a Writer,
     selected: &SelectedArtifacts,
 ) -> stream::LocalBoxStream<'a, Result<StoredArtifact, StoreError>> {
     match selected {
-        SelectedArtifacts::OfImage(image) => store.artifacts_of_image(image).boxed_local(),
+        SelectedArtifacts::OfImage(image) => writer.artifacts_of_image(image).boxed_local(),
         SelectedArtifacts::All => {
             let segments =
-                (0..SCAN_SEGMENTS).map(|segment| store.artifacts_of_segment(segment).boxed_local());
+                (0..SCAN_SEGMENTS).map(|segment| writer.artifacts_of_segment(segment).boxed_local());
             stream::select_all(segments).boxed_local()
         }
     }

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use delivery_center::store::{KeepRecorded, Mode};
-
 use super::exit_status::Ended;
 use super::sources::{Done, Sources};
 use crate::import::{Emptying, Task};
+use crate::write::{KeepRecorded, Mode};
 
 /// Store releases and artifacts from the API's own JSON, a dump or an export of Zadig's database, or a running Zadig.
 ///

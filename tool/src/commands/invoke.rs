@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use delivery_center::endpoint::Endpoint;
-use delivery_center::lambda_edge;
+use delivery_center::lambda;
 use delivery_center::service::EndpointService;
 
 use super::exit_status::Ended;
@@ -44,7 +44,7 @@ pub(super) async fn run(arguments: InvokeArguments) -> anyhow::Result<Ended> {
         read(&arguments.event).with_context(|| format!("cannot read {}", arguments.event.display()))?;
     let service = EndpointService::new(arguments.function.into(), aws::answering_store().await?)
         .with_log(log_lines::log_request);
-    let response = lambda_edge::answer_json(&service, &event).await?;
+    let response = lambda::event::answer_json(&service, &event).await?;
     terminal::print(response)?;
     Ok(Ended::Well)
 }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use delivery_center::store::{
-    ArtifactEntry, ArtifactScan, Mended, Mode, Reindexed, ReleaseScan, SCAN_SEGMENTS, Store, StoreError,
-};
+use delivery_center::store::StoreError;
 use futures_util::future;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use indicatif::ProgressBar;
@@ -12,6 +10,9 @@ use indicatif::ProgressBar;
 use super::exit_status::Ended;
 use super::{aws, terminal};
 use crate::patience::Patience;
+use crate::write::{
+    ArtifactEntry, ArtifactScan, Mended, Mode, Reindexed, ReleaseScan, SCAN_SEGMENTS, Writer,
+};
 
 /// How many records are looked at side by side.
 const RECORDS_AT_ONCE: usize = 16;
@@ -50,12 +51,12 @@ struct ReindexCounts {
 }
 
 pub(super) async fn run(arguments: ReindexArguments) -> anyhow::Result<Ended> {
-    let store = aws::store().await?;
+    let writer = aws::writer().await?;
     let bar = terminal::counter("records");
     let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Write };
     let mut counts = ReindexCounts::default();
-    let reindexed = match reindex_releases(&store, mode, &bar, &mut counts).await {
-        Ok(()) => reindex_artifacts(&store, mode, &bar, &mut counts).await,
+    let reindexed = match reindex_releases(&writer, mode, &bar, &mut counts).await {
+        Ok(()) => reindex_artifacts(&writer, mode, &bar, &mut counts).await,
         Err(error) => Err(error),
     };
     bar.finish_and_clear();
@@ -78,15 +79,15 @@ pub(super) async fn run(arguments: ReindexArguments) -> anyhow::Result<Ended> {
 
 /// Mends every release: its items are brought to what its documents ask for.
 async fn reindex_releases(
-    store: &Store,
+    writer: &Writer,
     mode: Mode,
     bar: &ProgressBar,
     counts: &mut ReindexCounts,
 ) -> Result<(), StoreError> {
-    let segments = (0..SCAN_SEGMENTS).map(|segment| release_ids(store, segment).boxed_local());
+    let segments = (0..SCAN_SEGMENTS).map(|segment| release_ids(writer, segment).boxed_local());
     let mut reindexed = stream::select_all(segments)
         .map_ok(|release_id| async move {
-            tolerate_unreadable(async || store.reindex_release(&release_id, mode).await).await
+            tolerate_unreadable(async || writer.reindex_release(&release_id, mode).await).await
         })
         .try_buffer_unordered(RECORDS_AT_ONCE);
     while let Some(reindexed) = reindexed.try_next().await? {
@@ -107,32 +108,32 @@ async fn reindex_releases(
 /// Mends every artifact first, and only then everything else in the table: a recorded fact that no pointer lists is removed, so
 /// all pointers must have been mended before.
 async fn reindex_artifacts(
-    store: &Store,
+    writer: &Writer,
     mode: Mode,
     bar: &ProgressBar,
     counts: &mut ReindexCounts,
 ) -> Result<(), StoreError> {
     for wants_artifacts in [true, false] {
-        reindex_entries(store, wants_artifacts, mode, bar, counts).await?;
+        reindex_entries(writer, wants_artifacts, mode, bar, counts).await?;
     }
     Ok(())
 }
 
 /// Mends the artifacts, or everything else in their table.
 async fn reindex_entries(
-    store: &Store,
+    writer: &Writer,
     wants_artifacts: bool,
     mode: Mode,
     bar: &ProgressBar,
     counts: &mut ReindexCounts,
 ) -> Result<(), StoreError> {
-    let segments = (0..SCAN_SEGMENTS).map(|segment| artifact_entries(store, segment).boxed_local());
+    let segments = (0..SCAN_SEGMENTS).map(|segment| artifact_entries(writer, segment).boxed_local());
     let mut mended = stream::select_all(segments)
         .try_filter(|entry| future::ready(entry.is_artifact() == wants_artifacts))
         .map_ok(|entry| async move {
             let mended =
-                tolerate_unreadable(async || match store.mend_artifact_entry(&entry, mode).await? {
-                    Mended::Overtaken => Err(store.artifacts_changed()),
+                tolerate_unreadable(async || match writer.mend_artifact_entry(&entry, mode).await? {
+                    Mended::Overtaken => Err(writer.artifacts_changed()),
                     mended => Ok(mended),
                 });
             Ok((entry.is_artifact(), mended.await?))
@@ -159,7 +160,7 @@ fn tell_unreadable(unreadable: &StoreError, bar: &ProgressBar, counts: &mut Rein
 }
 
 /// The ids of all releases that have an item in a segment of the table, each once.
-fn release_ids(store: &Store, segment: i32) -> impl Stream<Item = Result<String, StoreError>> {
+fn release_ids(writer: &Writer, segment: i32) -> impl Stream<Item = Result<String, StoreError>> {
     /// Where the next page begins, and the last id before it. The next page may begin with further items of that id.
     #[derive(Default)]
     struct Scanned {
@@ -171,7 +172,7 @@ fn release_ids(store: &Store, segment: i32) -> impl Stream<Item = Result<String,
         if scanned.is_at_the_end {
             return Ok(None);
         }
-        let (mut ids, next) = store.scan_release_ids(segment, scanned.start).await?;
+        let (mut ids, next) = writer.scan_release_ids(segment, scanned.start).await?;
         ids.retain(|id| *id != scanned.last_id);
         let last_id = ids.last().cloned().unwrap_or(scanned.last_id);
         let scanned = Scanned { is_at_the_end: next.is_none(), start: next, last_id };
@@ -181,7 +182,7 @@ fn release_ids(store: &Store, segment: i32) -> impl Stream<Item = Result<String,
 }
 
 /// The keys of all items in a segment of the table of artifacts.
-fn artifact_entries(store: &Store, segment: i32) -> impl Stream<Item = Result<ArtifactEntry, StoreError>> {
+fn artifact_entries(writer: &Writer, segment: i32) -> impl Stream<Item = Result<ArtifactEntry, StoreError>> {
     /// Which page is read next.
     enum Next {
         First,
@@ -194,7 +195,7 @@ fn artifact_entries(store: &Store, segment: i32) -> impl Stream<Item = Result<Ar
             Next::Page(start) => Some(start),
             Next::None => return Ok(None),
         };
-        let (entries, next) = store.scan_artifact_entries(segment, start).await?;
+        let (entries, next) = writer.scan_artifact_entries(segment, start).await?;
         let next = next.map_or(Next::None, Next::Page);
         Ok::<_, StoreError>(Some((stream::iter(entries.into_iter().map(Ok)), next)))
     });

@@ -13,9 +13,9 @@ use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::any;
 use delivery_center::endpoint::Endpoint;
-use delivery_center::function::with_patience;
+use delivery_center::lambda::function::with_patience;
 use delivery_center::service::EndpointService;
-use delivery_center::store::{Mode, Store, TableNames};
+use delivery_center::store::{Store, TableNames};
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::exit_status::Ended;
@@ -23,6 +23,7 @@ use super::{log_lines, terminal};
 use crate::embedded::{self, EmbeddedDynamoDb, EmbeddedError};
 use crate::import::{Progress, Source, import};
 use crate::table_definitions::definitions;
+use crate::write::{Mode, Writer};
 
 const SAMPLES: [&str; 4] = [
     include_str!("../../../samples/reference-release.json"),
@@ -76,7 +77,7 @@ pub(super) async fn run(arguments: ServeArguments) -> anyhow::Result<Ended> {
     let tables = TableNames::from_environment();
     let has_data = create_tables(&embedded, &tables).await?;
     if !has_data && !arguments.empty {
-        load_samples(&embedded.store(tables.clone())).await?;
+        load_samples(&embedded.writer(tables.clone())).await?;
     }
     let config = with_patience(embedded::config(&embedded.endpoint_url())).build();
     let endpoints = router(&Store::new(Client::from_conf(config), tables));
@@ -164,14 +165,14 @@ fn advise(error: EmbeddedError) -> anyhow::Error {
     }
 }
 
-async fn load_samples(store: &Store) -> anyhow::Result<()> {
+async fn load_samples(writer: &Writer) -> anyhow::Result<()> {
     let mut sources = Vec::new();
     for samples in SAMPLES {
         let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
         file.write_all(samples.as_bytes()).context("cannot write a temporary file")?;
         sources.push(Source::copied("samples".to_owned(), file));
     }
-    import(store, sources, Mode::Write, Arc::new(SampleProgress))
+    import(writer, sources, Mode::Write, Arc::new(SampleProgress))
         .await
         .context("the samples could not be loaded")?;
     Ok(())

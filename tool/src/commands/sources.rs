@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use delivery_center::store::Mode;
 
 use super::exit_status::{UnusableArguments, is_unreachable};
 use super::import_progress::ImportProgress;
@@ -18,6 +17,7 @@ use crate::input::files::{
     recognize,
 };
 use crate::input::server::{Options, Server, Token};
+use crate::write::Mode;
 
 #[derive(clap::Args)]
 pub(super) struct Sources {
@@ -75,14 +75,14 @@ impl Sources {
         let not_begun = |error: anyhow::Error| {
             ended_early(error, &format!("the {action} cannot begin"), "; run it again")
         };
-        let store = aws::store().await.map_err(not_begun)?;
-        store.reach().await.map_err(|error| not_begun(error.into()))?;
+        let writer = aws::writer().await.map_err(not_begun)?;
+        writer.reach().await.map_err(|error| not_begun(error.into()))?;
         let progress = Arc::new(ImportProgress::new());
         let input = self.open(resume, progress.as_ref()).inspect_err(|_| progress.finish())?;
         // Records in the API's JSON come from no collections, so they are not counted by collection.
         let is_of_zadig = !matches!(input, Input::Records(_));
         let shown = Arc::clone(&progress) as Arc<dyn Progress>;
-        let done = import::run(&store, input, task, shown, report).await;
+        let done = import::run(&writer, input, task, shown, report).await;
         progress.finish();
         let mut report = done.map_err(|error| {
             ended_early(error, &format!("the {action} stopped"), "; run it again to complete it")

@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use delivery_center::image_reference::ImageDigest;
 use delivery_center::position::UnixSeconds;
-use delivery_center::record::{Artifact, Record, RecordedActivity};
-use delivery_center::store::{
-    ArtifactState, Fact, FactKey, FoundArtifact, PackedArtifact, Store, WantedArtifact,
-};
 use serde_json::{Map, Value, json};
 
 use super::image::NamedImage;
 use super::outcome::{FactError, FactOutcome, Recorded, refused, wait_after};
 use crate::patience::Patience;
+use crate::record::{Artifact, Record, RecordedActivity};
+use crate::write::{ArtifactState, Fact, FactKey, FoundArtifact, PackedArtifact, WantedArtifact, Writer};
 
 /// How many times an image without a digest is looked for: it is found by the index, which lags behind its table for a moment.
 const LOOKS: usize = 3;
@@ -52,7 +50,6 @@ pub struct Activity {
 
 impl ActivityKind {
     /// The activity's `type`.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Build => "build",
@@ -68,13 +65,13 @@ impl ActivityKind {
 /// # Errors
 /// [`FactError`]. One that may pass is tried again until `patience` ends.
 pub async fn record_activity(
-    store: &Store,
+    writer: &Writer,
     activity: &Activity,
     patience: &mut Patience,
 ) -> Result<Recorded, FactError> {
     let mut target = None;
     loop {
-        match attempt(store, activity, &mut target).await {
+        match attempt(writer, activity, &mut target).await {
             Err(error) if error.is_unreachable() && wait_after(&error, patience).await => {}
             ended => return ended,
         }
@@ -98,20 +95,20 @@ enum Target {
 /// 3. The artifact with the new activity is written together with the fact, on the condition that the artifact is as it was
 ///    read. If it is not, the attempt ends as [`FactError::Contended`], and the next one reads it again.
 async fn attempt(
-    store: &Store,
+    writer: &Writer,
     activity: &Activity,
     known: &mut Option<Target>,
 ) -> Result<Recorded, FactError> {
     let target = match known {
         Some(target) => target.clone(),
-        None => known.insert(activity.target(store).await?).clone(),
+        None => known.insert(activity.target(writer).await?).clone(),
     };
-    let state = activity.state(store, target).await?;
+    let state = activity.state(writer, target).await?;
     let (key, others) = activity.fact_keys(&state.artifact_id);
     let before = if state.holds(&key) || others.iter().any(|other| state.holds(other)) {
         Some(state.clone())
     } else if activity.idempotency_key.is_some() {
-        store.recorded_before(&key).await?
+        writer.recorded_before(&key).await?
     } else {
         None
     };
@@ -125,7 +122,7 @@ async fn attempt(
     let artifact = activity.artifact(&id, state.json())?;
     let artifact = artifact.with_recorded(std::slice::from_ref(&fact.recorded)).map_err(invalid)?;
     let json = artifact.json.clone();
-    if !store.record_fact(&state, &PackedArtifact::new(artifact)?, &fact).await? {
+    if !writer.record_fact(&state, &PackedArtifact::new(artifact)?, &fact).await? {
         tracing::debug!(image = %activity.image, "the artifact changed meanwhile; it is read again");
         return Err(FactError::Contended);
     }
@@ -134,21 +131,21 @@ async fn attempt(
 }
 
 impl Activity {
-    async fn target(&self, store: &Store) -> Result<Target, FactError> {
+    async fn target(&self, writer: &Writer) -> Result<Target, FactError> {
         let found = match &self.image.digest {
-            Some(digest) => self.target_of_digest(store, digest).await?,
-            None => self.target_of_tag(store).await?,
+            Some(digest) => self.target_of_digest(writer, digest).await?,
+            None => self.target_of_tag(writer).await?,
         };
         Ok(found.unwrap_or(Target::New))
     }
 
     async fn target_of_digest(
         &self,
-        store: &Store,
+        writer: &Writer,
         digest: &ImageDigest,
     ) -> Result<Option<Target>, FactError> {
         if self.image.repository.is_empty() {
-            let found = store.find_artifact(WantedArtifact::Digest(digest)).await?;
+            let found = writer.find_artifact(WantedArtifact::Digest(digest)).await?;
             return found.map(|found| Some(Target::Known(found))).ok_or_else(|| {
                 refused(format!(
                     "no artifact of {digest} is recorded: give the image's name too, as --image NAME@{digest}"
@@ -156,30 +153,30 @@ impl Activity {
             });
         }
         let image = self.image.as_pushed();
-        if let Some(found) = store.find_artifact(WantedArtifact::DigestAndImage(digest, &image)).await? {
+        if let Some(found) = writer.find_artifact(WantedArtifact::DigestAndImage(digest, &image)).await? {
             return Ok(Some(Target::Known(found)));
         }
         // The repository is enough for anything but a build. A build under a new tag is to be found by that tag, so it becomes
         // an artifact of its own.
         if self.kind != ActivityKind::Build || self.image.tag.is_none() {
             let wanted = WantedArtifact::DigestAndRepository(digest, &self.image.repository);
-            return Ok(store.find_artifact(wanted).await?.map(Target::Known));
+            return Ok(writer.find_artifact(wanted).await?.map(Target::Known));
         }
-        let found = store.find_artifact(WantedArtifact::WithoutDigest(&image)).await?;
+        let found = writer.find_artifact(WantedArtifact::WithoutDigest(&image)).await?;
         Ok(found.map(Target::WithoutBuild))
     }
 
-    async fn target_of_tag(&self, store: &Store) -> Result<Option<Target>, FactError> {
+    async fn target_of_tag(&self, writer: &Writer) -> Result<Option<Target>, FactError> {
         let image = self.image.as_pushed();
         for look in 1..=LOOKS {
-            if let Some(found) = store.find_artifact(WantedArtifact::Image(&image)).await? {
+            if let Some(found) = writer.find_artifact(WantedArtifact::Image(&image)).await? {
                 return Ok(Some(Target::Known(found)));
             }
             if look < LOOKS {
                 tokio::time::sleep(WAIT_BETWEEN_LOOKS).await;
             }
         }
-        if let Some(found) = store.find_artifact(WantedArtifact::WithoutDigest(&image)).await? {
+        if let Some(found) = writer.find_artifact(WantedArtifact::WithoutDigest(&image)).await? {
             return Ok(Some(Target::Known(found)));
         }
         if self.kind == ActivityKind::Build {
@@ -191,11 +188,11 @@ impl Activity {
         Ok(None)
     }
 
-    async fn state(&self, store: &Store, target: Target) -> Result<ArtifactState, FactError> {
+    async fn state(&self, writer: &Writer, target: Target) -> Result<ArtifactState, FactError> {
         let found = match target {
             Target::Known(found) => found,
             Target::WithoutBuild(found) => {
-                let state = store.artifact_state(&found).await?;
+                let state = writer.artifact_state(&found).await?;
                 // Another build may have taken the artifact meanwhile.
                 let is_free = match state.json() {
                     Some(json) => {
@@ -207,11 +204,11 @@ impl Activity {
                 if is_free {
                     return Ok(state);
                 }
-                return Ok(store.stand_in_state(self.new_artifact_id()).await?);
+                return Ok(writer.stand_in_state(self.new_artifact_id()).await?);
             }
-            Target::New => return Ok(store.stand_in_state(self.new_artifact_id()).await?),
+            Target::New => return Ok(writer.stand_in_state(self.new_artifact_id()).await?),
         };
-        Ok(store.artifact_state(&found).await?)
+        Ok(writer.artifact_state(&found).await?)
     }
 
     /// The id of a new artifact. It is made from the image and its digest, so that all who find no artifact make the same one.

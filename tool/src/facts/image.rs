@@ -59,7 +59,6 @@ impl NamedImage {
     }
 
     /// The image as it was pushed: with its tag, or, where it has none, with its digest.
-    #[must_use]
     pub fn as_pushed(&self) -> String {
         match (&self.tag, &self.digest) {
             (Some(tag), _) => format!("{}:{tag}", self.repository),

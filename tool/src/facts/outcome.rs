@@ -2,10 +2,11 @@
 
 use std::error::Error as _;
 
-use delivery_center::record::Problem;
-use delivery_center::store::{StoreError, Unstorable};
+use delivery_center::store::StoreError;
 
 use crate::patience::Patience;
+use crate::record::Problem;
+use crate::write::Unstorable;
 
 /// What became of a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +59,6 @@ pub enum FactError {
 
 impl FactError {
     /// Whether sending the fact again may succeed.
-    #[must_use]
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Store(error) => error.is_unavailable(),

@@ -1,14 +1,14 @@
 //! Records releases: which services of a project were released, with which images.
 
-use delivery_center::digest;
 use delivery_center::position::UnixSeconds;
-use delivery_center::record::{Record, Release};
-use delivery_center::store::{PackedRelease, Store};
 use serde_json::{Value, json};
 
 use super::image::NamedImage;
 use super::outcome::{FactError, FactOutcome, Recorded, refused, wait_after};
+use crate::digest;
 use crate::patience::Patience;
+use crate::record::{Record, Release};
+use crate::write::{PackedRelease, Writer};
 
 /// A release that is to be recorded.
 #[derive(Debug, Clone)]
@@ -68,14 +68,14 @@ pub struct ReleasedService {
 /// # Errors
 /// [`FactError`]. One that may pass is tried again until `patience` ends.
 pub async fn record_release(
-    store: &Store,
+    writer: &Writer,
     release: &NewRelease,
     patience: &mut Patience,
 ) -> Result<Recorded, FactError> {
     let release = release.checked()?;
     let packed = PackedRelease::new(&release)?;
     loop {
-        match attempt(store, &packed).await {
+        match attempt(writer, &packed).await {
             Err(error) if error.is_unreachable() && wait_after(&error, patience).await => {}
             ended => return ended,
         }
@@ -83,10 +83,10 @@ pub async fn record_release(
 }
 
 /// One attempt.
-async fn attempt(store: &Store, release: &PackedRelease) -> Result<Recorded, FactError> {
-    let is_new = store.create_release(release).await?;
+async fn attempt(writer: &Writer, release: &PackedRelease) -> Result<Recorded, FactError> {
+    let is_new = writer.create_release(release).await?;
     let outcome = if is_new { FactOutcome::Made } else { FactOutcome::Already };
-    let current = store.current_release(release.release_id()).await?.ok_or(FactError::Contended)?;
+    let current = writer.current_release(release.release_id()).await?.ok_or(FactError::Contended)?;
     Ok(Recorded { outcome, id: release.release_id().to_owned(), json: current.json })
 }
 

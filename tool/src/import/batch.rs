@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use delivery_center::record::Record;
-use delivery_center::store::{
-    Comparison, KeepRecorded, Mode, Outcome, PackedArtifact, PackedRelease, Store, StoreError, StoredOutcome,
-};
+use delivery_center::store::StoreError;
 
 use super::report::{ARTIFACTS_ROW, Journal, RECORDS_ROW, RELEASES_ROW};
 use crate::input::collection::Collection;
+use crate::record::Record;
+use crate::write::{
+    Comparison, KeepRecorded, Mode, Outcome, PackedArtifact, PackedRelease, StoredOutcome, Writer,
+};
 
 /// How many records are written together.
 const MAX_RECORDS: usize = 50;
@@ -76,7 +77,7 @@ impl Batch {
     /// Checks and packs the records, writes or compares them, and counts them. Tells whether any was stored.
     pub(super) async fn run(
         self,
-        store: &Store,
+        writer: &Writer,
         task: Task,
         journal: &Arc<Journal>,
     ) -> Result<bool, StoreError> {
@@ -85,7 +86,7 @@ impl Batch {
             tokio::task::spawn_blocking(move || self.pack(task, &journal))
         };
         let packed = packing.await.expect("packing does not panic");
-        let fates = packed.write_or_compare(store, task).await?;
+        let fates = packed.write_or_compare(writer, task).await?;
         let counted = packed.releases.counted.iter().chain(&packed.artifacts.counted);
         for (counted, (fate, recorded)) in counted.zip(&fates) {
             count(journal, counted, fate, *recorded);
@@ -265,12 +266,12 @@ impl PackedBatch {
     }
 
     /// What became of the releases, then of the artifacts, and how many recorded activities each holds.
-    async fn write_or_compare(&self, store: &Store, task: Task) -> Result<Vec<(Fate, usize)>, StoreError> {
+    async fn write_or_compare(&self, writer: &Writer, task: Task) -> Result<Vec<(Fate, usize)>, StoreError> {
         let (releases, artifacts) = (&self.releases.records, &self.artifacts.records);
         match task {
             Task::Import { mode, recorded, .. } => {
-                let releases = store.put_releases(releases, mode).await;
-                let artifacts = store.put_artifacts(artifacts, mode, recorded).await;
+                let releases = writer.put_releases(releases, mode).await;
+                let artifacts = writer.put_artifacts(artifacts, mode, recorded).await;
                 let releases = releases
                     .into_iter()
                     .map(|result| Fate::from_result(result, |outcome| (outcome.into(), 0)));
@@ -280,8 +281,8 @@ impl PackedBatch {
                 releases.chain(artifacts).collect()
             }
             Task::Verify => {
-                let releases = store.compare_releases(releases).await;
-                let artifacts = store.compare_artifacts(artifacts).await;
+                let releases = writer.compare_releases(releases).await;
+                let artifacts = writer.compare_artifacts(artifacts).await;
                 let releases =
                     releases.into_iter().map(|result| Fate::from_result(result, |found| (found.into(), 0)));
                 let of_artifact = |(found, recorded): (Comparison, usize)| (Fate::from(found), recorded);

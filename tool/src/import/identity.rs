@@ -1,7 +1,8 @@
 //! Tells which record a text is, in 16 bytes, so that an import can remember every record that it met.
 
-use delivery_center::record::{Identity, Record};
 use ring::digest::{Context, SHA256};
+
+use crate::record::{Identity, Record};
 
 /// The beginning of a SHA-256 of the record's kind and id.
 pub(super) type IdentityDigest = [u8; 16];

@@ -38,14 +38,12 @@ enum SourceFile {
 
 impl Source {
     /// The file at a path.
-    #[must_use]
     pub fn at(name: String, path: PathBuf) -> Self {
         Self { name, file: SourceFile::At(path) }
     }
 
     /// A copy of an input that can be read only once. The copy needs no path: it may be a temporary file without a name, which
     /// is gone when the process ends.
-    #[must_use]
     pub fn copied(name: String, copy: File) -> Self {
         Self { name, file: SourceFile::Copy(Arc::new(copy)) }
     }

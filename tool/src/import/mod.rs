@@ -15,18 +15,16 @@ mod zadig_server;
 
 use std::sync::Arc;
 
-use delivery_center::store::{KeepRecorded, Mode, Store};
-
-use crate::input::files::CollectionFile;
-use crate::input::server::Server;
-
 pub use batch::{Emptying, Task};
 pub use json_files::Source;
 pub use pipeline::ImportError;
-pub use report::{Counts, HeldBack, Progress, Report, ReportFile};
-
 use pipeline::Pipeline;
 use report::Journal;
+pub use report::{Counts, HeldBack, Progress, Report, ReportFile};
+
+use crate::input::files::CollectionFile;
+use crate::input::server::Server;
+use crate::write::{KeepRecorded, Mode, Writer};
 
 /// Where records come from.
 #[derive(Debug, Clone)]
@@ -44,13 +42,13 @@ pub enum Input {
 /// # Errors
 /// [`ImportError`]; importing the same again completes what was begun.
 pub async fn import(
-    store: &Store,
+    writer: &Writer,
     sources: Vec<Source>,
     mode: Mode,
     progress: Arc<dyn Progress>,
 ) -> Result<Counts, ImportError> {
     let task = Task::Import { mode, recorded: KeepRecorded::Yes, emptying: Emptying::HeldBack };
-    Ok(run(store, Input::Records(sources), task, progress, None).await?.totals())
+    Ok(run(writer, Input::Records(sources), task, progress, None).await?.totals())
 }
 
 /// Does a task with every good record of an input; the bad ones are reported and left out.
@@ -58,14 +56,14 @@ pub async fn import(
 /// # Errors
 /// [`ImportError`]; doing the same again completes what was begun.
 pub async fn run(
-    store: &Store,
+    writer: &Writer,
     input: Input,
     task: Task,
     progress: Arc<dyn Progress>,
     report: Option<ReportFile>,
 ) -> Result<Report, ImportError> {
     let journal = Arc::new(Journal::new(progress, report));
-    let pipeline = Pipeline::new(store.clone(), task, Arc::clone(&journal));
+    let pipeline = Pipeline::new(writer.clone(), task, Arc::clone(&journal));
     match input {
         Input::Records(sources) => pipeline.fill(move |sink| json_files::read(&sources, sink)).await?,
         Input::Collections(files) => pipeline.fill(move |sink| collections::read(&files, sink)).await?,

@@ -4,13 +4,14 @@ use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use delivery_center::store::{Store, StoreError};
+use delivery_center::store::StoreError;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::batch::{Batch, InputRecord, Task};
 use super::report::Journal;
 use crate::input::server::ServerError;
+use crate::write::Writer;
 
 /// How many batches are packed and written side by side.
 const BATCHES_AT_ONCE: usize = 4;
@@ -45,7 +46,6 @@ pub enum ImportError {
 
 impl ImportError {
     /// Whether DynamoDB or Zadig might answer at another time.
-    #[must_use]
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Store(error) => error.is_unavailable(),
@@ -84,7 +84,7 @@ impl Sink {
 
 /// Packs and writes batches side by side.
 pub(super) struct Pipeline {
-    store: Store,
+    writer: Writer,
     task: Task,
     pub(super) journal: Arc<Journal>,
     running: JoinSet<Result<bool, StoreError>>,
@@ -93,8 +93,8 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
-    pub(super) fn new(store: Store, task: Task, journal: Arc<Journal>) -> Self {
-        Self { store, task, journal, running: JoinSet::new(), has_stored: false }
+    pub(super) fn new(writer: Writer, task: Task, journal: Arc<Journal>) -> Self {
+        Self { writer, task, journal, running: JoinSet::new(), has_stored: false }
     }
 
     /// Runs a reader on a thread of its own, and takes all of its records.
@@ -133,8 +133,8 @@ impl Pipeline {
         while self.running.len() >= BATCHES_AT_ONCE {
             self.wait_for_one().await?;
         }
-        let (store, task, journal) = (self.store.clone(), self.task, Arc::clone(&self.journal));
-        self.running.spawn(async move { batch.run(&store, task, &journal).await });
+        let (writer, task, journal) = (self.writer.clone(), self.task, Arc::clone(&self.journal));
+        self.running.spawn(async move { batch.run(&writer, task, &journal).await });
         Ok(())
     }
 

@@ -166,7 +166,6 @@ impl ReportFile {
 
 impl Report {
     /// One collection's counts: by its name in Zadig's database, or `releases`, `artifacts` and `records`.
-    #[must_use]
     pub fn counts(&self, row: &str) -> Counts {
         self.counts.get(row).copied().unwrap_or_default()
     }
@@ -179,7 +178,6 @@ impl Report {
     }
 
     /// Everything together.
-    #[must_use]
     pub fn totals(&self) -> Counts {
         self.counts.values().fold(Counts::default(), |sum, counts| Counts {
             read: sum.read + counts.read,
@@ -209,7 +207,6 @@ impl Report {
     }
 
     /// The records that were held back, by reason.
-    #[must_use]
     pub fn held_back(&self) -> &[HeldBack] {
         &self.held_back
     }

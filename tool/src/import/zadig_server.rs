@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use delivery_center::store::Mode;
 use futures_util::stream::{self, StreamExt as _};
 
 use super::batch::{Batch, InputRecord, Task};
 use super::identity::{IdentityDigest, identity_of};
 use super::pipeline::{ImportError, Pipeline};
 use crate::input::server::{List, ListPage, ResumePoint, Server};
+use crate::write::Mode;
 
 /// A list ends after this many full pages in a row that hold only records that came before. One such page may come by
 /// chance, when as many records are added in Zadig as a page holds. A server that ignores `page` gives the same page

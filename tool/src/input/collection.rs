@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use bson::DateTime;
-use delivery_center::record::without_credentials;
 
 use super::stored::Stored;
+use crate::record::without_credentials;
 
 /// A collection that holds part of a release or of an artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,7 +39,6 @@ impl Collection {
     ];
 
     /// Its name in the database.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Version => "delivery_version",
@@ -53,13 +52,11 @@ impl Collection {
     }
 
     /// The collection of that name.
-    #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|collection| collection.name() == name)
     }
 
     /// The section of a record that its documents go into; `None` where a document is the record itself.
-    #[must_use]
     pub fn section(self) -> Option<&'static str> {
         match self {
             Self::Version | Self::Artifact => None,
@@ -72,7 +69,6 @@ impl Collection {
     }
 
     /// The collection that its documents belong to: that of the releases, or that of the artifacts.
-    #[must_use]
     pub fn owner(self) -> Self {
         match self {
             Self::Version | Self::Build | Self::Deploy | Self::Test | Self::Distribute => Self::Version,
@@ -641,7 +637,7 @@ impl FieldKind {
 
 #[cfg(test)]
 mod tests {
-    use delivery_center::record::Record;
+    use crate::record::Record;
 
     use super::*;
 

@@ -183,7 +183,6 @@ pub fn check_unnamed(shown: &Path, mut file: &File) -> Result<(), FilesError> {
 }
 
 /// Whether a path has the name of a collection's file.
-#[must_use]
 pub fn is_named_after_a_collection(path: &Path) -> bool {
     let (name, format) = name_and_format(path);
     format.is_some() && Collection::named(&name).is_some()

@@ -90,7 +90,6 @@ impl Join {
     }
 
     /// The sum of [`Group::bytes`] over all groups.
-    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -36,7 +36,6 @@ impl List {
     pub const ALL: [Self; 2] = [Self::Releases, Self::Artifacts];
 
     /// Its name in the URL and in messages.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Releases => "releases",
@@ -181,7 +180,6 @@ pub enum ResumeProblem {
 
 impl ServerError {
     /// Whether the server might answer at another time.
-    #[must_use]
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
     }
@@ -232,13 +230,11 @@ impl Server {
     }
 
     /// How the server is read.
-    #[must_use]
     pub fn options(&self) -> &Options {
         &self.options
     }
 
     /// Whether the token goes over the network unencrypted: by plain HTTP to another machine.
-    #[must_use]
     pub fn sends_token_unencrypted(&self) -> bool {
         let is_loopback = |rest: &str| {
             let host = rest.split(['/', ':']).next().unwrap_or_default();
@@ -379,7 +375,6 @@ impl ResumePoint {
     ///
     /// This is the page before the first that is not known to be stored. When a record is deleted in Zadig meanwhile, the
     /// records behind it move forward, and the first of the next page lands on the page that was read already.
-    #[must_use]
     pub fn next(&self, list: List) -> Option<u64> {
         self.next[list as usize].map(|page| page.saturating_sub(1).max(1))
     }

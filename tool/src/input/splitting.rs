@@ -69,7 +69,6 @@ pub enum ReadProblem {
 
 impl ReadProblem {
     /// Where the input is not as it should be.
-    #[must_use]
     pub fn place(&self) -> Place {
         match self {
             Self::UnfinishedRecord(place)
@@ -80,7 +79,6 @@ impl ReadProblem {
     }
 
     /// What is wrong there, in one line with its cause.
-    #[must_use]
     pub fn reason(&self) -> String {
         match self {
             Self::Input { source, .. } => format!("{self}: {source}"),

@@ -73,21 +73,18 @@ impl Stored {
     }
 
     /// The names of a JSON object's own fields, whatever they hold; empty where the text is not an object.
-    #[must_use]
     pub fn field_names(text: &[u8]) -> Vec<String> {
         let members = serde_json::from_slice(text).map_or(Vec::new(), |Pairs(members)| members);
         members.into_iter().map(|(name, _)| name).collect()
     }
 
     /// The value of a document's field.
-    #[must_use]
     pub fn field(&self, name: &str) -> Option<&Self> {
         let Self::Object(members) = self else { return None };
         members.iter().find(|(found, _)| found == name).map(|(_, value)| value)
     }
 
     /// The text, where it is one and not empty.
-    #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) if !text.is_empty() => Some(text),
@@ -97,7 +94,6 @@ impl Stored {
 
     /// The integer that it stands for, however it was written: `7`, `7.0` and `70e-1` are one. `None` where it has a fraction,
     /// or was written with a point or an exponent and does not fit into 64 bits.
-    #[must_use]
     pub fn integer(&self) -> Option<i128> {
         match self {
             Self::Integer(number) => Some(*number),
@@ -107,7 +103,6 @@ impl Stored {
     }
 
     /// Finds the first number that JSON cannot hold: its path, such as `$.image_info.image_size`, and what it is.
-    #[must_use]
     pub fn find_not_finite(&self) -> Option<(String, &'static str)> {
         let (path, number) = self.find_not_finite_below()?;
         Some((format!("${path}"), number))

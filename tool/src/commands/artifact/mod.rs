@@ -7,13 +7,13 @@ use clap::builder::NonEmptyStringValueParser;
 use delivery_center::endpoint::Endpoint;
 use delivery_center::image_reference::repository;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use story::{Story, Successor};
 
 use super::exit_status::Sought;
 use super::layout::width;
 use super::local_time::Now;
 use super::{aws, terminal};
 use crate::answers::{Answered, ArtifactInfo, AskError, Endpoints, EnvironmentInfo, StoredText, query, read};
-use story::{Story, Successor};
 
 /// How many environments are shown without `--environments`, each with what runs there now.
 const ENVIRONMENTS_OF_A_STORY: usize = 10;

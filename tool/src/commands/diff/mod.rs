@@ -5,15 +5,15 @@ mod report;
 mod yaml;
 
 use clap::builder::NonEmptyStringValueParser;
+use comparison::Comparison;
 use delivery_center::endpoint::Endpoint;
+use report::DiffReport;
 
 use super::exit_status::Sought;
 use super::layout::width;
 use super::local_time::Now;
 use super::{aws, terminal};
 use crate::answers::{Answered, AskError, Endpoints, ReleaseInfo, query, read};
-use comparison::Comparison;
-use report::DiffReport;
 
 /// What changed between two releases: services, images, commits, labels, environment, YAML.
 ///

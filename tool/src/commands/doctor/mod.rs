@@ -11,14 +11,15 @@ mod records;
 mod tables;
 
 use aws_sdk_dynamodb::Client;
-use delivery_center::store::{Store, StoreError, TableNames, stored_forms};
+use delivery_center::store::{StoreError, TableNames};
+use finding::{Finding, Findings};
 
 use super::aws;
 use super::exit_status::Ended;
 use super::layout::width;
 use super::local_time::Now;
 use crate::table_definitions::definitions;
-use finding::{Finding, Findings};
+use crate::write::{Writer, stored_forms};
 
 /// Check the tables: whether they exist, are protected and may be used, and whether their records can be read and found.
 ///
@@ -44,7 +45,7 @@ pub(super) async fn run(_: DoctorArguments) -> anyhow::Result<Ended> {
     findings
         .tell(Finding::ok("tool", format!("delivery-center {version}; stored forms: {}", stored_forms())))?;
     let names = TableNames::from_environment();
-    match aws::store_of(client.clone())?.reach().await {
+    match aws::writer_of(client.clone())?.reach().await {
         Err(error) if error.is_unavailable() => return Err(error.into()),
         // Whether the tables exist, and what the caller may do, is checked below.
         Err(StoreError::Refused { .. }) => {}
@@ -57,7 +58,7 @@ pub(super) async fn run(_: DoctorArguments) -> anyhow::Result<Ended> {
 /// Makes all checks, in an order in which an earlier finding may explain a later one.
 async fn examine(
     client: &Client,
-    store: &Store,
+    writer: &Writer,
     names: &TableNames,
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
@@ -69,6 +70,6 @@ async fn examine(
     }
     let allowed = permissions::examine(client, [&releases, &artifacts], findings).await?;
     let now = Now::from_the_clock();
-    records::examine_releases(store, &now, allowed, findings).await?;
-    records::examine_artifacts(store, &now, allowed, findings).await
+    records::examine_releases(writer, &now, allowed, findings).await?;
+    records::examine_artifacts(writer, &now, allowed, findings).await
 }

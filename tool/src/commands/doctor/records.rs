@@ -5,10 +5,7 @@ use std::time::{Duration, Instant};
 
 use delivery_center::endpoint::Endpoint;
 use delivery_center::position::Position;
-use delivery_center::store::{
-    ArtifactEntry, FoundArtifact, Mended, Mode, Reindexed, ReleaseSearch, SCAN_SEGMENTS, Store, StoreError,
-    Usage,
-};
+use delivery_center::store::{ReleaseSearch, StoreError, Usage};
 
 use super::finding::{Finding, Findings};
 use super::permissions::Allowed;
@@ -16,6 +13,7 @@ use crate::answers::{ArtifactInfo, Endpoints, ReleaseInfo, query, read};
 use crate::commands::local_time::Now;
 use crate::commands::reindex::tolerate_unreadable;
 use crate::patience::Patience;
+use crate::write::{ArtifactEntry, FoundArtifact, Mended, Mode, Reindexed, SCAN_SEGMENTS, Writer};
 
 /// How many records of each table are read completely.
 const SAMPLE: usize = 20;
@@ -67,13 +65,13 @@ impl Sample {
 
 /// Checks the newest release, a sample of releases, and how far the index lags behind the table.
 pub(super) async fn examine_releases(
-    store: &Store,
+    writer: &Writer,
     now: &Now,
     allowed: Allowed,
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
     if allowed.to_ask {
-        findings.tell(newest_release(store, now).await?)?;
+        findings.tell(newest_release(writer, now).await?)?;
     }
     if !allowed.to_sample {
         return Ok(());
@@ -81,14 +79,14 @@ pub(super) async fn examine_releases(
     let mut sampled = BTreeSet::new();
     for segment in 0..SCAN_SEGMENTS {
         if sampled.len() < SAMPLE {
-            sampled.extend(store.scan_release_ids(segment, None).await?.0);
+            sampled.extend(writer.scan_release_ids(segment, None).await?.0);
         }
     }
     let sampled: Vec<_> = sampled.into_iter().take(SAMPLE).collect();
     let mut sample = Sample { looked_at: sampled.len(), ..Sample::default() };
     let mut readable = Vec::new();
     for release_id in &sampled {
-        match tolerate_unreadable(async || store.reindex_release(release_id, Mode::DryRun).await).await? {
+        match tolerate_unreadable(async || writer.reindex_release(release_id, Mode::DryRun).await).await? {
             Ok(Reindexed::Release(0)) => readable.push(release_id.as_str()),
             Ok(Reindexed::Release(_) | Reindexed::Dangling(_)) => sample.incomplete += 1,
             Err(unreadable) => sample.unreadable.push(unreadable.to_string()),
@@ -98,12 +96,12 @@ pub(super) async fn examine_releases(
     if readable.is_empty() {
         return Ok(());
     }
-    findings.tell(index_lag(store, &readable).await?)
+    findings.tell(index_lag(writer, &readable).await?)
 }
 
-async fn newest_release(store: &Store, now: &Now) -> anyhow::Result<Finding> {
+async fn newest_release(writer: &Writer, now: &Now) -> anyhow::Result<Finding> {
     const SUBJECT: &str = "newest release";
-    let found = match Endpoints::new(store.clone()).newest_releases(&[], 1).await {
+    let found = match Endpoints::new(writer.store().clone()).newest_releases(&[], 1).await {
         Ok(found) => found,
         Err(error) => return Ok(Finding::bad(SUBJECT, error.to_string())),
     };
@@ -126,12 +124,12 @@ async fn newest_release(store: &Store, now: &Now) -> anyhow::Result<Finding> {
 }
 
 /// Checks whether the index lists releases as their table has them. If it does not yet, measures how long that takes.
-async fn index_lag(store: &Store, release_ids: &[&str]) -> Result<Finding, StoreError> {
+async fn index_lag(writer: &Writer, release_ids: &[&str]) -> Result<Finding, StoreError> {
     const SUBJECT: &str = "releases index";
     let began = Instant::now();
     let mut patience = Patience::new(MAX_LAG);
     for (number, release_id) in release_ids.iter().enumerate() {
-        while !is_listed(store, release_id).await? {
+        while !is_listed(writer, release_id).await? {
             if !patience.wait().await {
                 let seconds = MAX_LAG.as_secs();
                 return Ok(Finding::bad(
@@ -159,19 +157,22 @@ async fn index_lag(store: &Store, release_ids: &[&str]) -> Result<Finding, Store
 }
 
 /// Whether the list of all releases shows a release as its table has it now. A release that is gone need not be listed.
-async fn is_listed(store: &Store, release_id: &str) -> Result<bool, StoreError> {
-    let Some(current) = store.current_release(release_id).await? else { return Ok(true) };
+async fn is_listed(writer: &Writer, release_id: &str) -> Result<bool, StoreError> {
+    let Some(current) = writer.current_release(release_id).await? else { return Ok(true) };
     let everything = ReleaseSearch::new(Vec::new(), None, None).unwrap_or_else(ReleaseSearch::of_nothing);
     // The next position after its own, so that the search begins with the release itself.
     let behind = Position::parse(&format!("{}\0", current.entry.position));
-    let found =
-        store.release_listing(&everything, behind.as_ref()).next_page(Some(1), &Usage::default()).await?;
+    let found = writer
+        .store()
+        .release_listing(&everything, behind.as_ref())
+        .next_page(Some(1), &Usage::default())
+        .await?;
     Ok(found.entries.first() == Some(&current.entry))
 }
 
 /// Checks the newest artifact among those that a scan finds, and a sample of them.
 pub(super) async fn examine_artifacts(
-    store: &Store,
+    writer: &Writer,
     now: &Now,
     allowed: Allowed,
     findings: &mut Findings,
@@ -182,7 +183,7 @@ pub(super) async fn examine_artifacts(
     let mut met = Vec::new();
     let mut is_all = true;
     for segment in 0..SCAN_SEGMENTS {
-        let (entries, next) = store.scan_artifact_entries(segment, None).await?;
+        let (entries, next) = writer.scan_artifact_entries(segment, None).await?;
         met.extend(entries);
         is_all &= next.is_none();
         if !is_all {
@@ -201,14 +202,14 @@ pub(super) async fn examine_artifacts(
     } else {
         format!(", the newest of {} that were looked at", artifacts.count())
     };
-    findings.tell(newest_artifact(store, now, newest.id(), &among).await?)?;
+    findings.tell(newest_artifact(writer, now, newest.id(), &among).await?)?;
     let mut sample = Sample::default();
     for entry in &met {
         if sample.looked_at == SAMPLE {
             break;
         }
         let mended =
-            tolerate_unreadable(async || store.mend_artifact_entry(entry, Mode::DryRun).await).await?;
+            tolerate_unreadable(async || writer.mend_artifact_entry(entry, Mode::DryRun).await).await?;
         let is_well = matches!(mended, Ok(Mended::Unchanged | Mended::Overtaken));
         // Items that are no artifacts, such as pointers, count only where something is wrong with them.
         sample.looked_at += usize::from(entry.is_artifact() || !is_well);
@@ -222,9 +223,9 @@ pub(super) async fn examine_artifacts(
 }
 
 /// Asks for an artifact as a caller does: by its image, or, where it has none, by its digest.
-async fn newest_artifact(store: &Store, now: &Now, id: &str, among: &str) -> anyhow::Result<Finding> {
+async fn newest_artifact(writer: &Writer, now: &Now, id: &str, among: &str) -> anyhow::Result<Finding> {
     const SUBJECT: &str = "newest artifact";
-    let state = match store.artifact_state(&FoundArtifact::by_id(id.to_owned())).await {
+    let state = match writer.artifact_state(&FoundArtifact::by_id(id.to_owned())).await {
         Ok(state) => state,
         Err(error @ StoreError::UnreadableRecord { .. }) => {
             return Ok(Finding::bad(SUBJECT, format!("{error}: {UNREADABLE}")));
@@ -243,7 +244,7 @@ async fn newest_artifact(store: &Store, now: &Now, id: &str, among: &str) -> any
         ));
     };
     let question = query([("image", asked.as_stored().to_owned())]);
-    match Endpoints::new(store.clone()).ask(Endpoint::GetArtifact, &question).await {
+    match Endpoints::new(writer.store().clone()).ask(Endpoint::GetArtifact, &question).await {
         Ok(_) => Ok(Finding::ok(
             SUBJECT,
             format!("{asked}, of {}{among}", now.minute_and_age(artifact.created_time)),

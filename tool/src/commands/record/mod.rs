@@ -15,7 +15,6 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use clap::{Args, Subcommand};
 use delivery_center::position::{MAX_UNIX_SECONDS, UnixSeconds};
-use delivery_center::store::Store;
 use serde_json::{Map, Value, json};
 
 use self::build_metadata::BuildMetadata;
@@ -28,6 +27,7 @@ use crate::facts::{
     record_activity, record_release,
 };
 use crate::patience::Patience;
+use crate::write::Writer;
 
 /// Record one fact from a step of a pipeline.
 ///
@@ -327,7 +327,7 @@ async fn record_about_image(fact: ImageFact, run: PipelineRun) -> anyhow::Result
         idempotency_key: given(idempotency_key),
     };
     let mut patience = Patience::new(Duration::from_secs(timeout));
-    let recorded = record_activity(&store().await?, &activity, &mut patience).await?;
+    let recorded = record_activity(&writer().await?, &activity, &mut patience).await?;
     if recorded.outcome == FactOutcome::Made && kind != ActivityKind::Build {
         terminal::say(format_args!(
             "note: no artifact of {} was found, so one was made without its build",
@@ -462,7 +462,7 @@ async fn record_new_release(release: ReleaseArguments, run: PipelineRun) -> anyh
         idempotency_key: given(idempotency_key),
     };
     let mut patience = Patience::new(Duration::from_secs(timeout));
-    let recorded = record_release(&store().await?, &release, &mut patience).await?;
+    let recorded = record_release(&writer().await?, &release, &mut patience).await?;
     print(&what, "release", &recorded, json)?;
     Ok(Ended::Well)
 }
@@ -507,7 +507,7 @@ fn parse_time(text: &str) -> Result<UnixSeconds, String> {
 }
 
 /// The tables, with a client that gives up early: this command itself tries again until --timeout.
-async fn store() -> anyhow::Result<Store> {
+async fn writer() -> anyhow::Result<Writer> {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
         .operation_attempt_timeout(Duration::from_secs(10))
@@ -516,7 +516,7 @@ async fn store() -> anyhow::Result<Store> {
     let config = Builder::from(&aws::config().await?)
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(2));
-    aws::store_of(Client::from_conf(config.build()))
+    aws::writer_of(Client::from_conf(config.build()))
 }
 
 #[cfg(test)]

@@ -3,14 +3,13 @@
 mod table;
 
 use clap::builder::NonEmptyStringValueParser;
-
-use crate::answers::{AskError, Endpoints, ReleaseInfo, read};
+use table::ReleasesTable;
 
 use super::exit_status::{Sought, UnusableArguments};
 use super::layout::width;
 use super::local_time::{self, Now};
 use super::{aws, terminal};
-use table::ReleasesTable;
+use crate::answers::{AskError, Endpoints, ReleaseInfo, read};
 
 /// Which releases went out: by project, image, commit, environment, time.
 ///

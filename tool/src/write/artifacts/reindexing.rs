@@ -7,22 +7,23 @@
 //! Nearly every write is on the condition that the artifact's pointer is as it was read, so that imports and
 //! pipelines may write at the same time.
 
+use delivery_center::position::Position;
+use delivery_center::store::items::{Attributes, Item, Subject};
+use delivery_center::store::keys::{
+    ARTIFACT_HASH, FACT_PREFIX, PART_PREFIX, artifact_key, artifact_position, fact_key, pointer_key,
+    read_found_by_entry,
+};
+use delivery_center::store::{ItemsPage, MAX_KEYS_PER_CALL, StoreError, Unavailability, Usage, projected};
+
 use super::facts::ReadableFact;
 use super::packing::PackedArtifact;
 use super::pointer::{KeptPointer, Pointer};
 use super::state::{ArtifactState, FoundArtifact};
 use super::writing::ArtifactWrite;
-use crate::position::Position;
 use crate::record::{Artifact, Record};
-use crate::store::batch_write::Mode;
-use crate::store::error::{StoreError, Unavailability};
-use crate::store::items::{Attributes, Item, Subject};
-use crate::store::keys::{
-    ARTIFACT_HASH, FACT_PREFIX, PART_PREFIX, artifact_key, artifact_position, fact_key, pointer_key,
-    read_found_by_entry,
-};
-use crate::store::transaction::{Condition, Transacted, Write};
-use crate::store::{ItemsPage, MAX_KEYS_PER_CALL, Store, Usage, projected};
+use crate::write::Writer;
+use crate::write::batch_write::Mode;
+use crate::write::transaction::{Condition, Transacted, Write};
 
 /// An item of the Artifacts table, by its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,13 +51,11 @@ pub enum Mended {
 
 impl ArtifactEntry {
     /// Whether it is an artifact's own item.
-    #[must_use]
     pub fn is_artifact(&self) -> bool {
         self.position().is_some()
     }
 
     /// Its time and id; `None` where it is no artifact.
-    #[must_use]
     pub fn position(&self) -> Option<Position> {
         artifact_position(&self.entry)
     }
@@ -66,7 +65,7 @@ impl ArtifactEntry {
     }
 }
 
-impl Store {
+impl Writer {
     /// One page of the keys in a segment of the table, and where the next page begins.
     ///
     /// # Errors
@@ -182,7 +181,7 @@ impl Store {
         let mut found = 0;
         for keys in keys.chunks(MAX_KEYS_PER_CALL) {
             let request = projected(keys.to_vec(), "#entry", true);
-            found += self.batch_get(&self.artifacts_table, request, &Usage::default()).await?.len();
+            found += self.store.batch_get(&self.artifacts_table, request, &Usage::default()).await?.len();
         }
         Ok(found == keys.len())
     }
@@ -293,7 +292,6 @@ impl Store {
     }
 
     /// The error for artifacts that others keep writing.
-    #[must_use]
     pub fn artifacts_changed(&self) -> StoreError {
         StoreError::unavailable(&self.artifacts_table, Unavailability::ChangesTooFast)
     }

@@ -6,7 +6,6 @@ use super::problem::{Path, Problem};
 /// The places at which a stored record is not as it should be, with what is wrong there, such as
 /// `$.deployInfo[0].image differs`; at most `most` of them. Elements of lists are compared by their places. The
 /// values are not shown, since they may be secret.
-#[must_use]
 pub fn differences(wanted: &str, stored: &str, most: usize) -> Vec<String> {
     let mut found = Differences { most, texts: Vec::new() };
     if found.between(wanted.trim_ascii(), stored.trim_ascii(), &Path::ROOT).is_err() {

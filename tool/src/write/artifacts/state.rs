@@ -2,18 +2,19 @@
 
 use std::collections::HashMap;
 
-use super::found_by::digests_in;
-use super::pointer::{KeptPointer, Place};
-use super::reading::narrowed;
-use crate::digest;
-use crate::image_reference::ImageDigest;
-use crate::record::{Artifact, Record, RecordedActivity};
-use crate::store::error::{StoreError, Unavailability};
-use crate::store::items::{Attributes, Item, Subject};
-use crate::store::keys::{
+use delivery_center::image_reference::ImageDigest;
+use delivery_center::store::artifacts::reading::narrowed;
+use delivery_center::store::items::{Attributes, Item, Subject};
+use delivery_center::store::keys::{
     FACT_PREFIX, artifact_key, artifact_position, fact_key, image_hash_key, indexed_image, pointer_key,
 };
-use crate::store::{MAX_KEYS_PER_CALL, Store, Usage, whole};
+use delivery_center::store::{MAX_KEYS_PER_CALL, StoreError, Unavailability, Usage, whole};
+
+use super::entries::digests_in;
+use super::pointer::{KeptPointer, Place};
+use crate::digest;
+use crate::record::{Artifact, Record, RecordedActivity};
+use crate::write::Writer;
 
 /// How many artifacts are read one after another, where each gave way to the next.
 const MAX_ARTIFACTS_IN_A_ROW: usize = 8;
@@ -59,7 +60,6 @@ pub struct ArtifactState {
 
 impl FactKey {
     /// The key of the fact that these texts make up together.
-    #[must_use]
     pub fn new(texts: &[&str]) -> Self {
         Self(digest::of_texts(texts))
     }
@@ -72,7 +72,6 @@ impl FactKey {
 
 impl FoundArtifact {
     /// An artifact of which only the id is known.
-    #[must_use]
     pub fn by_id(artifact_id: String) -> Self {
         Self { artifact_id, seen_at: None }
     }
@@ -80,19 +79,17 @@ impl FoundArtifact {
 
 impl ArtifactState {
     /// The artifact's JSON; `None` where it is not there.
-    #[must_use]
     pub fn json(&self) -> Option<&str> {
         self.stored.as_ref().map(|(_, json)| json.as_str())
     }
 
     /// Whether a fact was recorded of it.
-    #[must_use]
     pub fn holds(&self, fact: &FactKey) -> bool {
         self.stored.is_some() && self.kept.pointer.recorded.contains(&fact.0)
     }
 }
 
-impl Store {
+impl Writer {
     /// Finds an artifact.
     ///
     /// # Errors
@@ -101,9 +98,9 @@ impl Store {
         &self,
         wanted: WantedArtifact<'_>,
     ) -> Result<Option<FoundArtifact>, StoreError> {
-        let under = |hash_key: &str| self.query_by_hash_key(hash_key).consistent_read(true);
+        let under = |hash_key: &str| self.store.query_by_hash_key(hash_key).consistent_read(true);
         let query = match wanted {
-            WantedArtifact::Image(image) => self.query_by_image(image),
+            WantedArtifact::Image(image) => self.store.query_by_image(image),
             WantedArtifact::WithoutDigest(image) => under(&image_hash_key(image)),
             WantedArtifact::Digest(digest) => under(digest.as_str()),
             WantedArtifact::DigestAndImage(digest, image) => {
@@ -114,7 +111,7 @@ impl Store {
             }
         };
         let query = query.projection_expression("image_digest, #entry");
-        let Some(item) = self.first_artifact(query, &Usage::default()).await? else { return Ok(None) };
+        let Some(item) = self.store.first_artifact(query, &Usage::default()).await? else { return Ok(None) };
         let mut attributes = Attributes::new(item, &self.artifacts_table, Subject::SomeArtifact);
         let (image_digest, entry) = (attributes.text("image_digest")?, attributes.text("entry")?);
         let position = artifact_position(&entry)
@@ -210,11 +207,11 @@ impl Store {
             parts: if attributes.has("parts") { attributes.number("parts")? } else { 0 },
             found_by: digests_in(&attributes.bytes_or_none("found_by")?),
         };
-        let artifact = self.artifact(item, &Usage::default()).await?;
+        let artifact = self.store.artifact(item, &Usage::default()).await?;
         let artifact =
             artifact.ok_or_else(|| StoreError::unavailable(table, Unavailability::ChangesTooFast))?;
         let json = artifact.document.unpack();
-        Ok((place, json.map_err(|spoiled| self.unreadable_artifact(artifact.position.id(), spoiled))?))
+        Ok((place, json.map_err(|spoiled| self.store.unreadable_artifact(artifact.position.id(), spoiled))?))
     }
 
     /// Items of the Artifacts table by key, read consistently, in the order of the keys; `None` for what is not there.
@@ -223,7 +220,7 @@ impl Store {
         keys: [Option<&Item>; N],
     ) -> Result<[Option<Item>; N], StoreError> {
         let request = whole(keys.into_iter().flatten().cloned().collect());
-        let found = self.batch_get(&self.artifacts_table, request, &Usage::default()).await?;
+        let found = self.store.batch_get(&self.artifacts_table, request, &Usage::default()).await?;
         let is_at = |item: &Item, key: &Item| key.iter().all(|(name, value)| item.get(name) == Some(value));
         Ok(keys.map(|key| key.and_then(|key| found.iter().find(|item| is_at(item, key)).cloned())))
     }
@@ -239,7 +236,7 @@ impl Store {
         let mut found = HashMap::new();
         for digests in digests.chunks(MAX_KEYS_PER_CALL) {
             let keys = digests.iter().map(|digest| fact_key(digest)).collect();
-            for item in self.batch_get(table, whole(keys), &Usage::default()).await? {
+            for item in self.store.batch_get(table, whole(keys), &Usage::default()).await? {
                 let mut fact = Attributes::new(item, table, Subject::Artifact(artifact_id));
                 let hash_key = fact.text("image_digest")?;
                 let recorded = RecordedActivity {

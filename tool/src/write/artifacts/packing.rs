@@ -3,20 +3,21 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-
-use super::found_by::Entries;
-use super::pointer::{Place, Pointer};
-use crate::digest;
-use crate::document::Document;
-use crate::image_reference::repository;
-use crate::position::Position;
-use crate::record::Artifact;
-use crate::store::batch_write::{MAX_DOCUMENT_BYTES_PER_ITEM, Unstorable, check_parts};
-use crate::store::items::{Item, bytes, entry_of, note, text};
-use crate::store::keys::{
+use delivery_center::document::Document;
+use delivery_center::image_reference::repository;
+use delivery_center::position::Position;
+use delivery_center::store::items::{Item, bytes, entry_of, text};
+use delivery_center::store::keys::{
     MAX_ARTIFACT_ID_BYTES, MAX_IMAGE_BYTES, artifact_entry, artifact_hash_key, artifact_key,
     artifact_part_entry, indexed_image,
 };
+
+use super::entries::Entries;
+use super::pointer::{Place, Pointer};
+use crate::digest;
+use crate::record::Artifact;
+use crate::write::batch_write::{MAX_DOCUMENT_BYTES_PER_ITEM, Unstorable, check_parts};
+use crate::write::note;
 
 /// An artifact packed and laid out as items.
 #[derive(Debug, Clone)]
@@ -40,7 +41,7 @@ impl PackedArtifact {
         check_length("id", &artifact.artifact_id, MAX_ARTIFACT_ID_BYTES)?;
         check_length("image", &artifact.image, MAX_IMAGE_BYTES)?;
         let document = Document::pack(&artifact.json).map_err(|too_long| Unstorable(too_long.to_string()))?;
-        let hash_key = artifact_hash_key(&artifact);
+        let hash_key = artifact_hash_key(&artifact.image_digest, &artifact.image, &artifact.artifact_id);
         let entries = Entries::of(&artifact, &hash_key)?;
         let listed = entries.listed();
         let stored = document.stored();
@@ -64,24 +65,22 @@ impl PackedArtifact {
     }
 
     /// The same artifact, but if it has no activities it does not replace a stored artifact that has imported ones.
-    #[must_use]
     pub fn without_emptying(self) -> Self {
         Self { may_empty: false, ..self }
     }
 
     /// The artifact's id.
-    #[must_use]
     pub fn artifact_id(&self) -> &str {
         &self.artifact.artifact_id
     }
 
     /// The whole artifact, as it is answered.
-    pub(in crate::store) fn json(&self) -> &str {
+    pub(in crate::write) fn json(&self) -> &str {
         &self.artifact.json
     }
 
     /// All items of the artifact by range key, with a pointer that lists these facts.
-    pub(in crate::store) fn items(&self, recorded: Vec<String>) -> BTreeMap<String, Item> {
+    pub(in crate::write) fn items(&self, recorded: Vec<String>) -> BTreeMap<String, Item> {
         let pointer = Pointer { recorded, ..Pointer::to(Some(self.place.clone())) };
         let items = self
             .parts()

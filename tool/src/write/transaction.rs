@@ -8,12 +8,12 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem, Update,
 };
 use backon::{BackoffBuilder as _, ExponentialBuilder};
+use delivery_center::store::items::{Item, text};
+use delivery_center::store::{StoreError, Unavailability};
 use hex_simd::AsciiCase;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use super::Store;
-use super::error::{StoreError, Unavailability};
-use super::items::{Item, text, weight};
+use super::Writer;
 
 /// How many writes DynamoDB takes in one transaction.
 pub(super) const MAX_WRITES_PER_TRANSACTION: usize = 100;
@@ -74,7 +74,7 @@ impl Condition {
     }
 }
 
-/// One write of a transaction. All writes of one transaction are to the table that [`Store::transact`] is given.
+/// One write of a transaction. All writes of one transaction are to the table that [`Writer::transact`] is given.
 #[derive(Debug, Clone)]
 pub(super) enum Write {
     /// Puts an item.
@@ -152,7 +152,7 @@ pub(super) fn nonce() -> String {
     hex_simd::encode_to_string(bytes, AsciiCase::Lower)
 }
 
-impl Store {
+impl Writer {
     /// Whether writes fit into one transaction.
     pub(super) fn fit_into_one_transaction(&self, writes: &[Write]) -> bool {
         writes.len() <= self.writes_per_transaction
@@ -205,4 +205,14 @@ impl Store {
             tokio::time::sleep(wait).await;
         }
     }
+}
+
+/// About how many bytes an item has, without the names of its attributes.
+pub(super) fn weight(item: &Item) -> usize {
+    let value = |value: &AttributeValue| match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        _ => 16,
+    };
+    item.values().map(value).sum()
 }

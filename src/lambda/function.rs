@@ -16,9 +16,9 @@ use rustls_pki_types::pem::PemObject as _;
 
 use crate::endpoint::Endpoint;
 use crate::image_reference::ImageReference;
+use crate::lambda::{event, request_log};
 use crate::service::EndpointService;
 use crate::store::{ReleaseSearch, Store, StoreError, TableNames, Usage};
-use crate::{lambda_edge, request_log};
 
 /// The five published roots of Amazon Trust Services, on which the certificates of all AWS endpoints rest. Reading
 /// these at a start costs less than reading the 140 roots of an operating system.
@@ -80,7 +80,7 @@ async fn run(endpoint: Endpoint) -> Result<(), Failure> {
         .with_document_cache(document_cache_bytes());
     open_connection(endpoint, &store).await;
     let service = EndpointService::new(endpoint, store).with_log(request_log::write);
-    let answer = lambda_http::service_fn(|event| lambda_edge::answer(&service, event));
+    let answer = lambda_http::service_fn(|event| event::answer(&service, event));
     // `lambda_runtime::run` would do the same, with a tracing span around each event that none of our log lines needs.
     lambda_runtime::Runtime::new(answer).run().await.map_err(Failure::Runtime)
 }
@@ -158,7 +158,6 @@ async fn client() -> Result<Client, Failure> {
 }
 
 /// Gives the configuration of a client the attempts and timeouts of a function, behind which a caller is waiting.
-#[must_use]
 pub fn with_patience(config: Builder) -> Builder {
     let retries =
         RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_max_backoff(Duration::from_secs(1));

@@ -37,17 +37,19 @@
 //! that.
 
 use backon::BackoffBuilder as _;
+use delivery_center::store::items::{Attributes, Item, Subject, text};
+use delivery_center::store::keys::{
+    PART_PREFIX, RELEASE_ENTRY, RELEASE_HASH, TERMS_ENTRY, WRITER, release_key,
+};
+use delivery_center::store::{StoreError, Unavailability};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::packing::PackedRelease;
 use super::partition::{ItemSummary, Partition};
 use crate::record::Record;
-use crate::store::Store;
-use crate::store::batch_write::{CONTENDED_RECORD, Mode, Outcome, put};
-use crate::store::error::{StoreError, Unavailability};
-use crate::store::items::{Attributes, Item, Subject, text};
-use crate::store::keys::{PART_PREFIX, RELEASE_ENTRY, RELEASE_HASH, TERMS_ENTRY, WRITER, release_key};
-use crate::store::transaction::{Condition, Transacted, Write, nonce};
+use crate::write::Writer;
+use crate::write::batch_write::{CONTENDED_RECORD, Mode, Outcome, put};
+use crate::write::transaction::{Condition, Transacted, Write, nonce};
 
 /// How many releases are written side by side.
 const RELEASES_AT_ONCE: usize = 16;
@@ -87,7 +89,7 @@ pub enum Reindexed {
     Dangling(usize),
 }
 
-impl Store {
+impl Writer {
     /// Stores releases, and removes what was stored of each before and no longer belongs to it.
     ///
     /// The outcomes are in the order of the releases. Where one is an error, that release is stored as it was before
@@ -130,7 +132,7 @@ impl Store {
             if let Attempt::Written = self.write_release(release.release_id(), &stored, changes).await? {
                 return Ok(outcome);
             }
-            let Some(wait) = waits.next() else { return Err(self.releases_changed()) };
+            let Some(wait) = waits.next() else { return Err(self.store.releases_changed()) };
             tokio::time::sleep(wait).await;
         }
     }
@@ -183,7 +185,7 @@ impl Store {
             if let Attempt::Written = self.write_release(release.release_id(), &stored, changes).await? {
                 return Ok(true);
             }
-            let Some(wait) = waits.next() else { return Err(self.releases_changed()) };
+            let Some(wait) = waits.next() else { return Err(self.store.releases_changed()) };
             tokio::time::sleep(wait).await;
         }
     }
@@ -208,7 +210,7 @@ impl Store {
                     return Ok(if is_there { Reindexed::Release(count) } else { Reindexed::Dangling(count) });
                 }
             }
-            let Some(wait) = waits.next() else { return Err(self.releases_changed()) };
+            let Some(wait) = waits.next() else { return Err(self.store.releases_changed()) };
             tokio::time::sleep(wait).await;
         }
     }

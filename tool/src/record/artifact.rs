@@ -3,12 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use delivery_center::image_reference::repository;
+
 use super::credentials::drop_credentials;
 use super::json_text::{Members, elements, members, push_separator};
 use super::problem::{Path, Problem};
 use super::shape::{Field, Shape, Writer, integer_of, required_text, text_of, unix_seconds_of};
 use crate::digest;
-use crate::image_reference::repository;
 
 /// An artifact that fits the documented types, in the JSON that the API answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +102,6 @@ pub struct RecordedActivity {
 
 impl RecordedActivity {
     /// Whether both texts are JSON objects, as they were when they were recorded.
-    #[must_use]
     pub fn is_readable(&self) -> bool {
         [&self.activity, &self.artifact_fields].iter().all(|text| members(text, &Path::ROOT).is_ok())
     }
@@ -109,14 +109,12 @@ impl RecordedActivity {
 
 impl Artifact {
     /// Whether what a pipeline recorded is already part of the artifact.
-    #[must_use]
     pub fn holds(&self, recorded: &RecordedActivity) -> bool {
         self.with_recorded(std::slice::from_ref(recorded)).is_ok_and(|with| with.json == self.json)
     }
 
     /// The ids of the artifacts that pipelines may have made to stand for an image before its own record was known:
     /// one for the image alone, one for the image with its digest, and one for the digest in its repository.
-    #[must_use]
     pub fn stand_in_ids(image: &str, digest: &str) -> Vec<String> {
         if image.is_empty() {
             return Vec::new();
@@ -135,14 +133,12 @@ impl Artifact {
     /// The id of the artifact that is made where a pipeline records a fact of an image that no artifact has. It
     /// stands for the image, and for its digest where the fact names one, until it gives way to the image's own
     /// record.
-    #[must_use]
     pub fn stand_in_id(image: &str, digest: &str) -> String {
         digest::of_texts(&["artifact", image, digest])
     }
 
     /// Whether the artifact only stands for its image: a pipeline's fact made it, and nobody recorded that it was
     /// built.
-    #[must_use]
     pub fn is_stand_in(&self) -> bool {
         !self.is_built && self.artifact_id == Self::stand_in_id(&self.image, &self.image_digest)
     }
@@ -309,7 +305,7 @@ mod tests {
     use super::super::Record;
     use super::*;
 
-    const REFERENCE: &str = include_str!("../../samples/reference-artifact.json");
+    const REFERENCE: &str = include_str!("../../../samples/reference-artifact.json");
 
     fn check(text: &str) -> Result<Artifact, String> {
         match Record::check(text.as_bytes()).map_err(|problem| problem.to_string())? {

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
+use delivery_center::store::items::Item;
+use delivery_center::store::{StoreError, Unavailability};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::Store;
-use super::error::{StoreError, Unavailability};
-use super::items::{Item, weight};
+use super::Writer;
+use super::transaction::weight;
 
 /// How many writes BatchWriteItem takes in one call.
 const MAX_WRITES_PER_CALL: usize = 25;
@@ -78,7 +79,7 @@ pub(super) fn check_parts(parts: usize) -> Result<(), Unstorable> {
     Err(Unstorable(format!("it needs {parts} items of 400 KB, and may have {MAX_PARTS}")))
 }
 
-impl Store {
+impl Writer {
     /// Writes items in no order, in as many calls as they need, until none is left unprocessed.
     pub(super) async fn batch_write(&self, table: &str, writes: Vec<WriteRequest>) -> Result<(), StoreError> {
         stream::iter(calls(writes))

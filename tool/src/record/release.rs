@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use delivery_center::store::ReleaseValues;
+
 use super::contents::Contents;
 use super::credentials::drop_credentials;
 use super::json_text::{Members, elements, members, push_separator, string};
@@ -13,30 +15,12 @@ use super::shape::{Field, Shape, Writer, integer_of, is_deleted, required_text, 
 pub struct Release {
     /// `versionInfo.id`, never empty.
     pub release_id: String,
-    /// `versionInfo.version`.
-    pub version: String,
-    /// `versionInfo.productName`.
-    pub project: String,
-    /// `versionInfo.workflowName`.
-    pub workflow: String,
-    /// `versionInfo.taskId` in decimal; `None` where it is 0 or missing.
-    pub task_id: Option<String>,
+    /// What it is found by.
+    pub values: ReleaseValues,
     /// `versionInfo.created_at` in Unix seconds, 0 to 999999999999; 0 where it is missing.
     pub created_at: u64,
     /// Whether `versionInfo.deleted_at` says that the release is gone.
     pub deleted: bool,
-    /// The raw service names of its deploys, soft-deleted ones left out: distinct, sorted, none empty.
-    pub services: Vec<String>,
-    /// `versionInfo.labels`.
-    pub labels: Vec<String>,
-    /// `versionInfo.productEnvInfo.env_name`; empty where there is none.
-    pub env_name: String,
-    /// The images of its records and its environment, soft-deleted records left out, as they are written there:
-    /// distinct, sorted, none empty. The digest of a build is among them as `repository@digest`, or alone where the
-    /// build names no image, or names it by a digest alone.
-    pub images: Vec<String>,
-    /// The ids of the commits that its builds were made from, soft-deleted builds left out, as they are written there.
-    pub commits: Vec<String>,
     /// The `versionInfo` object as compact JSON.
     pub version_info: String,
     /// The members after `versionInfo` as compact JSON, without the braces around them: the documented sections from
@@ -189,17 +173,19 @@ impl Release {
         let labels = labels.into_iter().filter(|label| *label != "null");
         Ok(Self {
             release_id,
-            version: text_of(&version, "version", &path)?,
-            project: text_of(&version, "productName", &path)?,
-            workflow: text_of(&version, "workflowName", &path)?,
-            task_id: (task_id != 0).then(|| task_id.to_string()),
+            values: ReleaseValues {
+                version: text_of(&version, "version", &path)?,
+                project: text_of(&version, "productName", &path)?,
+                workflow: text_of(&version, "workflowName", &path)?,
+                task_id: (task_id != 0).then(|| task_id.to_string()),
+                services: sections.services.into_iter().collect(),
+                labels: labels.map(|label| string(label, &path)).collect::<Result<_, _>>()?,
+                env_name,
+                images: sections.contents.images.into_iter().collect(),
+                commits: sections.contents.commits.into_iter().collect(),
+            },
             created_at: unix_seconds_of(&version, "created_at", &path)?,
             deleted: is_deleted(&version, &path)?,
-            services: sections.services.into_iter().collect(),
-            labels: labels.map(|label| string(label, &path)).collect::<Result<_, _>>()?,
-            env_name,
-            images: sections.contents.images.into_iter().collect(),
-            commits: sections.contents.commits.into_iter().collect(),
             version_info: version_info.out,
             sections: sections.writer.out,
             unfilled: sections.unfilled,
@@ -349,7 +335,7 @@ mod tests {
     use super::super::Record;
     use super::*;
 
-    const REFERENCE: &str = include_str!("../../samples/reference-release.json");
+    const REFERENCE: &str = include_str!("../../../samples/reference-release.json");
 
     /// Expects a release, given as `versionInfo`'s members after its id and the top-level members after `versionInfo`.
     fn release(version_info: &str, rest: &str) -> Result<Release, String> {
@@ -386,12 +372,12 @@ mod tests {
         let answer = format!(r#"[{{"versionInfo":{},{}}}]"#, release.version_info, release.sections);
         assert_eq!(answer, compacted(REFERENCE));
         assert_eq!(release.release_id, "619dbaa8c528c2182225e8d9");
-        assert_eq!(release.version, "test");
-        assert_eq!(release.project, "nginx2");
-        assert_eq!(release.workflow, "nginx2-ops-workflow");
-        assert_eq!(release.task_id.as_deref(), Some("1"));
+        assert_eq!(release.values.version, "test");
+        assert_eq!(release.values.project, "nginx2");
+        assert_eq!(release.values.workflow, "nginx2-ops-workflow");
+        assert_eq!(release.values.task_id.as_deref(), Some("1"));
         assert_eq!(release.created_at, 1_637_726_888);
-        assert_eq!(release.services, ["nginx"]);
+        assert_eq!(release.values.services, ["nginx"]);
         assert!(!release.deleted);
         assert_eq!(release.credentials_dropped, 0);
     }
@@ -409,8 +395,8 @@ mod tests {
         let release = release("", "").unwrap();
         assert_eq!(release.version_info, r#"{"id":"r","labels":[]}"#);
         assert_eq!(release.sections, EMPTY_SECTIONS);
-        assert_eq!((release.task_id, release.created_at, release.deleted), (None, 0, false));
-        assert_eq!((release.project.as_str(), release.services.len()), ("", 0));
+        assert_eq!((release.values.task_id, release.created_at, release.deleted), (None, 0, false));
+        assert_eq!((release.values.project.as_str(), release.values.services.len()), ("", 0));
     }
 
     #[test]
@@ -439,7 +425,10 @@ mod tests {
             r#"{"id":"r","version":null,"taskId":null,"labels":[],"productEnvInfo":null,"created_at":null,"deleted_at":null}"#
         );
         assert_eq!(release.sections, EMPTY_SECTIONS);
-        assert_eq!((release.version.as_str(), release.task_id, release.created_at), ("", None, 0));
+        assert_eq!(
+            (release.values.version.as_str(), release.values.task_id, release.created_at),
+            ("", None, 0)
+        );
     }
 
     #[test]
@@ -536,7 +525,7 @@ mod tests {
     #[test]
     fn a_soft_deleted_deploy_does_not_count_as_a_service() {
         let deploys = r#","deployInfo":[{"serviceName":"gone","deleted_at":1},{"serviceName":"here"}]"#;
-        assert_eq!(release("", deploys).unwrap().services, ["here"]);
+        assert_eq!(release("", deploys).unwrap().values.services, ["here"]);
     }
 
     fn deploy_name(service: &str, container: &str) -> (String, Vec<String>) {
@@ -544,7 +533,7 @@ mod tests {
         let release = release("", &deploy).unwrap();
         let (_, name) = release.sections.split_once(r#""serviceName":"#).unwrap();
         let (name, _) = name.split_once(r#","containerName""#).unwrap();
-        (name.to_owned(), release.services)
+        (name.to_owned(), release.values.services)
     }
 
     #[test]
@@ -579,9 +568,44 @@ mod tests {
     }
 
     #[test]
+    fn a_release_is_found_by_the_images_and_commits_of_its_records_and_of_its_environment() {
+        const DIGESTS: [&str; 2] = [
+            "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e",
+            "sha256:3d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e",
+        ];
+        let record = serde_json::json!({
+            "versionInfo": {"id": "r", "productEnvInfo": {
+                "env_name": "prod", "services": [[{"containers": [{"image": "reg:5000/x"}]}], null]}},
+            "buildInfo": [
+                {"imageName": "reg/b:1", "imageInfo": {"imageDigest": DIGESTS[0]},
+                    "commits": [{"commit_id": "4B15C43E2D"}, {"commit_id": "4b15c43f"}, {"commit_id": "main"}]},
+                {"imageName": 7, "imageInfo": null, "commits": null},
+                {"imageName": "reg/gone:1", "deleted_at": 1},
+            ],
+            "deployInfo": [{"image": format!("reg/d:2@{}", DIGESTS[1])}],
+            "distributeInfo": [{"registryName": "reg/e:3", "subDistributes": [
+                {"registryName": "reg/f:4"}, {"registryName": "reg/gone:4", "deleted_at": 9}, "x"]}],
+        });
+        let values = check(&record.to_string()).unwrap().values;
+        assert_eq!(values.env_name, "prod");
+        assert_eq!(
+            values.images,
+            [
+                "reg/b:1".to_owned(),
+                format!("reg/b@{}", DIGESTS[0]),
+                format!("reg/d:2@{}", DIGESTS[1]),
+                "reg/e:3".to_owned(),
+                "reg/f:4".to_owned(),
+                "reg:5000/x".to_owned(),
+            ]
+        );
+        assert_eq!(values.commits, ["4B15C43E2D", "4b15c43f", "main"]);
+    }
+
+    #[test]
     fn services_are_distinct_and_sorted() {
         let deploys = r#","deployInfo":[{"serviceName":"b"},{"serviceName":"a/c","containerName":"c"},{"serviceName":"b"}]"#;
-        assert_eq!(release("", deploys).unwrap().services, ["a", "b"]);
+        assert_eq!(release("", deploys).unwrap().values.services, ["a", "b"]);
     }
 
     #[test]
@@ -611,7 +635,7 @@ mod tests {
     #[test]
     fn task_ids_are_64_bit_integers_signed_or_unsigned() {
         let task_id =
-            |text: &str| release(&format!(r#","taskId":{text}"#), "").map(|release| release.task_id);
+            |text: &str| release(&format!(r#","taskId":{text}"#), "").map(|release| release.values.task_id);
         assert_eq!(task_id("0"), Ok(None));
         assert_eq!(task_id("-0"), Ok(None));
         assert_eq!(task_id("-7"), Ok(Some("-7".to_owned())));

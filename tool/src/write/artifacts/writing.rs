@@ -21,6 +21,9 @@
 //! | 4. cleaning | what is stale is removed, in transactions that check the pointer; the last one makes the pointer name nothing stale | the new artifact | there is nothing to heal |
 
 use backon::BackoffBuilder as _;
+use delivery_center::store::items::{Attributes, Item, Subject};
+use delivery_center::store::keys::{ARTIFACT_HASH, fact_key, pointer_key};
+use delivery_center::store::{StoreError, Unavailability};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::giving_way::{HandedOver, possible_stand_ins};
@@ -28,12 +31,9 @@ use super::packing::PackedArtifact;
 use super::pointer::{KeptPointer, Place, Pointer};
 use super::state::FoundArtifact;
 use crate::record::{Record, RecordedActivity};
-use crate::store::Store;
-use crate::store::batch_write::{CONTENDED_RECORD, Mode, Outcome, put};
-use crate::store::error::{StoreError, Unavailability};
-use crate::store::items::{Attributes, Item, Subject};
-use crate::store::keys::{ARTIFACT_HASH, fact_key, pointer_key};
-use crate::store::transaction::{Transacted, Write, nonce};
+use crate::write::Writer;
+use crate::write::batch_write::{CONTENDED_RECORD, Mode, Outcome, put};
+use crate::write::transaction::{Transacted, Write, nonce};
 
 /// How many artifacts are written side by side.
 const ARTIFACTS_AT_ONCE: usize = 16;
@@ -72,17 +72,17 @@ pub(super) struct ArtifactWrite<'a> {
 }
 
 /// How an artifact is to be stored, worked out from what is stored. The fields are those of [`ArtifactWrite`].
-pub(in crate::store) struct Plan {
+pub(in crate::write) struct Plan {
     kept: KeptPointer,
-    pub(in crate::store) artifact: PackedArtifact,
-    pub(in crate::store) recorded: Vec<String>,
+    pub(in crate::write) artifact: PackedArtifact,
+    pub(in crate::write) recorded: Vec<String>,
     other_writes: Vec<Write>,
     unneeded: Vec<Item>,
     /// Whether it is stored like that already.
     is_stored: bool,
 }
 
-impl Store {
+impl Writer {
     /// Stores artifacts, and removes them from the places where they were kept before.
     ///
     /// The outcomes are in the order of the artifacts. Where one is an error, that artifact is stored as it was
@@ -158,7 +158,7 @@ impl Store {
 
     /// Works out how an artifact is to be stored: with the activities that pipelines recorded of it, and with those of
     /// artifacts that stand for its image and now give way to it.
-    pub(in crate::store) async fn plan(
+    pub(in crate::write) async fn plan(
         &self,
         artifact: &PackedArtifact,
         mode: Mode,

@@ -1,6 +1,5 @@
 //! Checks one input record, a release or an artifact, and brings it to the JSON that the API answers.
 
-mod activities;
 mod artifact;
 mod contents;
 mod credentials;
@@ -10,7 +9,6 @@ mod problem;
 mod release;
 mod shape;
 
-pub use activities::{Activities, Deployment};
 pub use artifact::{Artifact, RecordedActivity};
 pub use credentials::without_credentials;
 pub use differences::differences;
@@ -54,7 +52,6 @@ pub enum Identity {
 impl Record {
     /// Which record a JSON text is. This costs far less than [`Record::check`], and agrees with it for every text
     /// that passes the check. A text that would not pass may have an identity, too.
-    #[must_use]
     pub fn identity(text: &[u8]) -> Option<Identity> {
         let text = str::from_utf8(text).ok()?.trim_ascii();
         let id = |members: &Members<'_>| json_text::string(members.value("id")?, &Path::ROOT).ok();
@@ -94,8 +91,8 @@ fn is_artifact(root: &Members<'_>) -> bool {
 mod tests {
     use super::*;
 
-    const RELEASE: &str = include_str!("../../samples/reference-release.json");
-    const ARTIFACT: &str = include_str!("../../samples/reference-artifact.json");
+    const RELEASE: &str = include_str!("../../../samples/reference-release.json");
+    const ARTIFACT: &str = include_str!("../../../samples/reference-artifact.json");
 
     fn problem(text: impl AsRef<[u8]>) -> String {
         Record::check(text.as_ref()).expect_err("a problem").to_string()

@@ -1,11 +1,11 @@
 //! An artifact's pointer: where it is kept, and which recorded facts it holds.
 
+use delivery_center::store::StoreError;
+use delivery_center::store::items::{Attributes, Item, Subject, text};
+use delivery_center::store::keys::{artifact_key, artifact_part_entry, found_by_entry, pointer_key};
 use serde::{Deserialize, Serialize};
 
-use crate::store::error::StoreError;
-use crate::store::items::{Attributes, Item, Subject, text};
-use crate::store::keys::{artifact_key, artifact_part_entry, found_by_entry, pointer_key};
-use crate::store::transaction::Condition;
+use crate::write::transaction::Condition;
 
 /// The attribute that holds the pointer, as one text. Every write of an artifact is on the condition that this text
 /// is as it was read.
@@ -13,7 +13,7 @@ const KEPT: &str = "kept";
 /// DynamoDB's limit for an item is 400 KB, names included.
 const MAX_POINTER_BYTES: usize = 390_000;
 /// The version of the form in which pointers are stored.
-pub(in crate::store) const POINTER_VERSION: u8 = 1;
+pub(in crate::write) const POINTER_VERSION: u8 = 1;
 
 /// Where an artifact's items are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

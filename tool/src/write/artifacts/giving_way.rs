@@ -6,14 +6,15 @@
 //! with the facts of the stand-in, removes the stand-in's item, and makes its pointer name the other artifact, so
 //! that whoever looks for the stand-in by its id is led on.
 
+use delivery_center::store::StoreError;
+use delivery_center::store::items::Item;
+use delivery_center::store::keys::pointer_key;
+
 use super::pointer::{KeptPointer, Pointer};
 use super::state::FoundArtifact;
 use crate::record::{Artifact, Record};
-use crate::store::Store;
-use crate::store::error::StoreError;
-use crate::store::items::Item;
-use crate::store::keys::pointer_key;
-use crate::store::transaction::Write;
+use crate::write::Writer;
+use crate::write::transaction::Write;
 
 /// The ids that artifacts which stand for this one's image would have; none where this one itself stands for its
 /// image.
@@ -39,7 +40,7 @@ pub(super) struct HandedOver {
     pub(super) unneeded: Vec<Item>,
 }
 
-impl Store {
+impl Writer {
     /// What these artifacts hand over to another one. One that is more than a stand-in by now hands over nothing.
     pub(super) async fn handed_over_by(
         &self,

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use delivery_center::store::items::{Item, entry_of};
+use delivery_center::store::keys::{ARTIFACT_PREFIX, FOUND_BY_PREFIX, RELEASE_ENTRY, TERMS_ENTRY, WRITER};
+use delivery_center::store::{MAX_KEYS_PER_CALL, StoreError, Usage, whole};
 use futures_util::stream::{self, StreamExt as _};
 
+use super::Writer;
 use super::artifacts::{ArtifactState, FoundArtifact, KeepRecorded, PackedArtifact};
 use super::batch_write::Mode;
-use super::error::StoreError;
-use super::items::{Item, entry_of};
-use super::keys::{ARTIFACT_PREFIX, FOUND_BY_PREFIX, RELEASE_ENTRY, TERMS_ENTRY, WRITER};
 use super::releases::PackedRelease;
-use super::{MAX_KEYS_PER_CALL, Store, Usage, whole};
 use crate::record::differences;
 
 /// How many records are read side by side.
@@ -42,7 +42,7 @@ impl Comparison {
     }
 }
 
-impl Store {
+impl Writer {
     /// Compares releases with what is stored of them. The results are in the order of the releases.
     pub async fn compare_releases(&self, releases: &[PackedRelease]) -> Vec<Result<Comparison, StoreError>> {
         let mut comparisons = Vec::with_capacity(releases.len());
@@ -106,7 +106,7 @@ impl Store {
     }
 
     async fn items_of_artifacts(&self, keys: Vec<Item>) -> Result<Vec<(String, Item)>, StoreError> {
-        let items = self.batch_get(&self.artifacts_table, whole(keys), &Usage::default()).await?;
+        let items = self.store.batch_get(&self.artifacts_table, whole(keys), &Usage::default()).await?;
         Ok(items.into_iter().map(|item| (entry_of(&item), item)).collect())
     }
 }

@@ -1,18 +1,18 @@
 //! Reads all artifacts of the table or of an image, one page after another.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use delivery_center::document::Document;
+use delivery_center::image_reference::ImageReference;
+use delivery_center::store::artifacts::ATTRIBUTES;
+use delivery_center::store::items::{Item, entry_of, text};
+use delivery_center::store::keys::{ARTIFACT_PREFIX, artifact_position};
+use delivery_center::store::{ItemsPage, StoreError, StoredArtifact, Usage};
 use futures_util::stream::{self, Stream, TryStreamExt as _};
 
 use super::state::FoundArtifact;
-use super::{ATTRIBUTES, StoredArtifact};
-use crate::document::Document;
-use crate::image_reference::ImageReference;
-use crate::store::error::StoreError;
-use crate::store::items::{Item, entry_of, text};
-use crate::store::keys::{ARTIFACT_PREFIX, artifact_position};
-use crate::store::{ItemsPage, Store, Usage};
+use crate::write::Writer;
 
-impl Store {
+impl Writer {
     /// The artifacts of one segment of the table, in no order.
     pub fn artifacts_of_segment(
         &self,
@@ -26,7 +26,7 @@ impl Store {
         &self,
         image: &ImageReference,
     ) -> impl Stream<Item = Result<StoredArtifact, StoreError>> + '_ {
-        let query = self.artifacts_query(image);
+        let query = self.store.artifacts_query(image);
         self.artifacts_of_pages(move |start| self.query_artifacts(query.clone(), start))
     }
 
@@ -74,7 +74,7 @@ impl Store {
     /// removed.
     async fn scanned(&self, item: Item) -> Result<Option<StoredArtifact>, StoreError> {
         let entry = entry_of(&item);
-        if let Some(artifact) = self.artifact(item, &Usage::default()).await? {
+        if let Some(artifact) = self.store.artifact(item, &Usage::default()).await? {
             return Ok(Some(artifact));
         }
         let Some(position) = artifact_position(&entry) else { return Ok(None) };

@@ -1,8 +1,9 @@
 //! The shapes that values of the documented fields have, and the writer that brings a JSON text into its shape.
 
+use delivery_center::position::MAX_UNIX_SECONDS;
+
 use super::json_text::{Member, Members, elements, integer, members, push_separator, string, unexpected};
 use super::problem::{Path, Problem};
-use crate::position::MAX_UNIX_SECONDS;
 
 /// The documented shape of a value.
 pub(super) enum Shape {

@@ -5,19 +5,19 @@
 //! image's own record, or lose its activities when it gives way.
 
 use backon::BackoffBuilder as _;
+use delivery_center::image_reference::{ImageDigest, repository};
+use delivery_center::store::items::{Attributes, Item, Subject};
+use delivery_center::store::{StoreError, Unavailability};
 
 use super::facts::Fact;
 use super::packing::PackedArtifact;
 use super::state::{ArtifactState, FactKey, WantedArtifact};
 use super::writing::StoredOutcome;
-use crate::image_reference::{ImageDigest, repository};
 use crate::record::{Artifact, Record};
-use crate::store::Store;
-use crate::store::batch_write::{CONTENDED_RECORD, Mode, Outcome};
-use crate::store::error::{StoreError, Unavailability};
-use crate::store::items::{Attributes, Item, Subject};
+use crate::write::Writer;
+use crate::write::batch_write::{CONTENDED_RECORD, Mode, Outcome};
 
-impl Store {
+impl Writer {
     /// Stores an artifact that stands for its image: records each of its activities that is not recorded yet. The
     /// result is `None` where the caller must write it as any other artifact, over what is stored of it.
     ///

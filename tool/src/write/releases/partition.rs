@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use delivery_center::store::items::{Attributes, Item, Subject, reserved_names, text};
+use delivery_center::store::keys::{RELEASE_ENTRY, WRITER};
+use delivery_center::store::{ItemsPage, StoreError, Unavailability};
 
-use crate::store::error::{StoreError, Unavailability};
-use crate::store::items::{Attributes, Item, Subject, reserved_names, text};
-use crate::store::keys::{RELEASE_ENTRY, WRITER};
-use crate::store::transaction::Condition;
-use crate::store::{ItemsPage, Store};
+use crate::write::Writer;
+use crate::write::transaction::Condition;
 
 /// The attributes of an item that are compared to tell whether it must be written. Documents are not among them.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,9 +68,9 @@ impl Partition {
 #[derive(Debug, Clone)]
 pub struct ReleaseScan(Item);
 
-impl Store {
+impl Writer {
     /// All items of a release, read consistently; only the attributes in `projection`, where there is one.
-    pub(in crate::store) async fn release_partition(
+    pub(in crate::write) async fn release_partition(
         &self,
         release_id: &str,
         projection: Option<&str>,

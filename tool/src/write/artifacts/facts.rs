@@ -11,17 +11,17 @@
 //! condition. So imports and pipelines lose nothing to each other.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use delivery_center::position::UnixSeconds;
+use delivery_center::store::items::{Attributes, Item, Subject, text};
+use delivery_center::store::keys::{FACT_PREFIX, fact_key};
+use delivery_center::store::{ItemsPage, StoreError};
 
 use super::packing::PackedArtifact;
 use super::state::{ArtifactState, FactKey, FoundArtifact};
 use super::writing::ArtifactWrite;
-use crate::position::UnixSeconds;
 use crate::record::{Artifact, Record, RecordedActivity};
-use crate::store::error::StoreError;
-use crate::store::items::{Attributes, Item, Subject, text};
-use crate::store::keys::{FACT_PREFIX, fact_key};
-use crate::store::transaction::{Condition, Transacted, Write};
-use crate::store::{ItemsPage, Store};
+use crate::write::Writer;
+use crate::write::transaction::{Condition, Transacted, Write};
 
 /// A fact to be recorded.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ pub(super) struct ReadableFact {
     recorded_at: UnixSeconds,
 }
 
-impl Store {
+impl Writer {
     /// The artifact that already holds this fact; `None` where it was not recorded, or the artifact no longer holds
     /// it.
     ///

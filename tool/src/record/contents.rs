@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use delivery_center::image_reference::{ImageDigest, repository};
+
 use super::json_text::{Members, elements, members, string};
 use super::problem::{Path, Problem};
-use crate::image_reference::{ImageDigest, repository};
 
 /// The images and commits of a release. Soft-deleted records do not count.
 #[derive(Default)]

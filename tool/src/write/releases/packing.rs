@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use super::{Lengths, ReleaseEntry};
-use crate::digest;
-use crate::document::Document;
-use crate::position::Position;
-use crate::record::Release;
-use crate::response_limit::escaped_length;
-use crate::store::batch_write::{MAX_DOCUMENT_BYTES_PER_ITEM, Unstorable, check_parts};
-use crate::store::facet::{ListedUnder, listed};
-use crate::store::items::{Item, bytes, note, text};
-use crate::store::keys::{
+use delivery_center::document::Document;
+use delivery_center::position::Position;
+use delivery_center::response_limit::escaped_length;
+use delivery_center::store::facet::{ListedUnder, ReleaseValues, listed};
+use delivery_center::store::items::{Item, bytes, text};
+use delivery_center::store::keys::{
     MAX_HASH_KEY_BYTES, MAX_RELEASE_ID_BYTES, RELEASE_ENTRY, TERMS_ENTRY, release_key, release_part_entry,
 };
+use delivery_center::store::{Lengths, ReleaseEntry};
+
+use crate::digest;
+use crate::record::Release;
+use crate::write::batch_write::{MAX_DOCUMENT_BYTES_PER_ITEM, Unstorable, check_parts};
+use crate::write::note;
 
 /// A release packed and laid out as items; there are no items where it is soft-deleted.
 #[derive(Debug, Clone)]
@@ -51,7 +53,6 @@ impl PackedRelease {
 
     /// The same release, but it does not replace a stored release that has records in a section in which this one has
     /// none.
-    #[must_use]
     pub fn without_emptying(self) -> Self {
         Self { may_empty: false, ..self }
     }
@@ -68,19 +69,17 @@ impl PackedRelease {
     }
 
     /// The release's id.
-    #[must_use]
     pub fn release_id(&self) -> &str {
         &self.release_id
     }
 
     /// The revision of its documents; `None` where it is soft-deleted.
-    #[must_use]
     pub fn revision(&self) -> Option<&str> {
         self.revision.as_deref()
     }
 
     /// Its items by entry; there are none where it is soft-deleted.
-    pub(in crate::store) fn items(&self) -> &BTreeMap<String, Item> {
+    pub(in crate::write) fn items(&self) -> &BTreeMap<String, Item> {
         &self.items
     }
 
@@ -100,7 +99,7 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
     let rest = format!(",{}}}", release.sections);
     let pack = |text: &str| Document::pack(text).map_err(|too_long| Unstorable(too_long.to_string()));
     let (brief_document, rest_document) = (pack(&brief)?, pack(&rest)?);
-    let (listed, terms) = listed(release);
+    let (listed, terms) = listed(&release.values);
     check_keys(release, &listed)?;
     let layout = Layout::new(brief_document.stored(), rest_document.stored())?;
     let entry = ReleaseEntry {
@@ -128,7 +127,7 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
         item.insert("rest".to_owned(), bytes(layout.rest));
     }
     // For people who look into the table. They find project, workflow and task in the facet entries.
-    item.extend(note(&release.version).map(|version| ("version".to_owned(), version)));
+    item.extend(note(&release.values.version).map(|version| ("version".to_owned(), version)));
     item.extend(common_attributes(&entry));
     items.insert(RELEASE_ENTRY.to_owned(), item);
     if terms.weight() > MAX_DOCUMENT_BYTES_PER_ITEM {
@@ -145,9 +144,9 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
 /// those lists. (Values of the newer filters that do not fit are left out of theirs.)
 fn check_keys(release: &Release, listed: &[ListedUnder]) -> Result<(), Unstorable> {
     let Some(too_long) = listed.iter().find(|listed| !listed.facet.fits_a_key()) else { return Ok(()) };
-    let names = [("productName", &release.project), ("workflowName", &release.workflow)]
+    let names = [("productName", &release.values.project), ("workflowName", &release.values.workflow)]
         .into_iter()
-        .chain(release.services.iter().map(|service| ("serviceName", service)));
+        .chain(release.values.services.iter().map(|service| ("serviceName", service)));
     let (name, value) = names.max_by_key(|(_, value)| value.len()).expect("there are two at least");
     Err(Unstorable(format!(
         "its names are together longer than a DynamoDB key can be ({} of {MAX_HASH_KEY_BYTES} bytes); \
@@ -158,7 +157,7 @@ fn check_keys(release: &Release, listed: &[ListedUnder]) -> Result<(), Unstorabl
 }
 
 fn too_many_terms(release: &Release) -> Unstorable {
-    let Release { services, images, commits, .. } = release;
+    let ReleaseValues { services, images, commits, .. } = &release.values;
     Unstorable(format!(
         "it has {} services, {} images and {} commits, which are more than one item can hold",
         services.len(),

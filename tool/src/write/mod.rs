@@ -1,0 +1,104 @@
+//! Writes the two tables, and reads what only a writer needs of them: whole records as they are stored now, and scans.
+//!
+//! The tops of `releases/writing.rs` and `artifacts/writing.rs` say how records are written, and what a crash leaves.
+
+mod artifacts;
+mod batch_write;
+mod comparing;
+mod releases;
+mod transaction;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
+use aws_sdk_dynamodb::types::AttributeValue;
+use delivery_center::document::VERSION as DOCUMENT_VERSION;
+use delivery_center::store::items::Item;
+use delivery_center::store::keys::pointer_key;
+use delivery_center::store::releases::LENGTHS_VERSION;
+use delivery_center::store::{ItemsPage, Store, StoreError, TableNames, Usage, whole};
+
+use self::artifacts::POINTER_VERSION;
+pub use self::artifacts::{
+    ArtifactEntry, ArtifactScan, ArtifactState, Fact, FactKey, FoundArtifact, KeepRecorded, Mended,
+    PackedArtifact, StoredOutcome, WantedArtifact,
+};
+pub use self::batch_write::{Mode, Outcome, Unstorable};
+pub use self::comparing::Comparison;
+pub use self::releases::{CurrentRelease, PackedRelease, Reindexed, ReleaseScan};
+use self::transaction::MAX_WRITES_PER_TRANSACTION;
+
+/// A scan of a table is split into this many segments, which can be read side by side.
+pub const SCAN_SEGMENTS: i32 = 4;
+
+/// The versions of the stored forms that this service reads and writes, in words.
+///
+/// A stored value of another version is an error that names the record.
+pub fn stored_forms() -> String {
+    format!("documents {DOCUMENT_VERSION}, lengths {LENGTHS_VERSION}, pointers {POINTER_VERSION}")
+}
+
+/// The tables, to be written.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    store: Store,
+    client: Client,
+    releases_table: String,
+    artifacts_table: String,
+    writes_per_transaction: usize,
+}
+
+impl Writer {
+    /// A writer of these tables.
+    pub fn new(client: Client, tables: TableNames) -> Self {
+        let store = Store::new(client.clone(), tables.clone());
+        Self {
+            store,
+            client,
+            releases_table: tables.releases,
+            artifacts_table: tables.artifacts,
+            writes_per_transaction: MAX_WRITES_PER_TRANSACTION,
+        }
+    }
+
+    /// The same writer, which makes at most `writes` writes in one transaction: between 2 and 100. Without this, it
+    /// makes up to 100, which is DynamoDB's own limit. Older emulators of DynamoDB take only ten.
+    pub fn with_writes_per_transaction(self, writes: usize) -> Self {
+        Self { writes_per_transaction: writes.clamp(2, MAX_WRITES_PER_TRANSACTION), ..self }
+    }
+
+    /// The same tables, to be read.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Checks that both tables are there and may be read, by asking each for a record that nobody has.
+    ///
+    /// # Errors
+    /// DynamoDB fails, or refuses the request.
+    pub async fn reach(&self) -> Result<(), StoreError> {
+        const NOBODY: &str = "-";
+        self.release_partition(NOBODY, None).await?;
+        let key = pointer_key(NOBODY);
+        self.store.batch_get(&self.artifacts_table, whole(vec![key]), &Usage::default()).await?;
+        Ok(())
+    }
+
+    /// Reads one page of a scan, consistently.
+    async fn scan_page(&self, table: &str, scan: ScanFluentBuilder) -> Result<ItemsPage, StoreError> {
+        let sent = scan.table_name(table).consistent_read(true).send().await;
+        let output = sent.map_err(|error| StoreError::from_sdk(table, error))?;
+        ItemsPage::of(table, output.items, output.last_evaluated_key)
+    }
+
+    /// A scan of one of a table's [`SCAN_SEGMENTS`] segments.
+    fn scan_of_segment(&self, segment: i32, start: Option<Item>) -> ScanFluentBuilder {
+        let scan = self.client.scan().segment(segment).total_segments(SCAN_SEGMENTS);
+        scan.set_exclusive_start_key(start)
+    }
+}
+
+/// A text that is stored only for people who look into the table, cut to 200 characters. It is `None` where the text
+/// is empty, since older implementations of DynamoDB refuse empty texts.
+fn note(text: &str) -> Option<AttributeValue> {
+    (!text.is_empty()).then(|| AttributeValue::S(text.chars().take(200).collect()))
+}

@@ -1,0 +1,11 @@
+//! Writes releases.
+
+mod current;
+mod packing;
+mod partition;
+mod writing;
+
+pub use self::current::CurrentRelease;
+pub use self::packing::PackedRelease;
+pub use self::partition::ReleaseScan;
+pub use self::writing::Reindexed;
