@@ -4,8 +4,8 @@ use form_urlencoded::byte_serialize;
 use http::StatusCode;
 
 use crate::position::Position;
-use crate::request::ParameterError;
-use crate::request::strconv::quote;
+use crate::query::ParameterError;
+use crate::query::strconv::quote;
 use crate::store::StoreError;
 
 /// Everything that can keep an endpoint from answering. The displayed text is the answer's `description`.

@@ -10,7 +10,8 @@ use crate::document::{
     Document, GzipSplice, Inflater, Spoiled, gzip_length_of_document, gzip_length_without_documents,
 };
 use crate::error::Error;
-use crate::request::{ArtifactLookup, ParameterError, Query, WantedBy};
+use crate::query::{ParameterError, Query};
+use crate::request::{ArtifactLookup, WantedBy};
 use crate::request_headers::{ContentCoding, matches_etag};
 use crate::response::{self, Response};
 use crate::response_limit::fits;

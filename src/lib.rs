@@ -4,7 +4,7 @@
 //! - [`service`]: one HTTP request in, one HTTP response out: routing, the time limit, panics, and what is logged of
 //!   each request;
 //! - [`list_releases`], [`get_artifact`]: what each endpoint does: parse, find, answer;
-//! - [`request`], [`request_headers`]: what a caller may ask for, and in which coding the answer may be;
+//! - [`query`], [`request`], [`request_headers`]: what a caller may ask for, and in which coding the answer may be;
 //! - [`response`], [`response_limit`]: the responses and their headers, and the 6 MiB rule;
 //! - [`error`]: what can go wrong with a request, and what the caller then reads;
 //! - [`store`]: the two tables: keys and items, and how they are read;
@@ -23,6 +23,7 @@ pub mod image_reference;
 pub mod lambda;
 pub mod list_releases;
 pub mod position;
+pub mod query;
 pub mod request;
 pub mod request_headers;
 pub mod response;

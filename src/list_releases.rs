@@ -7,11 +7,12 @@ use ring::digest::{Context, SHA256};
 use crate::document::{GzipSplice, Inflater, gzip_length_of_document, gzip_length_without_documents};
 use crate::error::Error;
 use crate::position::Position;
-use crate::request::{Extent, ParameterError, Query, ReleaseFilter, encoded_length};
+use crate::query::{ParameterError, Query, encoded_length};
+use crate::request::Extent;
 use crate::request_headers::{ContentCoding, matches_etag};
 use crate::response::{self, Response};
 use crate::response_limit::{body_in_json, fits, room_for_body};
-use crate::store::{ReleaseEntry, ReleaseSearch, Store, StoredRelease, Usage, Verbosity};
+use crate::store::{ReleaseEntry, ReleaseFilter, ReleaseSearch, Store, StoredRelease, Usage, Verbosity};
 
 /// How many entries may lie before a numbered page for these to be read together with it. That saves a round trip and
 /// costs a few read units. For a deeper page, its position is asked for first.

@@ -90,7 +90,7 @@ pub fn with_next(mut response: Response, next: Option<&str>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::ParameterError;
+    use crate::query::ParameterError;
 
     #[test]
     fn an_error_is_answered_as_zadigs_error_object() {

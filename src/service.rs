@@ -12,8 +12,8 @@ use tower::Service;
 
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Status};
-use crate::request::Query;
-use crate::request::strconv::quote;
+use crate::query::Query;
+use crate::query::strconv::quote;
 use crate::response::{self, Response};
 use crate::store::{Store, Usage};
 use crate::{get_artifact, list_releases};

@@ -2,9 +2,8 @@
 //! twice.
 
 use delivery_center::endpoint::Endpoint;
-use delivery_center::request::ReleaseFilter;
 use delivery_center::service::EndpointService;
-use delivery_center::store::{ReleaseEntry, Store, TableNames, Usage, Verbosity};
+use delivery_center::store::{ReleaseEntry, ReleaseFilter, Store, TableNames, Usage, Verbosity};
 use delivery_center_tool::embedded::EmbeddedDynamoDb;
 use delivery_center_tool::record::Record;
 use delivery_center_tool::table_definitions;

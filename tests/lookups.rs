@@ -383,65 +383,6 @@ async fn an_artifact_whose_writers_were_killed_at_several_places_can_be_written_
     assert_eq!(dump(&tables).await, dump(&fresh).await);
 }
 
-/// Makes a table what it was when a version filled it that did not have these look-ups.
-async fn bring_into_the_older_form(tables: &Tables) {
-    let mut pages = tables.client.scan().table_name(&tables.names.artifacts).into_paginator().items().send();
-    while let Some(item) = pages.next().await {
-        let mut item = item.unwrap();
-        if item["entry"].as_s().unwrap().starts_with("found-by#") {
-            let delete = tables.client.delete_item().table_name(&tables.names.artifacts);
-            let delete = delete.key("image_digest", item["image_digest"].clone());
-            delete.key("entry", item["entry"].clone()).send().await.unwrap();
-            continue;
-        }
-        item.remove("found_by");
-        if let Some(kept) = item.get("kept") {
-            let mut kept: Value = serde_json::from_str(kept.as_s().unwrap()).unwrap();
-            kept["place"].as_object_mut().unwrap().remove("found_by");
-            let kept = aws_sdk_dynamodb::types::AttributeValue::S(kept.to_string());
-            item.insert("kept".to_owned(), kept);
-        }
-        tables.put_item(&tables.names.artifacts, item).await;
-    }
-}
-
-#[tokio::test]
-async fn a_table_of_the_older_version_is_answered_as_before_and_reindexing_or_importing_brings_it_up_to_date()
-{
-    let mut random = Random(8);
-    let records: Records = (0..30)
-        .map(|number| format!("{number:024x}"))
-        .map(|id| (id.clone(), record(&mut random, &id)))
-        .collect();
-    for is_reindexed in [true, false] {
-        let tables = Tables::empty().await;
-        tables.import(&lines(records.values())).await;
-        let whole = dump(&tables).await;
-        bring_into_the_older_form(&tables).await;
-        assert_ne!(dump(&tables).await, whole);
-        for record in records.values() {
-            let Some(image) = record["image"].as_str().filter(|image| !image.is_empty()) else { continue };
-            let answer = get(&tables, &[("image", image), ("include", "environments")]).await;
-            assert_eq!(answer.status, 200);
-        }
-        assert_eq!(get(&tables, &[("commit", "4b15c43")]).await.status, 404);
-        if is_reindexed {
-            let (entries, _) = tables.writer.scan_artifact_entries(0, None).await.unwrap();
-            assert!(!entries.is_empty());
-            for segment in 0..delivery_center_tool::write::SCAN_SEGMENTS {
-                let (entries, next) = tables.writer.scan_artifact_entries(segment, None).await.unwrap();
-                assert!(next.is_none());
-                for entry in entries {
-                    tables.writer.mend_artifact_entry(&entry, Mode::Write).await.unwrap();
-                }
-            }
-        } else {
-            tables.import(&lines(records.values())).await;
-        }
-        assert_eq!(dump(&tables).await, whole);
-    }
-}
-
 #[tokio::test]
 async fn reindexing_writes_missing_entries_and_removes_those_that_no_artifact_lists() {
     let tables = Tables::empty().await;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use delivery_center::list_releases;
-use delivery_center::request::Query;
+use delivery_center::query::Query;
 use delivery_center::store::Usage;
 use http::HeaderMap;
 use http::header::ACCEPT_ENCODING;

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use delivery_center::endpoint::Endpoint::ListReleases;
-use delivery_center::image_reference::ImageReference;
 use delivery_center::list_releases;
-use delivery_center::request::Query;
-use delivery_center::store::{Facet, ReleaseSearch, Usage};
+use delivery_center::query::Query;
+use delivery_center::store::{ReleaseFilter, Usage};
 use delivery_center_tool::record::Record;
-use delivery_center_tool::write::{Mode, PackedRelease, Reindexed};
+use delivery_center_tool::write::{Mode, PackedRelease};
 use http::HeaderMap;
 use serde_json::{Value, json};
 
@@ -392,9 +391,9 @@ async fn the_two_lists_of_a_digest_in_a_repository_are_one_whole_list_however_lo
         }
     }
     assert!(pages >= 4, "{pages} pages");
-    let image = ImageReference::parse(&told).unwrap();
-    for (facets, is_wanted) in [(vec![], None), (vec![Facet::new(Some("p"), None, None, None)], Some("p"))] {
-        let search = ReleaseSearch::new(facets, Some(&image), None).unwrap();
+    for (project, is_wanted) in [("", None), ("p", Some("p"))] {
+        let query: Query = [("image", told.as_str()), ("projectName", project)].into_iter().collect();
+        let search = ReleaseFilter::from_query(&query).unwrap().search().unwrap();
         let (mut listing, usage) = (tables.store.release_listing(&search, None), Usage::default());
         let (mut found, mut passed_over, mut has_more) = (0, 0, true);
         while has_more {
@@ -408,84 +407,6 @@ async fn the_two_lists_of_a_digest_in_a_repository_are_one_whole_list_however_lo
             .filter(|record| is_wanted.is_none_or(|project| record["versionInfo"]["productName"] == project));
         assert_eq!((found, found + passed_over), (wanted.count(), ids.len()));
         assert_eq!(usage.calls(), pages);
-    }
-}
-
-/// Makes a table what it was when a version filled it that did not have the newer filters.
-async fn bring_into_the_older_form(tables: &Tables) {
-    let mut names = BTreeMap::new();
-    let mut pages = tables.client.scan().table_name(&tables.names.releases).into_paginator().items().send();
-    while let Some(item) = pages.next().await {
-        let item = item.unwrap();
-        if item["entry"].as_s().unwrap() == "terms" {
-            names.insert(item["release_id"].as_s().unwrap().clone(), item["facets"].clone());
-        }
-    }
-    let mut pages = tables.client.scan().table_name(&tables.names.releases).into_paginator().items().send();
-    while let Some(item) = pages.next().await {
-        let mut item = item.unwrap();
-        let facet = item.get("facet").map(|facet| facet.as_s().unwrap().clone());
-        let is_new = item["entry"].as_s().unwrap() == "terms"
-            || facet.is_some_and(|facet| {
-                ["image=", "digest=", "commit=", "label=", "environment=", "version="]
-                    .iter()
-                    .any(|new| facet.starts_with(new))
-            });
-        if is_new {
-            let key = |name: &str| item[name].clone();
-            let delete = tables.client.delete_item().table_name(&tables.names.releases);
-            delete.key("release_id", key("release_id")).key("entry", key("entry")).send().await.unwrap();
-            continue;
-        }
-        item.remove("commits");
-        item.remove("facets");
-        if item["entry"].as_s().unwrap() == "release" {
-            item.insert("facets".to_owned(), names[item["release_id"].as_s().unwrap()].clone());
-        }
-        tables.put_item(&tables.names.releases, item).await;
-    }
-}
-
-#[tokio::test]
-async fn a_table_of_the_older_version_is_answered_as_before_and_reindexing_or_importing_brings_it_up_to_date()
-{
-    let mut random = Random(5);
-    let records: BTreeMap<_, _> = (0..40)
-        .map(|number| format!("{number:024x}"))
-        .map(|id| (id.clone(), record(&mut random, &id)))
-        .collect();
-    for is_reindexed in [true, false] {
-        let tables = Tables::empty().await;
-        tables.import(&lines(records.values())).await;
-        let whole = tables.dump_both().await;
-        bring_into_the_older_form(&tables).await;
-        assert_ne!(tables.dump_both().await, whole);
-        for query in ["", "projectName=p&workflowName=w", "taskId=1&serviceName=s", "since=1600000020"] {
-            let filters: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-            let filters: Vec<_> =
-                filters.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
-            assert_eq!(
-                tables.get(ListReleases, query).await.release_ids(),
-                wanted(&records, &filters),
-                "{query}"
-            );
-        }
-        for query in ["label=l", "taskId=1&envName=prod", "commit=4b15c43&projectName=p"] {
-            assert_eq!(tables.get(ListReleases, query).await.body, "[]", "{query}");
-        }
-        if is_reindexed {
-            for id in records.keys() {
-                let written = tables.writer.reindex_release(id, Mode::Write).await.unwrap();
-                assert!(matches!(written, Reindexed::Release(1..)), "{id}: {written:?}");
-                assert_eq!(
-                    tables.writer.reindex_release(id, Mode::Write).await.unwrap(),
-                    Reindexed::Release(0)
-                );
-            }
-        } else {
-            assert_eq!(tables.import(&lines(records.values())).await.stored, 40);
-        }
-        assert_eq!(tables.dump_both().await, whole);
     }
 }
 

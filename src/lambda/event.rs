@@ -259,7 +259,7 @@ mod tests {
         let first = |event: &str, name: &str| {
             let (_, request) = read(event).expect("an HTTP event");
             let uri = request.expect("a request").uri().clone();
-            crate::request::Query::parse(uri.query().unwrap_or_default()).first(name).map(str::to_owned)
+            crate::query::Query::parse(uri.query().unwrap_or_default()).first(name).map(str::to_owned)
         };
         let alb = r#"{"httpMethod":"GET","path":"/","queryStringParameters":{"a":"x%20y"},"requestContext":{"elb":{"targetGroupArn":"arn"}}}"#;
         assert_eq!(first(alb, "a").as_deref(), Some("x y"));

@@ -1,9 +1,10 @@
 //! Which artifact a caller asks for, and whether the answer tells where it runs.
 
-use super::{ParameterError, Query, extent, strconv};
+use super::extent;
 use crate::commit_prefix::CommitPrefix;
 use crate::image_reference::{ImageDigest, ImageReference, repository};
 use crate::position::Position;
+use crate::query::{ParameterError, Query, strconv};
 use crate::store::ArtifactSearch;
 
 /// What a query for an artifact says.

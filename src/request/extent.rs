@@ -1,7 +1,7 @@
 //! How much of a list is asked for: everything from a cursor on that fits, or one page.
 
-use super::{ParameterError, Query, strconv};
 use crate::position::Position;
+use crate::query::{ParameterError, Query, strconv};
 
 /// How many releases a page has unless `per_page` says otherwise, as in Zadig.
 const DEFAULT_PER_PAGE: u64 = 20;

@@ -5,8 +5,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::{Number, Value};
+use serde_json::Number;
 
+use super::json::Json;
 use crate::position::{MAX_UNIX_SECONDS, UnixSeconds};
 
 /// An environment that an artifact was deployed to.
@@ -46,15 +47,15 @@ struct ReadArtifact {
     activities: Vec<ReadActivity>,
 }
 
-/// A field that is a [`Value`] here has no documented type, so it may be anything.
+/// A field that is [`Json`] here has no documented type, so it may be anything.
 #[derive(Deserialize)]
 struct ReadActivity {
     #[serde(rename = "type", default)]
     kind: String,
     #[serde(default)]
-    env_name: Value,
+    env_name: Json,
     #[serde(default)]
-    namespace: Value,
+    namespace: Json,
     created_time: Number,
     #[serde(default)]
     commits: Vec<ReadCommit>,
@@ -69,9 +70,9 @@ struct ReadCommit {
     #[serde(default)]
     repo_name: String,
     #[serde(default)]
-    pr: Value,
+    pr: Json,
     #[serde(default)]
-    prs: Value,
+    prs: Json,
 }
 
 impl Activities {
@@ -85,11 +86,11 @@ impl Activities {
         let mut commits = Vec::new();
         for activity in artifact.activities {
             commits.extend(activity.commits.into_iter().map(SourceCommit::from));
-            let env_name = activity.env_name.as_str().unwrap_or_default();
+            let env_name = activity.env_name.text().unwrap_or_default();
             if activity.kind != "deploy" || env_name.is_empty() {
                 continue;
             }
-            let namespace = activity.namespace.as_str().unwrap_or_default();
+            let namespace = activity.namespace.text().unwrap_or_default();
             let since = latest
                 .entry((env_name.to_owned(), namespace.to_owned()))
                 .or_insert_with(|| activity.created_time.clone());
@@ -117,8 +118,8 @@ impl Deployment {
 
 impl From<ReadCommit> for SourceCommit {
     fn from(stored: ReadCommit) -> Self {
-        let listed = stored.prs.as_array().into_iter().flatten();
-        let pull_requests = std::iter::once(&stored.pr).chain(listed).filter_map(Value::as_u64);
+        let pull_requests = std::iter::once(&stored.pr).chain(stored.prs.elements());
+        let pull_requests = pull_requests.filter_map(Json::unsigned);
         Self {
             pull_requests: pull_requests.filter(|number| *number > 0).collect(),
             repository: format!("{}/{}", stored.repo_owner, stored.repo_name),
@@ -133,7 +134,7 @@ fn seconds(number: &Number) -> i128 {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -156,6 +157,7 @@ mod tests {
             deploy(json!(7), json!("a"), 8),
             json!({"type": "build", "env_name": "prod", "created_time": 11}),
         ]));
+        assert!(Activities::of(r#"{"activities":[{"created_time":1,"env_name":1e999}]}"#).is_ok());
         let found: Vec<_> = found
             .deployments
             .iter()
@@ -167,7 +169,7 @@ mod tests {
     #[test]
     fn commits_name_their_repository_and_their_pull_requests() {
         let found = activities(&json!([
-            {"type": "build", "commits": [
+            {"type": "build", "created_time": 1, "commits": [
                 {"repo_owner": "o", "repo_name": "n", "commit_id": "4b15c43", "pr": 7, "prs": [7, 8, 0, -1, "9", 1.5]},
                 {"prs": 3},
             ]},

@@ -8,9 +8,11 @@ pub mod artifacts;
 mod batch_get_reader;
 mod document_cache;
 mod error;
-pub mod facet;
+pub mod filters;
 pub mod items;
+pub mod json;
 pub mod keys;
+pub mod lists;
 pub mod releases;
 mod usage;
 
@@ -26,9 +28,10 @@ pub use self::artifacts::{ArtifactSearch, NewestFound, StoredArtifact};
 use self::batch_get_reader::BatchGetReader;
 use self::document_cache::DocumentCache;
 pub use self::error::{CallError, StoreError, Unavailability};
-pub use self::facet::{Facet, ReleaseSearch, ReleaseValues};
+pub use self::filters::ReleaseFilter;
 use self::items::{Item, reserved_names};
 pub use self::keys::MAX_HASH_KEY_BYTES;
+pub use self::lists::ReleaseSearch;
 pub use self::releases::{Lengths, ReleaseEntries, ReleaseEntry, ReleaseListing, StoredRelease, Verbosity};
 pub use self::usage::Usage;
 

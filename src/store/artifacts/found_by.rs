@@ -70,8 +70,7 @@ pub fn bytes_of(digest: &str) -> Vec<u8> {
     hex_simd::decode_to_vec(digest).unwrap_or_default()
 }
 
-/// Whether one of the commits that an entry tells begins with these digits. (An older version wrote one commit a line, each with
-/// its repository. Tables have such entries until `reindex` has run.)
+/// Whether one of the commits that an entry tells begins with these digits.
 pub fn tells_commit(commits: &str, commit: &CommitPrefix) -> bool {
-    commits.split([' ', '\n']).any(|found| commit.begins(found))
+    commits.split(' ').any(|found| commit.begins(found))
 }

@@ -10,15 +10,15 @@ use futures_util::future::try_join_all;
 use super::{ReleaseEntry, entry_in};
 use crate::position::Position;
 use crate::store::error::{StoreError, Unavailability};
-use crate::store::facet::{Facet, ReleaseSearch, Terms};
 use crate::store::items::{Attributes, Item, Subject, text};
 use crate::store::keys::BY_FACET;
+use crate::store::lists::{Facet, ReleaseSearch, Terms};
 use crate::store::{Store, Usage};
 
 /// The attributes of an index entry that are read: `ENTRY` where every entry is found, `SEARCHED_ENTRY` where entries
 /// are compared.
 const ENTRY: &str = "#position, revision, lengths";
-const SEARCHED_ENTRY: &str = "#position, revision, lengths, facets, commits";
+const SEARCHED_ENTRY: &str = "#position, revision, lengths, terms, commits";
 
 /// The releases that a search finds, read page by page.
 ///

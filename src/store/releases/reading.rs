@@ -9,9 +9,9 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::{ReleaseEntry, StoredRelease, Verbosity, entry_in};
 use crate::document::{Document, Spoiled};
 use crate::store::error::{StoreError, Unavailability};
-use crate::store::facet::{Facet, ReleaseSearch, Terms};
 use crate::store::items::{Attributes, Item, Subject, entry_of};
 use crate::store::keys::{RELEASE_ENTRY, TERMS_ENTRY, WRITER, release_key, release_part_entry};
+use crate::store::lists::{Facet, ReleaseSearch, Terms};
 use crate::store::{MAX_KEYS_PER_CALL, Store, Usage, projected};
 
 /// How many BatchGetItem calls run side by side: each is a connection, and more only queue on one core.
@@ -130,7 +130,7 @@ impl Store {
         let id = entry.position.id();
         let mut revision_before = None;
         for _ in 0..MAX_READS_AGAIN {
-            let described = "#entry, #position, revision, lengths, facets, commits, writer";
+            let described = "#entry, #position, revision, lengths, terms, commits, writer";
             let entries = search.lists().iter().map(Facet::entry);
             let entries = [RELEASE_ENTRY, TERMS_ENTRY].map(ToOwned::to_owned).into_iter().chain(entries);
             let keys = entries.map(|entry| release_key(id, &entry)).collect();
@@ -152,13 +152,15 @@ impl Store {
                 return Ok(None);
             }
             let now = entry_in(&mut release)?;
-            let terms = match terms {
-                // The release was replaced between the two reads.
-                Some(terms) if !is_at_revision(&terms, &now.revision) => continue,
-                Some(terms) => Terms::take_from(&mut Attributes::new(terms, table, Subject::Release(id)))?,
-                // It was stored by a version that kept the terms in the release's item.
-                None => Terms::take_from(&mut release)?,
+            let Some(terms) = terms.filter(|terms| is_at_revision(terms, &now.revision)) else {
+                // The release was replaced between the two reads, or its terms were lost.
+                if revision_before.as_ref() == Some(&now.revision) {
+                    return Err(release.unreadable("what it is found by is missing: run reindex"));
+                }
+                revision_before = Some(now.revision);
+                continue;
             };
+            let terms = Terms::take_from(&mut Attributes::new(terms, table, Subject::Release(id)))?;
             if !search.finds_release(&terms) || now.position != entry.position {
                 return Ok(None);
             }

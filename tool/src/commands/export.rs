@@ -5,9 +5,9 @@ use std::io::{self, BufWriter, IsTerminal as _, Write};
 use anyhow::Context as _;
 use delivery_center::document::Inflater;
 use delivery_center::image_reference::ImageReference;
-use delivery_center::request::{ParameterError, ReleaseFilter};
+use delivery_center::query::{ParameterError, Query};
 use delivery_center::store::{
-    ReleaseEntry, ReleaseSearch, StoreError, StoredArtifact, StoredRelease, Usage, Verbosity,
+    ReleaseEntry, ReleaseFilter, ReleaseSearch, StoreError, StoredArtifact, StoredRelease, Usage, Verbosity,
 };
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use indicatif::ProgressBar;
@@ -106,14 +106,15 @@ pub(super) async fn run(arguments: ExportArguments) -> anyhow::Result<Ended> {
 
 impl ExportArguments {
     fn selection(self) -> Result<Selection, UnusableArguments> {
-        let filter = ReleaseFilter {
-            project: self.project,
-            workflow: self.workflow,
-            task_id: self.task,
-            service: self.service,
-            ..ReleaseFilter::default()
-        };
-        let (has_filters, has_image) = (filter != ReleaseFilter::default(), self.image.is_some());
+        let given = [
+            ("projectName", self.project),
+            ("workflowName", self.workflow),
+            ("taskId", self.task.map(|task_id| task_id.to_string())),
+            ("serviceName", self.service),
+        ];
+        let given = given.into_iter().filter_map(|(parameter, value)| Some((parameter, value?)));
+        let filter = ReleaseFilter::from_query(&given.collect::<Query>()).expect("a number and texts");
+        let (has_filters, has_image) = (!filter.is_empty(), self.image.is_some());
         let names_no_kind = !self.releases && !self.artifacts;
         let releases = self.releases || (names_no_kind && (has_filters || !has_image));
         let artifacts = self.artifacts || (names_no_kind && (has_image || !has_filters));

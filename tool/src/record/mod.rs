@@ -1,7 +1,6 @@
 //! Checks one input record, a release or an artifact, and brings it to the JSON that the API answers.
 
 mod artifact;
-mod contents;
 mod credentials;
 mod differences;
 mod json_text;

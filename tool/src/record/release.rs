@@ -1,22 +1,15 @@
-//! A release: the shape of its JSON, and the values that the store and the filters take from it.
+//! A release: the shape of its JSON.
 
-use std::collections::BTreeSet;
-
-use delivery_center::store::ReleaseValues;
-
-use super::contents::Contents;
 use super::credentials::drop_credentials;
 use super::json_text::{Members, elements, members, push_separator, string};
 use super::problem::{Path, Problem};
-use super::shape::{Field, Shape, Writer, integer_of, is_deleted, required_text, text_of, unix_seconds_of};
+use super::shape::{Field, Shape, Writer, is_deleted, required_text, text_of, unix_seconds_of};
 
 /// A release that fits the documented types, in the JSON that the API answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
     /// `versionInfo.id`, never empty.
     pub release_id: String,
-    /// What it is found by.
-    pub values: ReleaseValues,
     /// `versionInfo.created_at` in Unix seconds, 0 to 999999999999; 0 where it is missing.
     pub created_at: u64,
     /// Whether `versionInfo.deleted_at` says that the release is gone.
@@ -161,29 +154,9 @@ impl Release {
         let release_id = required_text(&version, "id", &path)?;
         let mut version_info = Writer::default();
         version_info.object(VERSION_INFO, &version, &path)?;
-        let task_id = integer_of(&version, "taskId", &path)?;
-        let mut sections = Sections::of(root)?;
-        let mut env_name = String::new();
-        if let Some(environment) = version.given("productEnvInfo") {
-            let path = path.field("productEnvInfo");
-            env_name = text_of(&members(environment, &path)?, "env_name", &path)?;
-            sections.contents.add_environment(environment, &path)?;
-        }
-        let labels = elements(version.given("labels").unwrap_or("[]"), &path)?;
-        let labels = labels.into_iter().filter(|label| *label != "null");
+        let sections = Sections::of(root)?;
         Ok(Self {
             release_id,
-            values: ReleaseValues {
-                version: text_of(&version, "version", &path)?,
-                project: text_of(&version, "productName", &path)?,
-                workflow: text_of(&version, "workflowName", &path)?,
-                task_id: (task_id != 0).then(|| task_id.to_string()),
-                services: sections.services.into_iter().collect(),
-                labels: labels.map(|label| string(label, &path)).collect::<Result<_, _>>()?,
-                env_name,
-                images: sections.contents.images.into_iter().collect(),
-                commits: sections.contents.commits.into_iter().collect(),
-            },
             created_at: unix_seconds_of(&version, "created_at", &path)?,
             deleted: is_deleted(&version, &path)?,
             version_info: version_info.out,
@@ -194,12 +167,10 @@ impl Release {
     }
 }
 
-/// Writes what comes after `versionInfo`, and collects the services, images and commits in it.
+/// Writes what comes after `versionInfo`.
 #[derive(Default)]
 struct Sections {
     writer: Writer,
-    services: BTreeSet<String>,
-    contents: Contents,
     credentials_dropped: usize,
     unfilled: Vec<&'static str>,
 }
@@ -237,12 +208,8 @@ impl Sections {
                     let kept = drop_credentials(value, &mut self.credentials_dropped, &path)?;
                     let build = members(&kept, &path)?;
                     self.writer.unordered(BUILD, &build, &path)?;
-                    self.contents.add_build(&build, &path)?;
                 }
-                Section::Deploys => {
-                    self.contents.add_deploy(&record, &path);
-                    self.deploy(record, &path)?;
-                }
+                Section::Deploys => self.deploy(record, &path)?,
                 Section::Tests => self.writer.unordered(UNSHOWN_RECORD, &record, &path)?,
                 Section::Distributions => self.distribution(record, &path)?,
                 Section::SecurityStats => self.writer.unordered(&[], &record, &path)?,
@@ -253,16 +220,12 @@ impl Sections {
     }
 
     fn deploy(&mut self, deploy: Members<'_>, path: &Path<'_>) -> Result<(), Problem> {
-        let Some(name) = DeployName::of(&deploy, path)? else {
-            return self.writer.object(DEPLOY, &deploy, path);
-        };
+        let name = displayed_name(&deploy, path)?;
         let mut deploy = deploy;
-        deploy.set("serviceName", &name.displayed);
-        self.writer.object(DEPLOY, &deploy, path)?;
-        if !name.raw.is_empty() {
-            self.services.insert(name.raw);
+        if let Some(name) = &name {
+            deploy.set("serviceName", name);
         }
-        Ok(())
+        self.writer.object(DEPLOY, &deploy, path)
     }
 
     fn distribution(&mut self, distribution: Members<'_>, path: &Path<'_>) -> Result<(), Problem> {
@@ -271,8 +234,7 @@ impl Sections {
         if let Some(parts) = &parts {
             distribution.set("subDistributes", parts);
         }
-        self.writer.unordered(UNSHOWN_RECORD, &distribution, path)?;
-        self.contents.add_distribution(&distribution, path)
+        self.writer.unordered(UNSHOWN_RECORD, &distribution, path)
     }
 }
 
@@ -294,33 +256,18 @@ fn live_parts(distribution: &Members<'_>, path: &Path<'_>) -> Result<Option<Stri
     Ok(has_deleted.then(|| format!("[{}]", live.join(","))))
 }
 
-/// The two forms of a deploy's service name.
-struct DeployName {
-    /// The form that filters look for: `<service>`.
-    raw: String,
-    /// The form that is answered, as JSON text: `<service>/<container>` where there is a container.
-    displayed: String,
-}
-
-impl DeployName {
-    /// Reads both forms; `None` where the deploy has no service name. A source may have either form.
-    fn of(deploy: &Members<'_>, path: &Path<'_>) -> Result<Option<Self>, Problem> {
-        let Some(given) = deploy.given("serviceName") else {
-            return Ok(None);
-        };
-        let name = string(given, &path.field("serviceName"))?;
-        let container = text_of(deploy, "containerName", path)?;
-        if container.is_empty() {
-            return Ok(Some(Self { raw: name, displayed: given.to_owned() }));
-        }
-        let raw = name.strip_suffix(&container).and_then(|rest| rest.strip_suffix('/'));
-        if let Some(raw) = raw {
-            return Ok(Some(Self { raw: raw.to_owned(), displayed: given.to_owned() }));
-        }
-        let container = deploy.given("containerName").unwrap_or_default();
-        let displayed = format!("\"{}/{}\"", unquoted(given), unquoted(container));
-        Ok(Some(Self { raw: name, displayed }))
+/// The name of a deploy's service as it is answered: `<service>/<container>` where there is a container. A source may have
+/// either form. `None` where the name stays as it came.
+fn displayed_name(deploy: &Members<'_>, path: &Path<'_>) -> Result<Option<String>, Problem> {
+    let Some(given) = deploy.given("serviceName") else { return Ok(None) };
+    let name = string(given, &path.field("serviceName"))?;
+    let container = text_of(deploy, "containerName", path)?;
+    let is_displayed = name.strip_suffix(&container).is_some_and(|rest| rest.ends_with('/'));
+    if container.is_empty() || is_displayed {
+        return Ok(None);
     }
+    let container = deploy.given("containerName").unwrap_or_default();
+    Ok(Some(format!("\"{}/{}\"", unquoted(given), unquoted(container))))
 }
 
 /// The text between a JSON string's quotes, with its escapes as they came.
@@ -330,6 +277,8 @@ fn unquoted(value: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use delivery_center::store::filters::{FILTERS, Filter};
+    use delivery_center::store::json::Json;
     use serde_json::value::RawValue;
 
     use super::super::Record;
@@ -372,12 +321,7 @@ mod tests {
         let answer = format!(r#"[{{"versionInfo":{},{}}}]"#, release.version_info, release.sections);
         assert_eq!(answer, compacted(REFERENCE));
         assert_eq!(release.release_id, "619dbaa8c528c2182225e8d9");
-        assert_eq!(release.values.version, "test");
-        assert_eq!(release.values.project, "nginx2");
-        assert_eq!(release.values.workflow, "nginx2-ops-workflow");
-        assert_eq!(release.values.task_id.as_deref(), Some("1"));
         assert_eq!(release.created_at, 1_637_726_888);
-        assert_eq!(release.values.services, ["nginx"]);
         assert!(!release.deleted);
         assert_eq!(release.credentials_dropped, 0);
     }
@@ -395,8 +339,8 @@ mod tests {
         let release = release("", "").unwrap();
         assert_eq!(release.version_info, r#"{"id":"r","labels":[]}"#);
         assert_eq!(release.sections, EMPTY_SECTIONS);
-        assert_eq!((release.values.task_id, release.created_at, release.deleted), (None, 0, false));
-        assert_eq!((release.values.project.as_str(), release.values.services.len()), ("", 0));
+        assert_eq!((release.created_at, release.deleted), (0, false));
+        assert_eq!(found_by(&release), [] as [&str; 0]);
     }
 
     #[test]
@@ -425,10 +369,7 @@ mod tests {
             r#"{"id":"r","version":null,"taskId":null,"labels":[],"productEnvInfo":null,"created_at":null,"deleted_at":null}"#
         );
         assert_eq!(release.sections, EMPTY_SECTIONS);
-        assert_eq!(
-            (release.values.version.as_str(), release.values.task_id, release.created_at),
-            ("", None, 0)
-        );
+        assert_eq!((found_by(&release), release.created_at), (vec![], 0));
     }
 
     #[test]
@@ -522,10 +463,19 @@ mod tests {
         assert!(release(r#","deleted_at":1637726888"#, "").unwrap().deleted);
     }
 
-    #[test]
-    fn a_soft_deleted_deploy_does_not_count_as_a_service() {
-        let deploys = r#","deployInfo":[{"serviceName":"gone","deleted_at":1},{"serviceName":"here"}]"#;
-        assert_eq!(release("", deploys).unwrap().values.services, ["here"]);
+    /// The values by which a release is found, each behind its filter's name.
+    fn found_by(release: &Release) -> Vec<String> {
+        let json = format!(r#"{{"versionInfo":{},{}}}"#, release.version_info, release.sections);
+        let json = Json::read(&json).unwrap();
+        let values = |filter: &'static Filter| {
+            filter.values_of(&json).into_iter().map(|value| format!("{} {value}", filter.name))
+        };
+        FILTERS.iter().flat_map(values).collect()
+    }
+
+    fn services(release: &Release) -> Vec<String> {
+        let found = found_by(release);
+        found.iter().filter_map(|found| found.strip_prefix("service ").map(str::to_owned)).collect()
     }
 
     fn deploy_name(service: &str, container: &str) -> (String, Vec<String>) {
@@ -533,7 +483,60 @@ mod tests {
         let release = release("", &deploy).unwrap();
         let (_, name) = release.sections.split_once(r#""serviceName":"#).unwrap();
         let (name, _) = name.split_once(r#","containerName""#).unwrap();
-        (name.to_owned(), release.values.services)
+        (name.to_owned(), services(&release))
+    }
+
+    #[test]
+    fn a_release_is_found_by_the_images_and_commits_of_its_records_and_of_its_environment() {
+        const DIGESTS: [&str; 2] = [
+            "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e",
+            "sha256:3d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e",
+        ];
+        let record = serde_json::json!({
+            "versionInfo": {"id": "r", "productEnvInfo": {
+                "env_name": "prod", "services": [[{"containers": [{"image": "reg:5000/x"}]}], null]}},
+            "buildInfo": [
+                {"imageName": "reg/b:1", "imageInfo": {"imageDigest": DIGESTS[0]},
+                    "commits": [{"commit_id": "4B15C43E2D"}, {"commit_id": "4b15c43f"}, {"commit_id": "main"}]},
+                {"imageName": 7, "imageInfo": null, "commits": null},
+                {"imageName": "reg/gone:1", "deleted_at": 1},
+            ],
+            "deployInfo": [{"image": format!("reg/d:2@{}", DIGESTS[1])}],
+            "distributeInfo": [{"registryName": "reg/e:3", "subDistributes": [
+                {"registryName": "reg/f:4"}, {"registryName": "reg/gone:4", "deleted_at": 9}, "x"]}],
+        });
+        let in_b = format!("image reg/b@{}", DIGESTS[0]);
+        let in_d = format!("image reg/d@{}", DIGESTS[1]);
+        let digests = DIGESTS.map(|digest| format!("image {digest}"));
+        assert_eq!(
+            found_by(&check(&record.to_string()).unwrap()),
+            [
+                "image reg/b:1",
+                &in_b,
+                "image reg/d:2",
+                &in_d,
+                "image reg/e:3",
+                "image reg/f:4",
+                "image reg:5000/x",
+                &digests[0],
+                &digests[1],
+                "commit 4b15c43e2d",
+                "commit 4b15c43f",
+                "env prod",
+            ]
+        );
+    }
+
+    #[test]
+    fn services_are_distinct_and_sorted() {
+        let deploys = r#","deployInfo":[{"serviceName":"b"},{"serviceName":"a/c","containerName":"c"},{"serviceName":"b"}]"#;
+        assert_eq!(services(&release("", deploys).unwrap()), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_soft_deleted_deploy_does_not_count_as_a_service() {
+        let deploys = r#","deployInfo":[{"serviceName":"gone","deleted_at":1},{"serviceName":"here"}]"#;
+        assert_eq!(services(&release("", deploys).unwrap()), ["here"]);
     }
 
     #[test]
@@ -568,47 +571,6 @@ mod tests {
     }
 
     #[test]
-    fn a_release_is_found_by_the_images_and_commits_of_its_records_and_of_its_environment() {
-        const DIGESTS: [&str; 2] = [
-            "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e",
-            "sha256:3d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e",
-        ];
-        let record = serde_json::json!({
-            "versionInfo": {"id": "r", "productEnvInfo": {
-                "env_name": "prod", "services": [[{"containers": [{"image": "reg:5000/x"}]}], null]}},
-            "buildInfo": [
-                {"imageName": "reg/b:1", "imageInfo": {"imageDigest": DIGESTS[0]},
-                    "commits": [{"commit_id": "4B15C43E2D"}, {"commit_id": "4b15c43f"}, {"commit_id": "main"}]},
-                {"imageName": 7, "imageInfo": null, "commits": null},
-                {"imageName": "reg/gone:1", "deleted_at": 1},
-            ],
-            "deployInfo": [{"image": format!("reg/d:2@{}", DIGESTS[1])}],
-            "distributeInfo": [{"registryName": "reg/e:3", "subDistributes": [
-                {"registryName": "reg/f:4"}, {"registryName": "reg/gone:4", "deleted_at": 9}, "x"]}],
-        });
-        let values = check(&record.to_string()).unwrap().values;
-        assert_eq!(values.env_name, "prod");
-        assert_eq!(
-            values.images,
-            [
-                "reg/b:1".to_owned(),
-                format!("reg/b@{}", DIGESTS[0]),
-                format!("reg/d:2@{}", DIGESTS[1]),
-                "reg/e:3".to_owned(),
-                "reg/f:4".to_owned(),
-                "reg:5000/x".to_owned(),
-            ]
-        );
-        assert_eq!(values.commits, ["4B15C43E2D", "4b15c43f", "main"]);
-    }
-
-    #[test]
-    fn services_are_distinct_and_sorted() {
-        let deploys = r#","deployInfo":[{"serviceName":"b"},{"serviceName":"a/c","containerName":"c"},{"serviceName":"b"}]"#;
-        assert_eq!(release("", deploys).unwrap().values.services, ["a", "b"]);
-    }
-
-    #[test]
     fn credentials_are_dropped_from_build_commits_and_counted() {
         let builds = r#","buildInfo":[{"commits":[{"oauth_token":"t","repo":"r","password":"p","submodules":{"ssh_key":"k","username":""}},{}]}],"password":"kept""#;
         let release = release("", builds).unwrap();
@@ -635,11 +597,12 @@ mod tests {
     #[test]
     fn task_ids_are_64_bit_integers_signed_or_unsigned() {
         let task_id =
-            |text: &str| release(&format!(r#","taskId":{text}"#), "").map(|release| release.values.task_id);
-        assert_eq!(task_id("0"), Ok(None));
-        assert_eq!(task_id("-0"), Ok(None));
-        assert_eq!(task_id("-7"), Ok(Some("-7".to_owned())));
-        assert_eq!(task_id("18446744073709551615"), Ok(Some("18446744073709551615".to_owned())));
+            |text: &str| release(&format!(r#","taskId":{text}"#), "").map(|release| found_by(&release));
+        assert_eq!(task_id("0"), Ok(vec![]));
+        assert_eq!(task_id("-0"), Ok(vec![]));
+        // Nobody can ask for a negative one.
+        assert_eq!(task_id("-7"), Ok(vec![]));
+        assert_eq!(task_id("18446744073709551615"), Ok(vec!["task 18446744073709551615".to_owned()]));
         assert!(task_id("18446744073709551616").is_err());
     }
 

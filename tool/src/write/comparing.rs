@@ -147,10 +147,10 @@ fn compare(wanted: &BTreeMap<String, Item>, stored: &BTreeMap<String, Item>) -> 
             (Some(wanted), Some(stored)) => match difference(wanted, stored) {
                 None => continue,
                 // The documents are the same, and what the record is found by follows from them.
-                Some("facets") if wanted.get("revision") == stored.get("revision") => {
+                Some("terms") if wanted.get("revision") == stored.get("revision") => {
                     "it is not found in every way that this version has: run reindex".to_owned()
                 }
-                Some("facets" | "revision" | "lengths" | "kept") => {
+                Some("terms" | "revision" | "lengths" | "kept") => {
                     "it is stored with another content".to_owned()
                 }
                 Some("position") => "it is stored with another time".to_owned(),

@@ -48,8 +48,7 @@ pub(super) enum Condition {
     /// The attribute has that value, which is not a text. This service never writes such a value; the condition
     /// serves to overwrite an attribute that was spoiled.
     Is(&'static str, AttributeValue),
-    /// The item is there, and does not have the attribute: it was spoiled, or an older version of this service wrote
-    /// it.
+    /// The item is there, and does not have the attribute: it was spoiled.
     Lacks(&'static str),
 }
 

@@ -159,7 +159,7 @@ async fn index_lag(writer: &Writer, release_ids: &[&str]) -> Result<Finding, Sto
 /// Whether the list of all releases shows a release as its table has it now. A release that is gone need not be listed.
 async fn is_listed(writer: &Writer, release_id: &str) -> Result<bool, StoreError> {
     let Some(current) = writer.current_release(release_id).await? else { return Ok(true) };
-    let everything = ReleaseSearch::new(Vec::new(), None, None).unwrap_or_else(ReleaseSearch::of_nothing);
+    let everything = ReleaseSearch::new(&[]).unwrap_or_else(ReleaseSearch::of_nothing);
     // The next position after its own, so that the search begins with the release itself.
     let behind = Position::parse(&format!("{}\0", current.entry.position));
     let found = writer

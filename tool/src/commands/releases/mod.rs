@@ -3,6 +3,8 @@
 mod table;
 
 use clap::builder::NonEmptyStringValueParser;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use delivery_center::store::filters::{FILTERS, Filter};
 use table::ReleasesTable;
 
 use super::exit_status::{Sought, UnusableArguments};
@@ -27,33 +29,8 @@ use crate::answers::{AskError, Endpoints, ReleaseInfo, read};
 
 Exit status: 0 found; 1 no release matches; 2 failed, and stderr says why.")]
 pub(super) struct ReleasesArguments {
-    /// Only releases of this project.
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-    project: Option<String>,
-    /// Only releases of this workflow.
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-    workflow: Option<String>,
-    /// Only releases of this task.
-    #[arg(long, value_name = "NUMBER")]
-    task: Option<u64>,
-    /// Only releases that deploy this service.
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-    service: Option<String>,
-    /// Only releases that hold this image: REGISTRY/NAME:TAG, NAME@DIGEST, or a digest.
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-    image: Option<String>,
-    /// Only releases with a build from this commit; 7 digits of its id are enough.
-    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
-    commit: Option<String>,
-    /// Only releases with this label.
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-    label: Option<String>,
-    /// Only releases of this environment.
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
-    env: Option<String>,
-    /// Only releases of this version.
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-    version: Option<String>,
+    #[command(flatten)]
+    filters: Filters,
     /// Only releases made at this time or later: 90m, 12h, 2d, 1w (ago); yesterday, 'yesterday 18:00', 08:30, 2026-11-24 (local);
     /// RFC 3339; Unix seconds.
     #[arg(long, value_name = "TIME", value_parser = local_time::read, verbatim_doc_comment)]
@@ -117,22 +94,41 @@ pub(super) async fn run(arguments: ReleasesArguments) -> anyhow::Result<Sought> 
 impl ReleasesArguments {
     /// The endpoint's parameters.
     fn parameters(self) -> Vec<(&'static str, String)> {
-        let number = |number: Option<i64>| number.map(|number| number.to_string());
-        [
-            ("projectName", self.project),
-            ("workflowName", self.workflow),
-            ("taskId", self.task.map(|task| task.to_string())),
-            ("serviceName", self.service),
-            ("image", self.image),
-            ("commit", self.commit),
-            ("label", self.label),
-            ("envName", self.env),
-            ("version", self.version),
-            ("since", number(self.since)),
-            ("until", number(self.until)),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect()
+        let times = [("since", self.since), ("until", self.until)];
+        let times = times.into_iter().filter_map(|(name, time)| Some((name, time?.to_string())));
+        self.filters.0.into_iter().chain(times).collect()
+    }
+}
+
+/// The endpoint's filters that are given: an option for each, with the parameter's value.
+#[derive(Debug, Clone)]
+struct Filters(Vec<(&'static str, String)>);
+
+impl Args for Filters {
+    fn augment_args(command: Command) -> Command {
+        let option = |filter: &Filter| {
+            let option = Arg::new(filter.name).long(filter.name).value_name("VALUE");
+            let help = format!("Only releases {}", filter.keeps);
+            option.help(help).value_parser(NonEmptyStringValueParser::new())
+        };
+        command.args(FILTERS.iter().map(option))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Filters {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = |filter: &'static Filter| {
+            Some((filter.parameter, matches.get_one::<String>(filter.name)?.clone()))
+        };
+        Ok(Self(FILTERS.iter().filter_map(given).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
     }
 }

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use delivery_center::document::Document;
 use delivery_center::position::Position;
 use delivery_center::response_limit::escaped_length;
-use delivery_center::store::facet::{ListedUnder, ReleaseValues, listed};
 use delivery_center::store::items::{Item, bytes, text};
+use delivery_center::store::json::Json;
 use delivery_center::store::keys::{
     MAX_HASH_KEY_BYTES, MAX_RELEASE_ID_BYTES, RELEASE_ENTRY, TERMS_ENTRY, release_key, release_part_entry,
 };
+use delivery_center::store::lists::{ListEntry, listed};
 use delivery_center::store::{Lengths, ReleaseEntry};
 
 use crate::digest;
 use crate::record::Release;
 use crate::write::batch_write::{MAX_DOCUMENT_BYTES_PER_ITEM, Unstorable, check_parts};
-use crate::write::note;
 
 /// A release packed and laid out as items; there are no items where it is soft-deleted.
 #[derive(Debug, Clone)]
@@ -99,8 +99,9 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
     let rest = format!(",{}}}", release.sections);
     let pack = |text: &str| Document::pack(text).map_err(|too_long| Unstorable(too_long.to_string()));
     let (brief_document, rest_document) = (pack(&brief)?, pack(&rest)?);
-    let (listed, terms) = listed(&release.values);
-    check_keys(release, &listed)?;
+    let json = Json::read(&format!("{brief}{rest}")).expect("a checked release is JSON");
+    let (listed, terms) = listed(&json);
+    check_keys(&listed)?;
     let layout = Layout::new(brief_document.stored(), rest_document.stored())?;
     let entry = ReleaseEntry {
         position: Position::new(release.created_at, &release.release_id),
@@ -126,12 +127,14 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
     if !layout.rest.is_empty() {
         item.insert("rest".to_owned(), bytes(layout.rest));
     }
-    // For people who look into the table. They find project, workflow and task in the facet entries.
-    item.extend(note(&release.values.version).map(|version| ("version".to_owned(), version)));
     item.extend(common_attributes(&entry));
     items.insert(RELEASE_ENTRY.to_owned(), item);
     if terms.weight() > MAX_DOCUMENT_BYTES_PER_ITEM {
-        return Err(too_many_terms(release));
+        return Err(Unstorable(format!(
+            "what it is found by (services, images, commits and so on) has {} bytes, and one item can hold {}",
+            terms.weight(),
+            MAX_DOCUMENT_BYTES_PER_ITEM
+        )));
     }
     let mut item = release_key(&release.release_id, TERMS_ENTRY);
     item.insert("revision".to_owned(), text(&entry.revision));
@@ -142,33 +145,21 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
 
 /// Checks that the combinations of project, workflow, task and services fit into a key: no release may be missing from
 /// those lists. (Values of the newer filters that do not fit are left out of theirs.)
-fn check_keys(release: &Release, listed: &[ListedUnder]) -> Result<(), Unstorable> {
+fn check_keys(listed: &[ListEntry]) -> Result<(), Unstorable> {
     let Some(too_long) = listed.iter().find(|listed| !listed.facet.fits_a_key()) else { return Ok(()) };
-    let names = [("productName", &release.values.project), ("workflowName", &release.values.workflow)]
-        .into_iter()
-        .chain(release.values.services.iter().map(|service| ("serviceName", service)));
-    let (name, value) = names.max_by_key(|(_, value)| value.len()).expect("there are two at least");
+    let longest = too_long.facet.terms().max_by_key(|term| term.len()).unwrap_or_default();
+    let (name, value) = longest.split_once('=').unwrap_or_default();
     Err(Unstorable(format!(
         "its names are together longer than a DynamoDB key can be ({} of {MAX_HASH_KEY_BYTES} bytes); \
-         the longest is {name} with {} bytes",
+         the longest is the {name} with {} bytes",
         too_long.facet.as_str().len(),
         value.len()
     )))
 }
 
-fn too_many_terms(release: &Release) -> Unstorable {
-    let ReleaseValues { services, images, commits, .. } = &release.values;
-    Unstorable(format!(
-        "it has {} services, {} images and {} commits, which are more than one item can hold",
-        services.len(),
-        images.len(),
-        commits.len()
-    ))
-}
-
 /// The entries that find a release, by range key.
-fn facet_items(listed: &[ListedUnder], entry: &ReleaseEntry) -> BTreeMap<String, Item> {
-    let item = |ListedUnder { facet, terms }: &ListedUnder| {
+fn facet_items(listed: &[ListEntry], entry: &ReleaseEntry) -> BTreeMap<String, Item> {
+    let item = |ListEntry { facet, terms }: &ListEntry| {
         let range_key = facet.entry();
         let mut item = release_key(entry.position.id(), &range_key);
         item.insert("facet".to_owned(), text(facet.as_str()));

@@ -17,7 +17,7 @@ pub(super) struct ItemSummary {
     position: Option<String>,
     revision: Option<String>,
     lengths: Option<String>,
-    facets: Option<Vec<u8>>,
+    terms: Option<Vec<u8>>,
     commits: Option<String>,
 }
 
@@ -29,10 +29,7 @@ impl ItemSummary {
             position: text("position"),
             revision: text("revision"),
             lengths: text("lengths"),
-            facets: item
-                .get("facets")
-                .and_then(|facets| facets.as_b().ok())
-                .map(|facets| facets.as_ref().to_vec()),
+            terms: item.get("terms").and_then(|terms| terms.as_b().ok()).map(|terms| terms.as_ref().to_vec()),
             commits: text("commits"),
         }
     }
@@ -47,7 +44,7 @@ impl ItemSummary {
 pub(super) struct Partition {
     /// The release's item.
     pub(super) item: Option<ItemSummary>,
-    /// The writer that the release's item names; older versions of this service named none.
+    /// The writer that the release's item names.
     writer: Option<String>,
     /// The other items, by range key.
     pub(super) entries: BTreeMap<String, ItemSummary>,
@@ -103,7 +100,7 @@ impl Writer {
 
     /// What is stored of a release.
     pub(super) async fn partition(&self, release_id: &str) -> Result<Partition, StoreError> {
-        let projection = "#entry, facet, #position, revision, lengths, facets, commits, writer";
+        let projection = "#entry, facet, #position, revision, lengths, terms, commits, writer";
         let mut partition = Partition::default();
         for item in self.release_partition(release_id, Some(projection)).await? {
             let summary = ItemSummary::of(&item);
