@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use delivery_center::endpoint::Endpoint::{GetArtifact, ListReleases};
+use delivery_center::store::filters::FILTERS;
 use serde_json::{Map, Value, json};
 
 use crate::function::{Function, FunctionAnswer};
@@ -61,7 +62,8 @@ const PIECES: [&str; 48] = [
     "W/\"*\"",
     "gzip;q=",
 ];
-const NAMES: [&str; 30] = [
+/// Names of headers and of parameters, beside those of the filters.
+const NAMES: [&str; 17] = [
     "host",
     "accept-encoding",
     "if-none-match",
@@ -69,18 +71,9 @@ const NAMES: [&str; 30] = [
     "x-forwarded-port",
     "content-type",
     "cookie",
-    "image",
-    "projectName",
-    "workflowName",
-    "taskId",
-    "serviceName",
-    "commit",
     "pr",
     "repo",
-    "label",
-    "envName",
     "namespace",
-    "version",
     "since",
     "until",
     "include",
@@ -88,12 +81,8 @@ const NAMES: [&str; 30] = [
     "per_page",
     "after",
     "verbosity",
-    "",
-    "a b",
-    "\u{e9}",
-    "x\ny",
 ];
-const READABLE_NAMES: usize = 26;
+const UNREADABLE_NAMES: [&str; 4] = ["", "a b", "\u{e9}", "x\ny"];
 const READABLE: [&str; 29] = [
     "",
     "a",
@@ -145,8 +134,11 @@ fn text(random: &mut Random) -> String {
 }
 
 fn name(random: &mut Random) -> &'static str {
-    let names = if random.one_in(20) { NAMES.as_slice() } else { &NAMES[..READABLE_NAMES] };
-    one_of(random, names)
+    if random.one_in(150) {
+        return one_of(random, &UNREADABLE_NAMES);
+    }
+    let filters: Vec<_> = FILTERS.iter().map(|filter| filter.parameter).chain(NAMES).collect();
+    one_of(random, &filters)
 }
 
 fn one_of(random: &mut Random, texts: &[&'static str]) -> &'static str {

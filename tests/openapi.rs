@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use delivery_center::endpoint::Endpoint;
+use delivery_center::store::filters::FILTERS;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
@@ -297,124 +298,39 @@ fn collect_pointers(value: &Value, pointer: &str, found: &mut Vec<String>) {
     }
 }
 
+/// The parameters that a file of the service reads, each as `query.first("name")`; and the filters' own.
+fn parameters_read(file: &Path) -> BTreeSet<String> {
+    let source = std::fs::read_to_string(file).unwrap();
+    let source = source.split("#[cfg(test)]").next().unwrap();
+    let literals = source.split("query.first(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let of_filters = FILTERS.iter().map(|filter| filter.parameter);
+    let of_filters = of_filters.filter(|_| source.contains("query.first(filter.parameter)"));
+    literals.chain(of_filters).map(str::to_owned).collect()
+}
+
 #[test]
 fn its_query_parameters_are_those_that_the_endpoints_read() {
-    let sources = sources();
-    let reading: BTreeMap<_, _> = sources
-        .iter()
-        .map(|(file, source)| (file.as_str(), parameters_read(file, source)))
-        .filter(|(_, parameters)| !parameters.is_empty())
-        .collect();
-    let description = Description::read();
-    let mut met = BTreeSet::new();
+    let files = |endpoint| match endpoint {
+        Endpoint::ListReleases => ["list_releases.rs", "request/extent.rs", "store/filters.rs"].as_slice(),
+        Endpoint::GetArtifact => &["get_artifact.rs", "request/artifact_lookup.rs"],
+    };
+    let source = root().join("src");
     for endpoint in Endpoint::ALL {
-        let reached = reached_from(&format!("{}.rs", endpoint.name().replace('-', "_")), &sources, &reading);
-        let read: BTreeSet<_> = reached.iter().flat_map(|file| reading[file].iter().cloned()).collect();
-        assert_eq!(description.query_parameters(endpoint), read, "{endpoint:?}");
-        met.extend(reached);
+        let read = files(endpoint).iter().flat_map(|file| parameters_read(&source.join(file))).collect();
+        assert_eq!(Description::read().query_parameters(endpoint), read, "{endpoint:?}");
     }
-    assert_eq!(
-        met,
-        reading.keys().copied().collect(),
-        "files that read a parameter, and which endpoint they serve"
-    );
+    let known: BTreeSet<_> =
+        Endpoint::ALL.into_iter().flat_map(files).map(|file| source.join(file)).collect();
+    let reading: BTreeSet<_> =
+        rust_files(&source).into_iter().filter(|file| !parameters_read(file).is_empty()).collect();
+    assert_eq!(reading, known, "files that read a parameter");
 }
 
-/// The service's sources without their tests, by their paths in `src/`.
-fn sources() -> BTreeMap<String, String> {
-    fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                collect(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push(path);
-            }
-        }
-    }
-    let folder = root().join("src");
-    let mut files = Vec::new();
-    collect(&folder, &mut files);
-    let read = |path: PathBuf| {
-        let source = std::fs::read_to_string(&path).unwrap();
-        let name = path.strip_prefix(&folder).unwrap().to_string_lossy().replace('\\', "/");
-        (name, source.split("#[cfg(test)]").next().unwrap().to_owned())
-    };
-    files.into_iter().map(read).collect()
-}
-
-/// The parameters that a source reads: by `query.first("name")`, or by a closure or function that passes its own
-/// `name` on to that. A call that cannot be followed fails the test, so that no parameter is missed.
-fn parameters_read(file: &str, source: &str) -> BTreeSet<String> {
-    let mut read = BTreeSet::new();
-    for (before, argument) in calls(source, ".first(") {
-        if argument.is_empty() {
-            continue; // `first` of a slice.
-        }
-        if let Some(name) = literal(argument) {
-            read.insert(name);
-            continue;
-        }
-        let reader = before
-            .rfind(&format!("|{argument}|"))
-            .and_then(|closure| before[..closure].trim_end().strip_suffix('=')?.trim_end().rsplit(' ').next())
-            .or_else(|| {
-                let signature = &before[before.rfind("fn ")? + "fn ".len()..];
-                signature
-                    .contains(&format!("{argument}: &str"))
-                    .then(|| signature.split(['(', '<']).next())?
-            });
-        let reader =
-            reader.unwrap_or_else(|| panic!("{file}: which parameter does `.first({argument})` read?"));
-        let names: Vec<_> = calls(source, &format!("{reader}("))
-            .filter(|(before, _)| !before.ends_with(|before: char| before.is_alphanumeric() || before == '_'))
-            .filter_map(|(_, arguments)| arguments.split(',').find_map(|argument| literal(argument.trim())))
-            .collect();
-        assert!(!names.is_empty(), "{file}: nobody calls {reader}, which reads a parameter");
-        read.extend(names);
-    }
-    read
-}
-
-/// Every call that begins with a text: the source before it, and its arguments.
-fn calls<'a>(source: &'a str, opening: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
-    source.match_indices(opening).map(|(start, opening)| {
-        let arguments = &source[start + opening.len()..];
-        (&source[..start], arguments.split(')').next().unwrap())
-    })
-}
-
-fn literal(argument: &str) -> Option<String> {
-    argument.strip_prefix('"')?.strip_suffix('"').map(str::to_owned)
-}
-
-/// The files that read parameters for an endpoint whose code begins in `file`: that file itself, and those whose
-/// public types are named in a file that was reached before.
-fn reached_from<'a>(
-    file: &str,
-    sources: &BTreeMap<String, String>,
-    reading: &BTreeMap<&'a str, BTreeSet<String>>,
-) -> BTreeSet<&'a str> {
-    let public_names = |file: &str| {
-        let words: Vec<_> =
-            sources[file].split(|letter: char| !letter.is_alphanumeric() && letter != '_').collect();
-        let named = |pair: &[&str]| matches!(pair[0], "struct" | "enum").then(|| pair[1].to_owned());
-        words.windows(2).filter_map(named).collect::<Vec<_>>()
-    };
-    let mentions = |file: &str, name: &String| {
-        sources[file]
-            .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
-            .any(|word| word == name)
-    };
-    let mut reached: BTreeSet<&str> = reading.keys().copied().filter(|reader| *reader == file).collect();
-    let mut from = vec![file.to_owned()];
-    while let Some(file) = from.pop() {
-        for reader in reading.keys() {
-            let is_met = public_names(reader).iter().any(|name| mentions(&file, name));
-            if is_met && reached.insert(reader) {
-                from.push((*reader).to_owned());
-            }
-        }
-    }
-    reached
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = |path: PathBuf| if path.is_dir() { rust_files(&path) } else { vec![path] };
+    entries
+        .flat_map(files)
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect()
 }

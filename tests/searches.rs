@@ -303,7 +303,7 @@ async fn a_digest_in_a_repository_takes_two_round_trips_whatever_other_repositor
     let records: Vec<_> =
         (0..).zip(&images).map(|(number, image)| running(number, std::slice::from_ref(image))).collect();
     tables.import(&lines(&records)).await;
-    add_passed_over_entries(&tables, &format!("digest={}", DIGESTS[0]), 2_000).await;
+    add_passed_over_entries(&tables, &format!("image={}", DIGESTS[0]), 2_000).await;
     let usage = Usage::default();
     let query = Query::parse(&format!("image={}", in_repository("a")));
     let (_, count) = list_releases::answer(&tables.store, &query, &HeaderMap::new(), &usage).await.unwrap();
@@ -322,7 +322,7 @@ async fn a_release_that_two_lists_have_at_two_times_is_answered_once_where_it_is
     let (other, before) = (running(1, &images), running(2, &images));
     let mut now = before.clone();
     now["versionInfo"]["created_at"] = json!(BEGIN + 5);
-    let list = format!("digest=@{}", DIGESTS[0]);
+    let list = format!("image=@{}", DIGESTS[0]);
     let entries = async || {
         let scan = tables.client.scan().table_name(&tables.names.releases).filter_expression("facet = :list");
         let found = scan.expression_attribute_values(":list", AttributeValue::S(list.clone())).send().await;
@@ -330,6 +330,7 @@ async fn a_release_that_two_lists_have_at_two_times_is_answered_once_where_it_is
     };
     tables.import(&lines([&other, &before])).await;
     let as_before = entries().await;
+    assert_eq!(as_before.len(), 2);
     tables.import(&now.to_string()).await;
     // One list lags behind: it has the release at its old time, and the other one at the new time.
     for item in as_before {
@@ -380,7 +381,7 @@ async fn the_two_lists_of_a_digest_in_a_repository_are_one_whole_list_however_lo
     assert_eq!(deep.release_ids(), ids[1_400..1_500], "a deep page is found too");
     // Each page of either list is read once, and each entry that is passed over counts once.
     let mut pages = 0;
-    for list in [format!("digest={told}"), format!("digest=@{}", DIGESTS[0])] {
+    for list in [format!("image={told}"), format!("image=@{}", DIGESTS[0])] {
         let query = tables.client.query().table_name(&tables.names.releases).index_name("by_facet");
         let query = query.key_condition_expression("facet = :list");
         let mut read =

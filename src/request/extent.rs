@@ -29,9 +29,9 @@ impl Extent {
     /// # Errors
     /// The first of `per_page`, `page` and `after` that cannot be read; or a cursor and a page together.
     pub fn from_query(query: &Query) -> Result<Self, ParameterError> {
-        let number = |name| query.first(name).map(strconv::atoi).transpose();
-        let per_page = number("per_page").map_err(ParameterError::PerPage)?;
-        let page = number("page").map_err(ParameterError::Page)?;
+        let number = |given: Option<&str>| given.map(strconv::atoi).transpose();
+        let per_page = number(query.first("per_page")).map_err(ParameterError::PerPage)?;
+        let page = number(query.first("page")).map_err(ParameterError::Page)?;
         let after = query.first("after").map(cursor).transpose()?;
         match (page, per_page, after) {
             (None, None, after) => Ok(Self::All { after }),
