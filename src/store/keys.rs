@@ -5,9 +5,8 @@
 //! | entry | holds |
 //! | --- | --- |
 //! | `release` | the documents `brief` and `rest` (as much of them as one item holds), their `position`, `revision` and `lengths`, and the last `writer` |
-//! | `terms` | everything that the release is found by: short digests of its terms in `facets`, and the `commits` of its builds. It is an item of its own because every list reads `release`, and hardly anybody reads this |
 //! | `part#<revision>#<number>` | what did not fit into `release` |
-//! | `facet#<digest>` | one list in which the release stands: `facet`, `position`, `revision`, `lengths`; and the terms (`facets`, `commits`) that a search compares when it passes over some of that list's entries |
+//! | `facet#<digest>` | one list in which the release stands: `facet`, `position`, `revision`, `lengths`; and what a search of this list compares: short digests of the terms of wider filters (`terms`), and the whole commits (`commits`) |
 //!
 //! Artifacts table, `image_digest` (hash) and `entry` (range):
 //!
@@ -48,8 +47,6 @@ pub const WRITER: &str = "writer";
 
 /// The range key of a release's item, which holds its documents.
 pub const RELEASE_ENTRY: &str = "release";
-/// The range key of the item that holds everything a release is found by.
-pub const TERMS_ENTRY: &str = "terms";
 /// How the range keys of parts begin, in both tables.
 pub const PART_PREFIX: &str = "part#";
 /// How the range keys of artifacts begin.

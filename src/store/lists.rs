@@ -25,13 +25,13 @@ pub struct Facet(String);
 
 type TermDigest = [u8; TERM_DIGEST_BYTES];
 
-/// The terms that an item holds, by which its release is found. The release's item `terms` holds all of them. An entry
-/// of a list holds those of the wider filters, which a search of this list compares.
+/// Terms by which a release is found: all of them, or those of the wider filters, which an entry of a list holds, since a
+/// search of this list compares them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Terms {
     /// Short digests of terms, one behind another, in any order.
     digests: Vec<u8>,
-    /// Commits, separated by blanks: in `terms` all of them, in an entry those that begin with its list's digits.
+    /// Whole commits, separated by blanks: all of them, or in an entry those that begin with its list's digits.
     commits: String,
 }
 

@@ -187,7 +187,7 @@ async fn records_that_are_not_found_in_every_way_or_cannot_be_read_are_told_with
         let entry = item["entry"].as_s().unwrap().clone();
         if entry == "release" {
             documents.push(item);
-        } else if entry == "terms" {
+        } else if item.get("facet").is_some_and(|facet| facet.as_s().unwrap().starts_with("version=")) {
             item.retain(|name, _| name == "release_id" || name == "entry");
             let delete = tables.client.delete_item().table_name(&tables.names.releases);
             delete.set_key(Some(item)).send().await.unwrap();

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub use self::listing::{ReleaseEntries, ReleaseListing};
 pub use self::reading::{is_without_documents, take_release};
-use crate::document::Document;
+use crate::document::{Document, Spoiled};
 use crate::position::Position;
 use crate::store::error::StoreError;
 use crate::store::items::{Attributes, Item, Subject};
@@ -129,6 +129,28 @@ pub struct StoredRelease {
     pub brief: Arc<Document>,
     /// `,"buildInfo":[…],…}`, where all sections were asked for.
     pub rest: Option<Arc<Document>>,
+}
+
+impl StoredRelease {
+    /// As much of the release as is asked for.
+    fn of(self, verbosity: Verbosity) -> Self {
+        match verbosity {
+            Verbosity::Brief => Self { rest: None, ..self },
+            Verbosity::Detailed => self,
+        }
+    }
+
+    /// The release as it is answered, where both documents are there.
+    ///
+    /// # Errors
+    /// A document is not what was stored.
+    pub fn json(&self) -> Result<String, Spoiled> {
+        let mut json = self.brief.unpack()?;
+        if let Some(rest) = &self.rest {
+            json.push_str(&rest.unpack()?);
+        }
+        Ok(json)
+    }
 }
 
 /// A release's position, revision and lengths, as its own item and its facet entries have them.

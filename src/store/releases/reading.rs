@@ -10,8 +10,9 @@ use super::{ReleaseEntry, StoredRelease, Verbosity, entry_in};
 use crate::document::{Document, Spoiled};
 use crate::store::error::{StoreError, Unavailability};
 use crate::store::items::{Attributes, Item, Subject, entry_of};
-use crate::store::keys::{RELEASE_ENTRY, TERMS_ENTRY, WRITER, release_key, release_part_entry};
-use crate::store::lists::{Facet, ReleaseSearch, Terms};
+use crate::store::json::Json;
+use crate::store::keys::{RELEASE_ENTRY, WRITER, release_key, release_part_entry};
+use crate::store::lists::{Facet, ReleaseSearch, listed};
 use crate::store::{MAX_KEYS_PER_CALL, Store, Usage, projected};
 
 /// How many BatchGetItem calls run side by side: each is a connection, and more only queue on one core.
@@ -47,39 +48,37 @@ impl Store {
         let mut items = self.items(missing.map(|(entry, _)| entry), verbosity, usage).await?;
         let mut releases = Vec::with_capacity(entries.len());
         for (entry, known) in entries.iter().zip(known) {
-            releases.push(match known {
-                Some(release) => {
-                    usage.count_seen_before();
-                    Some(release)
-                }
-                None => match items.take_release(entry, verbosity)? {
-                    Some(release) => Some(self.keep(entry, release)),
-                    None => self.release_again(search, entry, verbosity, usage).await?,
-                },
+            releases.push(if let Some(release) = known {
+                usage.count_seen_before();
+                Some(release)
+            } else if let Some(release) = items.take_release(entry, verbosity)? {
+                Some(self.keep(entry, release))
+            } else {
+                let again = self.release_again(search, entry, usage).await?;
+                again.map(|release| release.of(verbosity))
             });
         }
         Ok(releases)
     }
 
-    /// The documents of one revision of a release, read consistently; `None` where it was replaced meanwhile.
+    /// Both documents of one revision of a release, read consistently; `None` where it was replaced meanwhile.
     ///
     /// # Errors
     /// DynamoDB fails or refuses the request, or a document cannot be read.
     pub async fn documents_of(
         &self,
         entry: &ReleaseEntry,
-        verbosity: Verbosity,
         usage: &Usage,
     ) -> Result<Option<StoredRelease>, StoreError> {
         let table = self.releases_table.as_str();
-        let keys: Vec<_> = keys(entry, verbosity).collect();
+        let keys: Vec<_> = keys(entry, Verbosity::Detailed).collect();
         let mut found = Vec::with_capacity(keys.len());
         for keys in keys.chunks(MAX_KEYS_PER_CALL) {
             usage.count_round_trip();
-            let request = projected(keys.to_vec(), documents(verbosity), true);
+            let request = projected(keys.to_vec(), documents(Verbosity::Detailed), true);
             found.extend(self.batch_get(table, request, usage).await?);
         }
-        take_release(found, entry, verbosity, table)
+        take_release(found, entry, table)
     }
 
     /// The items of releases, in one round trip; there is no call where there is nothing to ask for.
@@ -123,24 +122,20 @@ impl Store {
         &self,
         search: &ReleaseSearch,
         entry: &ReleaseEntry,
-        verbosity: Verbosity,
         usage: &Usage,
     ) -> Result<Option<StoredRelease>, StoreError> {
         let table = self.releases_table.as_str();
         let id = entry.position.id();
         let mut revision_before = None;
         for _ in 0..MAX_READS_AGAIN {
-            let described = "#entry, #position, revision, lengths, terms, commits, writer";
-            let entries = search.lists().iter().map(Facet::entry);
-            let entries = [RELEASE_ENTRY, TERMS_ENTRY].map(ToOwned::to_owned).into_iter().chain(entries);
+            let described = "#entry, #position, revision, lengths, writer";
+            let entries =
+                std::iter::once(RELEASE_ENTRY.to_owned()).chain(search.lists().iter().map(Facet::entry));
             let keys = entries.map(|entry| release_key(id, &entry)).collect();
             usage.count_round_trip();
             let mut found = self.batch_get(table, projected(keys, described, true), usage).await?;
-            let mut take = |entry| {
-                let place = found.iter().position(|item| entry_of(item) == entry)?;
-                Some(found.swap_remove(place))
-            };
-            let (item, terms) = (take(RELEASE_ENTRY), take(TERMS_ENTRY));
+            let place = found.iter().position(|item| entry_of(item) == RELEASE_ENTRY);
+            let item = place.map(|place| found.swap_remove(place));
             let mut release = Attributes::new(item.unwrap_or_default(), table, Subject::Release(id));
             if release.item.is_empty() {
                 // Whoever removes a release removes its entries before its item, or with it. So this is damage.
@@ -152,21 +147,15 @@ impl Store {
                 return Ok(None);
             }
             let now = entry_in(&mut release)?;
-            let Some(terms) = terms.filter(|terms| is_at_revision(terms, &now.revision)) else {
-                // The release was replaced between the two reads, or its terms were lost.
-                if revision_before.as_ref() == Some(&now.revision) {
-                    return Err(release.unreadable("what it is found by is missing: run reindex"));
-                }
-                revision_before = Some(now.revision);
-                continue;
-            };
-            let terms = Terms::take_from(&mut Attributes::new(terms, table, Subject::Release(id)))?;
-            if !search.finds_release(&terms) || now.position != entry.position {
+            if now.position != entry.position {
                 return Ok(None);
             }
-            if let Some(found) = self.documents_of(&now, verbosity, usage).await? {
+            if let Some(found) = self.documents_of(&now, usage).await? {
+                let json = found.json().map_err(|spoiled| self.unreadable_release(id, spoiled))?;
+                let json = Json::read(&json).map_err(|error| release.unreadable(error.to_string()))?;
+                let (_, terms) = listed(&json);
                 // It is kept under the revision that was read, since the index still names an older one.
-                return Ok(Some(self.keep(&now, found)));
+                return Ok(search.finds_release(&terms).then(|| self.keep(&now, found)));
             }
             // Parts are written before the release that names them, and removed after it was replaced.
             if revision_before.as_ref() == Some(&now.revision) {
@@ -244,17 +233,16 @@ fn calls<'a>(
     calls
 }
 
-/// The documents of one revision of a release out of its items; `None` where one of these is missing.
+/// Both documents of one revision of a release out of its items; `None` where one of these is missing.
 ///
 /// # Errors
 /// A document cannot be read.
 pub fn take_release(
     items: impl IntoIterator<Item = Item>,
     entry: &ReleaseEntry,
-    verbosity: Verbosity,
     table: &str,
 ) -> Result<Option<StoredRelease>, StoreError> {
-    ItemsByKey::new(items, table)?.take_release(entry, verbosity)
+    ItemsByKey::new(items, table)?.take_release(entry, Verbosity::Detailed)
 }
 
 /// The items that BatchGetItem returned, which are in no order, to be taken by release and entry.

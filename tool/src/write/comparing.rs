@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use delivery_center::store::items::{Item, entry_of};
-use delivery_center::store::keys::{ARTIFACT_PREFIX, FOUND_BY_PREFIX, RELEASE_ENTRY, TERMS_ENTRY, WRITER};
+use delivery_center::store::keys::{ARTIFACT_PREFIX, FOUND_BY_PREFIX, RELEASE_ENTRY, WRITER};
 use delivery_center::store::{MAX_KEYS_PER_CALL, StoreError, Usage, whole};
 use futures_util::stream::{self, StreamExt as _};
 
@@ -118,7 +118,7 @@ fn artifact_key(item: &Item) -> Item {
 
 /// Whether an entry only serves to find a record, and follows from its documents.
 fn only_finds(entry: &str) -> bool {
-    entry == TERMS_ENTRY || ["facet#", FOUND_BY_PREFIX].iter().any(|prefix| entry.starts_with(prefix))
+    ["facet#", FOUND_BY_PREFIX].iter().any(|prefix| entry.starts_with(prefix))
 }
 
 fn compare(wanted: &BTreeMap<String, Item>, stored: &BTreeMap<String, Item>) -> Comparison {

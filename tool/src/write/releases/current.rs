@@ -3,7 +3,7 @@
 use delivery_center::store::items::{Attributes, Item, Subject, entry_of};
 use delivery_center::store::keys::{RELEASE_ENTRY, release_key};
 use delivery_center::store::releases::{entry_in, is_without_documents, take_release};
-use delivery_center::store::{ReleaseEntry, StoreError, Unavailability, Usage, Verbosity, projected};
+use delivery_center::store::{ReleaseEntry, StoreError, Unavailability, Usage, projected};
 
 use crate::write::Writer;
 
@@ -32,15 +32,11 @@ impl Writer {
             return Ok(None);
         }
         let entry = entry_in(&mut release)?;
-        let release = self.store.documents_of(&entry, Verbosity::Detailed, &usage).await?;
+        let release = self.store.documents_of(&entry, &usage).await?;
         let release =
             release.ok_or_else(|| StoreError::unavailable(table, Unavailability::ChangesTooFast))?;
         let unreadable = |spoiled| self.store.unreadable_release(release_id, spoiled);
-        let mut json = release.brief.unpack().map_err(unreadable)?;
-        if let Some(rest) = &release.rest {
-            json.push_str(&rest.unpack().map_err(unreadable)?);
-        }
-        Ok(Some(CurrentRelease { json, entry }))
+        Ok(Some(CurrentRelease { json: release.json().map_err(unreadable)?, entry }))
     }
 
     /// The JSON of a release that the items of its partition hold; `None` where they do not hold it whole.
@@ -53,7 +49,6 @@ impl Writer {
         let items: Vec<_> = items.collect();
         let item = items.iter().find(|item| entry_of(item) == RELEASE_ENTRY)?.clone();
         let entry = entry_in(&mut Attributes::new(item, table, Subject::Release(release_id))).ok()?;
-        let release = take_release(items, &entry, Verbosity::Detailed, table).ok()??;
-        Some(release.brief.unpack().ok()? + &release.rest?.unpack().ok()?)
+        take_release(items, &entry, table).ok()??.json().ok()
     }
 }

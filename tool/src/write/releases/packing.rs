@@ -8,7 +8,7 @@ use delivery_center::response_limit::escaped_length;
 use delivery_center::store::items::{Item, bytes, text};
 use delivery_center::store::json::Json;
 use delivery_center::store::keys::{
-    MAX_HASH_KEY_BYTES, MAX_RELEASE_ID_BYTES, RELEASE_ENTRY, TERMS_ENTRY, release_key, release_part_entry,
+    MAX_HASH_KEY_BYTES, MAX_RELEASE_ID_BYTES, RELEASE_ENTRY, release_key, release_part_entry,
 };
 use delivery_center::store::lists::{ListEntry, listed};
 use delivery_center::store::{Lengths, ReleaseEntry};
@@ -136,10 +136,6 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
             MAX_DOCUMENT_BYTES_PER_ITEM
         )));
     }
-    let mut item = release_key(&release.release_id, TERMS_ENTRY);
-    item.insert("revision".to_owned(), text(&entry.revision));
-    terms.put_into(&mut item);
-    items.insert(TERMS_ENTRY.to_owned(), item);
     Ok((items, entry.revision))
 }
 

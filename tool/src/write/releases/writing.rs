@@ -1,8 +1,7 @@
 //! Writes releases, so that a reader meets each release either as it was or as it is, however many write at the same
 //! time and whoever crashes.
 //!
-//! What is stored of a release is its item `release`, the parts of its documents, the facet entries that find it, and
-//! `terms`. All writers of a release agree on its item: it names its *writer*, a random text that every writer
+//! What is stored of a release is its item `release`, the parts of its documents, and the facet entries that find it. All writers of a release agree on its item: it names its *writer*, a random text that every writer
 //! replaces by one of its own. A writer first reads the whole partition consistently, works out what must change, and
 //! writes on the condition that the item still names the writer that was read. Where it does not, somebody else has
 //! written meanwhile, and the writer begins anew from what is there now. There are no locks, so a writer that dies
@@ -18,7 +17,7 @@
 //! | 1. claim | the old item names this writer as claiming, and stays as it was otherwise. Where there is no item, one without documents is made, which readers take for absent | the release as it was | there is nothing to heal |
 //! | 2. parts | the parts of the new revision. Their keys hold the revision, so they are in nobody's way | the release as it was, and parts that nobody reads | the next writer of the release, or `reindex` |
 //! | 3. entries | the facet entries of the new revision, in transactions that check the claim | the release as it was. An entry now names the new revision; a reader who meets it finds the old item, reads it again consistently, and answers that. Only if its time changed, or what it is found by, may lists and combinations of filters leave it out until it is written again | as above |
-//! | 4. commit | in one transaction, and only where the old item still bears the claim: the new item, which names this writer as having written it, and `terms` | the new release, whole, and the old one's entries and parts, which readers pass over | as above |
+//! | 4. commit | in one transaction, and only where the old item still bears the claim: the new item, which names this writer as having written it | the new release, whole, and the old one's entries and parts, which readers pass over | as above |
 //! | 5. cleaning | what the new item does not need is removed, in transactions that check that the item still names this writer | the new release, and what was not removed yet | as above |
 //!
 //! Say that two writers meet:
@@ -38,9 +37,7 @@
 
 use backon::BackoffBuilder as _;
 use delivery_center::store::items::{Attributes, Item, Subject, text};
-use delivery_center::store::keys::{
-    PART_PREFIX, RELEASE_ENTRY, RELEASE_HASH, TERMS_ENTRY, WRITER, release_key,
-};
+use delivery_center::store::keys::{PART_PREFIX, RELEASE_ENTRY, RELEASE_HASH, WRITER, release_key};
 use delivery_center::store::{StoreError, Unavailability};
 use futures_util::stream::{self, StreamExt as _};
 
@@ -67,8 +64,6 @@ struct Changes {
     parts: Vec<Item>,
     /// The facet entries to put.
     facets: Vec<Item>,
-    /// The item `terms`, where it is to be put. It is always written in the same transaction as the release's item.
-    terms: Option<Item>,
     /// The keys of the items to remove.
     removed: Vec<Item>,
 }
@@ -190,7 +185,7 @@ impl Writer {
         }
     }
 
-    /// Packs a release anew from its stored documents, and writes and removes what differs: facet entries, `terms`,
+    /// Packs a release anew from its stored documents, and writes and removes what differs: facet entries,
     /// parts, attributes of its item, and the documents too, where this version answers them otherwise. Where it has no documents, everything that is left of it is removed.
     ///
     /// # Errors
@@ -278,8 +273,7 @@ impl Writer {
             None if changes.is_removal => Write::Put(without_documents(release_id, &writer), Some(claimed)),
             None => Write::Set(key(), WRITER, writer.clone(), claimed),
         };
-        let terms = changes.terms.map(|terms| Write::Put(terms, None));
-        if let Attempt::Overtaken = self.attempt([commit].into_iter().chain(terms).collect()).await? {
+        if let Attempt::Overtaken = self.attempt(vec![commit]).await? {
             return Ok(Attempt::Overtaken);
         }
         let mine = Condition::Has(WRITER, writer);
@@ -348,8 +342,6 @@ impl Changes {
                 let is_as_wanted =
                     stored.item.as_ref().is_some_and(|stored| *stored == ItemSummary::of(item));
                 changes.item = (mode == Mode::Rewrite || !is_as_wanted).then(|| item.clone());
-            } else if entry == TERMS_ENTRY {
-                changes.terms = (!is_stored(entry, item)).then(|| item.clone());
             } else if !is_stored(entry, item) {
                 let is_part = entry.starts_with(PART_PREFIX);
                 if is_part { &mut changes.parts } else { &mut changes.facets }.push(item.clone());
@@ -363,9 +355,8 @@ impl Changes {
     }
 
     fn len(&self) -> usize {
-        let Self { item, removes_item, parts, facets, terms, removed, .. } = self;
-        let puts = parts.len() + facets.len() + usize::from(terms.is_some());
-        usize::from(item.is_some() || *removes_item) + puts + removed.len()
+        let Self { item, removes_item, parts, facets, removed, .. } = self;
+        usize::from(item.is_some() || *removes_item) + parts.len() + facets.len() + removed.len()
     }
 
     fn is_empty(&self) -> bool {
@@ -380,12 +371,7 @@ impl Changes {
             None if self.removes_item => Write::Delete(key, Some(as_read.clone())),
             None => Write::Check(key, as_read.clone()),
         };
-        let puts = self
-            .parts
-            .iter()
-            .chain(&self.facets)
-            .chain(&self.terms)
-            .map(|item| Write::Put(item.clone(), None));
+        let puts = self.parts.iter().chain(&self.facets).map(|item| Write::Put(item.clone(), None));
         let removed = self.removed.iter().map(|key| Write::Delete(key.clone(), None));
         std::iter::once(item_write).chain(puts).chain(removed).collect()
     }
