@@ -1,18 +1,17 @@
 //! `GET /api/directory/dc/artifact`: the record of an image, and everything that happened to it.
 
-use hex_simd::AsciiCase;
 use http::HeaderMap;
-use ring::digest::{SHA256, digest};
 use serde::Serialize;
 use serde_json::Number;
 
+use crate::content_coding::ContentCoding;
 use crate::document::{
     Document, GzipSplice, Inflater, Spoiled, gzip_length_of_document, gzip_length_without_documents,
 };
 use crate::error::Error;
+use crate::etag;
 use crate::query::{ParameterError, Query};
 use crate::request::{ArtifactLookup, WantedBy};
-use crate::request_headers::{ContentCoding, matches_etag};
 use crate::response::{self, Response};
 use crate::response_limit::fits;
 use crate::store::{Activities, ArtifactSearch, Deployment, NewestFound, Store, StoredArtifact, Usage};
@@ -53,9 +52,9 @@ pub async fn answer(
     let (artifact, next) = find(store, query, wanted, usage).await?;
     let environments =
         if with_environments { Some(environments(store, &artifact, usage).await?) } else { None };
-    let etag = etag(&artifact, environments.as_deref());
+    let etag = etag::of_artifact(&artifact.revision, environments.as_deref());
     let next = next.as_deref();
-    if matches_etag(headers, &etag) {
+    if etag::is_known(headers, &etag) {
         return Ok(response::with_next(response::not_modified(&etag), next));
     }
     let coding = ContentCoding::accepted(headers);
@@ -125,18 +124,6 @@ async fn environments(store: &Store, artifact: &StoredArtifact, usage: &Usage) -
         })
         .collect();
     Ok(serde_json::to_string(&environments).expect("texts, numbers and booleans always serialize"))
-}
-
-fn etag(artifact: &StoredArtifact, environments: Option<&str>) -> String {
-    let revision = &artifact.revision;
-    match environments {
-        None => format!("W/\"{revision}\""),
-        Some(environments) => {
-            let digest = digest(&SHA256, environments.as_bytes());
-            let digest = hex_simd::encode_to_string(&digest.as_ref()[..12], AsciiCase::Lower);
-            format!("W/\"{revision}-{digest}\"")
-        }
-    }
 }
 
 fn body(

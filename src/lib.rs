@@ -1,11 +1,11 @@
 //! Zadig's two delivery-centre endpoints over DynamoDB. In reading order:
 //!
 //! - [`endpoint`]: the two endpoints' names and paths;
-//! - [`service`]: one HTTP request in, one HTTP response out: routing, the time limit, panics, and what is logged of
-//!   each request;
+//! - [`service`], [`time_limit`]: one HTTP request in, one HTTP response out: routing, panics, how long a request may take,
+//!   and what is logged of it;
 //! - [`list_releases`], [`get_artifact`]: what each endpoint does: parse, find, answer;
-//! - [`query`], [`request`], [`request_headers`]: what a caller may ask for, and in which coding the answer may be;
-//! - [`response`], [`response_limit`]: the responses and their headers, and the 6 MiB rule;
+//! - [`query`], [`request`], [`content_coding`]: what a caller may ask for, and in which coding the answer may be;
+//! - [`response`], [`etag`], [`response_limit`]: the responses and their headers, and the 6 MiB rule;
 //! - [`error`]: what can go wrong with a request, and what the caller then reads;
 //! - [`store`]: the two tables: keys and items, and how they are read;
 //! - [`document`]: how a record's JSON is compressed, and spliced into an answer;
@@ -15,9 +15,11 @@
 //! Nothing here writes to the tables: that is for the tool's crate, in `tool/`.
 
 pub mod commit_prefix;
+pub mod content_coding;
 pub mod document;
 pub mod endpoint;
 pub mod error;
+pub mod etag;
 pub mod get_artifact;
 pub mod image_reference;
 pub mod lambda;
@@ -25,8 +27,8 @@ pub mod list_releases;
 pub mod position;
 pub mod query;
 pub mod request;
-pub mod request_headers;
 pub mod response;
 pub mod response_limit;
 pub mod service;
 pub mod store;
+pub mod time_limit;

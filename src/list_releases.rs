@@ -1,15 +1,14 @@
 //! `GET /api/aslan/delivery/releases`: the list of releases, newest first.
 
-use hex_simd::AsciiCase;
 use http::HeaderMap;
-use ring::digest::{Context, SHA256};
 
+use crate::content_coding::ContentCoding;
 use crate::document::{GzipSplice, Inflater, gzip_length_of_document, gzip_length_without_documents};
 use crate::error::Error;
+use crate::etag;
 use crate::position::Position;
 use crate::query::{ParameterError, Query, encoded_length};
 use crate::request::Extent;
-use crate::request_headers::{ContentCoding, matches_etag};
 use crate::response::{self, Response};
 use crate::response_limit::{body_in_json, fits, room_for_body};
 use crate::store::{ReleaseEntry, ReleaseFilter, ReleaseSearch, Store, StoredRelease, Usage, Verbosity};
@@ -53,6 +52,17 @@ enum Rest {
     Behind(Position),
 }
 
+impl Rest {
+    /// What an entity tag says of it.
+    fn in_etag(&self) -> &str {
+        match self {
+            Self::None => "end",
+            Self::BehindTheLast => "more",
+            Self::Behind(position) => position.as_str(),
+        }
+    }
+}
+
 /// What a query asks for, as the log has it: the text of its facets, such as `project=shop&label=release`.
 ///
 /// # Errors
@@ -88,8 +98,8 @@ pub async fn answer(
     };
     let count = selection.entries.len();
     let next = request.next(&selection);
-    let etag = etag(&selection, request.verbosity);
-    if matches_etag(headers, &etag) {
+    let etag = etag::of_releases(request.verbosity, &selection.entries, selection.rest.in_etag());
+    if etag::is_known(headers, &etag) {
         return Ok((response::with_next(response::not_modified(&etag), next.as_deref()), count));
     }
     let releases = match &search {
@@ -108,27 +118,6 @@ fn verbosity(query: &Query) -> Verbosity {
         Some("brief") => Verbosity::Brief,
         _ => Verbosity::Detailed,
     }
-}
-
-/// The tag of an answer: a digest of what the index says of it. So a poll that finds nothing new reads no documents.
-fn etag(selection: &Selection, verbosity: Verbosity) -> String {
-    let mut digest = Context::new(&SHA256);
-    digest.update(match verbosity {
-        Verbosity::Brief => b"brief\n".as_slice(),
-        Verbosity::Detailed => b"detailed\n",
-    });
-    for entry in &selection.entries {
-        digest.update(entry.position.as_str().as_bytes());
-        digest.update(b" ");
-        digest.update(entry.revision.as_bytes());
-        digest.update(b"\n");
-    }
-    match &selection.rest {
-        Rest::None => digest.update(b"end"),
-        Rest::BehindTheLast => digest.update(b"more"),
-        Rest::Behind(position) => digest.update(position.as_str().as_bytes()),
-    }
-    format!("W/\"{}\"", hex_simd::encode_to_string(&digest.finish().as_ref()[..16], AsciiCase::Lower))
 }
 
 impl ListRequest<'_> {

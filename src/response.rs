@@ -5,8 +5,8 @@ use http::StatusCode;
 use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue, LINK, RETRY_AFTER, VARY};
 use serde::Serialize;
 
+use crate::content_coding::ContentCoding;
 use crate::error::{Error, Status};
-use crate::request_headers::ContentCoding;
 
 /// What the service answers, with its whole body.
 pub type Response = http::Response<Bytes>;

@@ -1,10 +1,10 @@
-//! One HTTP request in, one HTTP response out: routing, the time limit, panics, and what is logged of a request.
+//! One HTTP request in, one HTTP response out: routing, panics, and what is logged of a request.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use futures_util::FutureExt as _;
 use http::{HeaderMap, Method, Request, Uri};
@@ -16,12 +16,8 @@ use crate::query::Query;
 use crate::query::strconv::quote;
 use crate::response::{self, Response};
 use crate::store::{Store, Usage};
-use crate::{get_artifact, list_releases};
+use crate::{get_artifact, list_releases, time_limit};
 
-/// How long a request may take at most; API Gateway gives up at 30 seconds.
-const MAX_DURATION: Duration = Duration::from_secs(20);
-/// A request is given up this long before Lambda ends the function, so that there is time to send the answer.
-const TIME_TO_ANSWER: Duration = Duration::from_millis(400);
 /// The log line has at most this many characters of the subject. Where the query cannot be read there is no subject,
 /// and the line has at most `MAX_QUERY_CHARACTERS` of the query instead.
 const MAX_SUBJECT_CHARACTERS: usize = 300;
@@ -91,7 +87,7 @@ impl EndpointService {
         let routed = self.route(&parts.method, &parts.uri, &query, &parts.headers, &usage);
         // A panic can only spoil what belongs to this request: the store keeps nothing half done between two awaits.
         let caught = AssertUnwindSafe(routed).catch_unwind();
-        let result = match tokio::time::timeout(time_limit(invocation.deadline), caught).await {
+        let result = match tokio::time::timeout(time_limit::of(invocation.deadline), caught).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Error::Panicked),
             Err(_) => Err(Error::OutOfTime),
@@ -176,11 +172,6 @@ impl<B: Send + 'static> Service<Request<B>> for EndpointService {
         let service = self.clone();
         Box::pin(async move { Ok(service.answer(request).await) })
     }
-}
-
-fn time_limit(deadline: Option<SystemTime>) -> Duration {
-    let remaining = deadline.map(|deadline| deadline.duration_since(SystemTime::now()).unwrap_or_default());
-    remaining.map_or(MAX_DURATION, |remaining| remaining.saturating_sub(TIME_TO_ANSWER).min(MAX_DURATION))
 }
 
 /// Logs a fault, with its cause. A caller's mistake is logged at `debug` only, since the caller reads it in the

@@ -6,7 +6,7 @@ use delivery_center::document::{Document, GzipSplice, Inflater};
 use delivery_center::endpoint::Endpoint;
 use delivery_center::lambda_edge;
 use delivery_center::request::{Query, ReleaseFilter};
-use delivery_center::request_headers::ContentCoding;
+use delivery_center::content_coding::ContentCoding;
 use delivery_center::response;
 use delivery_center::response_limit::escaped_length;
 use delivery_center::service::EndpointService;
