@@ -143,7 +143,7 @@ async fn arguments_that_cannot_be_used_end_with_2_and_those_of_record_with_1() {
         &["no-such-command"],
         &["import"],
         &["import", "--dry-run", "--rewrite", "x"],
-        &["import", "--resume", "x", "y"],
+        &["import", "--zadig", "https://zadig.example.com", "x"],
         &["import", "--zadig", "ftp://zadig.example.com"],
         &["import", "--zadig", "https://user:password@zadig.example.com"],
         &["verify", "--zadig", "https://zadig.example.com/?a=b"],

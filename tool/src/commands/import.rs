@@ -1,7 +1,5 @@
 //! `import`: stores releases and artifacts in the tables.
 
-use std::path::PathBuf;
-
 use super::exit_status::Ended;
 use super::sources::{Done, Sources};
 use crate::import::{Emptying, Task};
@@ -24,7 +22,7 @@ use crate::write::{KeepRecorded, Mode};
   mongoexport's files, each named after its collection:
     delivery-center import export/delivery_*.json export/artifact.json export/activity.json
   A running Zadig:
-    ZADIG_TOKEN=$(cat token) delivery-center import --zadig https://zadig.example.com --resume zadig.resume")]
+    ZADIG_TOKEN=$(cat token) delivery-center import --zadig https://zadig.example.com")]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(super) struct ImportArguments {
     /// Check everything and say what would be stored, but write nothing.
@@ -40,10 +38,6 @@ pub(super) struct ImportArguments {
     /// more. Without this, such a release or artifact is held back and reported.
     #[arg(long)]
     allow_emptying: bool,
-    /// Remember in this file how far a running Zadig was read, and go on from there if it exists. It is removed once everything
-    /// is read.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["given", "dry_run"])]
-    resume: Option<PathBuf>,
     #[command(flatten)]
     sources: Sources,
 }
@@ -57,6 +51,6 @@ pub(super) async fn run(arguments: ImportArguments) -> anyhow::Result<Ended> {
     let recorded = if arguments.drop_recorded { KeepRecorded::No } else { KeepRecorded::Yes };
     let emptying = if arguments.allow_emptying { Emptying::Allowed } else { Emptying::HeldBack };
     let task = Task::Import { mode, recorded, emptying };
-    let Done { totals, is_whole } = arguments.sources.run(arguments.resume, task).await?;
+    let Done { totals, is_whole } = arguments.sources.run(task).await?;
     Ok(if totals.refused + totals.held_back == 0 && is_whole { Ended::Well } else { Ended::WithRefusals })
 }

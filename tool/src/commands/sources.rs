@@ -56,7 +56,7 @@ impl Sources {
     /// Does a task with all records of the sources, prints what was done, and gives the totals.
     ///
     /// Whatever can fail without reading the sources comes first, since reading them may take hours.
-    pub(super) async fn run(mut self, resume: Option<PathBuf>, task: Task) -> anyhow::Result<Done> {
+    pub(super) async fn run(mut self, task: Task) -> anyhow::Result<Done> {
         let action = match task {
             Task::Import { mode: Mode::DryRun, .. } => "dry run",
             Task::Import { mode: Mode::Write | Mode::Rewrite, .. } => "import",
@@ -78,7 +78,7 @@ impl Sources {
         let writer = aws::writer().await.map_err(not_begun)?;
         writer.reach().await.map_err(|error| not_begun(error.into()))?;
         let progress = Arc::new(ImportProgress::new());
-        let input = self.open(resume, progress.as_ref()).inspect_err(|_| progress.finish())?;
+        let input = self.open(progress.as_ref()).inspect_err(|_| progress.finish())?;
         // Records in the API's JSON come from no collections, so they are not counted by collection.
         let is_of_zadig = !matches!(input, Input::Records(_));
         let shown = Arc::clone(&progress) as Arc<dyn Progress>;
@@ -123,13 +123,12 @@ impl Sources {
     }
 
     /// Finds out what the sources are.
-    fn open(self, resume: Option<PathBuf>, progress: &dyn Progress) -> anyhow::Result<Input> {
+    fn open(self, progress: &dyn Progress) -> anyhow::Result<Input> {
         if let Some(url) = &self.zadig {
             let options = Options {
                 page_size: self.per_page,
                 requests_at_once: self.requests.into(),
                 timeout: Duration::from_secs(self.timeout),
-                resume,
             };
             let server = Server::new(url, token(self.token_file.as_deref())?, options)?;
             if server.sends_token_unencrypted() {

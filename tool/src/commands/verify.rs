@@ -22,7 +22,7 @@ pub(super) struct VerifyArguments {
 }
 
 pub(super) async fn run(arguments: VerifyArguments) -> anyhow::Result<Ended> {
-    let Done { totals, is_whole } = arguments.sources.run(None, Task::Verify).await?;
+    let Done { totals, is_whole } = arguments.sources.run(Task::Verify).await?;
     let Counts { differing, refused, held_back, .. } = totals;
     if differing + refused + held_back == 0 && !is_whole {
         return Ok(Ended::WithRefusals);

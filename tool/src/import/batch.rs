@@ -74,13 +74,13 @@ impl Batch {
         (!self.records.is_empty()).then(|| std::mem::take(self))
     }
 
-    /// Checks and packs the records, writes or compares them, and counts them. Tells whether any was stored.
+    /// Checks and packs the records, writes or compares them, and counts them.
     pub(super) async fn run(
         self,
         writer: &Writer,
         task: Task,
         journal: &Arc<Journal>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<(), StoreError> {
         let packing = {
             let journal = Arc::clone(journal);
             tokio::task::spawn_blocking(move || self.pack(task, &journal))
@@ -93,7 +93,7 @@ impl Batch {
         }
         journal.progress.done(fates.len() as u64);
         journal.progress.bytes(packed.bytes);
-        Ok(fates.iter().any(|(fate, _)| matches!(fate, Fate::Stored)))
+        Ok(())
     }
 
     fn pack(self, task: Task, journal: &Journal) -> PackedBatch {

@@ -67,7 +67,7 @@ pub async fn run(
     match input {
         Input::Records(sources) => pipeline.fill(move |sink| json_files::read(&sources, sink)).await?,
         Input::Collections(files) => pipeline.fill(move |sink| collections::read(&files, sink)).await?,
-        Input::Server(server) => zadig_server::read(server, task, pipeline).await?,
+        Input::Server(server) => pipeline.fill(move |sink| zadig_server::read(server, sink)).await?,
     }
     Ok(journal.finish())
 }

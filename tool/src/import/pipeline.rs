@@ -80,21 +80,24 @@ impl Sink {
     pub(super) fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
+
+    /// Waits until nobody takes records any more.
+    pub(super) async fn closed(&self) {
+        self.sender.closed().await;
+    }
 }
 
 /// Packs and writes batches side by side.
 pub(super) struct Pipeline {
     writer: Writer,
     task: Task,
-    pub(super) journal: Arc<Journal>,
-    running: JoinSet<Result<bool, StoreError>>,
-    /// Whether anything was stored since the last [`Self::drain`].
-    has_stored: bool,
+    journal: Arc<Journal>,
+    running: JoinSet<Result<(), StoreError>>,
 }
 
 impl Pipeline {
     pub(super) fn new(writer: Writer, task: Task, journal: Arc<Journal>) -> Self {
-        Self { writer, task, journal, running: JoinSet::new(), has_stored: false }
+        Self { writer, task, journal, running: JoinSet::new() }
     }
 
     /// Runs a reader on a thread of its own, and takes all of its records.
@@ -123,13 +126,14 @@ impl Pipeline {
         drop(receiver);
         let read = reading.await.expect("reading does not panic");
         taken?;
-        read?;
-        self.drain().await?;
-        Ok(())
+        while !self.running.is_empty() {
+            self.wait_for_one().await?;
+        }
+        read
     }
 
     /// Starts a batch. If enough batches are running already, it first waits until one of them has ended.
-    pub(super) async fn take(&mut self, batch: Batch) -> Result<(), StoreError> {
+    async fn take(&mut self, batch: Batch) -> Result<(), StoreError> {
         while self.running.len() >= BATCHES_AT_ONCE {
             self.wait_for_one().await?;
         }
@@ -138,17 +142,10 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Waits until all batches have ended, and tells whether anything was stored since the last time.
-    pub(super) async fn drain(&mut self) -> Result<bool, StoreError> {
-        while !self.running.is_empty() {
-            self.wait_for_one().await?;
-        }
-        Ok(std::mem::take(&mut self.has_stored))
-    }
-
     async fn wait_for_one(&mut self) -> Result<(), StoreError> {
-        let Some(finished) = self.running.join_next().await else { return Ok(()) };
-        self.has_stored |= finished.expect("writing a batch does not panic")?;
-        Ok(())
+        match self.running.join_next().await {
+            Some(finished) => finished.expect("writing a batch does not panic"),
+            None => Ok(()),
+        }
     }
 }

@@ -1,15 +1,11 @@
-//! Reads the two lists of a running Zadig, page by page, and remembers how far it has come.
+//! Reads the two lists of a running Zadig, page by page.
 
 use std::fmt;
-use std::fs;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use backon::{BlockingRetryable as _, ExponentialBuilder};
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use ureq::Agent;
@@ -81,13 +77,11 @@ pub struct Options {
     pub requests_at_once: usize,
     /// How long one request may take.
     pub timeout: Duration,
-    /// The file that remembers how far the reading has come, so that a later run can go on from there.
-    pub resume: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { page_size: 100, requests_at_once: 4, timeout: Duration::from_mins(2), resume: None }
+        Self { page_size: 100, requests_at_once: 4, timeout: Duration::from_mins(2) }
     }
 }
 
@@ -133,15 +127,6 @@ pub enum ServerError {
         #[source]
         failure: PageFailure,
     },
-    /// The file that says how far the reading has come cannot be used.
-    #[error("the resume file {path} cannot be used")]
-    Resume {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        problem: ResumeProblem,
-    },
 }
 
 /// Why one request for a page failed; another one may succeed.
@@ -162,20 +147,6 @@ pub enum PageFailure {
     /// The thread that read it ended.
     #[error("the thread that read it ended early")]
     Ended,
-}
-
-/// Why a resume file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ResumeProblem {
-    /// It cannot be read or written.
-    #[error(transparent)]
-    File(#[from] io::Error),
-    /// It holds something other than a resume point.
-    #[error("it is not a resume file")]
-    Unreadable(#[source] serde_json::Error),
-    /// It was written for another server or another page size.
-    #[error("it belongs to another URL or page size; delete it to begin anew")]
-    Mismatch,
 }
 
 impl ServerError {
@@ -337,74 +308,6 @@ impl From<ureq::Error> for FailedAttempt {
     }
 }
 
-/// How far the reading of a server has come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ResumePoint {
-    url: String,
-    page_size: u32,
-    /// For each list, the first page that is not known to be stored; `None` once the whole list is.
-    next: [Option<u64>; 2],
-}
-
-impl ResumePoint {
-    /// Where the reading of a server goes on: as its resume file says, or at the start where there is no such file.
-    ///
-    /// # Errors
-    /// [`ServerError::Resume`].
-    pub fn load(server: &Server) -> Result<Self, ServerError> {
-        let start = Self { url: server.url.clone(), page_size: server.options.page_size, next: [Some(1); 2] };
-        match &server.options.resume {
-            Some(path) => start.or_saved(path).map_err(|problem| unusable(path, problem)),
-            None => Ok(start),
-        }
-    }
-
-    fn or_saved(self, path: &Path) -> Result<Self, ResumeProblem> {
-        let text = match fs::read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(self),
-            read => read?,
-        };
-        let found: Self = serde_json::from_slice(&text).map_err(ResumeProblem::Unreadable)?;
-        if (&found.url, found.page_size) != (&self.url, self.page_size) {
-            return Err(ResumeProblem::Mismatch);
-        }
-        Ok(found)
-    }
-
-    /// The page to go on with; `None` where the whole list is stored.
-    ///
-    /// This is the page before the first that is not known to be stored. When a record is deleted in Zadig meanwhile, the
-    /// records behind it move forward, and the first of the next page lands on the page that was read already.
-    pub fn next(&self, list: List) -> Option<u64> {
-        self.next[list as usize].map(|page| page.saturating_sub(1).max(1))
-    }
-
-    /// Notes that all pages before `next` are stored, or the whole list where it is `None`. Once both lists are stored, the
-    /// resume file is removed.
-    ///
-    /// # Errors
-    /// [`ServerError::Resume`].
-    pub fn advance(&mut self, server: &Server, list: List, next: Option<u64>) -> Result<(), ServerError> {
-        self.next[list as usize] = next;
-        let Some(path) = &server.options.resume else { return Ok(()) };
-        let saved = if self.next == [None; 2] { fs::remove_file(path) } else { self.save(path) };
-        saved.map_err(|error| unusable(path, error.into()))
-    }
-
-    /// Writes a new file and renames it over the old one, so that the file is whole at any time.
-    fn save(&self, path: &Path) -> io::Result<()> {
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let mut file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        file.persist(path)?;
-        Ok(())
-    }
-}
-
-fn unusable(path: &Path, problem: ResumeProblem) -> ServerError {
-    ServerError::Resume { path: path.to_owned(), problem }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -427,24 +330,5 @@ mod tests {
         assert!(new("http://zadig").unwrap().sends_token_unencrypted());
         assert!(!new("http://127.0.0.1:80").unwrap().sends_token_unencrypted());
         assert!(!new("https://zadig").unwrap().sends_token_unencrypted());
-    }
-
-    #[test]
-    fn the_resume_point_is_kept_until_all_is_read() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("resume");
-        let options = Options { resume: Some(path.clone()), ..Options::default() };
-        let server = Server::new("https://z", Token("t".to_owned()), options).unwrap();
-        let mut point = ResumePoint::load(&server).unwrap();
-        assert_eq!(point.next(List::Releases), Some(1));
-        point.advance(&server, List::Releases, Some(8)).unwrap();
-        assert_eq!(ResumePoint::load(&server).unwrap().next(List::Releases), Some(7));
-        assert!(!fs::read_to_string(&path).unwrap().contains("token"));
-        point.advance(&server, List::Releases, None).unwrap();
-        assert_eq!(ResumePoint::load(&server).unwrap().next(List::Releases), None);
-        point.advance(&server, List::Artifacts, None).unwrap();
-        assert!(!path.exists());
-        fs::write(&path, "{").unwrap();
-        assert!(ResumePoint::load(&server).is_err());
     }
 }
