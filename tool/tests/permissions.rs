@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::record::{actions, listening_proxy};
 use crate::running::{run, tool};
+use crate::support::faulty::{Fault, FaultyProxy};
 use crate::support::{Tables, artifact, deploy, incompressible, lines, release};
 
 const IMAGE: &str = "registry.example.com/cart:1";
@@ -14,7 +15,7 @@ const IMAGE: &str = "registry.example.com/cart:1";
 const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000002";
 
 /// The actions of a command from the table in the documentation, in the words of `actions`.
-fn documented(command: &str, tables: &Tables) -> BTreeSet<String> {
+pub(crate) fn documented(command: &str, tables: &Tables) -> BTreeSet<String> {
     let page = include_str!("../../docs/operating.md").split("## Permissions").nth(1).unwrap();
     let row = format!("| `{command}` |");
     let row = page.lines().find_map(|line| line.strip_prefix(&row)).expect(command);
@@ -122,12 +123,46 @@ async fn the_documentation_names_every_action_of_a_command_and_no_other() {
     ];
     assert_eq!(done(&tables, &exports, "100").await, documented("export", &tables));
 
+    // The newest artifact is asked for by its digest, or by its image where that has a tag.
+    let mut looked = done(&tables, &[&["doctor"]], "100").await;
+    done(
+        &tables,
+        &[&["record", "deploy", "--image", "registry.example.com/plate:1", "--env", "prod"]],
+        "100",
+    )
+    .await;
+    looked.extend(done(&tables, &[&["doctor"]], "100").await);
+    assert_eq!(looked, documented("doctor", &tables));
+
     let mut mended = BTreeSet::new();
     for writes in ["100", "2"] {
         spoil(&tables).await;
         mended.extend(done(&tables, &[&["reindex", "--dry-run"], &["reindex"], &["reindex"]], writes).await);
     }
     assert_eq!(mended, documented("reindex", &tables));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denied_call_names_its_table_and_ends_with_dynamodbs_words_which_name_the_action() {
+    let tables = Tables::empty().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("first.jsonl");
+    std::fs::write(&file, records(1)).unwrap();
+    let proxy = FaultyProxy::start(&tables.endpoint_url, |operation, _| match operation {
+        "TransactWriteItems" => Fault::Refuse("AccessDeniedException"),
+        _ => Fault::None,
+    })
+    .await;
+    let import =
+        tool(&tables.through(&proxy.endpoint_url).environment(), &["import", file.to_str().unwrap()]);
+    let ran = run(import).await;
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    let denied = format!("access to table {:?} is denied: ", tables.names.releases);
+    let words = ran.err.lines().find_map(|line| Some(line.split_once(&denied)?.1));
+    assert!(
+        words.is_some_and(|words| words.contains("AccessDeniedException") && words.contains("made up")),
+        "{ran:?}"
+    );
 }
 
 /// Removes facet entries and pointers, and adds parts of records that do not exist.

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::permissions::documented;
 use crate::running::{Ran, run, run_on, tool};
 use crate::support::faulty::{Fault, FaultyProxy};
 use crate::support::{Tables, incompressible};
@@ -686,5 +687,6 @@ async fn the_templates_policy_allows_what_record_does_and_nothing_more() {
     let only_where_facets_are_wrong = format!("deleteitem {}", tables.names.releases);
     let allowed = allowed(&tables.names);
     assert!(allowed.contains(&only_where_facets_are_wrong));
+    assert_eq!(allowed, documented("record", &tables));
     assert_eq!(done, allowed.into_iter().filter(|action| *action != only_where_facets_are_wrong).collect());
 }
