@@ -77,6 +77,7 @@ fn deploy(number: usize) -> Activity {
         kind: ActivityKind::Deploy,
         image: NamedImage::parse(IMAGE, Some(DIGEST)).unwrap(),
         fields: fields.as_object().unwrap().clone(),
+        given_urls: Vec::new(),
         artifact_fields: Map::new(),
         created_by: "ci".to_owned(),
         created_time: 1_700_000_000 + number as u64 % 7,
@@ -238,6 +239,24 @@ async fn the_same_fact_is_recorded_once_and_another_run_is_another_fact() {
     let kept = deploy("run 1", "prod").await;
     assert_eq!(kept["activities"].as_array().unwrap().len(), 3);
     assert_eq!(deploy("run 2", "prod").await["activities"].as_array().unwrap().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_are_told_apart_by_the_url_as_it_was_given_of_which_scheme_host_and_path_are_stored() {
+    let tables = Tables::empty().await;
+    let is_recorded_before = async |run: u32| {
+        let url = format!("https://ann:secret@ci.example.com/job/7?run={run}#log");
+        let deploy = ["record", "deploy", "--image", IMAGE, "--env", "prod", "--url", &url];
+        let ran = run_on(&tables, &deploy).await;
+        assert_eq!(ran.status, Some(0), "{ran:?}");
+        ran.out.starts_with("recorded before")
+    };
+    assert!(!is_recorded_before(1).await && !is_recorded_before(2).await);
+    assert!(is_recorded_before(1).await && is_recorded_before(2).await);
+    let stored = stored_artifact(&tables, IMAGE).await;
+    assert_eq!(stored["activities"][0]["url"], "https://ci.example.com/job/7");
+    let facts = entries(&tables, &tables.names.artifacts).await;
+    assert_eq!(facts.iter().filter(|entry| *entry == "fact").count(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

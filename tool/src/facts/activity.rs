@@ -38,6 +38,8 @@ pub struct Activity {
     pub image: NamedImage,
     /// The activity's other fields, named as in the API.
     pub fields: Map<String, Value>,
+    /// Digests of the URLs in `fields` as they were given, with queries and fragments. They tell facts apart, as the fields do.
+    pub given_urls: Vec<String>,
     /// Fields of the artifact that are known; they are added where the stored artifact lacks them.
     pub artifact_fields: Map<String, Value>,
     /// Who did it.
@@ -229,7 +231,8 @@ impl Activity {
             return (FactKey::new(&["key", self.kind.as_str(), &self.image.to_string(), key]), Vec::new());
         }
         let fields = Value::from(self.fields.clone()).to_string();
-        let key_of = |id: &str| FactKey::new(&["fact", self.kind.as_str(), id, &fields]);
+        let urls = self.given_urls.join(",");
+        let key_of = |id: &str| FactKey::new(&["fact", self.kind.as_str(), id, &fields, &urls]);
         let stand_ins = Artifact::stand_in_ids(&self.image.as_pushed(), &self.digest_text());
         (key_of(artifact_id), stand_ins.iter().map(|id| key_of(id)).collect())
     }

@@ -2,7 +2,7 @@
 
 use std::env;
 
-use super::cleaned_url::{CleanedRepository, UnreadableUrl, clean_address, clean_repository, clean_url};
+use super::cleaned_url::{CleanedRepository, CleanedUrl, UnreadableUrl, clean_repository, clean_url};
 
 /// What the pipeline's variables say about its run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(super) struct PipelineRun {
     pub(super) pull_request: Option<u64>,
     pub(super) message: Option<String>,
     pub(super) author: Option<String>,
-    pub(super) url: Option<Result<String, UnreadableUrl>>,
+    pub(super) url: Option<Result<CleanedUrl, UnreadableUrl>>,
     pub(super) started_by: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl PipelineRun {
 
     fn from_github() -> Self {
         let server = variable("GITHUB_SERVER_URL").unwrap_or_else(|| "https://github.com".to_owned());
-        let address = clean_address("GITHUB_SERVER_URL", &server);
+        let address = address("GITHUB_SERVER_URL", &server);
         let repository = variable("GITHUB_REPOSITORY")
             .map(|path| Repository::on_server(address.clone(), "GITHUB_REPOSITORY", &path));
         let is_tag = variable("GITHUB_REF_TYPE").as_deref() == Some("tag");
@@ -88,7 +88,7 @@ impl PipelineRun {
 
     fn from_gitlab() -> Self {
         let address = match variable("CI_SERVER_URL") {
-            Some(server) => clean_address("CI_SERVER_URL", &server),
+            Some(server) => address("CI_SERVER_URL", &server),
             None => Ok(String::new()),
         };
         Self {
@@ -129,6 +129,11 @@ impl PipelineRun {
 
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The address of a server that hosts repositories.
+fn address(from: &'static str, server: &str) -> Result<String, UnreadableUrl> {
+    Ok(clean_url(from, server)?.stored.trim_end_matches('/').to_owned())
 }
 
 impl Repository {

@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 use self::build_metadata::BuildMetadata;
 use self::ci_environment::{PipelineRun, Repository, VARIABLES};
-use self::cleaned_url::{UnreadableUrl, clean_file_key, clean_url};
+use self::cleaned_url::{CleanedUrl, UnreadableUrl, clean_file_key, clean_url};
 use super::exit_status::Ended;
 use super::{aws, terminal};
 use crate::facts::{
@@ -100,7 +100,7 @@ struct ImageArguments {
     /// The file that `docker buildx build --metadata-file` wrote. The digest is read from it, and without --image the image too.
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
-    /// The page of the pipeline's run.
+    /// The page of the pipeline's run. Of this and every other URL, scheme, host and path are stored.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// The job or task that did it.
@@ -253,16 +253,18 @@ pub(super) async fn run(command: RecordCommand) -> anyhow::Result<Ended> {
         RecordCommand::Publish(publish) => {
             let given = |values: Vec<String>| Some(values).filter(|values| !values.is_empty());
             let mut fact = ImageFact::new(ActivityKind::Publish, publish.about);
-            let hosts = publish.host.iter().filter(|host| !host.is_empty());
-            let hosts = hosts.map(|host| clean_url("--host", host));
-            insert(&mut fact.fields, "publish_hosts", given(hosts.collect::<Result<_, _>>()?));
+            let mut hosts = Vec::new();
+            for host in publish.host.iter().filter(|host| !host.is_empty()) {
+                hosts.push(fact.url_as_stored(clean_url("--host", host)?));
+            }
+            insert(&mut fact.fields, "publish_hosts", given(hosts));
             insert(&mut fact.fields, "publish_namespaces", given(publish.namespace));
             let key = cleaned(publish.remote_file_key, |key| clean_file_key("--remote-file-key", key))?;
-            insert(&mut fact.fields, "remote_file_key", key);
+            fact.insert_url("remote_file_key", key);
             let url = cleaned(publish.dist_storage_url, |url| clean_url("--dist-storage-url", url))?;
-            insert(&mut fact.fields, "dist_storage_url", url);
+            fact.insert_url("dist_storage_url", url);
             let url = cleaned(publish.src_storage_url, |url| clean_url("--src-storage-url", url))?;
-            insert(&mut fact.fields, "src_storage_url", url);
+            fact.insert_url("src_storage_url", url);
             record_about_image(fact, run).await
         }
         RecordCommand::Release(release) => record_new_release(release, run).await,
@@ -277,17 +279,38 @@ struct ImageFact {
     fields: Map<String, Value>,
     /// What the arguments tell about the artifact.
     artifact_fields: Map<String, Value>,
+    /// Digests of the URLs as they were given.
+    given_urls: Vec<String>,
     author: Option<String>,
 }
 
 impl ImageFact {
     fn new(kind: ActivityKind, about: ImageArguments) -> Self {
-        Self { kind, about, fields: Map::new(), artifact_fields: Map::new(), author: None }
+        let (fields, artifact_fields) = (Map::new(), Map::new());
+        Self { kind, about, fields, artifact_fields, given_urls: Vec::new(), author: None }
+    }
+
+    fn insert_url(&mut self, name: &str, url: Option<CleanedUrl>) {
+        if let Some(url) = url {
+            let stored = self.url_as_stored(url);
+            insert(&mut self.fields, name, Some(stored));
+        }
+    }
+
+    /// The text of a URL that is stored. The URL as it was given tells the fact from others from now on.
+    fn url_as_stored(&mut self, url: CleanedUrl) -> String {
+        self.given_urls.push(url.digest);
+        url.stored
     }
 }
 
-async fn record_about_image(fact: ImageFact, run: PipelineRun) -> anyhow::Result<Ended> {
-    let ImageFact { kind, about, mut fields, mut artifact_fields, author } = fact;
+async fn record_about_image(mut fact: ImageFact, run: PipelineRun) -> anyhow::Result<Ended> {
+    let url = match cleaned(fact.about.url.take(), |url| clean_url("--url", url))? {
+        Some(url) => Some(url),
+        None => run.url.transpose()?,
+    };
+    fact.insert_url("url", url);
+    let ImageFact { kind, about, mut fields, mut artifact_fields, given_urls, author } = fact;
     let metadata = about.metadata_file.as_deref().map(BuildMetadata::read).transpose()?.unwrap_or_default();
     let image = given(about.image);
     let Some(image) = image.or(metadata.image) else {
@@ -303,11 +326,6 @@ async fn record_about_image(fact: ImageFact, run: PipelineRun) -> anyhow::Result
     let image = NamedImage::parse(&image, digest.as_deref())?;
     let CommonArguments { by, started, ended, idempotency_key, json, timeout } = about.common;
     check_order(started, ended)?;
-    let url = match cleaned(about.url, |url| clean_url("--url", url))? {
-        Some(url) => Some(url),
-        None => run.url.transpose()?,
-    };
-    insert(&mut fields, "url", url);
     insert(&mut fields, "job_task_name", about.job);
     insert(&mut fields, "content", about.content);
     insert(&mut fields, "start_time", started);
@@ -322,6 +340,7 @@ async fn record_about_image(fact: ImageFact, run: PipelineRun) -> anyhow::Result
         image,
         fields,
         artifact_fields,
+        given_urls,
         created_by: given(by).or(run.started_by).or(author).unwrap_or_default(),
         created_time: ended.unwrap_or_else(now),
         idempotency_key: given(idempotency_key),
@@ -344,11 +363,11 @@ fn given(value: Option<String>) -> Option<String> {
     value.filter(|value| !value.is_empty())
 }
 
-/// Takes the credentials out of a value. An empty value counts as not given.
+/// Cleans a URL. An empty one counts as not given.
 fn cleaned(
     value: Option<String>,
-    clean: impl Fn(&str) -> Result<String, UnreadableUrl>,
-) -> Result<Option<String>, UnreadableUrl> {
+    clean: impl Fn(&str) -> Result<CleanedUrl, UnreadableUrl>,
+) -> Result<Option<CleanedUrl>, UnreadableUrl> {
     given(value).map(|value| clean(&value)).transpose()
 }
 
