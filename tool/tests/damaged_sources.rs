@@ -332,16 +332,9 @@ async fn a_report_that_cannot_be_written_is_told_before_anything_is_done() {
     let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
     write_bson(directory.path(), &shop(2));
     let empty = [Vec::<String>::new(), Vec::new()];
-    let dump = directory.path().to_str().unwrap();
     let ran = import(&tables, &directory, &["--report", "/no/such/directory/report.json"]).await;
-    assert_eq!((ran.status, tables.dump_both().await), (Some(1), empty.clone()), "{ran:?}");
-    assert!(ran.err.contains("/no/such/directory/report.json"), "{}", ran.err);
-    let path = directory.path().join("report.out");
-    let mut import_without =
-        tool(&tables.environment(), &["import", dump, "--report", path.to_str().unwrap()]);
-    import_without.env("TMPDIR", "/no/such/directory");
-    let ran = run(import_without).await;
     assert_eq!((ran.status, tables.dump_both().await), (Some(1), empty), "{ran:?}");
+    assert!(ran.err.contains("/no/such/directory/report.json"), "{}", ran.err);
     let ran = import(&tables, &directory, &["--report", "/dev/full"]).await;
     assert_eq!(ran.status, Some(1), "{ran:?}");
     assert!(ran.err.contains("/dev/full is incomplete"), "{}", ran.err);

@@ -5,6 +5,7 @@ use bson::doc;
 
 use crate::running::{Ran, run, run_on, tool};
 use crate::support::Tables;
+use crate::zadig::report;
 use crate::zadig_collections::{made_id, shop, write_bson};
 
 /// A shop that was imported, and the dump that it was imported from.
@@ -93,7 +94,7 @@ async fn changed_deleted_and_refused_records_are_told_with_their_ids() {
         assert!(ran.err.contains(field), "{field} is not in {}", ran.err);
     }
     assert!(ran.err.contains("refused delivery_version"), "{}", ran.err);
-    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let report = report(&path);
     assert_eq!(report["differing"].as_array().unwrap().len(), 7);
     assert_eq!(report["collections"]["delivery_version"]["deleted"], 1);
     assert_eq!(tables.dump_both().await, before, "verify writes nothing");

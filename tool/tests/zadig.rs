@@ -16,8 +16,19 @@ use crate::zadig_collections::{
     write_json,
 };
 
+/// A report's last line, and with it all lines of each outcome as a list.
 pub(crate) fn report(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+    let text = fs::read_to_string(path).unwrap();
+    let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut report = lines.pop().unwrap();
+    for line in lines {
+        let outcome = line["outcome"].as_str().unwrap().to_owned();
+        if report[&outcome].is_null() {
+            report[&outcome] = Value::Array(Vec::new());
+        }
+        report[&outcome].as_array_mut().unwrap().push(line);
+    }
+    report
 }
 
 /// Asserts that every record is counted once: `read` is the sum of what became of the records.

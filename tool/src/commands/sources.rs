@@ -39,7 +39,7 @@ pub(super) struct Sources {
     /// How long one request may take before it is tried again.
     #[arg(long, value_name = "SECONDS", requires = "zadig", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
-    /// Write the whole report to this file, as JSON.
+    /// Write to this file what became of each record that needs a look, as JSON Lines, and last all counts.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 }
@@ -98,7 +98,7 @@ impl Sources {
         for held_back in report.held_back() {
             terminal::print(held_back)?;
         }
-        report.write(action).with_context(|| {
+        report.write_summary(action).with_context(|| {
             let path = report_path.unwrap_or_default();
             format!("the {action} is done, but its report {} is incomplete", path.display())
         })?;

@@ -14,7 +14,7 @@ use crate::import::{Counts, Task};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   delivery-center verify dump
-  delivery-center verify --report differences.json export/*.json
+  delivery-center verify --report differences.jsonl export/*.json
   ZADIG_TOKEN=$(cat token) delivery-center verify --zadig https://zadig.example.com")]
 pub(super) struct VerifyArguments {
     #[command(flatten)]

@@ -384,14 +384,7 @@ fn count(journal: &Journal, counted: &Counted, fate: &Fate, recorded: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::Progress;
-
-    struct Silent;
-
-    impl Progress for Silent {
-        fn refused(&self, _place: &str, _reason: &str) {}
-        fn done(&self, _records: u64) {}
-    }
+    use crate::import::report::tests::Silent;
 
     #[test]
     fn a_batch_that_is_given_an_id_twice_keeps_the_last_one() {

@@ -1,16 +1,16 @@
-//! What an import or a verification did: counts by collection, and lists of the records that somebody should look at.
+//! What an import or a verification did: counts by collection, and the records that somebody should look at.
 //!
-//! The lists are kept on disk, since there may be a million orphans.
+//! These records are written to the report's file as they are met, since there may be a million orphans.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufWriter, Seek as _, Write};
+use std::io::{self, LineWriter, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::input::collection::Collection;
 
@@ -138,14 +138,12 @@ pub struct Report {
     file: Option<ReportFile>,
 }
 
-/// The file that a report will be written to, and the lists that will be in it. Until then each list is in a temporary file.
+/// The file that a report is written to: JSON Lines.
 #[derive(Debug)]
 pub struct ReportFile {
-    out: File,
-    refused: ListOnDisk,
-    held_back: ListOnDisk,
-    orphaned: ListOnDisk,
-    differing: ListOnDisk,
+    lines: LineWriter<File>,
+    /// Why a line could not be written.
+    failure: Option<io::Error>,
 }
 
 impl ReportFile {
@@ -154,13 +152,13 @@ impl ReportFile {
     /// # Errors
     /// The operating system's.
     pub fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            out: File::create(path)?,
-            refused: ListOnDisk::new()?,
-            held_back: ListOnDisk::new()?,
-            orphaned: ListOnDisk::new()?,
-            differing: ListOnDisk::new()?,
-        })
+        Ok(Self { lines: LineWriter::new(File::create(path)?), failure: None })
+    }
+
+    fn push(&mut self, line: &Value) {
+        if self.failure.is_none() {
+            self.failure = writeln!(self.lines, "{line}").err();
+        }
     }
 }
 
@@ -211,33 +209,14 @@ impl Report {
         &self.held_back
     }
 
-    /// Writes the report as JSON, where a file was given for it: `action`, `collections`, and the lists `refused`, `held_back`,
-    /// `orphaned` and `differing`.
+    /// Writes the last line of the report, where a file was given for it: `action` and `collections`, their counts.
     ///
     /// # Errors
-    /// The operating system's, also if an entry could not be added to a list before. The report is incomplete then.
-    pub fn write(&mut self, action: &str) -> io::Result<()> {
+    /// The operating system's, also if an earlier line could not be written. The report is incomplete then.
+    pub fn write_summary(&mut self, action: &str) -> io::Result<()> {
         let Some(mut file) = self.file.take() else { return Ok(()) };
-        let mut out = BufWriter::new(&file.out);
-        write!(out, "{{\"action\":{},\"collections\":{{", json!(action))?;
-        for (index, (row, counts)) in self.rows().enumerate() {
-            let separator = if index > 0 { "," } else { "" };
-            write!(out, "{separator}\n{}:{}", json!(row), serde_json::to_string(&counts)?)?;
-        }
-        out.write_all(b"}")?;
-        let lists = [
-            ("refused", &mut file.refused),
-            ("held_back", &mut file.held_back),
-            ("orphaned", &mut file.orphaned),
-            ("differing", &mut file.differing),
-        ];
-        for (name, list) in lists {
-            write!(out, ",\n{}:[", json!(name))?;
-            list.copy_to(&mut out)?;
-            out.write_all(b"]")?;
-        }
-        out.write_all(b"}\n")?;
-        out.flush()
+        file.push(&json!({"action": action, "collections": self.counts}));
+        file.failure.map_or(Ok(()), Err)
     }
 }
 
@@ -276,43 +255,6 @@ impl fmt::Display for Report {
     }
 }
 
-/// JSON values with commas between them, in a temporary file without a name.
-#[derive(Debug)]
-struct ListOnDisk {
-    file: BufWriter<File>,
-    is_empty: bool,
-    /// Why an entry could not be added.
-    failure: Option<io::Error>,
-}
-
-impl ListOnDisk {
-    fn new() -> io::Result<Self> {
-        Ok(Self::in_file(tempfile::tempfile()?))
-    }
-
-    fn in_file(file: File) -> Self {
-        Self { file: BufWriter::new(file), is_empty: true, failure: None }
-    }
-
-    fn push(&mut self, entry: &serde_json::Value) {
-        if self.failure.is_some() {
-            return;
-        }
-        let separator = if self.is_empty { "" } else { "," };
-        self.is_empty = false;
-        self.failure = write!(self.file, "{separator}\n{entry}").err();
-    }
-
-    fn copy_to(&mut self, out: &mut impl Write) -> io::Result<()> {
-        if let Some(failure) = self.failure.take() {
-            return Err(failure);
-        }
-        self.file.flush()?;
-        self.file.rewind()?;
-        io::copy(self.file.get_mut(), out).map(drop)
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -330,10 +272,10 @@ impl Journal {
         Self { progress, counts: Mutex::default(), held_back: Mutex::default(), file: Mutex::new(file) }
     }
 
-    /// Adds to a list of the report, where one is wanted.
-    fn list(&self, list: fn(&mut ReportFile) -> &mut ListOnDisk, entry: &serde_json::Value) {
+    /// Adds a line to the report, where one is wanted.
+    fn write(&self, line: &Value) {
         if let Some(file) = &mut *lock(&self.file) {
-            list(file).push(entry);
+            file.push(line);
         }
     }
 
@@ -346,7 +288,7 @@ impl Journal {
             counts.read += 1;
             counts.refused += 1;
         });
-        self.list(|file| &mut file.refused, &json!({"collection": row, "place": place, "reason": reason}));
+        self.write(&json!({"outcome": "refused", "collection": row, "place": place, "reason": reason}));
         self.progress.refused(place, reason);
     }
 
@@ -362,7 +304,7 @@ impl Journal {
 
     /// Lists a good record that is not taken. The caller counts it.
     pub(super) fn held_back(&self, row: &'static str, id: &str, reason: &str) {
-        self.list(|file| &mut file.held_back, &json!({"collection": row, "id": id, "reason": reason}));
+        self.write(&json!({"outcome": "held_back", "collection": row, "id": id, "reason": reason}));
         let mut held_back = lock(&self.held_back);
         // There are only a few more reasons than sections, so a search is fast enough.
         let known = held_back.iter_mut().find(|held| held.row == row && held.reason == reason);
@@ -379,18 +321,18 @@ impl Journal {
             counts.read += 1;
             counts.orphaned += 1;
         });
-        self.list(|file| &mut file.orphaned, &json!({"collection": row, "id": id, "belongs_to": owner}));
+        self.write(&json!({"outcome": "orphaned", "collection": row, "id": id, "belongs_to": owner}));
         self.progress.orphaned(row);
     }
 
     /// Lists a record that was not taken, since what is stored of it cannot be read. The caller counts it as refused.
     pub(super) fn unreadable(&self, row: &'static str, id: &str, reason: &str) {
-        self.list(|file| &mut file.refused, &json!({"collection": row, "place": id, "reason": reason}));
+        self.write(&json!({"outcome": "refused", "collection": row, "id": id, "reason": reason}));
         self.progress.refused(id, reason);
     }
 
     pub(super) fn differing(&self, row: &'static str, id: &str, reason: &str) {
-        self.list(|file| &mut file.differing, &json!({"collection": row, "id": id, "reason": reason}));
+        self.write(&json!({"outcome": "differing", "collection": row, "id": id, "reason": reason}));
         self.progress.differing(row, id, reason);
     }
 
@@ -404,24 +346,44 @@ impl Journal {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
+    pub(in crate::import) struct Silent;
+
+    impl Progress for Silent {
+        fn refused(&self, _place: &str, _reason: &str) {}
+        fn done(&self, _records: u64) {}
+    }
+
     #[test]
-    fn an_entry_that_cannot_be_kept_makes_the_report_fail() {
+    fn a_report_has_each_record_as_soon_as_it_is_met_and_ends_with_the_counts() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("list");
+        let path = directory.path().join("report");
+        let journal = Journal::new(Arc::new(Silent), Some(ReportFile::create(&path).unwrap()));
+        journal.refused(RELEASES_ROW, "line 1", "it has no id");
+        let line =
+            r#"{"outcome":"refused","collection":"releases","place":"line 1","reason":"it has no id"}"#;
+        let line = format!(
+            "{line}
+"
+        );
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), line);
+        journal.finish().write_summary("import").unwrap();
+        let written = std::fs::read_to_string(&path).unwrap();
+        let summary: Value = serde_json::from_str(written.strip_prefix(&line).unwrap()).unwrap();
+        assert_eq!(summary["collections"]["releases"]["refused"], 1);
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_written_makes_the_report_fail() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("report");
         std::fs::write(&path, "").unwrap();
-        let mut list = ListOnDisk::in_file(File::open(&path).unwrap());
-        for _ in 0..10_000 {
-            list.push(&json!("an entry"));
-        }
-        assert!(list.copy_to(&mut io::sink()).is_err(), "the file cannot be written");
-        let mut list = ListOnDisk::new().unwrap();
-        list.push(&json!(1));
-        list.push(&json!(2));
-        let mut copied = Vec::new();
-        list.copy_to(&mut copied).unwrap();
-        assert_eq!(String::from_utf8(copied).unwrap(), "\n1,\n2");
+        let lines = LineWriter::new(File::open(&path).unwrap());
+        let file = ReportFile { lines, failure: None };
+        let journal = Journal::new(Arc::new(Silent), Some(file));
+        journal.refused(RELEASES_ROW, "line 1", "it is bad");
+        assert!(journal.finish().write_summary("import").is_err(), "the file cannot be written");
     }
 }
