@@ -8,6 +8,7 @@
 //! - [`response`], [`etag`], [`response_limit`]: the responses and their headers, and the 6 MiB rule;
 //! - [`error`]: what can go wrong with a request, and what the caller then reads;
 //! - [`store`]: the two tables: keys and items, and how they are read;
+//! - [`retries`]: what is tried again, how long, and why;
 //! - [`document`]: how a record's JSON is compressed, and spliced into an answer;
 //! - [`image_reference`], [`commit_prefix`], [`position`]: how images and commits are named, and how records are ordered;
 //! - [`lambda`]: what makes a Lambda function of it: events, the process, the line that is logged of each request.
@@ -29,6 +30,7 @@ pub mod query;
 pub mod request;
 pub mod response;
 pub mod response_limit;
+pub mod retries;
 pub mod service;
 pub mod store;
 pub mod time_limit;

@@ -6,9 +6,7 @@ use std::time::Duration;
 use aws_config::BehaviorVersion;
 use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{Builder, SharedHttpClient, StalledStreamProtectionConfig};
+use aws_sdk_dynamodb::config::{Builder, SharedHttpClient};
 use aws_smithy_http_client::tls;
 use lambda_http::lambda_runtime;
 use rustls_pki_types::CertificateDer;
@@ -17,19 +15,13 @@ use rustls_pki_types::pem::PemObject as _;
 use crate::endpoint::Endpoint;
 use crate::image_reference::ImageReference;
 use crate::lambda::{event, request_log};
+use crate::retries::with_patience;
 use crate::service::EndpointService;
 use crate::store::{ReleaseSearch, Store, StoreError, TableNames, Usage};
 
 /// The five published roots of Amazon Trust Services, on which the certificates of all AWS endpoints rest. Reading
 /// these at a start costs less than reading the 140 roots of an operating system.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
-
-/// How many attempts a call has, the first one included. The waits between them are random, and at most a second.
-const MAX_ATTEMPTS: u32 = 3;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// With this, all attempts at one call end within about 8 seconds, well before the function's 15 are over. A timeout
-/// for the whole call would be one more timer for each call, and setting a timer is a system call.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(2500);
 
 /// How long opening the connection may take during init. A caller may be waiting for the end of init.
 const INIT_TIMEOUT: Duration = Duration::from_millis(1500);
@@ -155,22 +147,6 @@ async fn client() -> Result<Client, Failure> {
         .load()
         .await;
     Ok(Client::from_conf(with_patience(Builder::from(&environment)).build()))
-}
-
-/// Gives the configuration of a client the attempts and timeouts of a function, behind which a caller is waiting.
-pub fn with_patience(config: Builder) -> Builder {
-    let retries =
-        RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_max_backoff(Duration::from_secs(1));
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .build();
-    config
-        .retry_config(retries)
-        .timeout_config(timeouts)
-        // A call that stalls ends with the timeout of its attempt. The protection would cost 11,000 to 15,000
-        // instructions for each call.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
 /// An HTTP client whose TLS trusts the five roots or those of `SSL_CERT_FILE`. It uses ring, since aws-lc, the

@@ -2,7 +2,7 @@
 //!
 //! - [`event`]: how a Lambda event becomes a request, and a response becomes Lambda's JSON;
 //! - [`request_log`]: the line that a function logs of each request, with its metrics;
-//! - [`function`]: the process: its DynamoDB client, attempts and timeouts.
+//! - [`function`]: the process and its DynamoDB client.
 
 pub mod event;
 pub mod function;

@@ -17,11 +17,10 @@ pub mod releases;
 mod usage;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
-use backon::{BackoffBuilder as _, ExponentialBuilder};
+use backon::BackoffBuilder as _;
 
 pub use self::activities::{Activities, Deployment};
 pub use self::artifacts::{ArtifactSearch, NewestFound, StoredArtifact};
@@ -34,15 +33,10 @@ pub use self::keys::MAX_HASH_KEY_BYTES;
 pub use self::lists::ReleaseSearch;
 pub use self::releases::{Lengths, ReleaseEntries, ReleaseEntry, ReleaseListing, StoredRelease, Verbosity};
 pub use self::usage::Usage;
+use crate::retries::UNPROCESSED_KEYS;
 
 /// How many keys BatchGetItem takes in one call.
 pub const MAX_KEYS_PER_CALL: usize = 100;
-/// Waits before keys that DynamoDB left unprocessed are asked for again: four seconds in all, at most.
-const UNPROCESSED_KEYS: ExponentialBuilder = ExponentialBuilder::new()
-    .with_min_delay(Duration::from_millis(15))
-    .with_max_delay(Duration::from_secs(1))
-    .with_max_times(6)
-    .with_jitter();
 
 /// The tables.
 #[derive(Debug, Clone)]

@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::endpoint::Endpoint;
 use delivery_center::lambda::event;
-use delivery_center::lambda::function::with_patience;
+use delivery_center::retries::with_patience;
 use delivery_center::service::EndpointService;
 use delivery_center::store::{Store, TableNames};
 use delivery_center_tool::embedded::{EmbeddedDynamoDb, config};

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use delivery_center::store::TableNames;
 use dynoxide::{Database, DynoxideError};
@@ -166,7 +165,7 @@ impl Drop for EmbeddedDynamoDb {
 
 /// A client for a DynamoDB that takes any credentials: the embedded one, or another implementation on this machine.
 pub fn client(endpoint_url: &str) -> Client {
-    Client::from_conf(config(endpoint_url).retry_config(RetryConfig::standard()).build())
+    Client::from_conf(config(endpoint_url).build())
 }
 
 /// The configuration of such a client.

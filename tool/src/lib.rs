@@ -9,7 +9,7 @@
 //! - [`import`] stores these records in the tables, or compares them with what is stored;
 //! - [`facts`] stores what pipelines record;
 //! - [`answers`] asks both endpoints inside this process, and reads their answers;
-//! - [`patience`] waits between attempts, up to a time limit.
+//! - [`retries`] says what is tried again, how long, and why.
 
 pub mod answers;
 pub mod commands;
@@ -18,7 +18,7 @@ pub mod embedded;
 pub mod facts;
 pub mod import;
 pub mod input;
-pub mod patience;
 pub mod record;
+pub mod retries;
 pub mod table_definitions;
 pub mod write;

@@ -1,7 +1,5 @@
 //! The definitions of both tables, read from the one place that has them: `template.yaml`.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::client::Waiters as _;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -14,11 +12,9 @@ use aws_sdk_dynamodb::waiters::table_exists::WaitUntilTableExistsError;
 use delivery_center::store::{StoreError, TableNames};
 use serde::Deserialize;
 
-use crate::patience::Patience;
+use crate::retries::{Patience, TABLE_CREATION};
 
 const TEMPLATE: &str = include_str!("../../template.yaml");
-/// How long a new table may take to become active, and its index after it.
-const MAX_WAIT: Duration = Duration::from_mins(3);
 
 /// One table, as `template.yaml` defines it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +85,7 @@ pub enum TableError {
         source: Box<WaitUntilTableExistsError>,
     },
     /// The table is active, but its index is still being made.
-    #[error("the index of table {table:?} is not active after {} seconds; run this again later", MAX_WAIT.as_secs())]
+    #[error("the index of table {table:?} is not active after {} seconds; run this again later", TABLE_CREATION.as_secs())]
     IndexNotActive {
         /// The table's name.
         table: String,
@@ -276,10 +272,10 @@ impl TableDefinition {
 
     /// Waits until the table is active, and then until its indexes are. A table is active also while an index is added to it.
     async fn wait(&self, client: &Client) -> Result<(), TableError> {
-        let waited = client.wait_until_table_exists().table_name(&self.name).wait(MAX_WAIT).await;
+        let waited = client.wait_until_table_exists().table_name(&self.name).wait(TABLE_CREATION).await;
         waited
             .map_err(|error| TableError::NotActive { table: self.name.clone(), source: Box::new(error) })?;
-        let mut patience = Patience::new(MAX_WAIT);
+        let mut patience = Patience::new(TABLE_CREATION);
         while !self.describe(client).await?.is_some_and(|table| has_active_indexes(&table)) {
             if !patience.wait().await {
                 return Err(TableError::IndexNotActive { table: self.name.clone() });

@@ -6,17 +6,14 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Builder, ProvideCredentials as _};
 use aws_smithy_http_client::tls;
-use delivery_center::lambda::function::with_patience;
+use delivery_center::retries::with_patience;
 use delivery_center::store::{Store, StoreError, TableNames, Unavailability};
 use url::Url;
 
 use super::exit_status::UnusableArguments;
+use crate::retries::{self, MAX_ATTEMPTS};
 use crate::write::Writer;
 
-/// Attempts at one call, the first included. Nobody waits for a single call while the tables are filled.
-const MAX_ATTEMPTS: u32 = 8;
-/// Attempts at the first contact. If nothing answers there, the endpoint is probably wrong, and more attempts would not help.
-const MAX_ATTEMPTS_AT_CONTACT: u32 = 2;
 /// The variable that says how many writes a transaction may hold, for an emulator that takes fewer than DynamoDB.
 const TRANSACTION_WRITES: &str = "DYNAMODB_TRANSACTION_WRITES";
 
@@ -37,13 +34,12 @@ pub(super) async fn config() -> anyhow::Result<SdkConfig> {
             return Err(UnusableArguments(unusable).into());
         }
     }
-    let retries = RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS);
     let http_client = aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https();
     let config = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http_client)
-        .retry_config(retries)
+        .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
         .load()
         .await;
     if config.region().is_none() {
@@ -70,8 +66,7 @@ pub(super) async fn hasty_client() -> anyhow::Result<Client> {
 
 /// A client that gives up early, from a configuration that was read before.
 pub(super) fn hasty(config: &SdkConfig) -> Client {
-    let retries = RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS_AT_CONTACT);
-    Client::from_conf(Builder::from(config).retry_config(retries).build())
+    Client::from_conf(retries::hasty(Builder::from(config)).build())
 }
 
 /// The tables that the environment names.

@@ -108,7 +108,7 @@ pub async fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Tables(command) => tables::run(command).await,
         Command::Import(arguments) => import::run(arguments).await,
-        Command::Record(command) => record::run(*command).await,
+        Command::Record(command) => Box::pin(record::run(*command)).await,
         Command::Export(arguments) => export::run(arguments).await,
         Command::Reindex(arguments) => reindex::run(arguments).await,
         Command::Doctor(arguments) => doctor::run(arguments).await,

@@ -1,7 +1,5 @@
 //! `reindex`: works out anew, from the stored documents, the items by which records are found.
 
-use std::time::Duration;
-
 use delivery_center::store::StoreError;
 use futures_util::future;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
@@ -9,15 +7,13 @@ use indicatif::ProgressBar;
 
 use super::exit_status::Ended;
 use super::{aws, terminal};
-use crate::patience::Patience;
+use crate::retries::{CONTENDED_RECORD, Patience};
 use crate::write::{
     ArtifactEntry, ArtifactScan, Mended, Mode, Reindexed, ReleaseScan, SCAN_SEGMENTS, Writer,
 };
 
 /// How many records are looked at side by side.
 const RECORDS_AT_ONCE: usize = 16;
-/// How long one record is tried again, while others keep changing it or the table is unavailable.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Mend the items by which releases and artifacts are found, and remove what is left of records that are gone.
 ///
@@ -207,7 +203,7 @@ fn artifact_entries(writer: &Writer, segment: i32) -> impl Stream<Item = Result<
 pub(super) async fn tolerate_unreadable<T>(
     look: impl AsyncFn() -> Result<T, StoreError>,
 ) -> Result<Result<T, StoreError>, StoreError> {
-    let mut patience = Patience::new(PATIENCE);
+    let mut patience = Patience::new(CONTENDED_RECORD);
     loop {
         match look().await {
             Err(error @ StoreError::UnreadableRecord { .. }) => return Ok(Err(error)),

@@ -13,7 +13,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::any;
 use delivery_center::endpoint::Endpoint;
-use delivery_center::lambda::function::with_patience;
+use delivery_center::retries::with_patience;
 use delivery_center::service::EndpointService;
 use delivery_center::store::{Store, TableNames};
 use tokio::net::{TcpListener, TcpSocket};

@@ -36,7 +36,7 @@ pub(super) struct Sources {
     /// How many requests run at the same time.
     #[arg(long, value_name = "REQUESTS", requires = "zadig", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
     requests: u8,
-    /// How long one request may take before it is tried again.
+    /// How long one request may take before it is tried again, and how long it is tried again.
     #[arg(long, value_name = "SECONDS", requires = "zadig", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
     /// Write to this file what became of each record that needs a look, as JSON Lines, and last all counts.

@@ -1,20 +1,14 @@
 //! Records activities: what happened to an image is added to its artifact.
 
-use std::time::Duration;
-
 use delivery_center::image_reference::ImageDigest;
 use delivery_center::position::UnixSeconds;
 use serde_json::{Map, Value, json};
 
 use super::image::NamedImage;
 use super::outcome::{FactError, FactOutcome, Recorded, refused, wait_after};
-use crate::patience::Patience;
 use crate::record::{Artifact, Record, RecordedActivity};
+use crate::retries::{LAGGING_LOOK_UP, Patience};
 use crate::write::{ArtifactState, Fact, FactKey, FoundArtifact, PackedArtifact, WantedArtifact, Writer};
-
-/// How many times an image without a digest is looked for: it is found by the index, which lags behind its table for a moment.
-const LOOKS: usize = 3;
-const WAIT_BETWEEN_LOOKS: Duration = Duration::from_millis(400);
 
 /// What happened to an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,12 +164,13 @@ impl Activity {
 
     async fn target_of_tag(&self, writer: &Writer) -> Result<Option<Target>, FactError> {
         let image = self.image.as_pushed();
-        for look in 1..=LOOKS {
+        let mut patience = Patience::new(LAGGING_LOOK_UP);
+        loop {
             if let Some(found) = writer.find_artifact(WantedArtifact::Image(&image)).await? {
                 return Ok(Some(Target::Known(found)));
             }
-            if look < LOOKS {
-                tokio::time::sleep(WAIT_BETWEEN_LOOKS).await;
+            if !patience.wait().await {
+                break;
             }
         }
         if let Some(found) = writer.find_artifact(WantedArtifact::WithoutDigest(&image)).await? {

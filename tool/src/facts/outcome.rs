@@ -4,8 +4,8 @@ use std::error::Error as _;
 
 use delivery_center::store::StoreError;
 
-use crate::patience::Patience;
 use crate::record::Problem;
+use crate::retries::Patience;
 use crate::write::Unstorable;
 
 /// What became of a fact.

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::image::NamedImage;
 use super::outcome::{FactError, FactOutcome, Recorded, refused, wait_after};
 use crate::digest;
-use crate::patience::Patience;
 use crate::record::{Record, Release};
+use crate::retries::Patience;
 use crate::write::{PackedRelease, Writer};
 
 /// A release that is to be recorded.

@@ -5,17 +5,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use backon::{BlockingRetryable as _, ExponentialBuilder};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use ureq::Agent;
 use ureq::http::StatusCode;
 use ureq::tls::{RootCerts, TlsConfig};
 
-/// How many times a page is asked for; the waits in between add up to about half a minute.
-const MAX_ATTEMPTS: usize = 8;
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+use crate::retries::Patience;
+
 const MAX_PAGE_BYTES: u64 = 1 << 30;
 
 /// One of Zadig's two lists.
@@ -75,7 +72,7 @@ pub struct Options {
     pub page_size: u32,
     /// How many requests run side by side.
     pub requests_at_once: usize,
-    /// How long one request may take.
+    /// How long one request may take, and how long it is tried again where that may help.
     pub timeout: Duration,
 }
 
@@ -119,7 +116,7 @@ pub enum ServerError {
         hint: &'static str,
     },
     /// The server did not answer, or not with a list, however often it was asked.
-    #[error("{url} could not be read in {MAX_ATTEMPTS} attempts")]
+    #[error("{url} could not be read, although it was asked for again")]
     Unreachable {
         /// What was asked for.
         url: String,
@@ -216,48 +213,32 @@ impl Server {
 
     /// Reads a page, and tries again where that may help.
     ///
-    /// Each page is read on a thread of its own. A runtime waits for its own blocking threads before it ends, so on one of
-    /// those a stalled server would keep the process from ending.
-    ///
     /// # Errors
     /// [`ServerError`].
     pub async fn page(self: Arc<Self>, list: List, number: u64) -> Result<ListPage, ServerError> {
-        let (sender, receiver) = oneshot::channel();
-        let url = self.address(list, number);
-        thread::spawn(move || {
-            let page = self.page_with_retries(list, number, || !sender.is_closed());
-            // Pages past the last one are asked for ahead of time, and nobody waits for their answers any more.
-            drop(sender.send(page));
-        });
-        receiver.await.map_err(|_| ServerError::Unreachable { url, failure: PageFailure::Ended })?
-    }
-
-    fn address(&self, list: List, number: u64) -> String {
         let size = self.options.page_size;
-        format!("{}/api/aslan/delivery/{}?page={number}&per_page={size}", self.url, list.name())
+        let url = format!("{}/api/aslan/delivery/{}?page={number}&per_page={size}", self.url, list.name());
+        let mut patience = Patience::new(self.options.timeout);
+        loop {
+            let failure = match Arc::clone(&self).page_on_a_thread(url.clone(), number).await {
+                Ok(page) => return Ok(page),
+                Err(FailedAttempt::ForGood(error)) => return Err(error),
+                Err(FailedAttempt::MayPass(failure)) => failure,
+            };
+            tracing::debug!(url, reason = %failure, "a page failed");
+            if !patience.wait().await {
+                return Err(ServerError::Unreachable { url, failure });
+            }
+        }
     }
 
-    fn page_with_retries(
-        &self,
-        list: List,
-        number: u64,
-        is_awaited: impl Fn() -> bool,
-    ) -> Result<ListPage, ServerError> {
-        let url = self.address(list, number);
-        let waits = ExponentialBuilder::new()
-            .with_min_delay(FIRST_WAIT)
-            .with_max_delay(LONGEST_WAIT)
-            .with_max_times(MAX_ATTEMPTS - 1);
-        (|| self.page_once(&url, number))
-            .retry(waits)
-            .sleep(thread::sleep)
-            .when(|failed| matches!(failed, FailedAttempt::MayPass(_)) && is_awaited())
-            .notify(|failed, _| tracing::debug!(url, reason = %failed, "a page failed"))
-            .call()
-            .map_err(|failed| match failed {
-                FailedAttempt::ForGood(error) => error,
-                FailedAttempt::MayPass(failure) => ServerError::Unreachable { url: url.clone(), failure },
-            })
+    /// Asks for a page on a thread of its own. A runtime waits for its own blocking threads before it ends, so on one of those
+    /// a stalled server would keep the process from ending.
+    async fn page_on_a_thread(self: Arc<Self>, url: String, number: u64) -> Result<ListPage, FailedAttempt> {
+        let (sender, receiver) = oneshot::channel();
+        // Pages past the last one are asked for ahead of time, and nobody waits for their answers any more.
+        thread::spawn(move || drop(sender.send(self.page_once(&url, number))));
+        receiver.await.unwrap_or(Err(PageFailure::Ended.into()))
     }
 
     fn page_once(&self, url: &str, number: u64) -> Result<ListPage, FailedAttempt> {

@@ -1,15 +1,13 @@
 //! Writes of many items that need not be made together, and what the writers of both tables share.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
-use backon::{BackoffBuilder as _, ExponentialBuilder};
 use delivery_center::store::items::Item;
 use delivery_center::store::{StoreError, Unavailability};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::Writer;
 use super::transaction::weight;
+use crate::retries::{Patience, UNPROCESSED_WRITES};
 
 /// How many writes BatchWriteItem takes in one call.
 const MAX_WRITES_PER_CALL: usize = 25;
@@ -18,18 +16,6 @@ const MAX_WRITES_PER_CALL: usize = 25;
 const MAX_BYTES_PER_CALL: usize = 8 << 20;
 /// How many calls run side by side.
 const MAX_CALLS_AT_ONCE: usize = 8;
-/// Waits before writes that DynamoDB left unprocessed are sent again: about two minutes in all, at most.
-const UNPROCESSED_WRITES: ExponentialBuilder = ExponentialBuilder::new()
-    .with_min_delay(Duration::from_millis(25))
-    .with_max_delay(Duration::from_secs(10))
-    .with_max_times(16)
-    .with_jitter();
-/// Waits before a writer that another one overtook begins its record anew: about a minute in all, at most.
-pub(super) const CONTENDED_RECORD: ExponentialBuilder = ExponentialBuilder::new()
-    .with_min_delay(Duration::from_millis(10))
-    .with_max_delay(Duration::from_secs(5))
-    .with_max_times(14)
-    .with_jitter();
 
 /// How many bytes of a document one item holds. DynamoDB's limit for an item is 400 KB, names included; the other
 /// attributes need less than what is left of it.
@@ -90,7 +76,7 @@ impl Writer {
     }
 
     async fn batch_write_call(&self, table: &str, mut writes: Vec<WriteRequest>) -> Result<(), StoreError> {
-        let mut waits = UNPROCESSED_WRITES.build();
+        let mut patience = Patience::new(UNPROCESSED_WRITES);
         loop {
             let sent = self.client.batch_write_item().request_items(table, writes).send().await;
             let output = sent.map_err(|error| StoreError::from_sdk(table, error))?;
@@ -102,10 +88,9 @@ impl Writer {
             if writes.is_empty() {
                 return Ok(());
             }
-            let Some(wait) = waits.next() else {
+            if !patience.wait().await {
                 return Err(StoreError::unavailable(table, Unavailability::Throttled));
-            };
-            tokio::time::sleep(wait).await;
+            }
         }
     }
 }

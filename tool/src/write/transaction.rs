@@ -1,33 +1,24 @@
 //! Writes that belong together: DynamoDB makes all of them, or none.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem, Update,
 };
-use backon::{BackoffBuilder as _, ExponentialBuilder};
 use delivery_center::store::items::{Item, text};
 use delivery_center::store::{StoreError, Unavailability};
 use hex_simd::AsciiCase;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::Writer;
+use crate::retries::{Patience, REFUSED_TRANSACTION};
 
 /// How many writes DynamoDB takes in one transaction.
 pub(super) const MAX_WRITES_PER_TRANSACTION: usize = 100;
 /// How many bytes the items of one transaction may have. DynamoDB takes 4 MB; this is less, since the names of
 /// attributes are not counted here.
 pub(super) const MAX_BYTES_PER_TRANSACTION: usize = 3_800_000;
-
-/// Waits before a transaction that conflicted with another one, or was throttled, is tried again: about half a minute
-/// in all, at most.
-const CONFLICTS: ExponentialBuilder = ExponentialBuilder::new()
-    .with_min_delay(Duration::from_millis(20))
-    .with_max_delay(Duration::from_secs(4))
-    .with_max_times(12)
-    .with_jitter();
 
 /// What became of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,7 +161,7 @@ impl Writer {
         writes: Vec<Write>,
     ) -> Result<Transacted, StoreError> {
         let items: Vec<_> = writes.into_iter().map(|write| write.into_item(table, hash)).collect();
-        let mut waits = CONFLICTS.build();
+        let mut patience = Patience::new(REFUSED_TRANSACTION);
         loop {
             let sent =
                 self.client.transact_write_items().set_transact_items(Some(items.clone())).send().await;
@@ -194,14 +185,13 @@ impl Writer {
             if !codes.clone().all(|code| worth_another_attempt.contains(&code)) {
                 return Err(StoreError::from_sdk(table, error));
             }
-            let Some(wait) = waits.next() else {
+            if !patience.wait().await {
                 let is_throttled =
                     codes.clone().any(|code| code.contains("Throttl") || code.contains("Throughput"));
                 let reason =
                     if is_throttled { Unavailability::Throttled } else { Unavailability::ChangesTooFast };
                 return Err(StoreError::unavailable(table, reason));
-            };
-            tokio::time::sleep(wait).await;
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Checks the newest records, and a sample: whether they can be read, and are found in every way.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use delivery_center::endpoint::Endpoint;
 use delivery_center::position::Position;
@@ -11,13 +11,11 @@ use super::finding::{Finding, Findings};
 use crate::answers::{ArtifactInfo, Endpoints, ReleaseInfo, query, read};
 use crate::commands::local_time::Now;
 use crate::commands::reindex::tolerate_unreadable;
-use crate::patience::Patience;
+use crate::retries::{LAGGING_LIST, Patience};
 use crate::write::{ArtifactEntry, FoundArtifact, Mended, Mode, Reindexed, SCAN_SEGMENTS, Writer};
 
 /// How many records of each table are read completely.
 const SAMPLE: usize = 20;
-/// How long an index that lags behind its table is waited for.
-const MAX_LAG: Duration = Duration::from_secs(5);
 /// For how many records it is said why they cannot be read.
 const MAX_NAMED: usize = 3;
 
@@ -120,11 +118,11 @@ async fn newest_release(writer: &Writer, now: &Now) -> anyhow::Result<Finding> {
 async fn index_lag(writer: &Writer, release_ids: &[&str]) -> Result<Finding, StoreError> {
     const SUBJECT: &str = "releases index";
     let began = Instant::now();
-    let mut patience = Patience::new(MAX_LAG);
+    let mut patience = Patience::new(LAGGING_LIST);
     for (number, release_id) in release_ids.iter().enumerate() {
         while !is_listed(writer, release_id).await? {
             if !patience.wait().await {
-                let seconds = MAX_LAG.as_secs();
+                let seconds = LAGGING_LIST.as_secs();
                 return Ok(Finding::bad(
                     SUBJECT,
                     format!(

@@ -8,10 +8,6 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::Builder;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use clap::{Args, Subcommand};
 use delivery_center::position::{MAX_UNIX_SECONDS, UnixSeconds};
@@ -26,7 +22,7 @@ use crate::facts::{
     Activity, ActivityKind, Environment, FactOutcome, NamedImage, NewRelease, Recorded, ReleasedService,
     record_activity, record_release,
 };
-use crate::patience::Patience;
+use crate::retries::Patience;
 use crate::write::Writer;
 
 /// Record one fact from a step of a pipeline.
@@ -527,15 +523,7 @@ fn parse_time(text: &str) -> Result<UnixSeconds, String> {
 
 /// The tables, with a client that gives up early: this command itself tries again until --timeout.
 async fn writer() -> anyhow::Result<Writer> {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(3))
-        .operation_attempt_timeout(Duration::from_secs(10))
-        .operation_timeout(Duration::from_secs(20))
-        .build();
-    let config = Builder::from(&aws::config().await?)
-        .timeout_config(timeouts)
-        .retry_config(RetryConfig::standard().with_max_attempts(2));
-    aws::writer_of(Client::from_conf(config.build()))
+    aws::writer_of(aws::hasty_client().await?)
 }
 
 #[cfg(test)]

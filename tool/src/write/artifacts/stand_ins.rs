@@ -4,18 +4,18 @@
 //! on the artifact that the image has by now. If it were stored as other imported artifacts are, it would hide the
 //! image's own record, or lose its activities when it gives way.
 
-use backon::BackoffBuilder as _;
 use delivery_center::image_reference::{ImageDigest, repository};
+use delivery_center::store::StoreError;
 use delivery_center::store::items::{Attributes, Item, Subject};
-use delivery_center::store::{StoreError, Unavailability};
 
 use super::facts::Fact;
 use super::packing::PackedArtifact;
 use super::state::{ArtifactState, FactKey, WantedArtifact};
 use super::writing::StoredOutcome;
 use crate::record::{Artifact, Record};
+use crate::retries::{CONTENDED_RECORD, Patience};
 use crate::write::Writer;
-use crate::write::batch_write::{CONTENDED_RECORD, Mode, Outcome};
+use crate::write::batch_write::{Mode, Outcome};
 
 impl Writer {
     /// Stores an artifact that stands for its image: records each of its activities that is not recorded yet. The
@@ -31,7 +31,7 @@ impl Writer {
         let artifact = &stand_in.artifact;
         let (bare, activities) =
             artifact.as_recorded().map_err(|problem| self.unreadable(artifact, &problem))?;
-        let mut waits = CONTENDED_RECORD.build();
+        let mut patience = Patience::new(CONTENDED_RECORD);
         loop {
             let state = match self.state_of_image(artifact).await {
                 Err(StoreError::UnreadableRecord { .. }) if mode == Mode::Rewrite => return Ok(None),
@@ -72,10 +72,9 @@ impl Writer {
             if self.record_facts(&state, &packed, &facts).await? {
                 return Ok(Some(result));
             }
-            let Some(wait) = waits.next() else {
-                return Err(StoreError::unavailable(&self.artifacts_table, Unavailability::ChangesTooFast));
-            };
-            tokio::time::sleep(wait).await;
+            if !patience.wait().await {
+                return Err(self.artifacts_changed());
+            }
         }
     }
 

@@ -20,7 +20,6 @@
 //! | 3. commit | in one transaction, where the pointer is still the claimed one: the item at its new place, no item at the old one, the pointer, facts, and stand-ins that give way | the new artifact, whole, and parts and entries of the old one, whose place the pointer names as stale | as above |
 //! | 4. cleaning | what is stale is removed, in transactions that check the pointer; the last one makes the pointer name nothing stale | the new artifact | there is nothing to heal |
 
-use backon::BackoffBuilder as _;
 use delivery_center::store::items::{Attributes, Item, Subject};
 use delivery_center::store::keys::{ARTIFACT_HASH, fact_key, pointer_key};
 use delivery_center::store::{StoreError, Unavailability};
@@ -31,8 +30,9 @@ use super::packing::PackedArtifact;
 use super::pointer::{KeptPointer, Place, Pointer};
 use super::state::FoundArtifact;
 use crate::record::{Record, RecordedActivity};
+use crate::retries::{CONTENDED_RECORD, Patience};
 use crate::write::Writer;
-use crate::write::batch_write::{CONTENDED_RECORD, Mode, Outcome, put};
+use crate::write::batch_write::{Mode, Outcome, put};
 use crate::write::transaction::{Transacted, Write, nonce};
 
 /// How many artifacts are written side by side.
@@ -116,7 +116,7 @@ impl Writer {
         {
             return Ok(stored);
         }
-        let mut waits = CONTENDED_RECORD.build();
+        let mut patience = Patience::new(CONTENDED_RECORD);
         let mut outcome = None;
         loop {
             let plan = self.plan(artifact, mode, keep).await?;
@@ -149,10 +149,9 @@ impl Writer {
             if self.write_artifact(write).await? == Transacted::Done {
                 return Ok(stored);
             }
-            let Some(wait) = waits.next() else {
-                return Err(StoreError::unavailable(&self.artifacts_table, Unavailability::ChangesTooFast));
-            };
-            tokio::time::sleep(wait).await;
+            if !patience.wait().await {
+                return Err(self.artifacts_changed());
+            }
         }
     }
 

@@ -35,7 +35,6 @@
 //! Removing a release works the same way: its commit puts an item without documents, and a last transaction removes
 //! that.
 
-use backon::BackoffBuilder as _;
 use delivery_center::store::items::{Attributes, Item, Subject, text};
 use delivery_center::store::keys::{PART_PREFIX, RELEASE_ENTRY, RELEASE_HASH, WRITER, release_key};
 use delivery_center::store::{StoreError, Unavailability};
@@ -44,8 +43,9 @@ use futures_util::stream::{self, StreamExt as _};
 use super::packing::PackedRelease;
 use super::partition::{ItemSummary, Partition};
 use crate::record::Record;
+use crate::retries::{CONTENDED_RECORD, Patience};
 use crate::write::Writer;
-use crate::write::batch_write::{CONTENDED_RECORD, Mode, Outcome, put};
+use crate::write::batch_write::{Mode, Outcome, put};
 use crate::write::transaction::{Condition, Transacted, Write, nonce};
 
 /// How many releases are written side by side.
@@ -106,7 +106,7 @@ impl Writer {
     /// # Errors
     /// DynamoDB fails, or refuses the request. Storing it again completes it.
     pub async fn put_release(&self, release: &PackedRelease, mode: Mode) -> Result<Outcome, StoreError> {
-        let mut waits = CONTENDED_RECORD.build();
+        let mut patience = Patience::new(CONTENDED_RECORD);
         let mut outcome = None;
         loop {
             let stored = self.partition(release.release_id()).await?;
@@ -127,8 +127,9 @@ impl Writer {
             if let Attempt::Written = self.write_release(release.release_id(), &stored, changes).await? {
                 return Ok(outcome);
             }
-            let Some(wait) = waits.next() else { return Err(self.store.releases_changed()) };
-            tokio::time::sleep(wait).await;
+            if !patience.wait().await {
+                return Err(self.store.releases_changed());
+            }
         }
     }
 
@@ -170,7 +171,7 @@ impl Writer {
     /// # Errors
     /// DynamoDB fails, or refuses the request. Storing it again completes it.
     pub async fn create_release(&self, release: &PackedRelease) -> Result<bool, StoreError> {
-        let mut waits = CONTENDED_RECORD.build();
+        let mut patience = Patience::new(CONTENDED_RECORD);
         loop {
             let stored = self.partition(release.release_id()).await?;
             if stored.item.as_ref().is_some_and(|item| item.revision().is_some()) {
@@ -180,8 +181,9 @@ impl Writer {
             if let Attempt::Written = self.write_release(release.release_id(), &stored, changes).await? {
                 return Ok(true);
             }
-            let Some(wait) = waits.next() else { return Err(self.store.releases_changed()) };
-            tokio::time::sleep(wait).await;
+            if !patience.wait().await {
+                return Err(self.store.releases_changed());
+            }
         }
     }
 
@@ -191,7 +193,7 @@ impl Writer {
     /// # Errors
     /// DynamoDB fails or refuses the request, or the release cannot be read. Reindexing it again completes it.
     pub async fn reindex_release(&self, release_id: &str, mode: Mode) -> Result<Reindexed, StoreError> {
-        let mut waits = CONTENDED_RECORD.build();
+        let mut patience = Patience::new(CONTENDED_RECORD);
         loop {
             let stored = self.partition(release_id).await?;
             let wanted = self.packed_from_stored(release_id, &stored).await?;
@@ -205,8 +207,9 @@ impl Writer {
                     return Ok(if is_there { Reindexed::Release(count) } else { Reindexed::Dangling(count) });
                 }
             }
-            let Some(wait) = waits.next() else { return Err(self.store.releases_changed()) };
-            tokio::time::sleep(wait).await;
+            if !patience.wait().await {
+                return Err(self.store.releases_changed());
+            }
         }
     }
 
