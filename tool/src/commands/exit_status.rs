@@ -14,42 +14,22 @@ use crate::table_definitions::TableError;
 /// How a command that ran to its end went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// All is done.
+    /// All is done, and what was asked for is there.
     Well,
-    /// Something was refused, and has been reported.
-    WithRefusals,
+    /// Something was refused, is wrong or is not there, and that has been said.
+    NotWell,
 }
 
-/// What a question to the endpoints led to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sought {
-    /// There is an answer.
-    Found,
-    /// What was asked for is not in the tables.
-    NotFound,
-}
-
-/// The exit status of a command. If the command failed, the reason is printed.
-pub(super) fn of_command(ended: anyhow::Result<Ended>) -> ExitCode {
+/// The exit status of a command. If the command failed, the reason is printed. Of a question, 1 means that there is no such
+/// release or artifact, so whatever fails is 2.
+pub(super) fn of_command(ended: anyhow::Result<Ended>, is_question: bool) -> ExitCode {
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
-        Ok(Ended::WithRefusals) => ExitCode::from(1),
+        Ok(Ended::NotWell) => ExitCode::from(1),
         Err(error) => {
             terminal::say(format_args!("error: {}", with_causes(&error)));
             let is_unusable = is_about_arguments(&error) && !is_record_command();
-            ExitCode::from(if is_unreachable(&error) || is_unusable { 2 } else { 1 })
-        }
-    }
-}
-
-/// The exit status of a command that asks the endpoints. If it failed, the reason is printed.
-pub(super) fn of_question(sought: anyhow::Result<Sought>) -> ExitCode {
-    match sought {
-        Ok(Sought::Found) => ExitCode::SUCCESS,
-        Ok(Sought::NotFound) => ExitCode::from(1),
-        Err(error) => {
-            terminal::say(format_args!("error: {}", with_causes(&error)));
-            ExitCode::from(2)
+            ExitCode::from(if is_question || is_unusable || is_unreachable(&error) { 2 } else { 1 })
         }
     }
 }

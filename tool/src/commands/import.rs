@@ -52,5 +52,5 @@ pub(super) async fn run(arguments: ImportArguments) -> anyhow::Result<Ended> {
     let emptying = if arguments.allow_emptying { Emptying::Allowed } else { Emptying::HeldBack };
     let task = Task::Import { mode, recorded, emptying };
     let Done { totals, is_whole } = arguments.sources.run(task).await?;
-    Ok(if totals.refused + totals.held_back == 0 && is_whole { Ended::Well } else { Ended::WithRefusals })
+    Ok(if totals.refused + totals.held_back == 0 && is_whole { Ended::Well } else { Ended::NotWell })
 }

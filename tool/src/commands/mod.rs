@@ -86,13 +86,9 @@ impl Default for Command {
 }
 
 impl Command {
-    /// From which severity on the service's log lines are shown. The line for each request is of no use to somebody who asks
-    /// one question in a terminal.
-    fn least_severe_line(&self) -> LevelFilter {
-        match self {
-            Self::Releases(_) | Self::Artifact(_) | Self::Diff(_) => LevelFilter::WARN,
-            _ => LevelFilter::INFO,
-        }
+    /// Whether it asks one question in a terminal. The service's line for each request is of no use there.
+    fn is_question(&self) -> bool {
+        matches!(self, Self::Releases(_) | Self::Artifact(_) | Self::Diff(_))
     }
 }
 
@@ -103,7 +99,8 @@ pub async fn run() -> ExitCode {
         Err(unreadable) => return exit_status::of_arguments(unreadable),
     };
     let command = arguments.command.unwrap_or_default();
-    log_lines::start(command.least_severe_line());
+    let is_question = command.is_question();
+    log_lines::start(if is_question { LevelFilter::WARN } else { LevelFilter::INFO });
     let ended = match command {
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Tables(command) => tables::run(command).await,
@@ -116,9 +113,9 @@ pub async fn run() -> ExitCode {
         Command::Invoke(arguments) => invoke::run(arguments).await,
         Command::Completions(arguments) => command_line_help::print_completions::<Arguments>(&arguments),
         Command::Man => command_line_help::print_manual::<Arguments>(),
-        Command::Releases(arguments) => return exit_status::of_question(releases::run(arguments).await),
-        Command::Artifact(arguments) => return exit_status::of_question(artifact::run(arguments).await),
-        Command::Diff(arguments) => return exit_status::of_question(diff::run(arguments).await),
+        Command::Releases(arguments) => releases::run(arguments).await,
+        Command::Artifact(arguments) => artifact::run(arguments).await,
+        Command::Diff(arguments) => diff::run(arguments).await,
     };
-    exit_status::of_command(ended)
+    exit_status::of_command(ended, is_question)
 }

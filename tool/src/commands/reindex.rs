@@ -70,7 +70,7 @@ pub(super) async fn run(arguments: ReindexArguments) -> anyhow::Result<Ended> {
     if unreadable > 0 {
         terminal::print(format_args!("records that cannot be read: {unreadable}"))?;
     }
-    Ok(if unreadable == 0 { Ended::Well } else { Ended::WithRefusals })
+    Ok(if unreadable == 0 { Ended::Well } else { Ended::NotWell })
 }
 
 /// Mends every release: its items are brought to what its documents ask for.

@@ -25,7 +25,7 @@ pub(super) async fn run(arguments: VerifyArguments) -> anyhow::Result<Ended> {
     let Done { totals, is_whole } = arguments.sources.run(Task::Verify).await?;
     let Counts { differing, refused, held_back, .. } = totals;
     if differing + refused + held_back == 0 && !is_whole {
-        return Ok(Ended::WithRefusals);
+        return Ok(Ended::NotWell);
     }
     if differing + refused + held_back == 0 {
         terminal::print("nothing was lost")?;
@@ -33,5 +33,5 @@ pub(super) async fn run(arguments: VerifyArguments) -> anyhow::Result<Ended> {
     }
     let held_back = if held_back > 0 { format!(", {held_back} were held back") } else { String::new() };
     terminal::print(format_args!("{differing} differ, {refused} were refused{held_back}"))?;
-    Ok(Ended::WithRefusals)
+    Ok(Ended::NotWell)
 }

@@ -9,7 +9,7 @@ use delivery_center::image_reference::repository;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use story::{Story, Successor};
 
-use super::exit_status::Sought;
+use super::exit_status::Ended;
 use super::layout::width;
 use super::local_time::Now;
 use super::{aws, terminal};
@@ -72,7 +72,7 @@ pub(super) struct ArtifactArguments {
     json: bool,
 }
 
-pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Sought> {
+pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Ended> {
     let image = arguments.image.as_deref().unwrap_or_default();
     let name = repository(image);
     if arguments.env.is_some() && name != image {
@@ -95,7 +95,7 @@ pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Sought> 
                         "give the image with its registry, REGISTRY/NAME:TAG; `releases` names it below its table",
                     );
                 }
-                return Ok(Sought::NotFound);
+                return Ok(Ended::NotWell);
             }
             Err(error) => return Err(error.into()),
         };
@@ -113,7 +113,7 @@ pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Sought> 
         let more = arguments.limit.max(2).saturating_mul(5);
         terminal::say(format_args!("older artifacts match too: --limit {more} shows more"));
     }
-    Ok(Sought::Found)
+    Ok(Ended::Well)
 }
 
 /// Whether a repository begins with a registry, by the rule of container engines. A digest alone needs none.

@@ -9,7 +9,7 @@ use comparison::Comparison;
 use delivery_center::endpoint::Endpoint;
 use report::DiffReport;
 
-use super::exit_status::Sought;
+use super::exit_status::Ended;
 use super::layout::width;
 use super::local_time::Now;
 use super::{aws, terminal};
@@ -44,7 +44,7 @@ pub(super) struct DiffArguments {
     json: bool,
 }
 
-pub(super) async fn run(arguments: DiffArguments) -> anyhow::Result<Sought> {
+pub(super) async fn run(arguments: DiffArguments) -> anyhow::Result<Ended> {
     let DiffArguments { project, from, to, yaml, json } = &arguments;
     let endpoints = Endpoints::new(aws::answering_store().await?);
     let before = newest(&endpoints, project, from).await?;
@@ -62,7 +62,7 @@ pub(super) async fn run(arguments: DiffArguments) -> anyhow::Result<Sought> {
         }
     }
     let ([before, ..], [after, ..]) = (before.as_slice(), after.as_slice()) else {
-        return Ok(Sought::NotFound);
+        return Ok(Ended::NotWell);
     };
     let comparison = Comparison::of(before, after, *yaml);
     if *json {
@@ -71,7 +71,7 @@ pub(super) async fn run(arguments: DiffArguments) -> anyhow::Result<Sought> {
         let report = DiffReport { comparison: &comparison, now: &now, width: width() };
         terminal::print_styled(report)?;
     }
-    Ok(Sought::Found)
+    Ok(Ended::Well)
 }
 
 /// The releases of a project that have a version, newest first: those of the first answer that has any.

@@ -80,6 +80,6 @@ impl Findings {
 
     /// How the command ends.
     pub(super) fn ended(&self) -> Ended {
-        if self.bad == 0 { Ended::Well } else { Ended::WithRefusals }
+        if self.bad == 0 { Ended::Well } else { Ended::NotWell }
     }
 }

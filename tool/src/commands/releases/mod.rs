@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use delivery_center::store::filters::{FILTERS, Filter};
 use table::ReleasesTable;
 
-use super::exit_status::{Sought, UnusableArguments};
+use super::exit_status::{Ended, UnusableArguments};
 use super::layout::width;
 use super::local_time::{self, Now};
 use super::{aws, terminal};
@@ -46,7 +46,7 @@ pub(super) struct ReleasesArguments {
     json: bool,
 }
 
-pub(super) async fn run(arguments: ReleasesArguments) -> anyhow::Result<Sought> {
+pub(super) async fn run(arguments: ReleasesArguments) -> anyhow::Result<Ended> {
     let (limit, is_json) = (arguments.limit, arguments.json);
     if let (Some(since), Some(until)) = (arguments.since, arguments.until)
         && since >= until
@@ -74,7 +74,7 @@ pub(super) async fn run(arguments: ReleasesArguments) -> anyhow::Result<Sought> 
     }
     if found.releases.is_empty() {
         terminal::say(format_args!("no release matches"));
-        return Ok(Sought::NotFound);
+        return Ok(Ended::NotWell);
     }
     if !is_json {
         let releases = found.releases.iter().map(|release| read::<ReleaseInfo>(release.get()));
@@ -88,7 +88,7 @@ pub(super) async fn run(arguments: ReleasesArguments) -> anyhow::Result<Sought> 
             limit.saturating_mul(5)
         ));
     }
-    Ok(Sought::Found)
+    Ok(Ended::Well)
 }
 
 impl ReleasesArguments {
