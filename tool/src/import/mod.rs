@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub use batch::{Emptying, Task};
 pub use json_files::Source;
 pub use pipeline::ImportError;
-use pipeline::Pipeline;
+use pipeline::Sink;
 use report::Journal;
 pub use report::{Counts, HeldBack, Progress, Report, ReportFile};
 
@@ -63,11 +63,11 @@ pub async fn run(
     report: Option<ReportFile>,
 ) -> Result<Report, ImportError> {
     let journal = Arc::new(Journal::new(progress, report));
-    let pipeline = Pipeline::new(writer.clone(), task, Arc::clone(&journal));
-    match input {
-        Input::Records(sources) => pipeline.fill(move |sink| json_files::read(&sources, sink)).await?,
-        Input::Collections(files) => pipeline.fill(move |sink| collections::read(&files, sink)).await?,
-        Input::Server(server) => pipeline.fill(move |sink| zadig_server::read(server, sink)).await?,
-    }
+    let read = move |sink: &mut Sink| match input {
+        Input::Records(sources) => json_files::read(&sources, sink),
+        Input::Collections(files) => collections::read(&files, sink),
+        Input::Server(server) => zadig_server::read(server, sink),
+    };
+    pipeline::run(writer, task, &journal, read).await?;
     Ok(journal.finish())
 }

@@ -87,65 +87,52 @@ impl Sink {
     }
 }
 
-/// Packs and writes batches side by side.
-pub(super) struct Pipeline {
-    writer: Writer,
+/// Runs a reader on a thread of its own, and does a task with all of its records.
+pub(super) async fn run<R>(
+    writer: &Writer,
     task: Task,
-    journal: Arc<Journal>,
-    running: JoinSet<Result<(), StoreError>>,
+    journal: &Arc<Journal>,
+    read: R,
+) -> Result<(), ImportError>
+where
+    R: FnOnce(&mut Sink) -> Result<(), ImportError> + Send + 'static,
+{
+    let (sender, receiver) = mpsc::channel(2);
+    let mut sink = Sink { sender, journal: Arc::clone(journal), task, batch: Batch::default() };
+    let reading = tokio::task::spawn_blocking(move || {
+        read(&mut sink)?;
+        let rest = sink.batch.take_rest();
+        // Where the channel is closed, writing has failed, and that error is returned below.
+        let _ = sink.send(rest);
+        Ok::<_, ImportError>(())
+    });
+    let written = run_batches(receiver, writer, task, journal).await;
+    // The closed channel ends the reader. It is waited for, so that what it still reports comes before the error.
+    let read = reading.await.expect("reading does not panic");
+    written?;
+    read
 }
 
-impl Pipeline {
-    pub(super) fn new(writer: Writer, task: Task, journal: Arc<Journal>) -> Self {
-        Self { writer, task, journal, running: JoinSet::new() }
-    }
-
-    /// Runs a reader on a thread of its own, and takes all of its records.
-    pub(super) async fn fill<R>(mut self, read: R) -> Result<(), ImportError>
-    where
-        R: FnOnce(&mut Sink) -> Result<(), ImportError> + Send + 'static,
-    {
-        let (sender, mut receiver) = mpsc::channel(2);
-        let journal = Arc::clone(&self.journal);
-        let task = self.task;
-        let reading = tokio::task::spawn_blocking(move || {
-            let mut sink = Sink { sender, journal, task, batch: Batch::default() };
-            read(&mut sink)?;
-            let rest = sink.batch.take_rest();
-            // Where the channel is closed, writing has failed, and that error is returned below.
-            let _ = sink.send(rest);
-            Ok::<_, ImportError>(())
-        });
-        let mut taken = Ok(());
-        while taken.is_ok()
-            && let Some(batch) = receiver.recv().await
+/// Packs and writes batches side by side.
+async fn run_batches(
+    mut batches: mpsc::Receiver<Batch>,
+    writer: &Writer,
+    task: Task,
+    journal: &Arc<Journal>,
+) -> Result<(), StoreError> {
+    const NO_PANIC: &str = "writing a batch does not panic";
+    let mut running = JoinSet::new();
+    while let Some(batch) = batches.recv().await {
+        if running.len() >= BATCHES_AT_ONCE
+            && let Some(finished) = running.join_next().await
         {
-            taken = self.take(batch).await;
+            finished.expect(NO_PANIC)?;
         }
-        // The closed channel ends the reader. It is waited for, so that what it still reports comes before the error.
-        drop(receiver);
-        let read = reading.await.expect("reading does not panic");
-        taken?;
-        while !self.running.is_empty() {
-            self.wait_for_one().await?;
-        }
-        read
+        let (writer, journal) = (writer.clone(), Arc::clone(journal));
+        running.spawn(async move { batch.run(&writer, task, &journal).await });
     }
-
-    /// Starts a batch. If enough batches are running already, it first waits until one of them has ended.
-    async fn take(&mut self, batch: Batch) -> Result<(), StoreError> {
-        while self.running.len() >= BATCHES_AT_ONCE {
-            self.wait_for_one().await?;
-        }
-        let (writer, task, journal) = (self.writer.clone(), self.task, Arc::clone(&self.journal));
-        self.running.spawn(async move { batch.run(&writer, task, &journal).await });
-        Ok(())
+    while let Some(finished) = running.join_next().await {
+        finished.expect(NO_PANIC)?;
     }
-
-    async fn wait_for_one(&mut self) -> Result<(), StoreError> {
-        match self.running.join_next().await {
-            Some(finished) => finished.expect("writing a batch does not panic"),
-            None => Ok(()),
-        }
-    }
+    Ok(())
 }
