@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use ureq::Agent;
 use ureq::http::StatusCode;
 use ureq::tls::{RootCerts, TlsConfig};
+use url::{Host, Url};
 
 use crate::retries::Patience;
 
@@ -76,16 +77,10 @@ pub struct Options {
     pub timeout: Duration,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self { page_size: 100, requests_at_once: 4, timeout: Duration::from_mins(2) }
-    }
-}
-
 /// A running Zadig.
 #[derive(Debug, Clone)]
 pub struct Server {
-    url: String,
+    url: Url,
     token: Token,
     options: Options,
     agent: Agent,
@@ -170,18 +165,17 @@ impl Server {
     /// # Errors
     /// [`ServerError::Url`].
     pub fn new(url: &str, token: Token, options: Options) -> Result<Self, ServerError> {
-        let url = url.trim().trim_end_matches('/');
-        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-        let Some(rest) = rest.filter(|rest| !rest.is_empty() && !rest.starts_with('/')) else {
+        let parsed = Url::parse(url.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let Some(url) = parsed else {
             return Err(ServerError::Url("the URL of a Zadig begins with https:// or http://"));
         };
-        if rest.split('/').next().is_some_and(|authority| authority.contains('@')) {
+        if !url.username().is_empty() || url.password().is_some() {
             return Err(ServerError::Url(
                 "the URL holds credentials; leave them out, since Zadig takes only a token",
             ));
         }
-        if rest.contains(['?', '#', ' ']) {
-            return Err(ServerError::Url("the URL of a Zadig has no query, no fragment and no blank"));
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(ServerError::Url("the URL of a Zadig has no query and no fragment"));
         }
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let agent = Agent::config_builder()
@@ -194,7 +188,7 @@ impl Server {
             .tls_config(tls)
             .build()
             .new_agent();
-        Ok(Self { url: url.to_owned(), token, options, agent })
+        Ok(Self { url, token, options, agent })
     }
 
     /// How the server is read.
@@ -204,11 +198,13 @@ impl Server {
 
     /// Whether the token goes over the network unencrypted: by plain HTTP to another machine.
     pub fn sends_token_unencrypted(&self) -> bool {
-        let is_loopback = |rest: &str| {
-            let host = rest.split(['/', ':']).next().unwrap_or_default();
-            matches!(host, "localhost" | "127.0.0.1") || rest.starts_with("[::1]")
+        let is_loopback = match self.url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
         };
-        self.url.strip_prefix("http://").is_some_and(|rest| !is_loopback(rest))
+        self.url.scheme() == "http" && !is_loopback
     }
 
     /// Reads a page, and tries again where that may help.
@@ -217,7 +213,8 @@ impl Server {
     /// [`ServerError`].
     pub async fn page(self: Arc<Self>, list: List, number: u64) -> Result<ListPage, ServerError> {
         let size = self.options.page_size;
-        let url = format!("{}/api/aslan/delivery/{}?page={number}&per_page={size}", self.url, list.name());
+        let server = self.url.as_str().trim_end_matches('/');
+        let url = format!("{server}/api/aslan/delivery/{}?page={number}&per_page={size}", list.name());
         let mut patience = Patience::new(self.options.timeout);
         loop {
             let failure = match Arc::clone(&self).page_on_a_thread(url.clone(), number).await {
@@ -303,13 +300,15 @@ mod tests {
 
     #[test]
     fn only_the_url_of_a_server_is_taken() {
-        let new = |url| Server::new(url, Token("t".to_owned()), Options::default());
+        let options = Options { page_size: 100, requests_at_once: 4, timeout: Duration::from_mins(2) };
+        let new = |url| Server::new(url, Token("t".to_owned()), options.clone());
         assert!(new("https://zadig.example.com/").is_ok());
         for url in ["zadig.example.com", "https://", "https://u:p@zadig", "http://zadig?x=1", "file:///etc"] {
             assert!(new(url).is_err(), "{url}");
         }
         assert!(new("http://zadig").unwrap().sends_token_unencrypted());
         assert!(!new("http://127.0.0.1:80").unwrap().sends_token_unencrypted());
+        assert!(!new("http://[::1]").unwrap().sends_token_unencrypted());
         assert!(!new("https://zadig").unwrap().sends_token_unencrypted());
     }
 }
