@@ -1,14 +1,12 @@
 //! The definitions of both tables, read from the one place that has them: `template.yaml`.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::client::Waiters as _;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, IndexStatus, KeySchemaElement, KeyType,
-    Projection, ProjectionType, ScalarAttributeType, TableDescription,
+    Projection, ProjectionType, ScalarAttributeType, TableDescription, TableStatus,
 };
-use aws_sdk_dynamodb::waiters::table_exists::WaitUntilTableExistsError;
 use delivery_center::store::{StoreError, TableNames};
 use serde::Deserialize;
 
@@ -76,17 +74,9 @@ pub enum TableError {
     /// DynamoDB did not do what was asked.
     #[error(transparent)]
     DynamoDb(#[from] StoreError),
-    /// The table did not become active.
-    #[error("table {table:?} is not active yet; run this again later")]
+    /// The table, or its index, is still being made.
+    #[error("table {table:?} is not active after {} seconds; run this again later", TABLE_CREATION.as_secs())]
     NotActive {
-        /// The table's name.
-        table: String,
-        /// What the wait ended with.
-        source: Box<WaitUntilTableExistsError>,
-    },
-    /// The table is active, but its index is still being made.
-    #[error("the index of table {table:?} is not active after {} seconds; run this again later", TABLE_CREATION.as_secs())]
-    IndexNotActive {
         /// The table's name.
         table: String,
     },
@@ -97,7 +87,7 @@ impl TableError {
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::DynamoDb(error) => error.is_unavailable(),
-            Self::NotActive { .. } | Self::IndexNotActive { .. } => true,
+            Self::NotActive { .. } => true,
             Self::UnreadableTemplate(_) | Self::Template(_) | Self::OtherSchema { .. } => false,
         }
     }
@@ -270,15 +260,12 @@ impl TableDefinition {
         }
     }
 
-    /// Waits until the table is active, and then until its indexes are. A table is active also while an index is added to it.
+    /// Waits until the table is active, and its index too.
     async fn wait(&self, client: &Client) -> Result<(), TableError> {
-        let waited = client.wait_until_table_exists().table_name(&self.name).wait(TABLE_CREATION).await;
-        waited
-            .map_err(|error| TableError::NotActive { table: self.name.clone(), source: Box::new(error) })?;
         let mut patience = Patience::new(TABLE_CREATION);
-        while !self.describe(client).await?.is_some_and(|table| has_active_indexes(&table)) {
+        while !self.describe(client).await?.is_some_and(|table| is_active(&table)) {
             if !patience.wait().await {
-                return Err(TableError::IndexNotActive { table: self.name.clone() });
+                return Err(TableError::NotActive { table: self.name.clone() });
             }
         }
         Ok(())
@@ -324,12 +311,12 @@ impl TableDefinition {
     }
 }
 
-/// Whether all indexes can be used. An implementation that makes indexes at once gives them no status.
-fn has_active_indexes(table: &TableDescription) -> bool {
-    table
-        .global_secondary_indexes()
-        .iter()
-        .all(|index| index.index_status().is_none_or(|status| *status == IndexStatus::Active))
+/// Whether the table and its indexes can be used: a table is active also while an index is added to it. An implementation
+/// that makes indexes at once gives them no status.
+fn is_active(table: &TableDescription) -> bool {
+    let mut indexes = table.global_secondary_indexes().iter();
+    table.table_status() == Some(&TableStatus::Active)
+        && indexes.all(|index| index.index_status().is_none_or(|status| *status == IndexStatus::Active))
 }
 
 fn projects_all(projection: Option<&Projection>) -> bool {
