@@ -43,7 +43,7 @@ impl CommonRegistry {
 }
 
 /// The host before the first slash; what has neither a dot nor a port is no host, as container engines have it.
-fn registry(image: &str) -> Option<&str> {
+pub(super) fn registry(image: &str) -> Option<&str> {
     let (host, _) = image.split_once('/')?;
     (host.contains(['.', ':']) || host == "localhost").then_some(host)
 }

@@ -12,6 +12,7 @@ use story::{Story, Successor};
 use super::exit_status::Ended;
 use super::layout::width;
 use super::local_time::Now;
+use super::short_image::registry;
 use super::{aws, terminal};
 use crate::answers::{Answered, ArtifactInfo, AskError, Endpoints, EnvironmentInfo, StoredText, query, read};
 
@@ -90,7 +91,8 @@ pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Ended> {
             Err(AskError::NotFound { .. }) if number > 0 => break,
             Err(AskError::NotFound { description }) => {
                 terminal::say(format_args!("{}", StoredText::from(description.as_str())));
-                if !image.is_empty() && !has_registry(name) {
+                let is_digest = ["sha256", "sha512"].contains(&name);
+                if !image.is_empty() && !is_digest && registry(name).is_none() {
                     terminal::say(
                         "give the image with its registry, REGISTRY/NAME:TAG; `releases` names it below its table",
                     );
@@ -114,12 +116,6 @@ pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Ended> {
         terminal::say(format_args!("older artifacts match too: --limit {more} shows more"));
     }
     Ok(Ended::Well)
-}
-
-/// Whether a repository begins with a registry, by the rule of container engines. A digest alone needs none.
-fn has_registry(repository: &str) -> bool {
-    let first = repository.split_once('/').map_or("", |(first, _)| first);
-    first.contains(['.', ':']) || first == "localhost" || ["sha256", "sha512"].contains(&repository)
 }
 
 impl ArtifactArguments {
