@@ -19,28 +19,22 @@ const TEMPLATE: &str = include_str!("../../template.yaml");
 pub struct TableDefinition {
     /// The table's name.
     pub name: String,
-    /// Its keys.
-    pub keys: Keys,
-    /// Its index.
-    pub index: Index,
+    keys: Keys,
+    index: Index,
 }
 
 /// The two attributes that are the key of a table or an index. Both are texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Keys {
-    /// The partition key.
-    pub hash: String,
-    /// The sort key.
-    pub range: String,
+struct Keys {
+    hash: String,
+    range: String,
 }
 
 /// The index of a table. It holds whole items.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Index {
-    /// Its name.
-    pub name: String,
-    /// Its keys.
-    pub keys: Keys,
+struct Index {
+    name: String,
+    keys: Keys,
 }
 
 /// What became of a table that was to be created.
