@@ -4,7 +4,7 @@
 
 mod artifacts;
 mod batch_write;
-mod comparing;
+mod compare;
 mod releases;
 mod transaction;
 
@@ -23,7 +23,7 @@ pub use self::artifacts::{
     PackedArtifact, StoredOutcome, WantedArtifact,
 };
 pub use self::batch_write::{Mode, Outcome, Unstorable};
-pub use self::comparing::Comparison;
+pub use self::compare::Comparison;
 pub use self::releases::{CurrentRelease, PackedRelease, Reindexed, ReleaseScan};
 use self::transaction::MAX_WRITES_PER_TRANSACTION;
 

@@ -3,60 +3,34 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use delivery_center::store::items::{Attributes, Item, Subject, reserved_names, text};
+use delivery_center::store::items::{Item, entry_of, reserved_names, text};
 use delivery_center::store::keys::{RELEASE_ENTRY, WRITER};
 use delivery_center::store::{ItemsPage, StoreError, Unavailability};
 
 use crate::write::Writer;
 use crate::write::transaction::Condition;
 
-/// The attributes of an item that are compared to tell whether it must be written. Documents are not among them.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct ItemSummary {
-    facet: Option<String>,
-    position: Option<String>,
-    revision: Option<String>,
-    lengths: Option<String>,
-    terms: Option<Vec<u8>>,
-    commits: Option<String>,
-}
-
-impl ItemSummary {
-    pub(super) fn of(item: &Item) -> Self {
-        let text = |name: &str| item.get(name)?.as_s().ok().cloned();
-        Self {
-            facet: text("facet"),
-            position: text("position"),
-            revision: text("revision"),
-            lengths: text("lengths"),
-            terms: item.get("terms").and_then(|terms| terms.as_b().ok()).map(|terms| terms.as_ref().to_vec()),
-            commits: text("commits"),
-        }
-    }
-
-    pub(super) fn revision(&self) -> Option<&str> {
-        self.revision.as_deref()
-    }
-}
-
-/// What is stored of one release, read consistently.
+/// What is stored of one release, read consistently. The items are without documents.
 #[derive(Debug, Default)]
 pub(super) struct Partition {
     /// The release's item.
-    pub(super) item: Option<ItemSummary>,
-    /// The writer that the release's item names.
-    writer: Option<String>,
+    pub(super) item: Option<Item>,
     /// The other items, by range key.
-    pub(super) entries: BTreeMap<String, ItemSummary>,
+    pub(super) entries: BTreeMap<String, Item>,
 }
 
 impl Partition {
+    /// The revision of the release's documents; `None` where it has none.
+    pub(super) fn revision(&self) -> Option<&str> {
+        self.item.as_ref()?.get("revision")?.as_s().ok().map(String::as_str)
+    }
+
     /// The condition that the release's item is the one that was read.
     pub(super) fn condition(&self) -> Condition {
-        match (&self.item, &self.writer) {
-            (None, _) => Condition::Absent,
-            (Some(_), Some(writer)) => Condition::Has(WRITER, writer.clone()),
-            (Some(_), None) => Condition::Lacks(WRITER),
+        let Some(item) = &self.item else { return Condition::Absent };
+        match item.get(WRITER).and_then(|writer| writer.as_s().ok()) {
+            Some(writer) => Condition::Has(WRITER, writer.clone()),
+            None => Condition::Lacks(WRITER),
         }
     }
 }
@@ -100,20 +74,10 @@ impl Writer {
 
     /// What is stored of a release.
     pub(super) async fn partition(&self, release_id: &str) -> Result<Partition, StoreError> {
-        let projection = "#entry, facet, #position, revision, lengths, terms, commits, writer";
-        let mut partition = Partition::default();
-        for item in self.release_partition(release_id, Some(projection)).await? {
-            let summary = ItemSummary::of(&item);
-            let mut attributes = Attributes::new(item, &self.releases_table, Subject::Release(release_id));
-            let entry = attributes.text("entry")?;
-            if entry == RELEASE_ENTRY {
-                partition.writer = if attributes.has(WRITER) { Some(attributes.text(WRITER)?) } else { None };
-                partition.item = Some(summary);
-            } else {
-                partition.entries.insert(entry, summary);
-            }
-        }
-        Ok(partition)
+        let projection = "release_id, #entry, facet, #position, revision, lengths, terms, commits, writer";
+        let items = self.release_partition(release_id, Some(projection)).await?;
+        let mut entries: BTreeMap<_, _> = items.into_iter().map(|item| (entry_of(&item), item)).collect();
+        Ok(Partition { item: entries.remove(RELEASE_ENTRY), entries })
     }
 
     /// One page of the release ids in a segment of the table, and where the next page begins.

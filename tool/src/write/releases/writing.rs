@@ -41,11 +41,12 @@ use delivery_center::store::{StoreError, Unavailability};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::packing::PackedRelease;
-use super::partition::{ItemSummary, Partition};
+use super::partition::Partition;
 use crate::record::Record;
 use crate::retries::{CONTENDED_RECORD, Patience};
 use crate::write::Writer;
 use crate::write::batch_write::{Mode, Outcome, put};
+use crate::write::compare::is_as_wanted;
 use crate::write::transaction::{Condition, Transacted, Write, nonce};
 
 /// How many releases are written side by side.
@@ -144,7 +145,7 @@ impl Writer {
         release: &PackedRelease,
         stored: &Partition,
     ) -> Result<Option<&'static str>, StoreError> {
-        let stored_revision = stored.item.as_ref().and_then(ItemSummary::revision);
+        let stored_revision = stored.revision();
         if release.is_deleted()
             || release.sections_not_to_empty().is_empty()
             || stored_revision.is_none()
@@ -174,7 +175,7 @@ impl Writer {
         let mut patience = Patience::new(CONTENDED_RECORD);
         loop {
             let stored = self.partition(release.release_id()).await?;
-            if stored.item.as_ref().is_some_and(|item| item.revision().is_some()) {
+            if stored.revision().is_some() {
                 return Ok(false);
             }
             let changes = Changes::between(release, &stored, Mode::Write);
@@ -220,7 +221,7 @@ impl Writer {
         release_id: &str,
         stored: &Partition,
     ) -> Result<Option<PackedRelease>, StoreError> {
-        let Some(revision) = stored.item.as_ref().and_then(ItemSummary::revision) else {
+        let Some(revision) = stored.revision() else {
             return Ok(Some(PackedRelease::deleted(release_id)));
         };
         let Some(current) = self.current_release(release_id).await? else { return Ok(None) };
@@ -333,18 +334,17 @@ impl Changes {
     /// it has another one, the writer of that revision may still be cleaning, and be about to remove these entries,
     /// since its revision does not need them. So they are written again.
     fn between(release: &PackedRelease, stored: &Partition, mode: Mode) -> Self {
-        let is_at_revision = stored.item.as_ref().and_then(ItemSummary::revision) == release.revision();
+        let is_at_revision = stored.revision() == release.revision();
         let is_stored = |entry: &String, item: &Item| {
             mode != Mode::Rewrite
                 && is_at_revision
-                && stored.entries.get(entry).is_some_and(|stored| *stored == ItemSummary::of(item))
+                && stored.entries.get(entry).is_some_and(|stored| is_as_wanted(item, stored))
         };
         let mut changes = Self::default();
         for (entry, item) in release.items() {
             if entry == RELEASE_ENTRY {
-                let is_as_wanted =
-                    stored.item.as_ref().is_some_and(|stored| *stored == ItemSummary::of(item));
-                changes.item = (mode == Mode::Rewrite || !is_as_wanted).then(|| item.clone());
+                let is_right = stored.item.as_ref().is_some_and(|stored| is_as_wanted(item, stored));
+                changes.item = (mode == Mode::Rewrite || !is_right).then(|| item.clone());
             } else if !is_stored(entry, item) {
                 let is_part = entry.starts_with(PART_PREFIX);
                 if is_part { &mut changes.parts } else { &mut changes.facets }.push(item.clone());

@@ -1,4 +1,5 @@
-//! Compares what is stored with what an import would store, documents included.
+//! What is wanted against what is stored: whether an import or `reindex` must write an item, and what `verify` says of a
+//! record, whose documents it compares too.
 
 use std::collections::BTreeMap;
 
@@ -54,12 +55,7 @@ impl Writer {
 
     async fn compare_release(&self, release: &PackedRelease) -> Result<Comparison, StoreError> {
         let items = self.release_partition(release.release_id(), None).await?;
-        // Nothing in the source says who wrote the item last, so that is not compared.
-        let without_writer = |mut item: Item| {
-            item.remove(WRITER);
-            (entry_of(&item), item)
-        };
-        let stored = items.into_iter().map(without_writer).collect();
+        let stored = items.into_iter().map(|item| (entry_of(&item), item)).collect();
         let comparison = compare(release.items(), &stored);
         if !matches!(comparison, Comparison::Differs(_)) {
             return Ok(comparison);
@@ -163,9 +159,14 @@ fn compare(wanted: &BTreeMap<String, Item>, stored: &BTreeMap<String, Item>) -> 
     Comparison::Same
 }
 
-/// The first attribute that differs; documents come last.
+/// Whether a stored item is the wanted one. Its documents need not be read for that: where they differ, `revision` does.
+pub(super) fn is_as_wanted(wanted: &Item, stored: &Item) -> bool {
+    difference(wanted, stored).is_none_or(|name| DOCUMENTS.contains(&name))
+}
+
+/// The first attribute that differs; documents come last. Who wrote an item last follows from nothing, and is not compared.
 fn difference<'a>(wanted: &'a Item, stored: &'a Item) -> Option<&'a str> {
-    let mut names: Vec<_> = wanted.keys().chain(stored.keys()).collect();
+    let mut names: Vec<_> = wanted.keys().chain(stored.keys()).filter(|name| *name != WRITER).collect();
     names.sort_unstable_by_key(|name| (DOCUMENTS.contains(&name.as_str()), *name));
     names.into_iter().find(|name| wanted.get(*name) != stored.get(*name)).map(String::as_str)
 }
