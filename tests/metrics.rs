@@ -166,6 +166,11 @@ fn template() -> serde_yaml_ng::Value {
     serde_yaml_ng::from_str(include_str!("../template.yaml")).unwrap()
 }
 
+/// The template of the alarms and the dashboard.
+fn monitoring() -> serde_yaml_ng::Value {
+    serde_yaml_ng::from_str(include_str!("../monitoring.yaml")).unwrap()
+}
+
 /// A value without its CloudFormation tag.
 fn untagged(value: &serde_yaml_ng::Value) -> &serde_yaml_ng::Value {
     match value {
@@ -184,13 +189,14 @@ async fn the_dashboard_shows_every_metric_of_the_functions_and_none_that_they_do
     let template = template();
     let namespace = &template["Globals"]["Function"]["Environment"]["Variables"]["METRICS_NAMESPACE"];
     assert_eq!(untagged(&untagged(namespace)[1]), "DeliveryCenter/${AWS::StackName}");
-    let body = untagged(&template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]);
+    let monitoring = monitoring();
+    let body = untagged(&monitoring["Resources"]["Dashboard"]["Properties"]["DashboardBody"]);
     let body: Value = serde_json::from_str(body.as_str().unwrap()).unwrap();
     let mut shown = BTreeSet::new();
     for widget in body["widgets"].as_array().unwrap() {
         for metric in widget["properties"]["metrics"].as_array().unwrap() {
             let words: Vec<_> = metric.as_array().unwrap().iter().filter_map(Value::as_str).collect();
-            if words[0] == "DeliveryCenter/${AWS::StackName}" {
+            if words[0] == "DeliveryCenter/${StackName}" {
                 let dimensions = words[2..].chunks(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned()));
                 shown.insert((words[1].to_owned(), dimensions.collect()));
             }
@@ -201,10 +207,17 @@ async fn the_dashboard_shows_every_metric_of_the_functions_and_none_that_they_do
 
 #[test]
 fn every_function_table_and_index_is_watched() {
-    let template = template();
+    let (template, monitoring) = (template(), monitoring());
     let resources = template["Resources"].as_mapping().unwrap();
+    // What the alarms are about has one name in both templates.
+    for (name, value) in resources["Monitoring"]["Properties"]["Parameters"].as_mapping().unwrap() {
+        let name = name.as_str().unwrap();
+        let expected = if name == "StackName" { "AWS::StackName" } else { name };
+        assert_eq!(untagged(value), expected);
+    }
+    let watching = monitoring["Resources"].as_mapping().unwrap();
     let alarms: Vec<_> =
-        resources.values().filter(|resource| resource["Type"] == "AWS::CloudWatch::Alarm").collect();
+        watching.values().filter(|resource| resource["Type"] == "AWS::CloudWatch::Alarm").collect();
     for alarm in &alarms {
         assert_eq!(alarm["Condition"], "MakeAlarms");
         for actions in ["AlarmActions", "OKActions"] {
@@ -243,7 +256,7 @@ fn every_function_table_and_index_is_watched() {
     assert_eq!(alarms.len(), expected.len() + 1, "and how many functions run at once");
     let timeout = template["Globals"]["Function"]["Timeout"].as_u64().unwrap();
     for endpoint in ["ListReleases", "GetArtifact"] {
-        let threshold = &resources[format!("{endpoint}DurationAlarm")]["Properties"]["Threshold"];
+        let threshold = &watching[format!("{endpoint}DurationAlarm")]["Properties"]["Threshold"];
         assert_eq!(threshold.as_u64(), Some(timeout * 1000 * 4 / 5), "{endpoint}");
     }
 }
