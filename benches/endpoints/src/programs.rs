@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 
 use crate::function::Start;
 
@@ -23,24 +23,18 @@ impl Programs {
         let benches = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package lies in benches/");
         let service = benches.parent().expect("benches/ lies in the service's repository");
         if binaries.is_none() {
-            cargo(
-                service,
-                &["build", "--release", "--locked", "--bin", "list-releases", "--bin", "get-artifact"],
-            )?;
+            cargo(service, &["--release", "--bin", "list-releases", "--bin", "get-artifact"])?;
         }
         if with_yardsticks {
-            cargo(benches, &["build", "--release", "--locked", "--package", "usual"])?;
-            cargo(
-                benches,
-                &["build", "--profile", "lean", "--locked", "--package", "floor", "--package", "nothing"],
-            )?;
+            cargo(benches, &["--release", "--package", "usual"])?;
+            cargo(benches, &["--profile", "lean", "--package", "floor", "--package", "nothing"])?;
             // It is built by itself. Otherwise features that the other packages need of its dependencies would be
             // built into it.
-            cargo(benches, &["build", "--profile", "lean", "--locked", "--package", "plain"])?;
+            cargo(benches, &["--profile", "lean", "--package", "plain"])?;
         }
-        let shipped = service.join("target/release");
+        let built = target()?;
+        let shipped = built.join("release");
         let shipped = binaries.unwrap_or(&shipped);
-        let built = benches.join("target");
         Ok(Self {
             list_releases: shipped.join("list-releases"),
             get_artifact: shipped.join("get-artifact"),
@@ -52,16 +46,21 @@ impl Programs {
     }
 }
 
-/// Runs cargo with the package's own target directory, whatever the environment says, since the programs are looked
-/// for there.
+/// The target directory: this program was built in it, as target/debug/endpoints.
+fn target() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    Ok(program.ancestors().nth(2).context("a target directory")?.to_owned())
+}
+
+/// Runs `cargo build` in a package.
 fn cargo(package: &Path, arguments: &[&str]) -> anyhow::Result<()> {
-    let target = package.join("target");
     let status = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--target-dir"])
+        .arg(target()?)
         .args(arguments)
         .current_dir(package)
-        .env("CARGO_TARGET_DIR", &target)
         .status()?;
-    ensure!(status.success(), "cargo {} failed in {}", arguments.join(" "), package.display());
+    ensure!(status.success(), "cargo build {} failed in {}", arguments.join(" "), package.display());
     Ok(())
 }
 
