@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::endpoint::Endpoint::{self, GetArtifact, ListReleases};
 use delivery_center_tool::write::{Mended, Mode, Reindexed};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::function::{Function, FunctionAnswer};
@@ -56,7 +57,7 @@ async fn a_missing_table_is_named() {
 
 #[tokio::test]
 async fn an_unreachable_dynamodb_is_unavailable_and_its_address_is_not_answered() {
-    for endpoint in Endpoint::ALL {
+    let ask_twice = async |endpoint: Endpoint| {
         let tables = Tables::missing().through("http://127.0.0.1:9");
         let mut function = Function::start(endpoint, &tables.environment()).await;
         let event = get_event(endpoint, query(endpoint), &[]).to_string();
@@ -67,36 +68,28 @@ async fn an_unreachable_dynamodb_is_unavailable_and_its_address_is_not_answered(
         );
         check(&function.respond(event).await, 503);
         function.end().await;
-    }
+    };
+    join_all(Endpoint::ALL.map(ask_twice)).await;
 }
 
 #[tokio::test]
 async fn throttling_that_passes_is_not_noticed_and_lasting_throttling_is_unavailable() {
     let tables = Tables::with_samples().await;
-    for endpoint in Endpoint::ALL {
-        for fault in
-            [Fault::Throttle, Fault::InternalError, Fault::Refuse("ThrottlingException"), Fault::Garbage]
-        {
-            let passing = fault.clone();
-            let proxy = FaultyProxy::start(&tables.endpoint_url, move |_, number| {
-                if number % 3 == 0 || matches!(passing, Fault::Garbage) {
-                    Fault::None
-                } else {
-                    passing.clone()
-                }
-            })
-            .await;
-            assert_eq!(
-                tables.through(&proxy.endpoint_url).get(endpoint, query(endpoint)).await.status,
-                200,
-                "{fault:?}"
-            );
-            let lasting = fault.clone();
-            let proxy = FaultyProxy::start(&tables.endpoint_url, move |_, _| lasting.clone()).await;
-            let proxied = tables.through(&proxy.endpoint_url);
-            check(&proxied.get(endpoint, query(endpoint)).await, 503);
-        }
-    }
+    let ask = async |(endpoint, fault): (Endpoint, Fault)| {
+        let passing = fault.clone();
+        let proxy = FaultyProxy::start(&tables.endpoint_url, move |_, number| {
+            if number % 3 == 0 || matches!(passing, Fault::Garbage) { Fault::None } else { passing.clone() }
+        })
+        .await;
+        let passed = tables.through(&proxy.endpoint_url).get(endpoint, query(endpoint)).await;
+        assert_eq!(passed.status, 200, "{fault:?}");
+        let proxy = FaultyProxy::start(&tables.endpoint_url, move |_, _| fault.clone()).await;
+        check(&tables.through(&proxy.endpoint_url).get(endpoint, query(endpoint)).await, 503);
+    };
+    let faults = [Fault::Throttle, Fault::InternalError, Fault::Refuse("ThrottlingException"), Fault::Garbage];
+    let of_endpoint = |endpoint| faults.iter().map(move |fault| (endpoint, fault.clone()));
+    // All at once, since each waits between its attempts.
+    join_all(Endpoint::ALL.into_iter().flat_map(of_endpoint).map(ask)).await;
 }
 
 #[tokio::test]
@@ -148,14 +141,13 @@ async fn a_function_without_credentials_says_so_in_its_log() {
 #[tokio::test]
 async fn a_slow_dynamodb_is_unavailable_before_the_functions_time_is_up() {
     let tables = Tables::with_samples().await;
-    let slow = FaultyProxy::start(&tables.endpoint_url, |_, number| {
-        // With the first call the first function opens its connection during init. The second function's init is
-        // slow, too.
-        if number == 1 { Fault::None } else { Fault::Delay(Duration::from_secs(30)) }
-    })
-    .await;
-    let environment = tables.through(&slow.endpoint_url).environment();
-    for time in [15, 3].map(Duration::from_secs) {
+    // A function opens its connection with its first call, during init; that of the second function is slow, too.
+    let ask = async |(time, slow_from): (Duration, u64)| {
+        let slow = FaultyProxy::start(&tables.endpoint_url, move |_, number| {
+            if number < slow_from { Fault::None } else { Fault::Delay(Duration::from_secs(30)) }
+        })
+        .await;
+        let environment = tables.through(&slow.endpoint_url).environment();
         let mut function = Function::start_with_time(ListReleases, &environment, time).await;
         // A request that needs no DynamoDB is answered, so the function has started.
         let unreadable = get_event(ListReleases, "taskId=x", &[]).to_string();
@@ -164,7 +156,8 @@ async fn a_slow_dynamodb_is_unavailable_before_the_functions_time_is_up() {
         check(&function.respond(get_event(ListReleases, "", &[]).to_string()).await, 503);
         assert!(started.elapsed() < time, "{:?} of {time:?}", started.elapsed());
         function.end().await;
-    }
+    };
+    join_all([(Duration::from_secs(15), 2), (Duration::from_secs(3), 1)].map(ask)).await;
 }
 
 /// Flips one byte of a stored document.

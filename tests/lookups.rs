@@ -192,7 +192,7 @@ async fn every_way_to_find_an_artifact_finds_what_a_search_through_everything_fi
         put(&tables, &record).await;
         records.insert(id_of(number), record);
     }
-    let searches = number_of("SEARCHES", 800);
+    let searches = number_of("SEARCHES", 200);
     let mut found = [0; 4];
     for _ in 0..searches {
         // Artifacts are replaced, which may move them. Now and then one is removed, and all its entries stay behind.

@@ -217,7 +217,7 @@ async fn every_combination_of_filters_finds_what_a_search_through_everything_fin
     }
     tables.import(&lines(records.values())).await;
     let (mut found_some, mut found_none) = (0, 0);
-    let searches = number_of("SEARCHES", 2_500);
+    let searches = number_of("SEARCHES", 600);
     for _ in 0..searches {
         // Now and then a release is replaced or deleted.
         if random.one_in(20) {

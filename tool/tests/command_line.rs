@@ -1,6 +1,6 @@
 //! The tool as its users run it: what it reads, what it says, and which exit status it ends with.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -95,15 +95,22 @@ async fn what_is_copied_from_a_pipe_has_no_name_and_does_not_outlive_the_tool() 
 async fn an_import_that_takes_long_tells_how_far_it_is() {
     let tables = Tables::empty().await;
     let mut import = tool(&tables.environment(), &["import", "-"]);
-    let import = import.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let import = import.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = import.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(SAMPLES.as_bytes()).unwrap();
-    tokio::time::sleep(Duration::from_secs(12)).await;
-    drop(stdin);
-    let ran = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
-    let err = String::from_utf8(ran.stderr).unwrap();
-    assert_eq!(ran.status.code(), Some(0), "{err}");
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let (status, err) = tokio::task::spawn_blocking(move || {
+        let mut err = String::new();
+        // Its input does not end before it has said something.
+        stderr.read_line(&mut err).unwrap();
+        drop(stdin);
+        stderr.read_to_string(&mut err).unwrap();
+        (child.wait().unwrap(), err)
+    })
+    .await
+    .unwrap();
+    assert_eq!(status.code(), Some(0), "{err}");
     assert!(err.starts_with("copying the input: ") && err.contains("KiB"), "{err}");
     assert_eq!(err.lines().count(), 1, "{err}");
 }

@@ -247,20 +247,17 @@ async fn imports_of_one_record_at_the_same_moment_leave_one_of_them_whole() {
         artifact["note"] = json!(incompressible(if number == 1 { 4_000_000 } else { 500_000 }, number));
         format!("{record}\n{artifact}\n")
     };
+    let versions: Vec<String> = (0..4).map(version).collect();
     // What is stored when only one of these imports runs.
     let mut alone = Vec::new();
-    for number in 0..4 {
+    for version in &versions {
         let tables = Tables::empty().await;
-        tables.import(&version(number)).await;
+        tables.import(version).await;
         alone.push(tables.dump_both().await);
     }
     let tables = Tables::empty().await;
     for _ in 0..4 {
-        let imports = (0..4).map(|number| {
-            let text = version(number);
-            let tables = &tables;
-            async move { tables.import(&text).await }
-        });
+        let imports = versions.iter().map(|version| tables.import(version));
         for summary in futures_util::future::join_all(imports).await {
             assert_eq!((summary.read, summary.refused), (2, 0));
         }

@@ -15,7 +15,7 @@ use bson::doc;
 use futures_util::stream::{self, StreamExt as _};
 
 use crate::running::tool;
-use crate::support::Tables;
+use crate::support::{Tables, number_of};
 use crate::zadig_collections::made_id;
 
 /// What one run of the tool cost.
@@ -59,18 +59,18 @@ fn peak_kilobytes(process: u32) -> u64 {
     peak
 }
 
-/// The processor time of a child that has closed its output, read before it is waited for.
+/// The processor time of a child that ends, read before it is waited for.
 fn cpu(child: &Child) -> Duration {
-    std::thread::sleep(Duration::from_millis(200));
-    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    // utime and stime, in hundredths of a second.
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    Duration::from_millis(ticks * 10)
-}
-
-fn number_from_environment(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().map_or(default, |number| number.parse().unwrap())
+    loop {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        if fields[0] == "Z" {
+            // utime and stime, in hundredths of a second.
+            let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+            return Duration::from_millis(ticks * 10);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Deployments' YAML that compresses about 5 to 1.
@@ -116,7 +116,7 @@ fn write_releases(path: &Path, releases: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "it takes minutes"]
 async fn releases_import_as_fast_as_the_store_takes_them() {
-    let releases = number_from_environment("RELEASES", 100_000);
+    let releases = number_of("RELEASES", 100_000);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("releases.jsonl");
     write_releases(&path, releases);
@@ -191,7 +191,7 @@ fn write_repeated_releases(path: &Path, releases: u64, times: u64, ends_badly: b
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "it takes minutes"]
 async fn releases_that_come_twice_take_no_more_memory_than_once() {
-    let releases = number_from_environment("REPEATED", 3_000);
+    let releases = number_of("REPEATED", 3_000);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("releases.jsonl");
     let tables = Tables::empty().await;
@@ -210,7 +210,7 @@ async fn releases_that_come_twice_take_no_more_memory_than_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "it takes minutes"]
 async fn a_million_activities_are_joined_in_512_megabytes() {
-    let activities = number_from_environment("ACTIVITIES", 1_000_000);
+    let activities = number_of("ACTIVITIES", 1_000_000);
     let artifacts = activities / 10;
     let directory = tempfile::tempdir().unwrap();
     let mut out = BufWriter::new(File::create(directory.path().join("activity.bson")).unwrap());

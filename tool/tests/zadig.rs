@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::process::Stdio;
 
 use bson::doc;
 use delivery_center::endpoint::Endpoint;
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::running::{run_on, tool};
 use crate::support::Tables;
+use crate::support::faulty::{Fault, FaultyProxy};
 use crate::zadig_collections::{
     Dump, REFERENCE_ARTIFACT, REFERENCE_RELEASE, made_id, reference, shop, write_bson, write_bson_gz,
     write_json,
@@ -288,20 +289,20 @@ async fn an_import_that_was_killed_anywhere_is_completed_by_running_it_again() {
     write_bson(directory.path(), &shop(80));
     let dump = directory.path().to_str().unwrap();
     let whole = Tables::empty().await;
-    let started = Instant::now();
-    assert_eq!(run_on(&whole, &["import", dump]).await.status, Some(0));
-    let (takes, expected) = (started.elapsed(), whole.dump_both().await);
+    let counting = FaultyProxy::start(&whole.endpoint_url, |_, _| Fault::None).await;
+    assert_eq!(run_on(&whole.through(&counting.endpoint_url), &["import", dump]).await.status, Some(0));
+    let (requests, expected) = (counting.total(), whole.dump_both().await);
     let killed = Tables::empty().await;
     let mut sizes = std::collections::BTreeSet::new();
-    for twelfth in 1..12_u32 {
+    for twelfth in 1..12 {
         // Every later import goes on where the one before it was killed.
         if twelfth == 6 {
             let partial = Tables::empty().await;
-            interrupt(&partial, dump, takes * twelfth / 12).await;
+            interrupt(&partial, dump, requests * twelfth / 12).await;
             assert_eq!(run_on(&partial, &["import", dump]).await.status, Some(0));
             assert_eq!(partial.dump_both().await, expected);
         }
-        interrupt(&killed, dump, takes * twelfth / 12).await;
+        interrupt(&killed, dump, requests * twelfth / 12).await;
         sizes.insert(killed.dump_both().await.map(|items| items.len()).iter().sum::<usize>());
     }
     assert!(sizes.len() > 2, "no run was killed while it wrote: {sizes:?}");
@@ -310,11 +311,24 @@ async fn an_import_that_was_killed_anywhere_is_completed_by_running_it_again() {
     assert_eq!(run_on(&killed, &["verify", dump]).await.status, Some(0));
 }
 
-/// Runs an import for a while, and ends it with SIGKILL.
-async fn interrupt(tables: &Tables, dump: &str, after: Duration) {
-    let mut import = tool(&tables.environment(), &["import", dump]);
-    let mut child = import.stdout(std::process::Stdio::null()).spawn().unwrap();
-    tokio::time::sleep(after).await;
-    child.kill().unwrap();
-    child.wait().unwrap();
+/// Runs an import, lets so many of its requests pass, and ends it with SIGKILL when it sends another one.
+async fn interrupt(tables: &Tables, dump: &str, requests: u64) {
+    let (proxy, mut waiting) = FaultyProxy::gated(&tables.endpoint_url).await;
+    let import = tool(&tables.through(&proxy.endpoint_url).environment(), &["import", dump]);
+    let mut import = tokio::process::Command::from(import);
+    let mut child = import.stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    let mut passed = 0;
+    loop {
+        tokio::select! {
+            pass = waiting.recv() => {
+                if passed == requests {
+                    return child.kill().await.unwrap();
+                }
+                pass.unwrap().send(()).unwrap();
+                passed += 1;
+            }
+            // No more was left to do.
+            ended = child.wait() => return assert!(ended.unwrap().success()),
+        }
+    }
 }
