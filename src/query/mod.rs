@@ -6,7 +6,7 @@ mod time;
 use form_urlencoded::{Serializer, byte_serialize, parse};
 
 use self::strconv::{AtoiError, quote};
-pub use self::time::{UnreadableTime, unix_seconds};
+pub use self::time::{UnreadableTime, moment, unix_seconds};
 use crate::commit_prefix::UnreadableCommit;
 use crate::image_reference::UnreadableDigest;
 

@@ -11,21 +11,27 @@ pub struct UnreadableTime {
     pub time: String,
 }
 
-/// Reads a time. A date means its midnight in UTC. A time before 1970 becomes 0, and fractions of a second are cut
-/// off.
+/// Reads a moment or a date, which means its midnight in UTC. A time before 1970 becomes 0.
 ///
 /// # Errors
 /// [`UnreadableTime`], where it has another form.
 pub fn unix_seconds(text: &str) -> Result<UnixSeconds, UnreadableTime> {
+    let midnight = || moment(&format!("{text}T00:00:00Z"));
+    let seconds = moment(text).or_else(|unreadable| midnight().map_err(|_| unreadable))?;
+    Ok(UnixSeconds::try_from(seconds).unwrap_or(0))
+}
+
+/// Reads Unix seconds, or a time with its offset as in RFC 3339. Fractions of a second are cut off.
+///
+/// # Errors
+/// [`UnreadableTime`], where it has another form.
+pub fn moment(text: &str) -> Result<i64, UnreadableTime> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // A number with too many digits is later than any record.
-        return Ok(text.parse().unwrap_or(UnixSeconds::MAX));
+        return Ok(text.parse().unwrap_or(i64::MAX));
     }
-    let is_date = text.len() == "2026-11-24".len();
-    let midnight = if is_date { "T00:00:00Z" } else { "" };
-    let time = DateTime::from_str(&format!("{text}{midnight}"), DateTimeFormat::DateTimeWithOffset);
-    let time = time.map_err(|_| UnreadableTime { time: text.to_owned() })?;
-    Ok(UnixSeconds::try_from(time.secs()).unwrap_or(0))
+    let time = DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset);
+    time.map(|time| time.secs()).map_err(|_| UnreadableTime { time: text.to_owned() })
 }
 
 #[cfg(test)]
@@ -40,7 +46,7 @@ mod tests {
             ("0", 0),
             ("1639467962", 1_639_467_962),
             ("0001639467962", 1_639_467_962),
-            ("99999999999999999999999", UnixSeconds::MAX),
+            ("99999999999999999999999", i64::MAX.unsigned_abs()),
             ("1970-01-01", 0),
             ("2026-11-24", 1_795_478_400),
             ("2024-02-29", 1_709_164_800),

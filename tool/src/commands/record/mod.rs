@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
-use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use clap::{Args, Subcommand};
 use delivery_center::position::{MAX_UNIX_SECONDS, UnixSeconds};
+use delivery_center::query::moment;
 use serde_json::{Map, Value, json};
 
 use self::build_metadata::BuildMetadata;
@@ -509,16 +509,12 @@ fn now() -> UnixSeconds {
 }
 
 fn parse_time(text: &str) -> Result<UnixSeconds, String> {
-    if let Ok(seconds) = text.parse::<u64>() {
-        return (seconds <= MAX_UNIX_SECONDS)
-            .then_some(seconds)
-            .ok_or_else(|| "these look like milliseconds: give seconds".to_owned());
+    let seconds = moment(text).ok().and_then(|seconds| UnixSeconds::try_from(seconds).ok());
+    match seconds {
+        Some(seconds) if seconds <= MAX_UNIX_SECONDS => Ok(seconds),
+        Some(_) => Err("these look like milliseconds: give seconds".to_owned()),
+        None => Err("neither Unix seconds nor a time such as 2024-05-01T12:00:00Z".to_owned()),
     }
-    DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset)
-        .ok()
-        .and_then(|time| u64::try_from(time.secs()).ok())
-        .filter(|seconds| *seconds <= MAX_UNIX_SECONDS)
-        .ok_or_else(|| "neither Unix seconds nor a time such as 2024-05-01T12:00:00Z".to_owned())
 }
 
 /// The tables, with a client that gives up early: this command itself tries again until --timeout.
