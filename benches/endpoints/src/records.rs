@@ -26,7 +26,7 @@ impl Numbers {
     }
 }
 
-/// A release whose JSON has about `bytes` bytes. Each of [`FILTERS`] finds half of such releases.
+/// A release whose JSON has about `bytes` bytes. Tasks are numbered within their workflow, and each makes a release of both projects.
 pub(crate) fn release(number: u32, bytes: usize) -> Value {
     let numbers = &mut Numbers(0x9e37_79b9_7f4a_7c15 ^ (u64::from(number) << 20 | 1));
     let id = format!("{:08x}{}", 0x619d_0000 + number, numbers.hex(16));
@@ -46,16 +46,16 @@ pub(crate) fn release(number: u32, bytes: usize) -> Value {
         "versionInfo": {
             "id": id, "version": format!("1.{number}.0"),
             "productName": format!("project-{}", number % 2), "workflowName": format!("workflow-{}", number / 2 % 2),
-            "taskId": number / 4 % 2 + 1, "desc": "", "labels": [], "productEnvInfo": null,
+            "taskId": number / 4 + 1, "desc": "", "labels": [], "productEnvInfo": null,
             "created_by": "admin", "created_at": created_at, "deleted_at": 0,
         },
         "buildInfo": [], "deployInfo": deploys, "testInfo": [], "distributeInfo": [], "securityStatsInfo": [],
     })
 }
 
-/// Each of these filters finds half of the releases; all four together find a sixteenth.
+/// Each of these filters finds half of the releases, but for the task: that finds four. All four together find one.
 pub(crate) const FILTERS: [&str; 4] =
-    ["projectName=project-1", "workflowName=workflow-1", "taskId=2", "serviceName=service-1"];
+    ["projectName=project-1", "workflowName=workflow-1", "taskId=4", "serviceName=service-1"];
 
 /// The same release with values for the newer filters. Each of [`SEARCHES`] finds half of such releases, or fewer.
 pub(crate) fn searchable(number: u32, bytes: usize) -> Value {

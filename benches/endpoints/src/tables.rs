@@ -8,11 +8,11 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, PutRequest,
     ScalarAttributeType, WriteRequest,
 };
-use delivery_center_tool::record::Record;
-use delivery_center::store::{TableNames};
-use delivery_center_tool::write::{Writer, KeepRecorded, Mode, PackedArtifact, PackedRelease};
+use delivery_center::store::TableNames;
 use delivery_center_tool::embedded::EmbeddedDynamoDb;
+use delivery_center_tool::record::Record;
 use delivery_center_tool::table_definitions::definitions;
+use delivery_center_tool::write::{KeepRecorded, Mode, PackedArtifact, PackedRelease, Writer};
 use serde_json::Value;
 
 use crate::records;
