@@ -86,7 +86,8 @@ async fn throttling_that_passes_is_not_noticed_and_lasting_throttling_is_unavail
         let proxy = FaultyProxy::start(&tables.endpoint_url, move |_, _| fault.clone()).await;
         check(&tables.through(&proxy.endpoint_url).get(endpoint, query(endpoint)).await, 503);
     };
-    let faults = [Fault::Throttle, Fault::InternalError, Fault::Refuse("ThrottlingException"), Fault::Garbage];
+    let faults =
+        [Fault::Throttle, Fault::InternalError, Fault::Refuse("ThrottlingException"), Fault::Garbage];
     let of_endpoint = |endpoint| faults.iter().map(move |fault| (endpoint, fault.clone()));
     // All at once, since each waits between its attempts.
     join_all(Endpoint::ALL.into_iter().flat_map(of_endpoint).map(ask)).await;
@@ -162,9 +163,8 @@ async fn a_slow_dynamodb_is_unavailable_before_the_functions_time_is_up() {
 
 /// Flips one byte of a stored document.
 async fn spoil(tables: &Tables, table: &str, attribute: &str) {
-    let items = tables.client.scan().table_name(table).send().await.unwrap().items.unwrap();
     let mut spoiled = 0;
-    for mut item in items {
+    for mut item in tables.items(table).await {
         let Some(AttributeValue::B(bytes)) = item.get(attribute) else { continue };
         let mut bytes = bytes.as_ref().to_vec();
         let middle = bytes.len() / 2;
@@ -217,8 +217,7 @@ async fn an_entry_that_this_service_did_not_write_is_an_error_that_names_it() {
         ("revision", AttributeValue::N("1".to_owned())),
         ("position", AttributeValue::S("yesterday#r1".to_owned())),
     ] {
-        let items =
-            tables.client.scan().table_name(&tables.names.releases).send().await.unwrap().items.unwrap();
+        let items = tables.items(&tables.names.releases).await;
         for mut item in items.clone() {
             if item["entry"].as_s().unwrap().starts_with("facet#") {
                 item.insert(attribute.to_owned(), value.clone());

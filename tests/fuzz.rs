@@ -130,19 +130,15 @@ fn text(random: &mut Random) -> String {
     }
     // Most texts leave the request readable, so that it reaches the endpoint.
     let pieces = if random.one_in(6) { PIECES.as_slice() } else { &READABLE };
-    (0..random.below(6)).map(|_| one_of(random, pieces)).collect()
+    (0..random.below(6)).map(|_| random.one_of(pieces)).collect()
 }
 
 fn name(random: &mut Random) -> &'static str {
     if random.one_in(150) {
-        return one_of(random, &UNREADABLE_NAMES);
+        return random.one_of(&UNREADABLE_NAMES);
     }
     let filters: Vec<_> = FILTERS.iter().map(|filter| filter.parameter).chain(NAMES).collect();
-    one_of(random, &filters)
-}
-
-fn one_of(random: &mut Random, texts: &[&'static str]) -> &'static str {
-    texts[usize::try_from(random.below(texts.len() as u64)).unwrap()]
+    random.one_of(&filters)
 }
 
 fn maybe(random: &mut Random, value: impl FnOnce(&mut Random) -> Value) -> Value {
@@ -160,13 +156,13 @@ fn lists_of_texts(random: &mut Random) -> Value {
 }
 
 fn path(random: &mut Random) -> String {
-    let path = one_of(random, &PATHS).to_owned();
+    let path = random.one_of(&PATHS).to_owned();
     if random.one_in(3) { path + &text(random) } else { path }
 }
 
 /// An event of an HTTP API or a Function URL, of a REST API, or of a load balancer.
 fn event(random: &mut Random) -> Value {
-    let (method, path) = (if random.one_in(10) { one_of(random, &METHODS) } else { "GET" }, path(random));
+    let (method, path) = (if random.one_in(10) { random.one_of(&METHODS) } else { "GET" }, path(random));
     let mut event = json!({
         "headers": maybe(random, texts),
         "isBase64Encoded": random.one_in(4),

@@ -1,8 +1,9 @@
 //! Look-ups by commit, pull request and environment, and where artifacts run, find what a naive search through all
 //! records finds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::endpoint::Endpoint::GetArtifact;
 use delivery_center_tool::record::Record;
 use delivery_center_tool::write::{KeepRecorded, Mode, PackedArtifact};
@@ -18,23 +19,19 @@ const ENVIRONMENTS: [&str; 3] = ["prod", "dev", "a&b%"];
 const NAMESPACES: [&str; 3] = ["", "x", "y"];
 const BEGIN: u64 = 1_600_000_000;
 
-fn pick<'a>(random: &mut Random, values: &[&'a str]) -> &'a str {
-    values[usize::try_from(random.below(values.len() as u64)).unwrap()]
-}
-
 fn digest(random: &mut Random) -> String {
     if random.one_in(3) { String::new() } else { format!("sha256:{:064x}", random.below(4)) }
 }
 
 fn record(random: &mut Random, id: &str) -> Value {
-    let repository = pick(random, &IMAGES);
+    let repository = random.one_of(&IMAGES);
     let image =
         if repository.is_empty() { String::new() } else { format!("{repository}:{}", random.below(5)) };
     let mut record = artifact(id, &image, &digest(random), BEGIN + random.below(20));
     let commit = |random: &mut Random| {
-        let (owner, name) = pick(random, &REPOSITORIES).rsplit_once('/').unwrap();
+        let (owner, name) = random.one_of(&REPOSITORIES).rsplit_once('/').unwrap();
         let prs = random.some_below(4);
-        json!({"repo_owner": owner, "repo_name": name, "commit_id": pick(random, &COMMITS), "pr": random.below(3), "prs": prs})
+        json!({"repo_owner": owner, "repo_name": name, "commit_id": random.one_of(&COMMITS), "pr": random.below(3), "prs": prs})
     };
     let activity = |random: &mut Random| {
         if random.one_in(3) {
@@ -43,7 +40,7 @@ fn record(random: &mut Random, id: &str) -> Value {
         } else {
             json!({
                 "type": if random.one_in(8) { "test" } else { "deploy" }, "created_time": BEGIN + random.below(12),
-                "env_name": pick(random, &ENVIRONMENTS), "namespace": pick(random, &NAMESPACES),
+                "env_name": random.one_of(&ENVIRONMENTS), "namespace": random.one_of(&NAMESPACES),
             })
         }
     };
@@ -134,8 +131,12 @@ fn environments(records: &Records, id: &str) -> Value {
     found.into_iter().map(environment).collect()
 }
 
+fn query(parameters: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
+}
+
 async fn get(tables: &Tables, parameters: &[(&str, &str)]) -> Answer {
-    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+    let query = query(parameters);
     let gzip = [("accept-encoding", "gzip")];
     tables.get_with(GetArtifact, &query, if query.len().is_multiple_of(2) { &gzip } else { &[] }).await
 }
@@ -146,14 +147,9 @@ fn id(answer: &Answer) -> Option<String> {
 
 /// Follows `Link` to the end, and returns all ids.
 async fn walk(tables: &Tables, parameters: &[(&str, &str)]) -> Vec<String> {
-    let first = get(tables, parameters).await;
-    let (mut ids, mut next) = (Vec::from_iter(id(&first)), first.next_query());
-    while let Some(query) = next {
-        let answer = tables.get(GetArtifact, &query).await;
-        ids.push(id(&answer).expect("a link leads to an artifact"));
-        next = answer.next_query();
-    }
-    ids
+    let answers = tables.walk(GetArtifact, &query(parameters), &[]).await;
+    let found = if answers[0].status == 404 { &[] } else { answers.as_slice() };
+    found.iter().map(|answer| id(answer).expect("a link leads to an artifact")).collect()
 }
 
 fn packed(record: &Value) -> PackedArtifact {
@@ -169,14 +165,10 @@ async fn put(tables: &Tables, record: &Value) {
 
 /// Removes an artifact's own item and leaves its entries, its parts and its pointer.
 async fn remove_item(tables: &Tables, id: &str) {
-    let mut pages = tables.client.scan().table_name(&tables.names.artifacts).into_paginator().items().send();
-    while let Some(item) = pages.next().await {
-        let item = item.unwrap();
+    for item in tables.items(&tables.names.artifacts).await {
         let entry = item["entry"].as_s().unwrap();
         if entry.starts_with("artifact#") && entry.ends_with(&format!("#{id}")) {
-            let delete = tables.client.delete_item().table_name(&tables.names.artifacts);
-            let delete = delete.key("image_digest", item["image_digest"].clone());
-            delete.key("entry", item["entry"].clone()).send().await.unwrap();
+            tables.delete_item(&tables.names.artifacts, item).await;
         }
     }
 }
@@ -207,9 +199,9 @@ async fn every_way_to_find_an_artifact_finds_what_a_search_through_everything_fi
                 records.insert(id, record);
             }
         }
-        let commit = pick(&mut random, &COMMITS);
+        let commit = random.one_of(&COMMITS);
         let commit = &commit[..usize::try_from(7 + random.below(6)).unwrap()];
-        let repo = random.one_in(2).then(|| pick(&mut random, &REPOSITORIES));
+        let repo = random.one_in(2).then(|| random.one_of(&REPOSITORIES));
         let made_from = |record: &Value| {
             commits(record).any(|found| {
                 found["commit_id"].as_str().unwrap().to_lowercase().starts_with(&commit.to_lowercase())
@@ -222,7 +214,7 @@ async fn every_way_to_find_an_artifact_finds_what_a_search_through_everything_fi
         assert_eq!(walk(&tables, &parameters).await, wanted, "{parameters:?}");
         found[0] += wanted.len();
 
-        let (number, repo) = (1 + random.below(4), pick(&mut random, &REPOSITORIES));
+        let (number, repo) = (1 + random.below(4), random.one_of(&REPOSITORIES));
         let is_asked = |found: &Value| {
             let listed = found["prs"].as_array().unwrap();
             is_of(found, repo) && (found["pr"] == number || listed.iter().any(|listed| *listed == number))
@@ -236,8 +228,8 @@ async fn every_way_to_find_an_artifact_finds_what_a_search_through_everything_fi
         found[1] += wanted.len();
 
         let (of, env_name) =
-            (IMAGES[usize::try_from(random.below(2)).unwrap()], pick(&mut random, &ENVIRONMENTS));
-        let namespace = Some(pick(&mut random, &NAMESPACES)).filter(|namespace| !namespace.is_empty());
+            (IMAGES[usize::try_from(random.below(2)).unwrap()], random.one_of(&ENVIRONMENTS));
+        let namespace = Some(random.one_of(&NAMESPACES)).filter(|namespace| !namespace.is_empty());
         let parameters: Vec<_> = [("image", of), ("envName", env_name)]
             .into_iter()
             .chain(namespace.map(|namespace| ("namespace", namespace)))
@@ -388,20 +380,12 @@ async fn reindexing_writes_missing_entries_and_removes_those_that_no_artifact_li
     let tables = Tables::empty().await;
     put(&tables, &deployed_to("a", 0..3, 0)).await;
     let whole = dump(&tables).await;
-    let mut removed = false;
-    let mut pages = tables.client.scan().table_name(&tables.names.artifacts).into_paginator().items().send();
-    while let Some(item) = pages.next().await {
-        let mut item = item.unwrap();
-        if !removed && item["entry"].as_s().unwrap().starts_with("found-by#") {
-            removed = true;
-            let delete = tables.client.delete_item().table_name(&tables.names.artifacts);
-            let delete = delete.key("image_digest", item["image_digest"].clone());
-            delete.key("entry", item["entry"].clone()).send().await.unwrap();
-            let orphan = aws_sdk_dynamodb::types::AttributeValue::S("found-by#a#0123456789abcdef".to_owned());
-            item.insert("entry".to_owned(), orphan);
-            tables.put_item(&tables.names.artifacts, item).await;
-        }
-    }
+    let items = tables.items(&tables.names.artifacts).await;
+    let is_entry = |item: &HashMap<_, AttributeValue>| item["entry"].as_s().unwrap().starts_with("found-by#");
+    let mut item = items.into_iter().find(is_entry).unwrap();
+    tables.delete_item(&tables.names.artifacts, item.clone()).await;
+    item.insert("entry".to_owned(), AttributeValue::S("found-by#a#0123456789abcdef".to_owned()));
+    tables.put_item(&tables.names.artifacts, item).await;
     assert_ne!(dump(&tables).await, whole);
     for segment in 0..delivery_center_tool::write::SCAN_SEGMENTS {
         for entry in tables.writer.scan_artifact_entries(segment, None).await.unwrap().0 {

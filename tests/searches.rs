@@ -12,7 +12,7 @@ use delivery_center_tool::write::{Mode, PackedRelease};
 use http::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::support::{Random, Tables, lines, number_of, release};
+use crate::support::{Answer, Random, Tables, lines, number_of, release, release_in_few_lists};
 
 const DIGESTS: [&str; 2] = [
     "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e",
@@ -22,42 +22,38 @@ const IMAGES: [&str; 4] = ["reg:5000/a/b:1", "reg:5000/a/b", "b:1", "b"];
 const COMMITS: [&str; 4] = ["4b15c43aaaaa", "4b15c43aaaab", "4B15C43bbbbb", "5b15c43aaaaa"];
 const BEGIN: u64 = 1_600_000_000;
 
-fn pick<'a>(random: &mut Random, values: &[&'a str]) -> &'a str {
-    values[usize::try_from(random.below(values.len() as u64)).unwrap()]
-}
-
 /// An image with or without a digest, or a digest alone.
 fn image(random: &mut Random) -> String {
     match random.below(4) {
-        0 => pick(random, &DIGESTS).to_owned(),
-        1 => format!("{}@{}", pick(random, &IMAGES), pick(random, &DIGESTS)),
-        _ => pick(random, &IMAGES).to_owned(),
+        0 => random.one_of(&DIGESTS).to_owned(),
+        1 => format!("{}@{}", random.one_of(&IMAGES), random.one_of(&DIGESTS)),
+        _ => random.one_of(&IMAGES).to_owned(),
     }
 }
 
 fn record(random: &mut Random, id: &str) -> Value {
     let mut record = release(id, BEGIN + random.below(40));
-    record["versionInfo"]["productName"] = json!(pick(random, &["p", "q"]));
-    record["versionInfo"]["workflowName"] = json!(pick(random, &["w", "x"]));
+    record["versionInfo"]["productName"] = json!(random.one_of(&["p", "q", "p&q", ""]));
+    record["versionInfo"]["workflowName"] = json!(random.one_of(&["w", "x", "w%26"]));
     record["versionInfo"]["taskId"] = json!(random.below(3));
-    record["versionInfo"]["version"] = json!(pick(random, &["1.0", "1.1"]));
+    record["versionInfo"]["version"] = json!(random.one_of(&["1.0", "1.1"]));
     record["versionInfo"]["labels"] =
-        json!((0..random.below(3)).map(|_| pick(random, &["l", "m&%"])).collect::<Vec<_>>());
+        json!((0..random.below(3)).map(|_| random.one_of(&["l", "m&%"])).collect::<Vec<_>>());
     record["versionInfo"]["productEnvInfo"] = json!({
-        "env_name": pick(random, &["prod", "dev", ""]),
+        "env_name": random.one_of(&["prod", "dev", ""]),
         "services": [[{"containers": [{"image": image(random)}]}]],
     });
     let build = |random: &mut Random| {
         json!({
             "deleted_at": u8::from(random.one_in(5)),
             "imageName": if random.one_in(2) { json!(image(random)) } else { Value::Null },
-            "imageInfo": if random.one_in(2) { json!({"imageDigest": pick(random, &DIGESTS)}) } else { Value::Null },
-            "commits": (0..random.below(3)).map(|_| json!({"commit_id": pick(random, &COMMITS)})).collect::<Vec<_>>(),
+            "imageInfo": if random.one_in(2) { json!({"imageDigest": random.one_of(&DIGESTS)}) } else { Value::Null },
+            "commits": (0..random.below(3)).map(|_| json!({"commit_id": random.one_of(&COMMITS)})).collect::<Vec<_>>(),
         })
     };
     record["buildInfo"] = (0..random.below(3)).map(|_| build(random)).collect();
-    let deploy = |random: &mut Random| json!({"deleted_at": u8::from(random.one_in(5)), "serviceName": pick(random, &["s", "t"]), "image": image(random)});
-    record["deployInfo"] = (0..random.below(2)).map(|_| deploy(random)).collect();
+    let deploy = |random: &mut Random| json!({"deleted_at": u8::from(random.one_in(5)), "serviceName": random.one_of(&["s", "s/t", "ü&%="]), "image": image(random)});
+    record["deployInfo"] = (0..random.below(4)).map(|_| deploy(random)).collect();
     if random.one_in(3) {
         record["distributeInfo"] =
             json!([{"registryName": image(random), "subDistributes": [{"registryName": image(random)}]}]);
@@ -158,16 +154,16 @@ fn filters(random: &mut Random) -> Vec<(&'static str, String)> {
             continue;
         }
         let value = match name {
-            "projectName" => pick(random, &["p", "q", "none"]).to_owned(),
-            "workflowName" => pick(random, &["w", "x"]).to_owned(),
-            "taskId" => (1 + random.below(2)).to_string(),
-            "serviceName" => pick(random, &["s", "t"]).to_owned(),
-            "label" => pick(random, &["l", "m&%"]).to_owned(),
-            "envName" => pick(random, &["prod", "dev"]).to_owned(),
-            "version" => pick(random, &["1.0", "1.1"]).to_owned(),
+            "projectName" => random.one_of(&["p", "q", "p&q", "none"]).to_owned(),
+            "workflowName" => random.one_of(&["w", "x", "w%26"]).to_owned(),
+            "taskId" => (1 + random.below(3)).to_string(),
+            "serviceName" => random.one_of(&["s", "s/t", "ü&%="]).to_owned(),
+            "label" => random.one_of(&["l", "m&%"]).to_owned(),
+            "envName" => random.one_of(&["prod", "dev"]).to_owned(),
+            "version" => random.one_of(&["1.0", "1.1"]).to_owned(),
             "image" => image(random),
             "commit" => {
-                let commit = pick(random, &COMMITS);
+                let commit = random.one_of(&COMMITS);
                 commit[..usize::try_from(7 + random.below(6)).unwrap()].to_owned()
             }
             _ => (BEGIN + random.below(42)).to_string(),
@@ -244,15 +240,11 @@ async fn every_combination_of_filters_finds_what_a_search_through_everything_fin
         }
         if random.one_in(4) {
             let per_page = 1 + random.below(9);
-            let (mut paged, mut next) = (Vec::new(), Some(format!("{query}&per_page={per_page}")));
-            while let Some(query) = next {
-                let page = tables.get(ListReleases, &query).await;
-                let ids = page.release_ids();
-                next = page.next_query();
-                assert!(next.is_none() || ids.len() as u64 == per_page, "{query}");
-                paged.extend(ids);
-            }
-            assert_eq!(paged, wanted, "{query}&per_page={per_page}");
+            let pages = tables.walk(ListReleases, &format!("{query}&per_page={per_page}"), &[]).await;
+            let ids: Vec<_> = pages.iter().map(Answer::release_ids).collect();
+            let (_, full) = ids.split_last().unwrap();
+            assert!(full.iter().all(|ids| ids.len() as u64 == per_page), "{query}&per_page={per_page}");
+            assert_eq!(ids.concat(), wanted, "{query}&per_page={per_page}");
         }
     }
     assert!(
@@ -289,7 +281,7 @@ async fn each_filter_alone_has_an_etag_and_finds_the_same_in_a_brief_list() {
 
 /// A release whose environment runs these images. Of entries with such an id an index page of 1 MB holds some 500.
 fn running(number: u64, images: &[String]) -> Value {
-    let mut record = release(&format!("{number:0800}"), BEGIN + number / 2);
+    let mut record = release_in_few_lists(&format!("{number:0800}"), BEGIN + number / 2);
     let containers: Vec<_> = images.iter().map(|image| json!({"image": image})).collect();
     record["versionInfo"]["productEnvInfo"] = json!({"services": [[{"containers": containers}]]});
     record
@@ -369,13 +361,8 @@ async fn the_two_lists_of_a_digest_in_a_repository_are_one_whole_list_however_lo
     ids.reverse();
     assert!((1_700..1_950).contains(&ids.len()), "{}", ids.len());
     for query in [format!("image={told}&verbosity=brief"), format!("image={told}&per_page=100")] {
-        let (mut found, mut next) = (Vec::new(), Some(query));
-        while let Some(query) = next {
-            let answer = tables.get(ListReleases, &query).await;
-            found.extend(answer.release_ids());
-            next = answer.next_query();
-        }
-        assert_eq!(found, ids);
+        let answers = tables.walk(ListReleases, &query, &[]).await;
+        assert_eq!(answers.iter().flat_map(Answer::release_ids).collect::<Vec<_>>(), ids);
     }
     let deep = tables.get(ListReleases, &format!("image={told}&page=15&per_page=100")).await;
     assert_eq!(deep.release_ids(), ids[1_400..1_500], "a deep page is found too");
@@ -446,21 +433,12 @@ async fn a_long_search_goes_on_behind_its_link_and_a_page_is_whole_or_refused() 
     // 1 MB of the index has 200 to 300 of these.
     add_passed_over_entries(&tables, &format!("label={label}"), 2_000).await;
     let query = format!("label={label}&projectName=p");
-    let first = tables.get(ListReleases, &query).await;
-    assert_eq!(first.release_ids(), ["new"]);
-    let (mut ids, mut next, mut answers) = (first.release_ids(), first.next_query(), 1);
-    assert!(
-        next.as_ref().is_some_and(|next| !next.contains("new")),
-        "the link goes on where the search ended"
-    );
-    while let Some(query) = next {
-        let answer = tables.get(ListReleases, &query).await;
-        ids.extend(answer.release_ids());
-        next = answer.next_query();
-        answers += 1;
-    }
-    assert_eq!(ids, ["new", "old"]);
-    assert!((2..8).contains(&answers), "{answers} answers");
+    let answers = tables.walk(ListReleases, &query, &[]).await;
+    assert_eq!(answers[0].release_ids(), ["new"]);
+    let next = answers[0].next_query().unwrap();
+    assert!(!next.contains("new"), "the link goes on where the search ended");
+    assert_eq!(answers.iter().flat_map(Answer::release_ids).collect::<Vec<_>>(), ["new", "old"]);
+    assert!((2..8).contains(&answers.len()), "{} answers", answers.len());
     let page = tables.get(ListReleases, &format!("{query}&per_page=2")).await;
     assert_eq!((page.release_ids(), page.next_query()), (vec!["new".to_owned(), "old".to_owned()], None));
     add_passed_over_entries(&tables, &format!("label={label}"), 7_000).await;

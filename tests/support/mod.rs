@@ -119,23 +119,45 @@ impl Tables {
         self.invoke(endpoint, &get_event(endpoint, query, headers)).await
     }
 
+    /// Answers a query, and every query that a `Link` leads to.
+    pub async fn walk(&self, endpoint: Endpoint, query: &str, headers: &[(&str, &str)]) -> Vec<Answer> {
+        let (mut answers, mut next) = (Vec::new(), Some(query.to_owned()));
+        while let Some(query) = next {
+            let answer = self.get_with(endpoint, &query, headers).await;
+            next = answer.next_query();
+            answers.push(answer);
+        }
+        answers
+    }
+
     /// Puts an item into a table by hand, such as a spoiled one, or one that an index still has.
     pub async fn put_item(&self, table: &str, item: HashMap<String, AttributeValue>) {
         self.client.put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
     }
 
+    /// Deletes an item by hand.
+    pub async fn delete_item(&self, table: &str, mut item: HashMap<String, AttributeValue>) {
+        let hash = if table == self.names.releases { "release_id" } else { "image_digest" };
+        item.retain(|name, _| name == hash || name == "entry");
+        self.client.delete_item().table_name(table).set_key(Some(item)).send().await.unwrap();
+    }
+
+    /// Every item of a table.
+    pub async fn items(&self, table: &str) -> Vec<HashMap<String, AttributeValue>> {
+        let items = self.client.scan().table_name(table).into_paginator().items().send();
+        items.collect::<Result<_, _>>().await.unwrap()
+    }
+
     /// Every item of a table as a text, sorted. Two tables are equal where these are. The writer of an item is left
     /// out.
     pub async fn dump(&self, table: &str) -> Vec<String> {
-        let mut pages = self.client.scan().table_name(table).into_paginator().items().send();
-        let mut items = Vec::new();
-        while let Some(item) = pages.next().await {
-            let mut item = item.unwrap();
+        let text = |mut item: HashMap<_, _>| {
             item.remove("writer");
             let mut attributes: Vec<_> = item.into_iter().map(|entry| format!("{entry:?}")).collect();
             attributes.sort();
-            items.push(attributes.join(" "));
-        }
+            attributes.join(" ")
+        };
+        let mut items: Vec<_> = self.items(table).await.into_iter().map(text).collect();
         items.sort();
         items
     }
@@ -282,6 +304,10 @@ impl Random {
         self.below(bound) == 0
     }
 
+    pub fn one_of<'a>(&mut self, texts: &[&'a str]) -> &'a str {
+        texts[usize::try_from(self.below(texts.len() as u64)).unwrap()]
+    }
+
     pub fn some_below(&mut self, bound: u64) -> Vec<u64> {
         (0..bound).filter(|_| self.one_in(2)).collect()
     }
@@ -320,6 +346,15 @@ pub fn release(id: &str, created_at: u64) -> Value {
         "deployInfo": [deploy(id, "s")],
         "testInfo": [], "distributeInfo": [], "securityStatsInfo": [],
     })
+}
+
+/// A release in few lists, for histories that are only long.
+pub fn release_in_few_lists(id: &str, created_at: u64) -> Value {
+    let mut record = release(id, created_at);
+    record["versionInfo"]["workflowName"] = json!("");
+    record["versionInfo"]["taskId"] = json!(0);
+    record["deployInfo"] = json!([]);
+    record
 }
 
 /// A deploy of a release.

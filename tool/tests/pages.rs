@@ -262,7 +262,8 @@ fn what_the_pages_link_to_and_name_is_there() {
             assert!(has_anchor, "{}: {link}", page.display());
         }
         let named = text.split('`').skip(1).step_by(2);
-        let folders = ["src/", "tool/", "tests/", "events/", "samples/", "benches/", "docs/", ".ci/", ".cargo/"];
+        let folders =
+            ["src/", "tool/", "tests/", "events/", "samples/", "benches/", "docs/", ".ci/", ".cargo/"];
         for name in named.filter(|name| folders.iter().any(|folder| name.starts_with(folder))) {
             let is_file = !name.contains(['*', ' ', '<', '…', '{']);
             assert!(!is_file || root().join(name).exists(), "{}: {name}", page.display());
