@@ -54,9 +54,9 @@ fn records(version: u64) -> String {
     let mut large = release("r1", 1);
     large["deployInfo"] =
         (0..20).map(|number| deploy("r1", &format!("s{version}-{number}"))).collect::<Vec<_>>().into();
-    large["deployInfo"][0]["yamlContents"] = json!([incompressible(900_000, version)]);
+    large["deployInfo"][0]["yamlContents"] = json!([incompressible(600_000, version)]);
     let mut cart = artifact("a1", IMAGE, &format!("sha256:{version:064x}"), version);
-    cart["activities"] = json!([{ "type": "build", "content": incompressible(900_000, version) }]);
+    cart["activities"] = json!([{ "type": "build", "content": incompressible(600_000, version) }]);
     lines([&large, &cart, &artifact("a2", "registry.example.com/basket:1", "", 1)])
 }
 
