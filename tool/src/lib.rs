@@ -3,6 +3,7 @@
 //! - [`commands`] has the subcommands, a file each;
 //! - [`table_definitions`] reads both tables from `template.yaml`, and creates them;
 //! - [`embedded`] runs a DynamoDB inside the process;
+//! - `json` is a tree of JSON, which every record becomes on its way in;
 //! - [`record`] checks a record, and brings it to the JSON that is answered;
 //! - [`write`](mod@write) writes records into the tables;
 //! - [`input`] reads records from files, dumps and a running Zadig;
@@ -18,6 +19,7 @@ pub mod embedded;
 pub mod facts;
 pub mod import;
 pub mod input;
+mod json;
 pub mod record;
 pub mod retries;
 pub mod table_definitions;

@@ -215,3 +215,77 @@ fn leniently<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
     let value = serde_json::Value::deserialize(deserializer)?;
     Ok(serde_json::from_value(value).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::de::value::{Error, MapDeserializer};
+    use serde::de::{Error as _, Visitor};
+    use serde::forward_to_deserialize_any;
+
+    use super::release::{ContainerInfo, DistributeInfo, ImageInfo, ServiceInfo};
+    use super::*;
+    use crate::record::fields::{
+        ACTIVITY, ARTIFACT, BUILD_INFO, DEPLOY_INFO, DISTRIBUTE_INFO, Fields, VERSION_INFO,
+    };
+
+    /// Takes down which fields a struct is read from.
+    struct FieldNames<'a>(&'a mut Vec<&'static str>);
+
+    impl<'de> Deserializer<'de> for FieldNames<'_> {
+        type Error = Error;
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
+            Err(Error::custom("it is no struct"))
+        }
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            fields: &'static [&'static str],
+            visitor: V,
+        ) -> Result<V::Value, Error> {
+            self.0.extend(fields);
+            visitor.visit_map(MapDeserializer::new(std::iter::empty::<(&str, &str)>()))
+        }
+
+        forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
+            newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+
+    #[track_caller]
+    fn assert_known<T: DeserializeOwned>(fields: &Fields, more: &[&str]) {
+        let mut names = Vec::new();
+        T::deserialize(FieldNames(&mut names)).unwrap();
+        assert!(!names.is_empty());
+        for name in names {
+            assert!(
+                more.contains(&name) || fields.all().any(|field| field.shown == name),
+                "{name} is no documented field"
+            );
+        }
+    }
+
+    fn inside(fields: &'static Fields, name: &str) -> &'static Fields {
+        fields.all().find(|field| field.shown == name).unwrap().inside().unwrap()
+    }
+
+    #[test]
+    fn what_is_read_of_an_answer_are_documented_fields() {
+        let environment = inside(&VERSION_INFO, "productEnvInfo");
+        let service = inside(environment, "services");
+        assert_known::<VersionInfo>(&VERSION_INFO, &[]);
+        assert_known::<EnvInfo>(environment, &[]);
+        assert_known::<ServiceInfo>(service, &[]);
+        assert_known::<ContainerInfo>(inside(service, "containers"), &[]);
+        assert_known::<BuildInfo>(&BUILD_INFO, &[]);
+        assert_known::<ImageInfo>(inside(&BUILD_INFO, "imageInfo"), &[]);
+        assert_known::<CommitInfo>(inside(&BUILD_INFO, "commits"), &[]);
+        assert_known::<DeployInfo>(&DEPLOY_INFO, &[]);
+        assert_known::<DistributeInfo>(&DISTRIBUTE_INFO, &[]);
+        assert_known::<ArtifactInfo>(&ARTIFACT, &["activities", "environments"]);
+        assert_known::<ActivityInfo>(&ACTIVITY, &[]);
+        assert_known::<CommitInfo>(inside(&ACTIVITY, "commits"), &[]);
+    }
+}

@@ -101,7 +101,9 @@ fn read_file(
             journal.progress.done(RECORDS_A_STEP);
         }
         let place = format!("{name} {}", found.place);
-        let document = match found.document {
+        let read = found.bytes.as_deref().map_err(Clone::clone);
+        let read = read.and_then(|bytes| file.read(bytes).map_err(|problem| problem.to_string()));
+        let document = match read {
             Ok(document) => document,
             Err(reason) => {
                 journal.refused(row, &place, &reason);
@@ -109,7 +111,7 @@ fn read_file(
                 continue;
             }
         };
-        let record = match file.collection.record(&document) {
+        let record = match file.collection.record(document) {
             Ok(record) => record,
             Err(refused) => {
                 journal.refused(row, &place, &refused.reason);

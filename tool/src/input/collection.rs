@@ -1,11 +1,14 @@
-//! Zadig's collections: what their fields are called in the database and in the API's JSON, in Zadig's order.
-
-use std::fmt::Write as _;
+//! Zadig's collections: which there are, what their documents belong to, and how a document becomes the API's JSON.
 
 use bson::DateTime;
 
-use super::stored::Stored;
-use crate::record::without_credentials;
+use super::stored::integer;
+use crate::json::{Json, Members, Path, to_text};
+use crate::record::drop_credentials;
+use crate::record::fields::{
+    ACTIVITY, ARTIFACT, BUILD_INFO, DEPLOY_INFO, DISTRIBUTE_INFO, Fields, Kind, Presence, TEST_INFO,
+    VERSION_INFO,
+};
 
 /// A collection that holds part of a release or of an artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,31 +88,31 @@ impl Collection {
         }
     }
 
-    fn table(self) -> &'static [Field] {
+    fn fields(self) -> &'static Fields {
         match self {
-            Self::Version => VERSION,
-            Self::Build => BUILD,
-            Self::Deploy => DEPLOY,
-            Self::Test => TEST,
-            Self::Distribute => DISTRIBUTE,
-            Self::Artifact => ARTIFACT,
-            Self::Activity => ACTIVITY,
+            Self::Version => &VERSION_INFO,
+            Self::Build => &BUILD_INFO,
+            Self::Deploy => &DEPLOY_INFO,
+            Self::Test => &TEST_INFO,
+            Self::Distribute => &DISTRIBUTE_INFO,
+            Self::Artifact => &ARTIFACT,
+            Self::Activity => &ACTIVITY,
         }
     }
 
     /// Why a document cannot be taken as one of this collection; `None` where it can.
-    fn reason_to_refuse(self, document: &Stored) -> Option<String> {
-        if !matches!(document, Stored::Object(_)) {
+    fn reason_to_refuse(self, document: &Json<'_>) -> Option<String> {
+        if !matches!(document, Json::Object(_)) {
             return Some("expected a document".to_owned());
         }
-        if document.field("_id").and_then(Stored::text).is_none() {
+        if text_of(document, "_id").is_none() {
             return Some("its _id is neither an ObjectId nor a text".to_owned());
         }
-        if let Some((path, number)) = document.find_not_finite() {
-            return Some(format!("{path} is {number}, which JSON cannot hold"));
+        if let Some(place) = find_not_finite(document, &Path::ROOT) {
+            return Some(format!("{place}, which JSON cannot hold"));
         }
         let foreign =
-            |(name, known): &&(&str, &[Self])| !known.contains(&self) && document.field(name).is_some();
+            |(name, known): &&(&str, &[Self])| !known.contains(&self) && document.member(name).is_some();
         if let Some((name, _)) = DISTINGUISHING_FIELDS.iter().find(foreign) {
             return Some(format!("it has {name}, so it is no document of {}", self.name()));
         }
@@ -117,20 +120,15 @@ impl Collection {
     }
 
     /// Turns a document into the API's JSON.
-    ///
-    /// # Errors
-    /// Why the document cannot be taken as one of this collection.
-    pub fn record(self, document: &Stored) -> Result<CollectionRecord, RefusedDocument> {
-        let owner =
-            document.field(self.owner_field()).and_then(Stored::text).filter(|owner| !owner.is_empty());
-        let owner = owner.map(str::to_owned);
-        let id = document.field("_id").and_then(Stored::text).unwrap_or_default().to_owned();
-        if let Some(reason) = self.reason_to_refuse(document) {
+    pub(crate) fn record(self, document: Json<'_>) -> Result<CollectionRecord, RefusedDocument> {
+        let owner = text_of(&document, self.owner_field()).map(str::to_owned);
+        let id = text_of(&document, "_id").unwrap_or_default().to_owned();
+        if let Some(reason) = self.reason_to_refuse(&document) {
             return Err(RefusedDocument { id, owner, reason });
         }
-        let is_deleted = match document.field("deleted_at") {
-            Some(Stored::Date(milliseconds)) => milliseconds.div_euclid(1000) != 0,
-            Some(number) => number.integer().is_some_and(|time| time != 0),
+        let is_deleted = match document.member("deleted_at") {
+            Some(Json::Date(milliseconds)) => milliseconds.div_euclid(1000) != 0,
+            Some(time) => integer(time).is_some_and(|time| time != 0),
             None => false,
         };
         // Without an owner it cannot be stored. That does not matter for a soft-deleted one, which is not stored anyway.
@@ -138,21 +136,33 @@ impl Collection {
             let reason = format!("its {} is neither an ObjectId nor a text", self.owner_field());
             return Err(RefusedDocument { id, owner, reason });
         }
-        let mut writer = Writer::default();
-        writer.value(&FieldKind::Object(self.table()), document);
-        let (json, credentials_dropped) = self.without_credentials(writer.out);
-        Ok(CollectionRecord { id, owner, is_deleted, json, credentials_dropped })
+        let mut shown = shown(&Kind::Object(self.fields()), document);
+        // They are dropped before any of the record is written to a disk.
+        let credentials_dropped = match (&mut shown, self) {
+            (Json::Object(members), Self::Build | Self::Activity) => drop_credentials(members) as u64,
+            _ => 0,
+        };
+        Ok(CollectionRecord { id, owner, is_deleted, json: to_text(&shown), credentials_dropped })
     }
+}
 
-    /// Takes the credentials of code hosts out of a record, before any of it is written to a disk, and counts them.
-    fn without_credentials(self, json: String) -> (String, u64) {
-        match self {
-            Self::Build | Self::Activity => {
-                let (kept, dropped) = without_credentials(&json).expect("a writer writes JSON");
-                (kept.into_owned(), dropped as u64)
-            }
-            Self::Version | Self::Deploy | Self::Test | Self::Distribute | Self::Artifact => (json, 0),
+/// A document's text, where it is one and not empty.
+fn text_of<'a>(document: &'a Json<'_>, name: &str) -> Option<&'a str> {
+    document.member(name).and_then(Json::as_text).filter(|text| !text.is_empty())
+}
+
+/// Finds the first number that JSON cannot hold, and says where it is and which one.
+fn find_not_finite(value: &Json<'_>, path: &Path<'_>) -> Option<String> {
+    match value {
+        Json::NotFinite(number) => Some(format!("{path} is {number}")),
+        Json::List(elements) => {
+            let mut elements = elements.iter().enumerate();
+            elements.find_map(|(index, element)| find_not_finite(element, &path.index(index)))
         }
+        Json::Object(members) => {
+            members.iter().find_map(|(name, member)| find_not_finite(member, &path.field(name)))
+        }
+        _ => None,
     }
 }
 
@@ -211,438 +221,59 @@ pub struct CollectionRecord {
     pub credentials_dropped: u64,
 }
 
-/// What a field holds.
-enum FieldKind {
-    /// Kept as it is.
-    Anything,
-    Text,
-    Integer,
-    /// Seconds since 1970; a date is turned into them.
-    Time,
-    Boolean,
-    List(&'static Self),
-    Object(&'static [Field]),
-}
-
-struct Field {
-    stored: &'static str,
-    shown: &'static str,
-    kind: FieldKind,
-    presence: Presence,
-}
-
-/// When the API shows a field.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Presence {
-    /// Always, as Go writes a field that is missing from the document.
-    Always,
-    /// Unless it is empty, 0 or false.
-    UnlessEmpty,
-    /// Only where the document has it: older versions of Zadig do not know the field.
-    IfStored,
-    Never,
-}
-
-/// Always shown, under its stored name.
-const fn same(name: &'static str, kind: FieldKind) -> Field {
-    Field { stored: name, shown: name, kind, presence: Presence::Always }
-}
-
-/// Always shown, under another name.
-const fn renamed(stored: &'static str, shown: &'static str, kind: FieldKind) -> Field {
-    Field { stored, shown, kind, presence: Presence::Always }
-}
-
-const fn unless_empty(name: &'static str, kind: FieldKind) -> Field {
-    Field { stored: name, shown: name, kind, presence: Presence::UnlessEmpty }
-}
-
-const fn renamed_unless_empty(stored: &'static str, shown: &'static str, kind: FieldKind) -> Field {
-    Field { stored, shown, kind, presence: Presence::UnlessEmpty }
-}
-
-const fn if_stored(stored: &'static str, shown: &'static str) -> Field {
-    Field { stored, shown, kind: FieldKind::Anything, presence: Presence::IfStored }
-}
-
-const fn never(stored: &'static str) -> Field {
-    Field { stored, shown: stored, kind: FieldKind::Anything, presence: Presence::Never }
-}
-
-const TEXTS: FieldKind = FieldKind::List(&FieldKind::Text);
-const THINGS: FieldKind = FieldKind::List(&FieldKind::Anything);
-
-const VERSION: &[Field] = &[
-    renamed("_id", "id", FieldKind::Text),
-    same("version", FieldKind::Text),
-    renamed("product_name", "productName", FieldKind::Text),
-    renamed("workflow_name", "workflowName", FieldKind::Text),
-    renamed("task_id", "taskId", FieldKind::Integer),
-    same("desc", FieldKind::Text),
-    same("labels", TEXTS),
-    renamed("product_env_info", "productEnvInfo", FieldKind::Object(PRODUCT_ENV_INFO)),
-    renamed("created_by", "createdBy", FieldKind::Text),
-    same("created_at", FieldKind::Time),
-    same("deleted_at", FieldKind::Time),
-    if_stored("workflow_display_name", "workflowDisplayName"),
-    if_stored("type", "type"),
-    if_stored("status", "status"),
-    never("error"),
-    never("createArgument"),
-    never("create_argument"),
-];
-
-const PRODUCT_ENV_INFO: &[Field] = &[
-    renamed_unless_empty("_id", "id", FieldKind::Text),
-    same("product_name", FieldKind::Text),
-    same("create_time", FieldKind::Time),
-    same("update_time", FieldKind::Time),
-    unless_empty("namespace", FieldKind::Text),
-    same("status", FieldKind::Text),
-    same("revision", FieldKind::Integer),
-    same("enabled", FieldKind::Boolean),
-    same("env_name", FieldKind::Text),
-    same("update_by", FieldKind::Text),
-    same("auth", THINGS),
-    same("visibility", FieldKind::Text),
-    same("services", FieldKind::List(&FieldKind::List(&FieldKind::Object(SERVICE)))),
-    same("render", FieldKind::Object(RENDER)),
-    same("error", FieldKind::Text),
-    unless_empty("vars", FieldKind::List(&FieldKind::Object(VARIABLE))),
-    renamed("is_public", "isPublic", FieldKind::Boolean),
-    renamed("role_ids", "roleIds", THINGS),
-    unless_empty("cluster_id", FieldKind::Text),
-    same("recycle_day", FieldKind::Integer),
-    same("source", FieldKind::Text),
-    same("is_opensource", FieldKind::Boolean),
-];
-
-const SERVICE: &[Field] = &[
-    same("service_name", FieldKind::Text),
-    same("product_name", FieldKind::Text),
-    same("type", FieldKind::Text),
-    same("revision", FieldKind::Integer),
-    same("containers", FieldKind::List(&FieldKind::Object(CONTAINER))),
-    unless_empty("render", FieldKind::Object(RENDER)),
-];
-
-const CONTAINER: &[Field] = &[
-    same("name", FieldKind::Text),
-    same("image", FieldKind::Text),
-    unless_empty("image_name", FieldKind::Text),
-    renamed_unless_empty("image_path", "imagePath", FieldKind::Anything),
-];
-
-const RENDER: &[Field] = &[
-    same("name", FieldKind::Text),
-    same("revision", FieldKind::Integer),
-    same("product_tmpl", FieldKind::Text),
-    same("description", FieldKind::Text),
-];
-
-const VARIABLE: &[Field] = &[
-    same("key", FieldKind::Text),
-    same("value", FieldKind::Text),
-    same("alias", FieldKind::Text),
-    same("state", FieldKind::Text),
-    same("services", TEXTS),
-];
-
-const BUILD: &[Field] = &[
-    renamed("_id", "id", FieldKind::Text),
-    renamed("release_id", "releaseId", FieldKind::Text),
-    renamed("service_name", "serviceName", FieldKind::Text),
-    renamed("image_info", "imageInfo", FieldKind::Object(IMAGE_INFO)),
-    renamed("image_name", "imageName", FieldKind::Text),
-    renamed("package_info", "packageInfo", FieldKind::Object(PACKAGE_INFO)),
-    same("issues", FieldKind::List(&FieldKind::Object(BUILD_ISSUE))),
-    same("commits", FieldKind::List(&FieldKind::Object(BUILD_COMMIT))),
-    unless_empty("start_time", FieldKind::Time),
-    unless_empty("end_time", FieldKind::Time),
-    same("created_at", FieldKind::Time),
-    same("deleted_at", FieldKind::Time),
-];
-
-const IMAGE_INFO: &[Field] = &[
-    renamed("repo_name", "repoName", FieldKind::Text),
-    renamed("tag_name", "tagName", FieldKind::Text),
-    renamed("image_size", "imageSize", FieldKind::Integer),
-    renamed("image_digest", "imageDigest", FieldKind::Text),
-    same("author", FieldKind::Text),
-    same("architecture", FieldKind::Text),
-    renamed("docker_version", "dockerVersion", FieldKind::Text),
-    same("os", FieldKind::Text),
-    renamed("creation_time", "creationTime", FieldKind::Time),
-    renamed("update_time", "updateTime", FieldKind::Time),
-];
-
-const PACKAGE_INFO: &[Field] = &[
-    renamed("package_file_location", "packageFileLocation", FieldKind::Text),
-    renamed("package_file_name", "packageFileName", FieldKind::Text),
-    renamed("package_storage_uri", "packageStorageUri", FieldKind::Text),
-];
-
-const BUILD_ISSUE: &[Field] = &[
-    unless_empty("id", FieldKind::Text),
-    unless_empty("key", FieldKind::Text),
-    unless_empty("url", FieldKind::Text),
-    same("summary", FieldKind::Text),
-    unless_empty("description", FieldKind::Text),
-    unless_empty("priority", FieldKind::Anything),
-    unless_empty("creator", FieldKind::Anything),
-    unless_empty("assignee", FieldKind::Anything),
-    unless_empty("reporter", FieldKind::Anything),
-];
-
-const BUILD_COMMIT: &[Field] = &[
-    unless_empty("source", FieldKind::Text),
-    same("repo_owner", FieldKind::Text),
-    same("repo_namespace", FieldKind::Text),
-    same("repo_name", FieldKind::Text),
-    unless_empty("remote_name", FieldKind::Text),
-    same("branch", FieldKind::Text),
-    unless_empty("pr", FieldKind::Integer),
-    unless_empty("prs", FieldKind::Anything),
-    unless_empty("tag", FieldKind::Text),
-    unless_empty("commit_id", FieldKind::Text),
-    unless_empty("commit_message", FieldKind::Text),
-    unless_empty("checkout_path", FieldKind::Text),
-    unless_empty("submodules", FieldKind::Anything),
-    unless_empty("use_default", FieldKind::Anything),
-    same("is_primary", FieldKind::Boolean),
-    same("codehost_id", FieldKind::Integer),
-    same("address", FieldKind::Text),
-    unless_empty("author_name", FieldKind::Text),
-    unless_empty("checkout_ref", FieldKind::Text),
-];
-
-const DEPLOY: &[Field] = &[
-    renamed("_id", "id", FieldKind::Text),
-    renamed("release_id", "releaseId", FieldKind::Text),
-    renamed("service_name", "serviceName", FieldKind::Text),
-    renamed("container_name", "containerName", FieldKind::Text),
-    unless_empty("image", FieldKind::Text),
-    unless_empty("registry_id", FieldKind::Text),
-    renamed("yaml_contents", "yamlContents", TEXTS),
-    same("envs", FieldKind::List(&FieldKind::Object(ENV))),
-    renamed("ordered_services", "orderedServices", FieldKind::List(&TEXTS)),
-    unless_empty("start_time", FieldKind::Time),
-    unless_empty("end_time", FieldKind::Time),
-    same("created_at", FieldKind::Time),
-    same("deleted_at", FieldKind::Time),
-];
-
-const ENV: &[Field] = &[same("key", FieldKind::Text), same("value", FieldKind::Text)];
-
-const TEST: &[Field] = &[
-    renamed("_id", "id", FieldKind::Text),
-    renamed("release_id", "releaseId", FieldKind::Text),
-    renamed("test_reports", "testReports", FieldKind::List(&FieldKind::Object(TEST_REPORT))),
-    unless_empty("start_time", FieldKind::Time),
-    unless_empty("end_time", FieldKind::Time),
-    same("created_at", FieldKind::Time),
-    same("deleted_at", FieldKind::Time),
-];
-
-const TEST_REPORT: &[Field] = &[
-    renamed("test_result_path", "testResultPath", FieldKind::Text),
-    renamed("workflow_name", "workflowName", FieldKind::Text),
-    renamed("task_id", "taskId", FieldKind::Integer),
-    renamed("test_name", "testName", FieldKind::Text),
-    renamed("test_suite", "testSuite", FieldKind::Object(TEST_SUITE)),
-    renamed(
-        "performance_test_suite",
-        "performanceTestSuite",
-        FieldKind::List(&FieldKind::Object(PERFORMANCE_TEST_SUITE)),
-    ),
-    unless_empty("start_time", FieldKind::Time),
-    unless_empty("end_time", FieldKind::Time),
-];
-
-const TEST_SUITE: &[Field] = &[
-    same("tests", FieldKind::Integer),
-    same("failures", FieldKind::Integer),
-    unless_empty("successes", FieldKind::Integer),
-    same("skips", FieldKind::Integer),
-    same("errors", FieldKind::Integer),
-    same("time", FieldKind::Integer),
-    same("system_out", FieldKind::Text),
-    same("testcase", FieldKind::List(&FieldKind::Anything)),
-    renamed_unless_empty("system-err", "system_err", FieldKind::Text),
-];
-
-const PERFORMANCE_TEST_SUITE: &[Field] = &[
-    same("label", FieldKind::Text),
-    same("samples", FieldKind::Text),
-    same("average", FieldKind::Text),
-    same("min", FieldKind::Text),
-    same("max", FieldKind::Text),
-    same("line", FieldKind::Text),
-    renamed("std_dev", "stdDev", FieldKind::Text),
-    same("error", FieldKind::Text),
-    same("throughput", FieldKind::Text),
-    renamed("received_kb", "receivedKb", FieldKind::Text),
-    renamed("avg_byte", "avgByte", FieldKind::Text),
-];
-
-const DISTRIBUTE: &[Field] = &[
-    renamed("_id", "id", FieldKind::Text),
-    renamed("release_id", "releaseId", FieldKind::Text),
-    renamed("service_name", "serviceName", FieldKind::Text),
-    renamed("distribute_type", "distributeType", FieldKind::Text),
-    renamed("registry_name", "registryName", FieldKind::Text),
-    same("namespace", FieldKind::Text),
-    renamed("package_file", "packageFile", FieldKind::Text),
-    renamed("remote_file_key", "remoteFileKey", FieldKind::Text),
-    renamed("dest_storage_url", "destStorageUrl", FieldKind::Text),
-    renamed("src_storage_url", "srcStorageUrl", FieldKind::Text),
-    renamed_unless_empty("chart_version", "chartVersion", FieldKind::Text),
-    renamed_unless_empty("chart_name", "chartName", FieldKind::Text),
-    renamed_unless_empty("chart_repo_name", "chartRepoName", FieldKind::Text),
-    renamed("s3_storage_id", "s3StorageID", FieldKind::Text),
-    unless_empty("start_time", FieldKind::Time),
-    unless_empty("end_time", FieldKind::Time),
-    same("created_at", FieldKind::Time),
-    same("deleted_at", FieldKind::Time),
-];
-
-/// The tables of artifacts and activities have only the fields that are not stored as they are shown. `Record::check` puts
-/// all fields in order, adds those that are always there, and leaves out the empty ones.
-const ARTIFACT: &[Field] = &[
-    renamed("_id", "id", FieldKind::Text),
-    unless_empty("layers", FieldKind::List(&FieldKind::Object(LAYER))),
-    same("created_time", FieldKind::Time),
-];
-
-const LAYER: &[Field] = &[
-    renamed_unless_empty("mediatype", "media_type", FieldKind::Text),
-    same("size", FieldKind::Integer),
-    unless_empty("digest", FieldKind::Text),
-    unless_empty("urls", TEXTS),
-];
-
-const ACTIVITY: &[Field] = &[
-    never("_id"),
-    unless_empty("commits", THINGS),
-    unless_empty("start_time", FieldKind::Time),
-    unless_empty("end_time", FieldKind::Time),
-    same("created_time", FieldKind::Time),
-];
-
-/// Writes documents in the API's JSON.
-#[derive(Default)]
-struct Writer {
-    out: String,
-}
-
-impl Writer {
-    fn value(&mut self, kind: &FieldKind, value: &Stored) {
-        match (kind, value) {
-            (FieldKind::Object(table), Stored::Object(members)) => self.object(table, members),
-            (FieldKind::List(element), Stored::List(elements)) => self.list(element, elements),
-            (FieldKind::Time, Stored::Date(milliseconds)) => {
-                self.integer(milliseconds.div_euclid(1000).into());
-            }
-            (_, Stored::Null) => self.out.push_str(kind.empty()),
-            (_, Stored::Boolean(boolean)) => self.out.push_str(if *boolean { "true" } else { "false" }),
-            (_, Stored::Integer(number)) => self.integer(*number),
-            (FieldKind::Integer | FieldKind::Time, Stored::Number(number)) => match value.integer() {
-                Some(integer) => self.integer(integer),
-                None => self.out.push_str(number),
-            },
-            (_, Stored::Number(number)) => self.out.push_str(number),
-            // A document that holds such a number was refused before.
-            (_, Stored::NotFinite(_)) => self.out.push_str("null"),
-            (_, Stored::Text(text)) => self.text(text),
-            (_, Stored::Date(milliseconds)) => {
-                let time = DateTime::from_millis(*milliseconds).try_to_rfc3339_string();
-                self.text(&time.unwrap_or_default());
-            }
-            (_, Stored::List(elements)) => self.list(&FieldKind::Anything, elements),
-            (_, Stored::Object(members)) => self.object(&[], members),
+/// Turns a stored value into the form that the API's JSON has for it.
+fn shown<'a>(kind: &Kind, value: Json<'a>) -> Json<'a> {
+    match (kind, value) {
+        (Kind::Kept(kind), value) => shown(kind, value),
+        (Kind::Object(fields), Json::Object(members)) => Json::Object(members_shown(fields, members)),
+        (_, Json::Object(members)) => Json::Object(all_shown(members)),
+        (Kind::List(element), Json::List(elements)) => list_shown(element, elements),
+        (_, Json::List(elements)) => list_shown(&Kind::Anything, elements),
+        (Kind::Time, Json::Date(milliseconds)) => Json::integer(milliseconds.div_euclid(1000).into()),
+        (_, Json::Date(milliseconds)) => {
+            Json::text(DateTime::from_millis(milliseconds).try_to_rfc3339_string().unwrap_or_default())
         }
-    }
-
-    fn integer(&mut self, number: i128) {
-        write!(self.out, "{number}").expect("writing to a text cannot fail");
-    }
-
-    fn text(&mut self, text: &str) {
-        self.out.push_str(&serde_json::to_string(text).expect("texts always serialize"));
-    }
-
-    fn list(&mut self, element: &FieldKind, elements: &[Stored]) {
-        self.out.push('[');
-        for (index, value) in elements.iter().enumerate() {
-            if index > 0 {
-                self.out.push(',');
-            }
-            self.value(element, value);
+        (Kind::Integer | Kind::Number | Kind::Time, number @ Json::Number(_)) => {
+            integer(&number).map_or(number, Json::integer)
         }
-        self.out.push(']');
+        (kind, Json::Null) => kind.empty(),
+        (_, value) => value,
     }
+}
 
-    /// Writes the table's fields in its order, then the others as they are stored.
-    fn object(&mut self, table: &[Field], members: &[(String, Stored)]) {
-        self.out.push('{');
-        for field in table {
-            let value = members.iter().find(|(name, _)| name == field.stored).map(|(_, value)| value);
-            self.field(field, value);
-        }
-        for (name, value) in members {
-            if !table.iter().any(|field| field.stored == name) {
-                self.key(name);
-                self.value(&FieldKind::Anything, value);
-            }
-        }
-        self.out.push('}');
-    }
+fn list_shown<'a>(element: &Kind, elements: Vec<Json<'a>>) -> Json<'a> {
+    Json::List(elements.into_iter().map(|value| shown(element, value)).collect())
+}
 
-    fn field(&mut self, field: &Field, value: Option<&Stored>) {
-        let value = match (field.presence, value) {
-            (Presence::Never, _) | (Presence::IfStored | Presence::UnlessEmpty, None) => return,
-            (_, value) => value.unwrap_or(&Stored::Null),
+/// The members of a table, in its order, and then the others under their stored names.
+fn members_shown<'a>(fields: &Fields, members: Members<'a>) -> Members<'a> {
+    let mut members = members;
+    let mut answered = Members::with_capacity(members.len());
+    for field in fields.all() {
+        let value = match (members.shift_remove(field.stored), field.filled) {
+            (_, Presence::Never) | (None, Presence::AsItCame | Presence::UnlessEmpty) => continue,
+            (value, _) => shown(&field.kind, value.unwrap_or(Json::Null)),
         };
-        let before = self.out.len();
-        self.key(field.shown);
-        let starts = self.out.len();
-        self.value(&field.kind, value);
-        let is_empty = matches!(&self.out[starts..], "\"\"" | "0" | "false" | "[]" | "{}" | "null");
-        if field.presence == Presence::UnlessEmpty && is_empty {
-            self.out.truncate(before);
+        if field.filled != Presence::UnlessEmpty || !value.is_empty() {
+            answered.insert(field.shown.into(), value);
         }
     }
-
-    fn key(&mut self, name: &str) {
-        if !self.out.ends_with('{') {
-            self.out.push(',');
-        }
-        self.text(name);
-        self.out.push(':');
-    }
+    answered.extend(all_shown(members));
+    answered
 }
 
-impl FieldKind {
-    /// What Go writes for a field that the document does not have; lists are never `null` here.
-    fn empty(&self) -> &'static str {
-        match self {
-            Self::Text => "\"\"",
-            Self::Integer | Self::Time => "0",
-            Self::Boolean => "false",
-            Self::List(_) => "[]",
-            Self::Anything | Self::Object(_) => "null",
-        }
-    }
+fn all_shown(members: Members<'_>) -> Members<'_> {
+    members.into_iter().map(|(name, value)| (name, shown(&Kind::Anything, value))).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::stored::from_json;
+    use super::*;
     use crate::record::Record;
 
-    use super::*;
-
     fn record(collection: Collection, document: &str) -> CollectionRecord {
-        collection.record(&Stored::from_json(document.as_bytes()).unwrap()).unwrap()
+        collection.record(from_json(document.as_bytes()).unwrap()).unwrap()
     }
 
     #[test]
@@ -654,7 +285,7 @@ mod tests {
         assert_eq!(build.owner.as_deref(), Some("619dbaa8c528c2182225e8d9"));
         assert_eq!(
             build.json,
-            r#"{"id":"619dbaa8c528c2182225e8da","releaseId":"619dbaa8c528c2182225e8d9","serviceName":"s","imageInfo":{"repoName":"","tagName":"t","imageSize":3,"imageDigest":"","author":"","architecture":"","dockerVersion":"","os":"","creationTime":0,"updateTime":0},"imageName":"","packageInfo":null,"issues":[],"commits":[],"created_at":5,"deleted_at":0,"extra":{"kept_as":"it is"}}"#
+            r#"{"id":"619dbaa8c528c2182225e8da","releaseId":"619dbaa8c528c2182225e8d9","serviceName":"s","imageInfo":{"repoName":"","tagName":"t","imageSize":3,"imageDigest":"","author":"","architecture":"","dockerVersion":"","os":"","creationTime":"","updateTime":""},"imageName":"","packageInfo":null,"issues":[],"commits":[],"created_at":5,"deleted_at":0,"extra":{"kept_as":"it is"}}"#
         );
     }
 
@@ -695,11 +326,9 @@ mod tests {
 
     #[test]
     fn a_document_without_an_id_or_an_owner_is_refused() {
-        let document = Stored::from_json(b"{\"_id\":5}").unwrap();
-        assert!(Collection::Version.record(&document).is_err());
+        assert!(Collection::Version.record(from_json(b"{\"_id\":5}").unwrap()).is_err());
         for deploy in [r#"{"_id":"d"}"#, r#"{"_id":"d","release_id":7}"#, r#"{"_id":"d","release_id":""}"#] {
-            let refused =
-                Collection::Deploy.record(&Stored::from_json(deploy.as_bytes()).unwrap()).unwrap_err();
+            let refused = Collection::Deploy.record(from_json(deploy.as_bytes()).unwrap()).unwrap_err();
             assert!(refused.reason.contains("release_id"), "{}", refused.reason);
         }
         assert_eq!(record(Collection::Deploy, r#"{"_id":"d","deleted_at":1}"#).owner, None);

@@ -9,7 +9,8 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::collection::Collection;
 use super::splitting::RecordReader;
-use super::stored::Stored;
+use super::stored::{from_bson, from_json};
+use crate::json::{Json, Problem};
 
 const READ_BUFFER_BYTES: usize = 1 << 20;
 /// How much of a file, inflated, may be blank before its first record begins.
@@ -320,11 +321,13 @@ impl Beginning {
         }
         let input = head.as_slice().chain(input.take(MAX_SNIFFED_BYTES));
         let Some(Ok(first)) = RecordReader::new(input).next() else { return Ok(Self::NoRecord) };
-        // Only the names of its fields are looked at. If the document cannot be read, that is reported when it is read.
-        let names = Stored::field_names(&first.text);
-        let has = |wanted: &str| names.iter().any(|name| name == wanted);
-        let is_exported = has("_id") && !has("versionInfo");
-        Ok(if is_exported { Self::Exported } else { Self::Other })
+        // If it cannot be read, that is reported when the file is read.
+        Ok(match Json::read(&first.text) {
+            Ok(Json::Object(names)) if names.contains_key("_id") && !names.contains_key("versionInfo") => {
+                Self::Exported
+            }
+            _ => Self::Other,
+        })
     }
 }
 
@@ -340,12 +343,12 @@ pub fn inflated<'a>(file: impl Read + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
     Ok(Box::new(file))
 }
 
-/// A document of a file, or why it cannot be read.
+/// A document of a file as it is written there, or why there is none.
 pub struct FileDocument {
     /// Where in the file it begins: a byte, or a line.
     pub place: String,
-    /// The document.
-    pub document: Result<Stored, String>,
+    /// Its bytes.
+    pub bytes: Result<Vec<u8>, String>,
 }
 
 impl CollectionFile {
@@ -370,15 +373,20 @@ impl CollectionFile {
         Ok(match self.format {
             Format::Bson => Box::new(BsonDocuments { input, offset: 0, ended: false }),
             Format::Json => Box::new(RecordReader::new(input).map(|found| match found {
-                Ok(record) => FileDocument {
-                    place: record.place.to_string(),
-                    document: Stored::from_json(&record.text).map_err(|error| error.to_string()),
-                },
+                Ok(record) => FileDocument { place: record.place.to_string(), bytes: Ok(record.text) },
                 Err(problem) => {
-                    FileDocument { place: problem.place().to_string(), document: Err(problem.reason()) }
+                    FileDocument { place: problem.place().to_string(), bytes: Err(problem.reason()) }
                 }
             })),
         })
+    }
+
+    /// Reads one of its documents.
+    pub(crate) fn read<'a>(&self, bytes: &'a [u8]) -> Result<Json<'a>, Problem> {
+        match self.format {
+            Format::Bson => from_bson(bytes),
+            Format::Json => from_json(bytes),
+        }
     }
 }
 
@@ -447,10 +455,8 @@ impl<R: BufRead> Iterator for BsonDocuments<R> {
             return None;
         }
         let place = format!("byte {}", self.offset);
-        let document = self.read().transpose()?;
-        self.ended = document.is_err();
-        let document =
-            document.and_then(|bytes| Stored::from_bson(&bytes).map_err(|error| error.to_string()));
-        Some(FileDocument { place, document })
+        let bytes = self.read().transpose()?;
+        self.ended = bytes.is_err();
+        Some(FileDocument { place, bytes })
     }
 }

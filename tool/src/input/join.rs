@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use rusqlite::{Connection, Row};
 
 use super::collection::{Collection, CollectionRecord};
+use crate::json::{Json, to_text};
 
 /// Rows are appended as they come and sorted only when they are read: keeping them in order would cost several times as
 /// much. The cache holds 32 MiB, and what does not fit into it is on disk. Sorting takes as much memory again.
@@ -310,48 +311,36 @@ fn record(
     out
 }
 
-/// The fields of a distribution that tell whether it is a chart, or an image and of which chart.
-#[derive(serde::Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-struct Distributed {
-    distribute_type: Option<String>,
-    chart_name: Option<String>,
-}
-
 /// Moves the images of a chart into the chart's record, as `subDistributes`, where Zadig answers them.
 fn with_images_in_charts(section: &[String]) -> Vec<String> {
-    let named: Vec<_> = section
+    let records: Vec<_> = section
         .iter()
-        .map(|json| serde_json::from_str::<Distributed>(json).unwrap_or_default())
-        .map(|found| {
-            let chart = found.chart_name.filter(|name| !name.is_empty());
-            (found.distribute_type.unwrap_or_default(), chart)
-        })
+        .map(|json| Json::read_text(json).expect("a collection's record was written as JSON"))
         .collect();
-    let index_of_chart = |name: &Option<String>| {
-        name.as_ref()?;
-        named.iter().position(|(kind, chart)| kind == "chart" && chart == name)
+    let text = |record: &Json<'_>, name| record.member(name).and_then(Json::as_text).map(str::to_owned);
+    let is_of_chart = |record: &Json<'_>, kind: &str, chart: &str| {
+        text(record, "distributeType").as_deref() == Some(kind)
+            && text(record, "chartName").as_deref() == Some(chart)
     };
-    let mut images: Vec<Vec<&str>> = vec![Vec::new(); section.len()];
-    let mut is_inside = vec![false; section.len()];
-    for (index, (kind, chart)) in named.iter().enumerate() {
-        if kind == "image"
-            && let Some(chart) = index_of_chart(chart)
-        {
-            images[chart].push(&section[index]);
-            is_inside[index] = true;
-        }
-    }
+    let chart_of = |record: &Json<'_>| {
+        let chart = text(record, "chartName").filter(|chart| !chart.is_empty())?;
+        let is_image = is_of_chart(record, "image", &chart);
+        records.iter().position(|other| is_image && is_of_chart(other, "chart", &chart))
+    };
+    let charts: Vec<_> = records.iter().map(chart_of).collect();
     let mut answered = Vec::new();
-    for (index, json) in section.iter().enumerate() {
-        if is_inside[index] {
-            continue;
+    for (index, json) in section.iter().enumerate().filter(|(index, _)| charts[*index].is_none()) {
+        let images = records.iter().zip(&charts).filter(|(_, chart)| **chart == Some(index));
+        let images: Vec<_> = images.map(|(image, _)| image.clone()).collect();
+        match records[index].clone() {
+            Json::Object(mut chart) if !images.is_empty() => {
+                // Its place in the table of fields is before this one, which every record from a collection has.
+                let place = chart.get_index_of("s3StorageID").unwrap_or(chart.len());
+                chart.shift_insert(place, "subDistributes".into(), Json::List(images));
+                answered.push(to_text(&Json::Object(chart)));
+            }
+            _ => answered.push(json.clone()),
         }
-        let Some(open) = json.strip_suffix('}').filter(|_| !images[index].is_empty()) else {
-            answered.push(json.clone());
-            continue;
-        };
-        answered.push(format!("{open},\"subDistributes\":[{}]}}", images[index].join(",")));
     }
     answered
 }
@@ -496,14 +485,14 @@ mod tests {
     fn an_image_goes_into_its_charts_record() {
         let section = [
             r#"{"distributeType":"image","chartName":"c"}"#,
-            r#"{"distributeType":"chart","chartName":"c"}"#,
+            r#"{"distributeType":"chart","chartName":"c","s3StorageID":"","deleted_at":0}"#,
             r#"{"distributeType":"image","chartName":"other"}"#,
             r#"{"distributeType":"image"}"#,
         ];
         assert_eq!(
             with_images_in_charts(&section.map(str::to_owned)),
             [
-                r#"{"distributeType":"chart","chartName":"c","subDistributes":[{"distributeType":"image","chartName":"c"}]}"#,
+                r#"{"distributeType":"chart","chartName":"c","subDistributes":[{"distributeType":"image","chartName":"c"}],"s3StorageID":"","deleted_at":0}"#,
                 r#"{"distributeType":"image","chartName":"other"}"#,
                 r#"{"distributeType":"image"}"#,
             ]

@@ -1,4 +1,4 @@
-//! An artifact: the shape of its JSON, and the values that the store takes from it.
+//! An artifact: its activities, and what is read of it.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use delivery_center::image_reference::repository;
 
 use super::credentials::drop_credentials;
-use super::json_text::{Members, elements, members, push_separator};
-use super::problem::{Path, Problem};
-use super::shape::{Field, Shape, Writer, integer_of, required_text, text_of, unix_seconds_of};
+use super::fields::{ACTIVITY, ARTIFACT};
+use super::shape::{integer_of, required_text, text_of, unix_seconds_of};
 use crate::digest;
+use crate::json::{Json, Members, Path, Problem, to_text};
 
 /// An artifact that fits the documented types, in the JSON that the API answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,63 +34,6 @@ pub struct Artifact {
     pub credentials_dropped: usize,
 }
 
-/// The fields in the order in which Zadig answers them, which the examples on its page follow. A field that has
-/// [`Shape::Anything`] is one that the page does not show.
-const ARTIFACT: &[Field] = &[
-    Field::always("id", Shape::Text),
-    Field::always("name", Shape::Text),
-    Field::always("type", Shape::Text),
-    Field::always("source", Shape::Text),
-    Field::unless_empty("image", Shape::Text),
-    Field::unless_empty("image_hash", Shape::Anything),
-    Field::always("image_tag", Shape::Text),
-    Field::unless_empty("image_digest", Shape::Text),
-    Field::unless_empty("image_size", Shape::Integer),
-    Field::unless_empty("architecture", Shape::Text),
-    Field::unless_empty("os", Shape::Text),
-    Field::unless_empty("docker_file", Shape::Anything),
-    Field::unless_empty("layers", Shape::Anything),
-    Field::unless_empty("package_file_location", Shape::Anything),
-    Field::unless_empty("package_storage_uri", Shape::Anything),
-    Field::always("created_by", Shape::Text),
-    Field::always("created_time", Shape::Integer),
-];
-
-const ACTIVITY: &[Field] = &[
-    Field::always("artifact_id", Shape::Text),
-    Field::always("type", Shape::Text),
-    Field::unless_empty("content", Shape::Anything),
-    Field::unless_empty("url", Shape::Text),
-    Field::unless_empty("job_task_name", Shape::Anything),
-    Field::unless_empty("commits", Shape::ListOrNull(&Shape::Object(COMMIT))),
-    Field::unless_empty("issues", Shape::Anything),
-    Field::unless_empty("namespace", Shape::Anything),
-    Field::unless_empty("env_name", Shape::Anything),
-    Field::unless_empty("publish_hosts", Shape::Anything),
-    Field::unless_empty("publish_namespaces", Shape::Anything),
-    Field::unless_empty("remote_file_key", Shape::Anything),
-    Field::unless_empty("dist_storage_url", Shape::Anything),
-    Field::unless_empty("src_storage_url", Shape::Anything),
-    Field::unless_empty("start_time", Shape::Integer),
-    Field::unless_empty("end_time", Shape::Integer),
-    Field::always("created_by", Shape::Text),
-    Field::always("created_time", Shape::Integer),
-];
-
-const COMMIT: &[Field] = &[
-    Field::always("address", Shape::Text),
-    Field::unless_empty("source", Shape::Text),
-    Field::always("repo_owner", Shape::Text),
-    Field::always("repo_name", Shape::Text),
-    Field::always("branch", Shape::Text),
-    Field::unless_empty("pr", Shape::Integer),
-    Field::unless_empty("prs", Shape::Anything),
-    Field::unless_empty("tag", Shape::Anything),
-    Field::unless_empty("commit_id", Shape::Text),
-    Field::unless_empty("commit_message", Shape::Text),
-    Field::unless_empty("author_name", Shape::Text),
-];
-
 /// What a pipeline recorded of an artifact: an activity, and what the pipeline knew of the artifact itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedActivity {
@@ -103,7 +46,7 @@ pub struct RecordedActivity {
 impl RecordedActivity {
     /// Whether both texts are JSON objects, as they were when they were recorded.
     pub fn is_readable(&self) -> bool {
-        [&self.activity, &self.artifact_fields].iter().all(|text| members(text, &Path::ROOT).is_ok())
+        [&self.activity, &self.artifact_fields].into_iter().all(|text| members(text).is_ok())
     }
 }
 
@@ -148,19 +91,15 @@ impl Artifact {
     /// # Errors
     /// The JSON is not that of a checked artifact.
     pub fn as_recorded(&self) -> Result<(Self, Vec<RecordedActivity>), Problem> {
-        let mut root = members(&self.json, &Path::ROOT)?;
-        let activities = root.take("activities").unwrap_or("[]");
-        let digest = serde_json::Value::from(self.image_digest.as_str());
-        let artifact_fields = format!("{{\"image_digest\":{digest}}}");
-        let recorded = elements(activities, &Path::ROOT.field("activities"))?
-            .into_iter()
-            .map(|activity| RecordedActivity {
-                activity: activity.to_owned(),
-                artifact_fields: artifact_fields.clone(),
-            })
-            .collect();
-        let artifact = Self::from_members(root)?;
-        Ok((Self { credentials_dropped: self.credentials_dropped, ..artifact }, recorded))
+        let mut root = members(&self.json)?;
+        let activities = root.shift_remove("activities").unwrap_or(Json::Null);
+        let artifact_fields = serde_json::json!({ "image_digest": self.image_digest }).to_string();
+        let recorded = activities.elements().iter().map(|activity| RecordedActivity {
+            activity: to_text(activity),
+            artifact_fields: artifact_fields.clone(),
+        });
+        let recorded = recorded.collect();
+        Ok((self.changed(root)?, recorded))
     }
 
     /// The artifact with what pipelines recorded of it. An activity that it has already, equal in every field, is not
@@ -169,57 +108,64 @@ impl Artifact {
     /// # Errors
     /// A recorded activity does not fit the documented types.
     pub fn with_recorded(&self, recorded: &[RecordedActivity]) -> Result<Self, Problem> {
-        let root = members(&self.json, &Path::ROOT)?;
-        let artifact_id = root.value("id").unwrap_or_default();
+        let mut root = members(&self.json)?;
         let path = Path::ROOT.field("activities");
-        let mut activities: Vec<_> = elements(root.value("activities").unwrap_or("[]"), &path)?
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
-        let mut root = root;
+        let mut activities = match root.shift_remove("activities") {
+            Some(Json::List(activities)) => activities,
+            _ => Vec::new(),
+        };
         for RecordedActivity { activity, artifact_fields } in recorded {
-            let mut activity = members(activity, &path)?;
+            let mut activity = members(activity)?;
             // The activity may have been recorded of an artifact that gave way to this one, and still have that one's
             // id.
-            activity.set("artifact_id", artifact_id);
-            let mut writer = Writer::default();
-            writer.object(ACTIVITY, &activity, &path)?;
-            if !activities.contains(&writer.out) {
-                activities.push(writer.out);
+            activity.insert("artifact_id".into(), Json::text(self.artifact_id.as_str()));
+            let activity = Json::Object(ACTIVITY.checked(activity, &path)?);
+            if !activities.contains(&activity) {
+                activities.push(activity);
             }
-            for field in members(artifact_fields, &Path::ROOT)?.iter() {
-                if matches!(root.value(&field.name), None | Some("0" | "\"\"" | "null")) {
-                    root.put(field.key.as_ref(), &field.name, field.value);
+            for (name, value) in members(artifact_fields)? {
+                if root.get(&name).is_none_or(Json::is_empty) {
+                    root.insert(name, value);
                 }
             }
         }
-        let activities = format!("[{}]", activities.join(","));
-        root.set("activities", &activities);
-        let artifact = Self::from_members(root)?;
-        Ok(Self { credentials_dropped: self.credentials_dropped, ..artifact })
+        root.insert("activities".into(), Json::List(activities));
+        self.changed(root)
     }
 
-    pub(super) fn from_members(root: Members<'_>) -> Result<Self, Problem> {
+    /// The artifact with another JSON.
+    fn changed(&self, root: Members<'_>) -> Result<Self, Problem> {
         let artifact_id = required_text(&root, "id", &Path::ROOT)?;
+        Ok(Self { credentials_dropped: self.credentials_dropped, ..Self::check(artifact_id, root)? })
+    }
+
+    pub(super) fn check(artifact_id: String, root: Members<'_>) -> Result<Self, Problem> {
         let mut root = root;
-        let activities = root.take("activities").filter(|value| *value != "null").unwrap_or("[]");
+        let activities = match root.shift_remove("activities") {
+            None | Some(Json::Null) => Vec::new(),
+            Some(activities) => activities.into_elements(&Path::ROOT.field("activities"))?,
+        };
         // Whatever the source has there is dropped: it is always worked out from the activities.
-        root.take("sortedActivities");
-        let mut writer = Writer::default();
-        writer.object(ARTIFACT, &root, &Path::ROOT)?;
-        let activities = Activity::newest_first(activities, root.value("id").unwrap_or_default())?;
+        root.shift_remove("sortedActivities");
+        let root = ARTIFACT.checked(root, &Path::ROOT)?;
+        let activities = Activity::newest_first(activities, &artifact_id)?;
+        let text = |name| text_of(&root, name).to_owned();
         Ok(Self {
-            artifact_id,
-            name: text_of(&root, "name", &Path::ROOT)?,
-            image: text_of(&root, "image", &Path::ROOT)?,
-            image_digest: text_of(&root, "image_digest", &Path::ROOT)?,
+            name: text("name"),
+            image: text("image"),
+            image_digest: text("image_digest"),
             created_time: unix_seconds_of(&root, "created_time", &Path::ROOT)?,
-            json: with_activities(writer.out, &activities),
             activities: activities.len(),
             is_built: activities.iter().any(|activity| activity.kind == "build"),
             credentials_dropped: activities.iter().map(|activity| activity.credentials_dropped).sum(),
+            artifact_id,
+            json: with_activities(to_text(&Json::Object(root)), &activities),
         })
     }
+}
+
+fn members(text: &str) -> Result<Members<'_>, Problem> {
+    Json::read_text(text)?.into_members(&Path::ROOT)
 }
 
 /// One activity: its JSON, and what it is sorted and grouped by.
@@ -231,73 +177,53 @@ struct Activity {
 }
 
 impl Activity {
-    /// Reads a list of activities and sorts it, newest first. The sort is stable: equal times stay in the order in
-    /// which they came.
-    fn newest_first(value: &str, artifact_id: &str) -> Result<Vec<Self>, Problem> {
+    /// Reads activities and sorts them, newest first. The sort is stable: equal times stay in the order in which they came.
+    fn newest_first(activities: Vec<Json<'_>>, artifact_id: &str) -> Result<Vec<Self>, Problem> {
         let path = Path::ROOT.field("activities");
-        let mut activities = elements(value, &path)?
-            .into_iter()
-            .enumerate()
-            .map(|(index, value)| Self::read(value, artifact_id, &path.index(index)))
+        let activities = activities.into_iter().enumerate();
+        let mut activities = activities
+            .map(|(index, activity)| Self::read(activity, artifact_id, &path.index(index)))
             .collect::<Result<Vec<_>, _>>()?;
         activities.sort_by_key(|activity| Reverse(activity.created_time));
         Ok(activities)
     }
 
-    /// Reads one activity. One that does not name its artifact gets `artifact_id`, which is JSON text.
-    fn read(value: &str, artifact_id: &str, path: &Path<'_>) -> Result<Self, Problem> {
-        let mut credentials_dropped = 0;
-        let value = drop_credentials(value, &mut credentials_dropped, path)?;
-        let mut activity = members(&value, path)?;
-        if matches!(activity.value("artifact_id"), None | Some("null" | "\"\"")) {
-            activity.set("artifact_id", artifact_id);
+    /// Reads one activity. One that does not name its artifact gets `artifact_id`.
+    fn read(activity: Json<'_>, artifact_id: &str, path: &Path<'_>) -> Result<Self, Problem> {
+        let mut activity = activity.into_members(path)?;
+        let credentials_dropped = drop_credentials(&mut activity);
+        if activity.get("artifact_id").is_none_or(|id| matches!(id, Json::Null) || id.as_text() == Some("")) {
+            activity.insert("artifact_id".into(), Json::text(artifact_id.to_owned()));
         }
-        let mut writer = Writer::default();
-        writer.object(ACTIVITY, &activity, path)?;
+        let activity = ACTIVITY.checked(activity, path)?;
         Ok(Self {
-            kind: text_of(&activity, "type", path)?,
+            kind: text_of(&activity, "type").to_owned(),
             created_time: integer_of(&activity, "created_time", path)?,
-            json: writer.out,
+            json: to_text(&Json::Object(activity)),
             credentials_dropped,
         })
     }
 }
 
-/// Adds `activities` and, where there are any, `sortedActivities` to an artifact's JSON.
+/// Adds `activities` and, where there are any, `sortedActivities` to an artifact's JSON. Each activity's text is in both.
 fn with_activities(artifact: String, activities: &[Activity]) -> String {
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for activity in activities {
+        groups.entry(&activity.kind).or_default().push(&activity.json);
+    }
+    let all: Vec<_> = activities.iter().map(|activity| activity.json.as_str()).collect();
     let mut out = artifact;
     out.pop();
-    out.push_str(",\"activities\":");
-    push_list(&mut out, activities);
-    if !activities.is_empty() {
-        out.push_str(",\"sortedActivities\":{");
-        for (kind, group) in by_kind(activities) {
-            push_separator(&mut out);
-            out.push_str(&serde_json::Value::from(kind).to_string());
-            out.push(':');
-            push_list(&mut out, group);
-        }
-        out.push('}');
+    out.push_str(&format!(",\"activities\":[{}]", all.join(",")));
+    if !groups.is_empty() {
+        let group = |(kind, group): (&str, Vec<&str>)| {
+            format!("{}:[{}]", to_text(&Json::text(kind)), group.join(","))
+        };
+        let groups: Vec<_> = groups.into_iter().map(group).collect();
+        out.push_str(&format!(",\"sortedActivities\":{{{}}}", groups.join(",")));
     }
     out.push('}');
     out
-}
-
-fn by_kind(activities: &[Activity]) -> BTreeMap<&str, Vec<&Activity>> {
-    let mut groups: BTreeMap<&str, Vec<&Activity>> = BTreeMap::new();
-    for activity in activities {
-        groups.entry(&activity.kind).or_default().push(activity);
-    }
-    groups
-}
-
-fn push_list<'a>(out: &mut String, activities: impl IntoIterator<Item = &'a Activity>) {
-    out.push('[');
-    for activity in activities {
-        push_separator(out);
-        out.push_str(&activity.json);
-    }
-    out.push(']');
 }
 
 #[cfg(test)]

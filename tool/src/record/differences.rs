@@ -1,15 +1,15 @@
 //! Names the places at which two JSON texts differ.
 
-use super::json_text::{elements, members, string};
-use super::problem::{Path, Problem};
+use crate::json::{Json, Path};
 
 /// The places at which a stored record is not as it should be, with what is wrong there, such as
 /// `$.deployInfo[0].image differs`; at most `most` of them. Elements of lists are compared by their places. The
 /// values are not shown, since they may be secret.
 pub fn differences(wanted: &str, stored: &str, most: usize) -> Vec<String> {
     let mut found = Differences { most, texts: Vec::new() };
-    if found.between(wanted.trim_ascii(), stored.trim_ascii(), &Path::ROOT).is_err() {
-        found.note(&Path::ROOT, "is not JSON");
+    match (Json::read_text(wanted), Json::read_text(stored)) {
+        (Ok(wanted), Ok(stored)) => found.between(Some(&wanted), Some(&stored), &Path::ROOT),
+        _ => found.note(&Path::ROOT, "is not JSON"),
     }
     found.texts
 }
@@ -28,42 +28,26 @@ impl Differences {
 
     /// Compares two values. Numbers are compared as texts, since two that differ may become equal when they are
     /// parsed.
-    fn between(&mut self, wanted: &str, stored: &str, path: &Path<'_>) -> Result<(), Problem> {
-        if wanted == stored || self.texts.len() == self.most {
-            return Ok(());
-        }
-        match (wanted.as_bytes().first(), stored.as_bytes().first()) {
-            (Some(b'{'), Some(b'{')) => {
-                let (wanted, stored) = (members(wanted, path)?, members(stored, path)?);
-                for member in wanted.iter() {
-                    let found = stored.value(&member.name);
-                    self.member(Some(member.value), found, &path.field(&member.name))?;
-                }
-                for member in stored.iter().filter(|member| !wanted.has(&member.name)) {
-                    self.note(&path.field(&member.name), "should be gone");
-                }
-            }
-            (Some(b'['), Some(b'[')) => {
-                let (wanted, stored) = (elements(wanted, path)?, elements(stored, path)?);
-                for index in 0..wanted.len().max(stored.len()) {
-                    let wanted = wanted.get(index).copied();
-                    self.member(wanted, stored.get(index).copied(), &path.index(index))?;
-                }
-            }
-            (Some(b'"'), Some(b'"')) if string(wanted, path)? == string(stored, path)? => {}
-            _ => self.note(path, "differs"),
-        }
-        Ok(())
-    }
-
-    fn member(&mut self, wanted: Option<&str>, stored: Option<&str>, path: &Path<'_>) -> Result<(), Problem> {
+    fn between(&mut self, wanted: Option<&Json<'_>>, stored: Option<&Json<'_>>, path: &Path<'_>) {
         match (wanted, stored) {
-            (Some(wanted), Some(stored)) => self.between(wanted, stored, path)?,
+            (Some(Json::Object(wanted)), Some(Json::Object(stored))) => {
+                for (name, member) in wanted {
+                    self.between(Some(member), stored.get(name), &path.field(name));
+                }
+                for (name, _) in stored.iter().filter(|(name, _)| !wanted.contains_key(*name)) {
+                    self.note(&path.field(name), "should be gone");
+                }
+            }
+            (Some(Json::List(wanted)), Some(Json::List(stored))) => {
+                for index in 0..wanted.len().max(stored.len()) {
+                    self.between(wanted.get(index), stored.get(index), &path.index(index));
+                }
+            }
             (Some(_), None) => self.note(path, "is missing"),
             (None, Some(_)) => self.note(path, "should be gone"),
-            (None, None) => {}
+            (wanted, stored) if wanted == stored => {}
+            _ => self.note(path, "differs"),
         }
-        Ok(())
     }
 }
 

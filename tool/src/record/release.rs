@@ -1,9 +1,11 @@
-//! A release: the shape of its JSON.
+//! A release: its sections, and what is read of it.
 
 use super::credentials::drop_credentials;
-use super::json_text::{Members, elements, members, push_separator, string};
-use super::problem::{Path, Problem};
-use super::shape::{Field, Shape, Writer, is_deleted, required_text, text_of, unix_seconds_of};
+use super::fields::{
+    BUILD_INFO, DEPLOY_INFO, DISTRIBUTE_INFO, Fields, SECURITY_STATS_INFO, TEST_INFO, VERSION_INFO,
+};
+use super::shape::{is_deleted, text_of, unix_seconds_of};
+use crate::json::{Json, Members, Path, Problem, to_text};
 
 /// A release that fits the documented types, in the JSON that the API answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,254 +27,106 @@ pub struct Release {
     pub credentials_dropped: usize,
 }
 
-const VERSION_INFO: &[Field] = &[
-    Field::new("id", Shape::Text),
-    Field::new("version", Shape::Text),
-    Field::new("productName", Shape::Text),
-    Field::new("workflowName", Shape::Text),
-    Field::new("taskId", Shape::Integer),
-    Field::new("desc", Shape::Text),
-    Field::always("labels", Shape::List(&Shape::Text)),
-    Field::new("productEnvInfo", Shape::Object(PRODUCT_ENV_INFO)),
-    Field::new("createdBy", Shape::Text),
-    Field::new("created_at", Shape::Integer),
-    Field::new("deleted_at", Shape::Integer),
-];
-
-const PRODUCT_ENV_INFO: &[Field] = &[
-    Field::new("id", Shape::Text),
-    Field::new("product_name", Shape::Text),
-    Field::new("create_time", Shape::Integer),
-    Field::new("update_time", Shape::Integer),
-    Field::new("namespace", Shape::Text),
-    Field::new("status", Shape::Text),
-    Field::new("revision", Shape::Integer),
-    Field::new("enabled", Shape::Boolean),
-    Field::new("env_name", Shape::Text),
-    Field::new("update_by", Shape::Text),
-    Field::always("auth", Shape::List(&Shape::Anything)),
-    Field::new("visibility", Shape::Text),
-    Field::always("services", Shape::List(&Shape::List(&Shape::Object(SERVICE)))),
-    Field::new("render", Shape::Object(RENDER)),
-    Field::new("error", Shape::Text),
-    Field::new("vars", Shape::List(&Shape::Object(VARIABLE))),
-    Field::new("isPublic", Shape::Boolean),
-    Field::always("roleIds", Shape::List(&Shape::Anything)),
-    Field::new("recycle_day", Shape::Integer),
-    Field::new("source", Shape::Text),
-    Field::new("is_opensource", Shape::Boolean),
-];
-
-const SERVICE: &[Field] = &[
-    Field::new("service_name", Shape::Text),
-    Field::new("product_name", Shape::Text),
-    Field::new("type", Shape::Text),
-    Field::new("revision", Shape::Integer),
-    Field::new("containers", Shape::List(&Shape::Object(CONTAINER))),
-    Field::new("render", Shape::Object(RENDER)),
-];
-
-const CONTAINER: &[Field] = &[Field::new("name", Shape::Text), Field::new("image", Shape::Text)];
-
-const RENDER: &[Field] = &[
-    Field::new("name", Shape::Text),
-    Field::new("revision", Shape::Integer),
-    Field::new("product_tmpl", Shape::Text),
-    Field::new("description", Shape::Text),
-];
-
-const VARIABLE: &[Field] = &[
-    Field::new("key", Shape::Text),
-    Field::new("value", Shape::Text),
-    Field::new("alias", Shape::Text),
-    Field::new("state", Shape::Text),
-    Field::new("services", Shape::List(&Shape::Text)),
-];
-
-const DEPLOY: &[Field] = &[
-    Field::new("id", Shape::Text),
-    Field::new("releaseId", Shape::Text),
-    Field::new("serviceName", Shape::Text),
-    Field::new("containerName", Shape::Text),
-    Field::new("image", Shape::Text),
-    Field::new("registry_id", Shape::Text),
-    Field::always("yamlContents", Shape::List(&Shape::Text)),
-    Field::always("envs", Shape::List(&Shape::Anything)),
-    Field::always("orderedServices", Shape::List(&Shape::List(&Shape::Text))),
-    Field::new("start_time", Shape::Integer),
-    Field::new("end_time", Shape::Integer),
-    Field::new("created_at", Shape::Integer),
-    Field::new("deleted_at", Shape::Integer),
-];
-
-/// The fields of a test or a distribution that are checked. Zadig's page does not show such records, so all of their
-/// fields stay in the order in which they came.
-const UNSHOWN_RECORD: &[Field] = &[
-    Field::new("id", Shape::Text),
-    Field::new("releaseId", Shape::Text),
-    Field::new("serviceName", Shape::Text),
-    Field::new("start_time", Shape::Integer),
-    Field::new("end_time", Shape::Integer),
-    Field::new("created_at", Shape::Integer),
-    Field::new("deleted_at", Shape::Integer),
-];
-
-const BUILD: &[Field] = &[
-    Field::new("id", Shape::Text),
-    Field::new("releaseId", Shape::Text),
-    Field::new("serviceName", Shape::Text),
-    Field::new("commits", Shape::ListOrNull(&Shape::Unordered(&[]))),
-    Field::new("start_time", Shape::Integer),
-    Field::new("end_time", Shape::Integer),
-    Field::new("created_at", Shape::Integer),
-    Field::new("deleted_at", Shape::Integer),
-];
-
-/// The documented sections of a release, in the order in which they are answered.
-const SECTIONS: [(&str, Section); 5] = [
-    ("buildInfo", Section::Builds),
-    ("deployInfo", Section::Deploys),
-    ("testInfo", Section::Tests),
-    ("distributeInfo", Section::Distributions),
-    ("securityStatsInfo", Section::SecurityStats),
-];
-
-enum Section {
-    /// Records from which credentials are dropped.
-    Builds,
-    Deploys,
-    Tests,
-    Distributions,
-    /// Zadig does not store these itself, so they are never soft-deleted.
-    SecurityStats,
+/// A section of a release: a list of records.
+struct Section {
+    name: &'static str,
+    fields: &'static Fields,
+    /// What is changed in a record before it is checked; the result is how many credentials were dropped from it.
+    prepare: fn(&mut Members<'_>, &Path<'_>) -> Result<usize, Problem>,
 }
 
+/// The documented sections, in the order in which they are answered.
+const SECTIONS: [Section; 5] = [
+    Section { name: "buildInfo", fields: &BUILD_INFO, prepare: |build, _| Ok(drop_credentials(build)) },
+    Section { name: "deployInfo", fields: &DEPLOY_INFO, prepare: show_container },
+    Section { name: "testInfo", fields: &TEST_INFO, prepare: |_, _| Ok(0) },
+    Section { name: "distributeInfo", fields: &DISTRIBUTE_INFO, prepare: drop_deleted_parts },
+    Section { name: "securityStatsInfo", fields: &SECURITY_STATS_INFO, prepare: |_, _| Ok(0) },
+];
+
 impl Release {
-    pub(super) fn from_members(root: &Members<'_>) -> Result<Self, Problem> {
+    pub(super) fn check(release_id: String, root: Members<'_>) -> Result<Self, Problem> {
+        let mut root = root;
         let path = Path::ROOT.field("versionInfo");
-        let version = members(root.value("versionInfo").unwrap_or_default(), &path)?;
-        let release_id = required_text(&version, "id", &path)?;
-        let mut version_info = Writer::default();
-        version_info.object(VERSION_INFO, &version, &path)?;
-        let sections = Sections::of(root)?;
+        let version_info = root.shift_remove("versionInfo").unwrap_or(Json::Null).into_members(&path)?;
+        let version_info = VERSION_INFO.checked(version_info, &path)?;
+        let created_at = unix_seconds_of(&version_info, "created_at", &path)?;
+        let deleted = is_deleted(&version_info, &path)?;
+        let (mut sections, mut unfilled, mut credentials_dropped) = (Members::new(), Vec::new(), 0);
+        for section in &SECTIONS {
+            let path = Path::ROOT.field(section.name);
+            let records = match root.shift_remove(section.name) {
+                None | Some(Json::Null) => Vec::new(),
+                Some(records) => records.into_elements(&path)?,
+            };
+            if records.is_empty() {
+                unfilled.push(section.name);
+            }
+            let mut live = Vec::with_capacity(records.len());
+            for (index, record) in records.into_iter().enumerate() {
+                let path = path.index(index);
+                let mut record = record.into_members(&path)?;
+                if section.has_deleted(&record, &path)? {
+                    continue;
+                }
+                credentials_dropped += (section.prepare)(&mut record, &path)?;
+                live.push(Json::Object(section.fields.checked(record, &path)?));
+            }
+            sections.insert(section.name.into(), Json::List(live));
+        }
+        sections.extend(root);
+        let sections = to_text(&Json::Object(sections));
         Ok(Self {
             release_id,
-            created_at: unix_seconds_of(&version, "created_at", &path)?,
-            deleted: is_deleted(&version, &path)?,
-            version_info: version_info.out,
-            sections: sections.writer.out,
-            unfilled: sections.unfilled,
-            credentials_dropped: sections.credentials_dropped,
+            created_at,
+            deleted,
+            version_info: to_text(&Json::Object(version_info)),
+            sections: sections[1..sections.len() - 1].to_owned(),
+            unfilled,
+            credentials_dropped,
         })
     }
 }
 
-/// Writes what comes after `versionInfo`.
-#[derive(Default)]
-struct Sections {
-    writer: Writer,
-    credentials_dropped: usize,
-    unfilled: Vec<&'static str>,
-}
-
-impl Sections {
-    fn of(root: &Members<'_>) -> Result<Self, Problem> {
-        let mut sections = Self::default();
-        for (name, section) in &SECTIONS {
-            sections.writer.key(name);
-            let records = root.given(name).unwrap_or("[]");
-            if records == "[]" {
-                sections.unfilled.push(name);
-            }
-            sections.section(section, records, &Path::ROOT.field(name))?;
-        }
-        let is_written =
-            |name: &str| name == "versionInfo" || SECTIONS.iter().any(|(section, _)| *section == name);
-        for member in root.iter().filter(|member| !is_written(&member.name)) {
-            sections.writer.member_as_it_came(member);
-        }
-        Ok(sections)
-    }
-
-    fn section(&mut self, section: &Section, value: &str, path: &Path<'_>) -> Result<(), Problem> {
-        self.writer.out.push('[');
-        for (index, value) in elements(value, path)?.into_iter().enumerate() {
-            let path = path.index(index);
-            let record = members(value, &path)?;
-            if !matches!(section, Section::SecurityStats) && is_deleted(&record, &path)? {
-                continue;
-            }
-            push_separator(&mut self.writer.out);
-            match section {
-                Section::Builds => {
-                    let kept = drop_credentials(value, &mut self.credentials_dropped, &path)?;
-                    let build = members(&kept, &path)?;
-                    self.writer.unordered(BUILD, &build, &path)?;
-                }
-                Section::Deploys => self.deploy(record, &path)?,
-                Section::Tests => self.writer.unordered(UNSHOWN_RECORD, &record, &path)?,
-                Section::Distributions => self.distribution(record, &path)?,
-                Section::SecurityStats => self.writer.unordered(&[], &record, &path)?,
-            }
-        }
-        self.writer.out.push(']');
-        Ok(())
-    }
-
-    fn deploy(&mut self, deploy: Members<'_>, path: &Path<'_>) -> Result<(), Problem> {
-        let name = displayed_name(&deploy, path)?;
-        let mut deploy = deploy;
-        if let Some(name) = &name {
-            deploy.set("serviceName", name);
-        }
-        self.writer.object(DEPLOY, &deploy, path)
-    }
-
-    fn distribution(&mut self, distribution: Members<'_>, path: &Path<'_>) -> Result<(), Problem> {
-        let parts = live_parts(&distribution, path)?;
-        let mut distribution = distribution;
-        if let Some(parts) = &parts {
-            distribution.set("subDistributes", parts);
-        }
-        self.writer.unordered(UNSHOWN_RECORD, &distribution, path)
+impl Section {
+    /// Whether a record is soft-deleted. Zadig does not store `securityStatsInfo`, so nothing there is.
+    fn has_deleted(&self, record: &Members<'_>, path: &Path<'_>) -> Result<bool, Problem> {
+        let can_be = self.fields.all().any(|field| field.shown == "deleted_at");
+        Ok(can_be && is_deleted(record, path)?)
     }
 }
 
-/// The parts of a chart's distribution without the soft-deleted ones, as JSON text; `None` where none is deleted.
-fn live_parts(distribution: &Members<'_>, path: &Path<'_>) -> Result<Option<String>, Problem> {
+/// Gives a deploy the name of its service as it is answered: `<service>/<container>` where there is a container. A source may
+/// have either form.
+fn show_container(deploy: &mut Members<'_>, _: &Path<'_>) -> Result<usize, Problem> {
+    let container = text_of(deploy, "containerName");
+    if let Some(name) = deploy.get("serviceName").and_then(Json::as_text)
+        && !container.is_empty()
+        && !name.strip_suffix(container).is_some_and(|rest| rest.ends_with('/'))
+    {
+        let shown = Json::text(format!("{name}/{container}"));
+        deploy.insert("serviceName".into(), shown);
+    }
+    Ok(0)
+}
+
+/// Takes the soft-deleted parts out of a chart's distribution.
+fn drop_deleted_parts(distribution: &mut Members<'_>, path: &Path<'_>) -> Result<usize, Problem> {
     let path = path.field("subDistributes");
-    let Some(parts) = distribution.value("subDistributes").filter(|parts| parts.starts_with('[')) else {
-        return Ok(None);
-    };
-    let (mut live, mut has_deleted) = (Vec::new(), false);
-    for (index, part) in elements(parts, &path)?.into_iter().enumerate() {
-        let path = path.index(index);
-        if part.starts_with('{') && is_deleted(&members(part, &path)?, &path)? {
-            has_deleted = true;
-        } else {
-            live.push(part);
+    if let Some(Json::List(parts)) = distribution.get_mut("subDistributes") {
+        let mut live = Vec::with_capacity(parts.len());
+        for (index, part) in std::mem::take(parts).into_iter().enumerate() {
+            let is_deleted = match &part {
+                Json::Object(part) => is_deleted(part, &path.index(index))?,
+                _ => false,
+            };
+            if !is_deleted {
+                live.push(part);
+            }
         }
+        *parts = live;
     }
-    Ok(has_deleted.then(|| format!("[{}]", live.join(","))))
-}
-
-/// The name of a deploy's service as it is answered: `<service>/<container>` where there is a container. A source may have
-/// either form. `None` where the name stays as it came.
-fn displayed_name(deploy: &Members<'_>, path: &Path<'_>) -> Result<Option<String>, Problem> {
-    let Some(given) = deploy.given("serviceName") else { return Ok(None) };
-    let name = string(given, &path.field("serviceName"))?;
-    let container = text_of(deploy, "containerName", path)?;
-    let is_displayed = name.strip_suffix(&container).is_some_and(|rest| rest.ends_with('/'));
-    if container.is_empty() || is_displayed {
-        return Ok(None);
-    }
-    let container = deploy.given("containerName").unwrap_or_default();
-    Ok(Some(format!("\"{}/{}\"", unquoted(given), unquoted(container))))
-}
-
-/// The text between a JSON string's quotes, with its escapes as they came.
-fn unquoted(value: &str) -> &str {
-    value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default()
+    Ok(0)
 }
 
 #[cfg(test)]

@@ -1,208 +1,107 @@
-//! The shapes that values of the documented fields have, and the writer that brings a JSON text into its shape.
+//! Brings a record's values to the form that the tables of fields ask for, or tells which one does not fit.
+
+use std::borrow::Cow;
 
 use delivery_center::position::MAX_UNIX_SECONDS;
 
-use super::json_text::{Member, Members, elements, integer, members, push_separator, string, unexpected};
-use super::problem::{Path, Problem};
+use super::fields::{Field, Fields, Kind, Presence};
+use crate::json::{Json, Members, Path, Problem};
 
-/// The documented shape of a value.
-pub(super) enum Shape {
-    /// No type is documented, so the value is kept as it came.
-    Anything,
-    Text,
-    Integer,
-    Boolean,
-    /// A list; `null` becomes `[]`.
-    List(&'static Shape),
-    /// An object with these fields in this order, and then all others as they came.
-    Object(&'static [Field]),
-    /// An object whose order is not documented: these fields are checked, and all fields stay in the order in which
-    /// they came.
-    Unordered(&'static [Field]),
-    /// A list; `null` stays `null`.
-    ListOrNull(&'static Shape),
-}
-
-/// One documented field of an object.
-pub(super) struct Field {
-    name: &'static str,
-    shape: Shape,
-    presence: Presence,
-}
-
-/// When a field is answered.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Presence {
-    /// Where the source has it.
-    AsItCame,
-    /// Always: as `[]`, `""` or `0` where it is missing or `null`.
-    Always,
-    /// Where the source has it and it is not `""`, `0`, `[]`, `{}` or `null`.
-    UnlessEmpty,
+impl Fields {
+    /// Checks an object, and puts its members in order.
+    pub(super) fn checked<'a>(&self, members: Members<'a>, path: &Path<'_>) -> Result<Members<'a>, Problem> {
+        let mut members = members;
+        let mut answered = Members::with_capacity(members.len());
+        for field in self.in_order {
+            let value = members.shift_remove(field.shown);
+            if let Some(value) = field.checked(value, &path.field(field.shown))? {
+                answered.insert(Cow::Borrowed(field.shown), value);
+            }
+        }
+        for (name, value) in members {
+            let field = self.as_they_come.iter().find(|field| field.shown == name);
+            let value = match field {
+                Some(field) if value != Json::Null => field.kind.checked(value, &path.field(field.shown))?,
+                _ => value,
+            };
+            answered.insert(name, value);
+        }
+        Ok(answered)
+    }
 }
 
 impl Field {
-    pub(super) const fn new(name: &'static str, shape: Shape) -> Self {
-        Self { name, shape, presence: Presence::AsItCame }
-    }
-
-    pub(super) const fn always(name: &'static str, shape: Shape) -> Self {
-        Self { name, shape, presence: Presence::Always }
-    }
-
-    pub(super) const fn unless_empty(name: &'static str, shape: Shape) -> Self {
-        Self { name, shape, presence: Presence::UnlessEmpty }
-    }
-}
-
-/// Writes values in their shapes, as compact JSON.
-#[derive(Default)]
-pub(super) struct Writer {
-    pub(super) out: String,
-}
-
-impl Writer {
-    /// Starts a member of the object that is being written.
-    pub(super) fn key(&mut self, name: &str) {
-        push_separator(&mut self.out);
-        self.out.push('"');
-        self.out.push_str(name);
-        self.out.push_str("\":");
-    }
-
-    /// Writes an object: first the fields of the table in its order, and then the others.
-    pub(super) fn object(
-        &mut self,
-        table: &[Field],
-        members: &Members<'_>,
-        path: &Path<'_>,
-    ) -> Result<(), Problem> {
-        self.out.push('{');
-        for field in table {
-            self.field(field, members.value(field.name), &path.field(field.name))?;
-        }
-        for member in members.iter().filter(|member| find(table, member).is_none()) {
-            self.member_as_it_came(member);
-        }
-        self.out.push('}');
-        Ok(())
-    }
-
-    /// Writes an object in the order in which it came.
-    pub(super) fn unordered(
-        &mut self,
-        table: &[Field],
-        members: &Members<'_>,
-        path: &Path<'_>,
-    ) -> Result<(), Problem> {
-        self.out.push('{');
-        for member in members.iter() {
-            match find(table, member) {
-                Some(field) => self.field(field, Some(member.value), &path.field(field.name))?,
-                None => self.member_as_it_came(member),
-            }
-        }
-        self.out.push('}');
-        Ok(())
-    }
-
-    pub(super) fn member_as_it_came(&mut self, member: &Member<'_>) {
-        push_separator(&mut self.out);
-        self.out.push_str(&member.key);
-        self.out.push(':');
-        self.out.push_str(member.value);
-    }
-
-    fn field(&mut self, field: &Field, value: Option<&str>, path: &Path<'_>) -> Result<(), Problem> {
-        let value = match (value, field.presence) {
-            (Some("null") | None, Presence::Always) => field.shape.empty(),
-            (Some("null"), Presence::UnlessEmpty) | (None, _) => return Ok(()),
-            (Some(value), _) => value,
+    /// The value that is answered; `None` where the field is left out.
+    fn checked<'a>(&self, value: Option<Json<'a>>, path: &Path<'_>) -> Result<Option<Json<'a>>, Problem> {
+        let value = match (value, self.answered) {
+            (None | Some(Json::Null), Presence::Always) => return Ok(Some(self.kind.empty())),
+            (None, _) | (Some(Json::Null), Presence::UnlessEmpty) => return Ok(None),
+            // Go reads it as the zero value, which is an empty list for lists alone.
+            (Some(Json::Null), _) if !matches!(self.kind, Kind::List(_)) => return Ok(Some(Json::Null)),
+            (Some(value), _) => self.kind.checked(value, path)?,
         };
-        let before = self.out.len();
-        self.key(field.name);
-        let value_starts = self.out.len();
-        match field.shape {
-            Shape::Object(_) | Shape::Unordered(_) if value == "null" => self.out.push_str(value),
-            _ => self.value(&field.shape, value, path)?,
-        }
-        if field.presence == Presence::UnlessEmpty && is_empty(&self.out[value_starts..]) {
-            self.out.truncate(before);
-        }
-        Ok(())
+        Ok(Some(value).filter(|value| self.answered != Presence::UnlessEmpty || !value.is_empty()))
     }
+}
 
-    fn value(&mut self, shape: &Shape, value: &str, path: &Path<'_>) -> Result<(), Problem> {
-        match shape {
-            Shape::Anything => self.out.push_str(value),
-            Shape::Text | Shape::Integer | Shape::Boolean => self.scalar(shape, value, path)?,
-            Shape::List(_) if value == "null" => self.out.push_str("[]"),
-            Shape::ListOrNull(_) if value == "null" => self.out.push_str(value),
-            Shape::List(element) | Shape::ListOrNull(element) => self.list(element, value, path)?,
-            Shape::Object(table) => self.object(table, &members(value, path)?, path)?,
-            Shape::Unordered(table) => self.unordered(table, &members(value, path)?, path)?,
-        }
-        Ok(())
-    }
-
-    /// Writes a text, a number or a boolean. `null` passes for any of them, since Go reads it as the zero value.
-    fn scalar(&mut self, shape: &Shape, value: &str, path: &Path<'_>) -> Result<(), Problem> {
-        match (shape, value.as_bytes().first()) {
-            (_, Some(b'n')) | (Shape::Text, Some(b'"')) | (Shape::Boolean, Some(b't' | b'f')) => {
-                self.out.push_str(value);
+impl Kind {
+    fn checked<'a>(&self, value: Json<'a>, path: &Path<'_>) -> Result<Json<'a>, Problem> {
+        Ok(match (self, value) {
+            (Self::Anything | Self::Kept(_), value) => value,
+            (Self::Object(fields), value) => Json::Object(fields.checked(value.into_members(path)?, path)?),
+            (Self::List(_), Json::Null) => Json::List(Vec::new()),
+            (Self::List(element), value) => {
+                let elements = value.into_elements(path)?.into_iter().enumerate();
+                let checked = elements.map(|(index, value)| element.checked(value, &path.index(index)));
+                Json::List(checked.collect::<Result<_, _>>()?)
             }
-            (Shape::Integer, _) => self.out.push_str(&integer(value, path)?.to_string()),
-            (Shape::Boolean, _) => return Err(unexpected("true or false", value, path)),
-            _ => return Err(unexpected("a string", value, path)),
-        }
-        Ok(())
+            (_, Json::Null) => Json::Null,
+            (Self::Text, value @ Json::Text(_)) | (Self::Boolean, value @ Json::Boolean(_)) => value,
+            (Self::Text, value) => return Err(value.unexpected("a string", path)),
+            (Self::Boolean, value) => return Err(value.unexpected("true or false", path)),
+            (Self::Number, value @ Json::Number(_)) => value,
+            (Self::Number, value) => return Err(value.unexpected("a number", path)),
+            (Self::Integer | Self::Time, value) => Json::integer(value.as_integer(path)?),
+        })
     }
 
-    fn list(&mut self, element: &Shape, value: &str, path: &Path<'_>) -> Result<(), Problem> {
-        self.out.push('[');
-        for (index, value) in elements(value, path)?.into_iter().enumerate() {
-            push_separator(&mut self.out);
-            self.value(element, value, &path.index(index))?;
-        }
-        self.out.push(']');
-        Ok(())
-    }
-}
-
-impl Shape {
-    fn empty(&self) -> &'static str {
+    /// What Go writes where a record has no such value; a list is never `null` here.
+    pub(crate) fn empty<'a>(&self) -> Json<'a> {
         match self {
-            Self::Anything => "null",
-            Self::Text => "\"\"",
-            Self::Integer => "0",
-            Self::Boolean => "false",
-            Self::List(_) | Self::ListOrNull(_) => "[]",
-            Self::Object(_) | Self::Unordered(_) => "{}",
+            Self::Text => Json::text(""),
+            Self::Integer | Self::Number | Self::Time => Json::integer(0),
+            Self::Boolean => Json::Boolean(false),
+            Self::List(_) => Json::List(Vec::new()),
+            Self::Anything | Self::Object(_) => Json::Null,
+            Self::Kept(kind) => kind.empty(),
         }
     }
 }
 
-/// Reads a string field; `""` where it is missing or `null`.
-pub(super) fn text_of(members: &Members<'_>, name: &str, path: &Path<'_>) -> Result<String, Problem> {
-    members.given(name).map_or_else(|| Ok(String::new()), |value| string(value, &path.field(name)))
+/// Reads a string field; `""` where it is missing or `null`. Its type was checked.
+pub(super) fn text_of<'a>(members: &'a Members<'_>, name: &str) -> &'a str {
+    members.get(name).and_then(Json::as_text).unwrap_or_default()
 }
 
 /// Reads a string field that must be there and must not be empty.
 pub(super) fn required_text(members: &Members<'_>, name: &str, path: &Path<'_>) -> Result<String, Problem> {
     let path = path.field(name);
-    let value = members.value(name).unwrap_or_default();
-    if value == "\"\"" {
-        return Err(path.problem("expected a non-empty string, found an empty one"));
+    match members.get(name) {
+        Some(Json::Text(text)) if text.is_empty() => {
+            Err(path.problem("expected a non-empty string, found an empty one"))
+        }
+        Some(Json::Text(text)) => Ok(text.to_string()),
+        Some(other) => Err(other.unexpected("a non-empty string", &path)),
+        None => Err(path.problem("expected a non-empty string, found nothing")),
     }
-    if !value.starts_with('"') {
-        return Err(unexpected("a non-empty string", value, &path));
-    }
-    string(value, &path)
 }
 
 /// Reads an integer field; 0 where it is missing or `null`.
 pub(super) fn integer_of(members: &Members<'_>, name: &str, path: &Path<'_>) -> Result<i128, Problem> {
-    members.given(name).map_or(Ok(0), |value| integer(value, &path.field(name)))
+    match members.get(name) {
+        None | Some(Json::Null) => Ok(0),
+        Some(value) => value.as_integer(&path.field(name)),
+    }
 }
 
 /// Reads the time of a record, which must be in the documented range; 0 where it is missing or `null`.
@@ -220,12 +119,4 @@ pub(super) fn unix_seconds_of(members: &Members<'_>, name: &str, path: &Path<'_>
 /// Whether a record is soft-deleted: then `deleted_at` has the time of its deletion.
 pub(super) fn is_deleted(members: &Members<'_>, path: &Path<'_>) -> Result<bool, Problem> {
     Ok(integer_of(members, "deleted_at", path)? != 0)
-}
-
-fn find<'t>(table: &'t [Field], member: &Member<'_>) -> Option<&'t Field> {
-    table.iter().find(|field| field.name == member.name)
-}
-
-fn is_empty(value: &str) -> bool {
-    matches!(value, "\"\"" | "0" | "[]" | "{}" | "null")
 }

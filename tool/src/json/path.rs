@@ -12,44 +12,58 @@ pub struct Problem {
     pub reason: String,
 }
 
+/// How many steps of a path are shown.
+const MAX_SHOWN_STEPS: usize = 12;
+
 /// The way from a record's top to one value. It is a list on the stack, so that only a problem has to make a text of
 /// it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Path<'a> {
+pub(crate) struct Path<'a> {
     parent: Option<&'a Path<'a>>,
     step: Step<'a>,
 }
 
 /// One step of a path.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Step<'a> {
+enum Step<'a> {
     Root,
     Field(&'a str),
     Index(usize),
 }
 
 impl<'a> Path<'a> {
-    pub(super) const ROOT: Path<'static> = Path { parent: None, step: Step::Root };
+    pub(crate) const ROOT: Path<'static> = Path { parent: None, step: Step::Root };
 
-    pub(super) fn field(&'a self, name: &'a str) -> Path<'a> {
+    pub(crate) fn field(&'a self, name: &'a str) -> Path<'a> {
         Path { parent: Some(self), step: Step::Field(name) }
     }
 
-    pub(super) fn index(&'a self, index: usize) -> Path<'a> {
+    pub(crate) fn index(&'a self, index: usize) -> Path<'a> {
         Path { parent: Some(self), step: Step::Index(index) }
     }
 
-    pub(super) fn problem(&self, reason: impl Into<String>) -> Problem {
+    pub(crate) fn problem(&self, reason: impl Into<String>) -> Problem {
         Problem { path: self.to_string(), reason: reason.into() }
+    }
+
+    /// Writes the path, and tells how many steps it has after the root.
+    fn write(&self, formatter: &mut fmt::Formatter<'_>) -> Result<usize, fmt::Error> {
+        let steps = match self.parent {
+            Some(parent) => parent.write(formatter)? + 1,
+            None => 0,
+        };
+        match steps {
+            0..=MAX_SHOWN_STEPS => fmt::Display::fmt(&self.step, formatter)?,
+            steps if steps == MAX_SHOWN_STEPS + 1 => formatter.write_str("…")?,
+            _ => {}
+        }
+        Ok(steps)
     }
 }
 
 impl fmt::Display for Path<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(parent) = self.parent {
-            parent.fmt(formatter)?;
-        }
-        self.step.fmt(formatter)
+        self.write(formatter).map(drop)
     }
 }
 
