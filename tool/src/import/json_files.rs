@@ -79,8 +79,8 @@ pub(super) fn read(sources: &[Source], sink: &mut Sink) -> Result<(), ImportErro
         let record = match found {
             Ok(record) => record,
             Err(problem) => {
-                let place = format!("{} {}", source.name, problem.place());
-                sink.journal.refused(RECORDS_ROW, &place, &problem.reason());
+                let place = format!("{} {}", source.name, problem.place);
+                sink.journal.refused(RECORDS_ROW, &place, &problem.reason);
                 continue;
             }
         };

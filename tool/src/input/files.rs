@@ -374,9 +374,7 @@ impl CollectionFile {
             Format::Bson => Box::new(BsonDocuments { input, offset: 0, ended: false }),
             Format::Json => Box::new(RecordReader::new(input).map(|found| match found {
                 Ok(record) => FileDocument { place: record.place.to_string(), bytes: Ok(record.text) },
-                Err(problem) => {
-                    FileDocument { place: problem.place().to_string(), bytes: Err(problem.reason()) }
-                }
+                Err(problem) => FileDocument { place: problem.place.to_string(), bytes: Err(problem.reason) },
             })),
         })
     }

@@ -1,7 +1,10 @@
-//! Splits an input into its records: one JSON object, one top-level array, or one object per line.
+//! Splits an input into its records: one on each line, or one value after another, in arrays or without.
 //!
-//! `serde_json` finds where a value ends. Two things it cannot do are written here: stepping from one element of an array to
-//! the next without holding the whole array, and going on with the next line after a broken record.
+//! The two differ only where a record is broken. Where every record so far was on a line of its own, reading goes on with the
+//! next line. Anywhere else it cannot be told where the next record begins, so that is where it ends.
+//!
+//! `serde_json` finds where a value ends. Stepping from one element of an array to the next, without holding the whole array,
+//! is written here.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -10,6 +13,8 @@ use memchr::{memchr, memchr_iter};
 use serde::Deserialize as _;
 use serde::de::IgnoredAny;
 use serde_json::Deserializer;
+
+use crate::json::Json;
 
 const MAX_RECORD_BYTES: usize = 64 << 20;
 const READ_AT_ONCE_BYTES: usize = 256 << 10;
@@ -35,56 +40,12 @@ pub struct Place {
 }
 
 /// Why a record could not be read from an input.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadProblem {
-    /// A record ends before its brackets are closed; reading goes on after it.
-    #[error("the record that begins here is not finished")]
-    UnfinishedRecord(Place),
-    /// A record is too long to be held; reading goes on after it.
-    #[error("the record that begins here is longer than {limit} bytes")]
-    OverlongRecord {
-        /// Where the record begins.
-        place: Place,
-        /// The most that a record may have.
-        limit: usize,
-    },
-    /// The next element of an array cannot be told from what follows it; nothing more is read.
-    #[error("{reason}; the rest of the array could not be read")]
-    BrokenArray {
-        /// Where the array is broken.
-        place: Place,
-        /// What was expected there.
-        reason: &'static str,
-    },
-    /// The input itself failed; nothing more is read.
-    #[error("the input could not be read any further")]
-    Input {
-        /// How far the input was read.
-        place: Place,
-        /// What the operating system said.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl ReadProblem {
-    /// Where the input is not as it should be.
-    pub fn place(&self) -> Place {
-        match self {
-            Self::UnfinishedRecord(place)
-            | Self::OverlongRecord { place, .. }
-            | Self::BrokenArray { place, .. }
-            | Self::Input { place, .. } => *place,
-        }
-    }
-
-    /// What is wrong there, in one line with its cause.
-    pub fn reason(&self) -> String {
-        match self {
-            Self::Input { source, .. } => format!("{self}: {source}"),
-            _ => self.to_string(),
-        }
-    }
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadProblem {
+    /// Where the record begins, or where one was expected.
+    pub place: Place,
+    /// What is wrong there, in one line.
+    pub reason: String,
 }
 
 impl fmt::Display for Place {
@@ -97,7 +58,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// The records of one input, in any of the three layouts, one at a time and never the whole input.
+/// The records of one input, one at a time and never the whole input.
 pub struct RecordReader<R> {
     input: R,
     limit: usize,
@@ -108,8 +69,6 @@ pub struct RecordReader<R> {
     /// Why reading failed, kept until what was read before is dealt with.
     failure: Option<io::Error>,
     line: u64,
-    /// How many blanks the current line begins with.
-    indentation: usize,
     layout: Layout,
     ended: bool,
 }
@@ -117,11 +76,13 @@ pub struct RecordReader<R> {
 /// What the input has turned out to be so far.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Layout {
-    /// Nothing has come yet, or only arrays that are closed: an array may begin.
+    /// No record has come yet.
     Start,
-    /// One record after another. A `[` at the top begins no array here: it may be one broken line, and as an array it would
-    /// swallow the lines after it.
+    /// Every record was on a line of its own. A `[` at the top begins no array here: it may be one broken line, and as an
+    /// array it would swallow the lines after it.
     Lines,
+    /// One value after another.
+    Values,
     /// Inside an array, before the element of this index.
     Array { next: u64 },
 }
@@ -137,7 +98,6 @@ impl<R: Read> RecordReader<R> {
             start: 0,
             failure: None,
             line: 1,
-            indentation: 0,
             layout: Layout::Start,
             ended: false,
         }
@@ -152,19 +112,19 @@ impl<R: Read> RecordReader<R> {
             match (self.layout, first) {
                 (Layout::Array { next }, first) => {
                     if self.step_to_element(next, first)? {
-                        return self.element(next).map(Some);
+                        self.layout = Layout::Array { next: next + 1 };
+                        return self.value(Some(next)).map(Some);
                     }
-                    self.layout = Layout::Start;
+                    self.layout = Layout::Values;
                 }
                 (_, None) => return Ok(None),
-                (Layout::Start, Some(b'[')) => {
+                (Layout::Start | Layout::Values, Some(b'[')) => {
                     self.advance(1);
                     self.layout = Layout::Array { next: 0 };
                 }
-                (_, Some(first)) => {
-                    self.layout = Layout::Lines;
-                    return if first == b'{' { self.object_on_lines() } else { self.other_line() }.map(Some);
-                }
+                (_, Some(b'{')) => return self.value(None).map(Some),
+                // Nothing but the end of the line tells where something else ends.
+                (_, Some(_)) => return self.line().map(Some),
             }
         }
     }
@@ -172,71 +132,78 @@ impl<R: Read> RecordReader<R> {
     /// Steps over the comma before an array's next element, or over the array's end, and tells whether there is an element.
     /// A comma before the end is forgiven.
     fn step_to_element(&mut self, next: u64, first: Option<u8>) -> Result<bool, ReadProblem> {
+        let place = Some(next);
         let first = match first {
             Some(b',') if next > 0 => {
                 self.advance(1);
                 self.skip_blanks()?
             }
             Some(b']') | None => first,
-            Some(_) if next > 0 => return Err(self.broken_array(next, "expected `,` or `]`")),
+            Some(_) if next > 0 => return Err(self.broken(self.place(place), "expected `,` or `]`")),
             Some(_) => first,
         };
         match first {
-            None => Err(self.broken_array(next, "the input ends before the array is closed")),
+            None => Err(self.broken(self.place(place), "the input ends before the array is closed")),
             Some(b']') => {
                 self.advance(1);
                 Ok(false)
             }
-            Some(b',') => Err(self.broken_array(next, "expected a record, found `,`")),
+            Some(b',') => Err(self.broken(self.place(place), "expected a record, found `,`")),
             Some(_) => Ok(true),
         }
     }
 
-    fn element(&mut self, index: u64) -> Result<RawRecord, ReadProblem> {
-        let place = self.place(Some(index));
-        self.layout = Layout::Array { next: index + 1 };
-        let broken = |reason| ReadProblem::BrokenArray { place, reason };
-        match self.peek_value()? {
-            Value::Whole(end) if end <= self.limit => return Ok(self.take(end, place)),
-            Value::NotJson => return Err(broken("the element that begins here is not JSON")),
-            Value::Whole(_) | Value::Unfinished => {}
+    /// Takes the value that begins here, however many lines it has.
+    fn value(&mut self, index: Option<u64>) -> Result<RawRecord, ReadProblem> {
+        let place = self.place(index);
+        let value = self.peek_value()?;
+        if let Value::Whole(end) = value
+            && end <= self.limit
+        {
+            let is_on_one_line = memchr(b'\n', &self.text()[..end]).is_none();
+            self.layout = match self.layout {
+                Layout::Start if is_on_one_line => Layout::Lines,
+                Layout::Start | Layout::Lines if !is_on_one_line => Layout::Values,
+                other => other,
+            };
+            return Ok(self.take(end, place));
         }
-        if self.text().len() > self.limit && self.skip_value()? {
-            return Err(ReadProblem::OverlongRecord { place, limit: self.limit });
-        }
-        Err(broken("the element that begins here is not finished"))
-    }
-
-    /// Takes an object, however many lines it has. A broken object ends where the next record begins.
-    fn object_on_lines(&mut self) -> Result<RawRecord, ReadProblem> {
-        let place = self.place(None);
-        let indentation = self.indentation;
-        let end = match self.peek_value()? {
-            Value::Whole(end) if end <= self.limit => return Ok(self.take(end, place)),
-            Value::Whole(end) => end,
-            Value::Unfinished | Value::NotJson => {
-                self.find_or_end(|text| start_of_next_record(text, indentation))?
-            }
-        };
-        if end > self.limit {
+        if value != Value::NotJson && self.text().len() > self.limit {
+            let reason = self.overlong();
             if !self.skip_value()? {
+                if self.layout != Layout::Lines {
+                    return Err(self.broken(place, &reason));
+                }
                 self.skip_line()?;
             }
-            return Err(ReadProblem::OverlongRecord { place, limit: self.limit });
+            return Err(ReadProblem { place, reason });
         }
-        if Value::at_start_of(&self.text()[..end]) == Value::Unfinished {
-            self.advance(end);
-            return Err(ReadProblem::UnfinishedRecord(place));
+        let unfinished =
+            ReadProblem { place, reason: "the record that begins here is not finished".to_owned() };
+        if matches!(self.layout, Layout::Start | Layout::Lines) {
+            // With its end, since no string goes on after it.
+            let line = self.end_of_line()?.saturating_add(1).min(self.text().len());
+            if Value::at_start_of(&self.text()[..line]) == Value::NotJson {
+                return self.line();
+            }
+            if self.layout == Layout::Lines {
+                self.advance(line);
+                return Err(unfinished);
+            }
         }
-        Ok(self.take(end, place))
+        if value == Value::NotJson {
+            return Err(self.broken(place, &self.reason_not_json()));
+        }
+        self.ended = true;
+        Err(unfinished)
     }
 
-    fn other_line(&mut self) -> Result<RawRecord, ReadProblem> {
+    fn line(&mut self) -> Result<RawRecord, ReadProblem> {
         let place = self.place(None);
-        let end = self.find_or_end(|text| memchr(b'\n', text))?;
+        let end = self.end_of_line()?;
         if end > self.limit {
             self.skip_line()?;
-            return Err(ReadProblem::OverlongRecord { place, limit: self.limit });
+            return Err(ReadProblem { place, reason: self.overlong() });
         }
         Ok(self.take(end, place))
     }
@@ -249,10 +216,7 @@ impl<R: Read> RecordReader<R> {
                 // A number at the end of the text may go on in the bytes that are not read yet.
                 Value::Whole(end) => end < self.text().len() || !self.text()[end - 1].is_ascii_digit(),
                 Value::NotJson => true,
-                Value::Unfinished => {
-                    self.layout == Layout::Lines
-                        && start_of_next_record(self.text(), self.indentation).is_some()
-                }
+                Value::Unfinished => false,
             };
             if is_settled || self.text().len() > self.limit || !self.read_more()? {
                 return Ok(value);
@@ -260,11 +224,10 @@ impl<R: Read> RecordReader<R> {
         }
     }
 
-    /// Reads on until `find` finds a place in the text, and gives that place. Where it finds none before the input ends or the
-    /// text is too long to be held, gives the end of the text.
-    fn find_or_end(&mut self, find: impl Fn(&[u8]) -> Option<usize>) -> Result<usize, ReadProblem> {
+    /// The length of the rest of the line, or of what is held where the line is too long to be held.
+    fn end_of_line(&mut self) -> Result<usize, ReadProblem> {
         loop {
-            if let Some(end) = find(self.text()) {
+            if let Some(end) = memchr(b'\n', self.text()) {
                 return Ok(end);
             }
             if self.text().len() > self.limit || !self.read_more()? {
@@ -277,9 +240,7 @@ impl<R: Read> RecordReader<R> {
     fn skip_value(&mut self) -> Result<bool, ReadProblem> {
         match IgnoredAny::deserialize(&mut Deserializer::from_reader(Rest(self))) {
             Ok(_) => Ok(true),
-            Err(error) if error.is_io() => {
-                Err(ReadProblem::Input { place: self.place(None), source: error.into() })
-            }
+            Err(error) if error.is_io() => Err(self.failed(&error.into())),
             Err(_) => Ok(false),
         }
     }
@@ -301,14 +262,7 @@ impl<R: Read> RecordReader<R> {
     fn skip_blanks(&mut self) -> Result<Option<u8>, ReadProblem> {
         loop {
             match self.text().first().copied() {
-                Some(b'\n') => {
-                    self.advance(1);
-                    self.indentation = 0;
-                }
-                Some(b' ' | b'\t' | b'\r') => {
-                    self.advance(1);
-                    self.indentation += 1;
-                }
+                Some(b' ' | b'\t' | b'\r' | b'\n') => self.advance(1),
                 Some(byte) => return Ok(Some(byte)),
                 None if self.read_more()? => {}
                 None => return Ok(None),
@@ -340,7 +294,7 @@ impl<R: Read> RecordReader<R> {
     }
 
     fn read_more(&mut self) -> Result<bool, ReadProblem> {
-        self.fill().map_err(|source| ReadProblem::Input { place: self.place(None), source })
+        self.fill().map_err(|error| self.failed(&error))
     }
 
     /// Reads at least as many bytes as are held already. A value that is not finished is looked at from its start after every
@@ -368,8 +322,31 @@ impl<R: Read> RecordReader<R> {
         Place { line: self.line, index }
     }
 
-    fn broken_array(&self, index: u64, reason: &'static str) -> ReadProblem {
-        ReadProblem::BrokenArray { place: self.place(Some(index)), reason }
+    fn overlong(&self) -> String {
+        format!("the record that begins here is longer than {} bytes", self.limit)
+    }
+
+    /// The problem of an input in which the next record cannot be found; nothing more is read.
+    fn broken(&mut self, place: Place, reason: &str) -> ReadProblem {
+        self.ended = true;
+        let whole = if place.index.is_some() { "array" } else { "input" };
+        ReadProblem { place, reason: format!("{reason}; the rest of the {whole} could not be read") }
+    }
+
+    /// The problem of an input that fails; nothing more is read.
+    fn failed(&mut self, error: &io::Error) -> ReadProblem {
+        self.ended = true;
+        let reason = format!("the input could not be read any further: {error}");
+        ReadProblem { place: self.place(None), reason }
+    }
+
+    /// Why the text that begins here is not JSON, and where in it.
+    fn reason_not_json(&self) -> String {
+        // What is held may end inside a character, or spoil later than at the place that is looked for.
+        let good = self.text().utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let is_broken = Value::at_start_of(good.as_bytes()) == Value::NotJson;
+        let problem = Json::read(if is_broken { good.as_bytes() } else { self.text() }).err();
+        problem.map_or_else(|| "it is not JSON".to_owned(), |problem| problem.to_string())
     }
 }
 
@@ -380,10 +357,7 @@ impl<R: Read> Iterator for RecordReader<R> {
         if self.ended {
             return None;
         }
-        let read = self.read_record().transpose();
-        self.ended =
-            matches!(read, None | Some(Err(ReadProblem::BrokenArray { .. } | ReadProblem::Input { .. })));
-        read
+        self.read_record().transpose()
     }
 }
 
@@ -422,37 +396,6 @@ impl Value {
     }
 }
 
-/// Where the next record begins, although the one at the start of the text is not finished; `None` where that cannot be told.
-///
-/// The next record begins at the first line that starts with `{` and is indented no further than the broken record, with one
-/// exception: a record may be written without any indentation. Then such a line belongs to the record itself if it comes
-/// after `[`, `,` or `:`, where a value is due.
-fn start_of_next_record(text: &[u8], indentation: usize) -> Option<usize> {
-    let first_line = &text[..=memchr(b'\n', text)?];
-    let may_go_on = Value::at_start_of(first_line) == Value::Unfinished;
-    // Whether lines of the record itself are indented no further than its first.
-    let mut is_unindented = false;
-    for line_break in memchr_iter(b'\n', text) {
-        let line = &text[line_break + 1..];
-        let blanks = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        if blanks > indentation {
-            continue;
-        }
-        match line.get(blanks) {
-            Some(b'{') => {
-                let last_visible = text[..line_break].trim_ascii_end().last();
-                let is_value_due = matches!(last_visible, Some(b'[' | b',' | b':'));
-                if !(is_unindented && is_value_due) {
-                    return Some(line_break + 1);
-                }
-            }
-            Some(b'}' | b']' | b'\r' | b'\n') | None => {}
-            Some(_) => is_unindented = may_go_on,
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -474,7 +417,7 @@ mod tests {
     fn shown(read: Result<RawRecord, ReadProblem>) -> String {
         match read {
             Ok(record) => format!("{}: {}", record.place, String::from_utf8_lossy(&record.text)),
-            Err(problem) => format!("{}: {problem}", problem.place()),
+            Err(problem) => format!("{}: {}", problem.place, problem.reason),
         }
     }
 
@@ -553,10 +496,7 @@ mod tests {
         assert_eq!(read("[{},\n"), ["line 1, element 0: {}".to_owned(), format!("line 2, element 1: {end}")]);
         assert_eq!(
             read("[{},\n{\"a\":[\n"),
-            [
-                "line 1, element 0: {}",
-                "line 2, element 1: the element that begins here is not finished; the rest of the array could not be read"
-            ]
+            ["line 1, element 0: {}", "line 2, element 1: the record that begins here is not finished"]
         );
     }
 
@@ -569,12 +509,17 @@ mod tests {
                 "line 1, element 1: expected `,` or `]`; the rest of the array could not be read"
             ]
         );
-        for broken in ["{\"a\":[}", "nul", "{'a':1}", "\"a\nb\"", "1x"] {
+        for (broken, reason) in [
+            ("{\"a\":[}", "$.a[0]: not JSON: expected value (column 7 of the record)"),
+            ("nul", "$: not JSON: expected ident (column 4 of the record)"),
+            ("{'a':1}", "$: not JSON: key must be a string (column 2 of the record)"),
+            ("1x", "$: not JSON: trailing characters (column 2 of the record)"),
+        ] {
             assert_eq!(
                 read(format!("[{{}},\n{broken},{{}}]")),
                 [
-                    "line 1, element 0: {}",
-                    "line 2, element 1: the element that begins here is not JSON; the rest of the array could not be read"
+                    "line 1, element 0: {}".to_owned(),
+                    format!("line 2, element 1: {reason}; the rest of the array could not be read")
                 ]
             );
         }
@@ -631,50 +576,77 @@ mod tests {
     #[test]
     fn a_broken_line_does_not_swallow_the_next_when_that_is_broken_too() {
         assert_eq!(
-            read("{\"a\":\n{\"b\":\n{}\n{\"c\":"),
+            read("{}\n{\"a\":\n{\"b\":\n{}\n{\"c\":"),
             [
-                "line 1: the record that begins here is not finished",
+                "line 1: {}",
                 "line 2: the record that begins here is not finished",
-                "line 3: {}",
-                "line 4: the record that begins here is not finished"
+                "line 3: the record that begins here is not finished",
+                "line 4: {}",
+                "line 5: the record that begins here is not finished"
             ]
         );
     }
 
     #[test]
-    fn a_line_broken_inside_a_string_does_not_swallow_the_next() {
-        assert_eq!(read("{\"a\":\"x\ny,\n{\"b\":1}\n"), ["line 1: {\"a\":\"x\ny,", "line 3: {\"b\":1}"]);
-    }
-
-    #[test]
-    fn an_objects_own_lines_are_not_taken_for_records_where_it_is_broken() {
-        assert_eq!(
-            read("{\n\"a\": tru,\n\"b\": [\n{\n\"id\": 1\n},\n{}\n]\n}\n{}"),
-            ["line 1: {\n\"a\": tru,\n\"b\": [\n{\n\"id\": 1\n},\n{}\n]\n}", "line 10: {}"]
-        );
-        assert_eq!(
-            read("  {\n    \"a\": tru,\n    \"b\": [\n      {}\n    ]\n  }\n  {}"),
-            ["line 1: {\n    \"a\": tru,\n    \"b\": [\n      {}\n    ]\n  }", "line 7: {}"]
-        );
-    }
-
-    #[test]
-    fn a_broken_pretty_object_does_not_swallow_the_next() {
-        assert_eq!(
-            read("{\n  \"a\": {\n    \"b\": 1,\n{\n  \"c\": 2\n}\n"),
-            ["line 1: the record that begins here is not finished", "line 4: {\n  \"c\": 2\n}"]
-        );
-    }
-
-    #[test]
-    fn a_broken_object_without_indentation_does_not_swallow_whole_lines() {
-        for end in ["", "\n", " \r\n{}"] {
-            let steps = read(format!("{{\n\"a\": {{\n\"b\": 1\n{{\"c\":{{}}}}{end}"));
+    fn a_first_line_that_is_not_json_does_not_swallow_the_next() {
+        for broken in [r#"{"a":NaN}"#, "Warning: {", r#""cut":1}"#] {
             assert_eq!(
-                steps[..2],
-                ["line 1: the record that begins here is not finished", "line 4: {\"c\":{}}"]
+                read(format!("{broken}\n{{}}\n{{\"a\":\n{{}}")),
+                [
+                    format!("line 1: {broken}"),
+                    "line 2: {}".to_owned(),
+                    "line 3: the record that begins here is not finished".to_owned(),
+                    "line 4: {}".to_owned()
+                ]
             );
         }
+    }
+
+    #[test]
+    fn an_object_on_several_lines_may_come_after_lines() {
+        assert_eq!(read("{}\n{\n \"a\": 1\n}\n{}"), ["line 1: {}", "line 2: {\n \"a\": 1\n}", "line 5: {}"]);
+    }
+
+    #[test]
+    fn reading_ends_where_an_object_on_several_lines_is_broken() {
+        let whole = "{\n \"a\": [\n{}\n]\n}";
+        let unread = "; the rest of the input could not be read";
+        for before in ["", "[]\n", whole] {
+            for (broken, reason) in [
+                (
+                    "{\n\"a\": tru,\n\"b\": [\n{\"id\": 1}\n]\n}\n{}",
+                    "$.a: not JSON: expected ident (line 2, column 9 of the record)",
+                ),
+                (
+                    "{\n\"a\": {\n\"b\": 1\n{\"c\":{}}\n",
+                    "$.a.b: not JSON: expected `,` or `}` (line 4, column 1 of the record)",
+                ),
+                (
+                    "{\n\"a\":\"x\n{}\n",
+                    "$.a: not JSON: control character (\\u0000-\\u001F) found while parsing a string (line 2, column 6 of the record)",
+                ),
+            ] {
+                let steps = read(format!("{before}{broken}"));
+                let line = before.matches('\n').count() + 1;
+                let expected = format!("line {line}: {reason}{unread}");
+                assert_eq!(steps.last(), Some(&expected), "{before}");
+                assert_eq!(steps.len(), 1 + usize::from(before == whole), "{steps:?}");
+            }
+        }
+        let cut = &whole[..whole.len() - 2];
+        assert_eq!(read(cut), ["line 1: the record that begins here is not finished"]);
+    }
+
+    #[test]
+    fn an_object_that_is_not_utf8_is_named_by_its_place_and_so_is_what_is_not_json_before_that() {
+        let read = |text: &[u8]| RecordReader::new(text).map(shown).collect::<Vec<_>>().join("|");
+        let unread = "; the rest of the input could not be read";
+        let not_json = "line 1: $.a: not JSON: expected ident (line 2, column 9 of the record)";
+        assert_eq!(read(b"{\n\"a\": tru,\n\"b\":\"\xff\"}"), format!("{not_json}{unread}"));
+        assert_eq!(
+            read(b"{\n\"a\":\"\xff\",\n\"b\":tru}"),
+            format!("line 1: $.a: not UTF-8 at byte 7 of the record{unread}")
+        );
     }
 
     #[test]
@@ -700,7 +672,7 @@ mod tests {
         }
         for begun in ["", "{}\n{\"a\":", "[{}", "nul"] {
             let read: Vec<_> = RecordReader::new(begun.as_bytes().chain(Failing)).map(shown).collect();
-            let failed = "the input could not be read any further";
+            let failed = "the input could not be read any further: disk on fire";
             assert!(read.last().is_some_and(|last| last.ends_with(failed)), "{begun}: {read:?}");
             assert_eq!(read.len(), 1 + begun.matches("{}").count(), "{begun}: {read:?}");
         }
