@@ -2,15 +2,15 @@
 
 use aws_sdk_dynamodb::config::BehaviorVersion;
 use aws_sdk_dynamodb::{Client, Config};
+use delivery_center::content_coding::ContentCoding;
 use delivery_center::document::{Document, GzipSplice, Inflater};
 use delivery_center::endpoint::Endpoint;
-use delivery_center::lambda_edge;
-use delivery_center::request::{Query, ReleaseFilter};
-use delivery_center::content_coding::ContentCoding;
+use delivery_center::lambda::event;
+use delivery_center::query::Query;
 use delivery_center::response;
 use delivery_center::response_limit::escaped_length;
 use delivery_center::service::EndpointService;
-use delivery_center::store::{ReleaseSearch, Store, TableNames};
+use delivery_center::store::{ReleaseFilter, ReleaseSearch, Store, TableNames};
 use divan::{Bencher, black_box, counter::BytesCount};
 
 fn main() {
@@ -97,8 +97,8 @@ fn filter() -> Option<ReleaseSearch> {
 
 /// From the JSON of an event to that of its answer, without DynamoDB: the page cannot be read.
 #[divan::bench]
-fn event(bencher: Bencher) {
-    let event = format!(
+fn an_event(bencher: Bencher) {
+    let asked = format!(
         r#"{{"version":"2.0","rawPath":"/api/aslan/delivery/releases","rawQueryString":"{QUERY}&page=x",
         "headers":{{"accept":"application/json","accept-encoding":"gzip","host":"example.com"}},"isBase64Encoded":false,
         "requestContext":{{"stage":"$default","http":{{"method":"GET","path":"/api/aslan/delivery/releases"}}}}}}"#
@@ -108,7 +108,7 @@ fn event(bencher: Bencher) {
         Client::from_conf(Config::builder().behavior_version(BehaviorVersion::latest()).build());
     let service = EndpointService::new(Endpoint::ListReleases, Store::new(unreachable, tables));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let answer = || runtime.block_on(lambda_edge::answer_json(&service, black_box(&event)));
+    let answer = || runtime.block_on(event::answer_json(&service, black_box(&asked)));
     assert!(answer().expect("an answer").contains("page args err"));
     bencher.bench_local(answer);
 }
