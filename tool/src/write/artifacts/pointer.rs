@@ -158,6 +158,15 @@ impl Place {
         artifact_key(&self.image_digest, &self.entry)
     }
 
+    /// Whether an item lies at this place with this revision. A `BatchGetItem` reads each key at a moment of its own, so
+    /// the item that comes with a pointer may be an older one.
+    pub(super) fn has(&self, item: &Item) -> bool {
+        let is = |name: &str, value: &str| {
+            item.get(name).is_some_and(|own| own.as_s().is_ok_and(|own| own == value))
+        };
+        is("image_digest", &self.image_digest) && is("entry", &self.entry) && is("revision", &self.revision)
+    }
+
     /// The keys of the parts at this place, without those that the other place has too.
     pub(super) fn part_keys_not_at(&self, artifact_id: &str, other: &Self) -> Vec<Item> {
         let is_same = self.image_digest == other.image_digest && self.revision == other.revision;

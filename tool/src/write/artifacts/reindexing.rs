@@ -113,15 +113,19 @@ impl Writer {
     async fn mend_artifact(&self, entry: &ArtifactEntry, id: &str, mode: Mode) -> Result<Mended, StoreError> {
         let table = self.artifacts_table.as_str();
         let [kept, item] = self.items_at([Some(&pointer_key(id)), Some(&entry.key())]).await?;
-        let Some(item) = item else { return Ok(Mended::Unchanged) };
+        let Some(mut item) = item else { return Ok(Mended::Unchanged) };
         let (kept, is_readable) = match KeptPointer::read(kept, table, Subject::Artifact(id)) {
             Ok(kept) => (kept, true),
             Err(unreadable) => (*unreadable.overwriting, false),
         };
-        if let Some(place) = kept.pointer.place.as_ref().filter(|place| place.key() != entry.key()) {
-            let [elsewhere] = self.items_at([Some(&place.key())]).await?;
-            if elsewhere.is_some() {
-                return self.remove(entry, None, id, &kept, mode).await;
+        if let Some(place) = kept.pointer.place.as_ref().filter(|place| !place.has(&item)) {
+            let [named] = self.items_at([Some(&place.key())]).await?;
+            match named {
+                Some(_) if place.key() != entry.key() => {
+                    return self.remove(entry, None, id, &kept, mode).await;
+                }
+                Some(named) => item = named,
+                None => {}
             }
         }
         let (place, json) = self.stored_at(item).await?;

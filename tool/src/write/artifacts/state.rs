@@ -144,12 +144,11 @@ impl Writer {
                 // The pointer was lost. The facts that it listed are still there, and are looked for.
                 kept.pointer.recorded = self.facts_of_found(&artifact_id, item.clone()).await?;
             }
-            if let Some(place) = &kept.pointer.place {
-                let named = place.key();
-                if seen_at.as_ref() != Some(&named) {
-                    let [found] = self.items_at([Some(&named)]).await?;
-                    seen = found.or(seen);
-                }
+            if let Some(place) = &kept.pointer.place
+                && !seen.as_ref().is_some_and(|item| place.has(item))
+            {
+                let [named] = self.items_at([Some(&place.key())]).await?;
+                seen = named.or(seen);
             }
             let stored = match seen {
                 Some(item) => Some(self.stored_at(item).await?),
