@@ -101,18 +101,17 @@ async fn attempt(
     };
     let state = activity.state(writer, target).await?;
     let (key, others) = activity.fact_keys(&state.artifact_id);
-    let before = if state.holds(&key) || others.iter().any(|other| state.holds(other)) {
-        Some(state.clone())
-    } else if activity.idempotency_key.is_some() {
-        writer.recorded_before(&key).await?
-    } else {
-        None
-    };
-    if let Some(ArtifactState { artifact_id: id, .. }) = &before {
-        let json = before.as_ref().and_then(ArtifactState::json).unwrap_or("null").to_owned();
-        return Ok(Recorded { outcome: FactOutcome::Already, id: id.clone(), json });
+    if state.holds(&key) || others.iter().any(|other| state.holds(other)) {
+        return Ok(recorded_before(state));
     }
-    let fact = Fact { key, recorded: activity.recorded(), recorded_at: activity.created_time };
+    let named = writer.artifact_named_by(&key).await?;
+    if let (Some(_), Some(id)) = (&activity.idempotency_key, &named) {
+        let other = writer.artifact_state(&FoundArtifact::by_id(id.clone())).await?;
+        if other.holds(&key) {
+            return Ok(recorded_before(other));
+        }
+    }
+    let fact = Fact { key, recorded: activity.recorded(), recorded_at: activity.created_time, named };
     let id = state.artifact_id.clone();
     let invalid = |source| FactError::Invalid { record: format!("artifact {id:?}"), source };
     let artifact = activity.artifact(&id, state.json())?;
@@ -124,6 +123,11 @@ async fn attempt(
     }
     let outcome = if state.json().is_some() { FactOutcome::Added } else { FactOutcome::Made };
     Ok(Recorded { outcome, id, json })
+}
+
+fn recorded_before(state: ArtifactState) -> Recorded {
+    let json = state.json().unwrap_or("null").to_owned();
+    Recorded { outcome: FactOutcome::Already, id: state.artifact_id, json }
 }
 
 impl Activity {

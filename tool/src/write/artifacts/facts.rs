@@ -17,7 +17,7 @@ use delivery_center::store::keys::{FACT_PREFIX, fact_key};
 use delivery_center::store::{ItemsPage, StoreError};
 
 use super::packing::PackedArtifact;
-use super::state::{ArtifactState, FactKey, FoundArtifact};
+use super::state::{ArtifactState, FactKey};
 use super::writing::ArtifactWrite;
 use crate::record::{Artifact, Record, RecordedActivity};
 use crate::write::Writer;
@@ -32,6 +32,9 @@ pub struct Fact {
     pub recorded: RecordedActivity,
     /// When it was recorded.
     pub recorded_at: UnixSeconds,
+    /// The artifact that the fact's item named when it was asked whether that artifact holds the fact; `None` where there
+    /// was no such item.
+    pub named: Option<String>,
 }
 
 impl Fact {
@@ -56,17 +59,6 @@ pub(super) struct ReadableFact {
 }
 
 impl Writer {
-    /// The artifact that already holds this fact; `None` where it was not recorded, or the artifact no longer holds
-    /// it.
-    ///
-    /// # Errors
-    /// DynamoDB fails or refuses the request, or an artifact cannot be read.
-    pub async fn recorded_before(&self, fact: &FactKey) -> Result<Option<ArtifactState>, StoreError> {
-        let Some(artifact_id) = self.artifact_named_by(fact).await? else { return Ok(None) };
-        let state = self.artifact_state(&FoundArtifact::by_id(artifact_id)).await?;
-        Ok(Some(state).filter(|state| state.holds(fact)))
-    }
-
     /// Looks for the facts of an artifact whose pointer was lost: the digests of the facts that name it, in the order
     /// in which they were recorded. Where its document is given, facts that the document does not hold are left out.
     ///
@@ -133,7 +125,10 @@ impl Writer {
     }
 
     /// The id of the artifact that a fact's item names. That artifact need not hold the fact any more.
-    async fn artifact_named_by(&self, fact: &FactKey) -> Result<Option<String>, StoreError> {
+    ///
+    /// # Errors
+    /// DynamoDB fails or refuses the request, or the item cannot be read.
+    pub async fn artifact_named_by(&self, fact: &FactKey) -> Result<Option<String>, StoreError> {
         let [item] = self.items_at([Some(&fact_key(fact.as_str()))]).await?;
         let Some(item) = item else { return Ok(None) };
         let mut attributes = Attributes::new(item, &self.artifacts_table, Subject::Fact(fact.as_str()));
@@ -168,7 +163,7 @@ impl Writer {
         for fact in facts {
             // An artifact that no longer holds the fact may have left the fact's item behind. That item is replaced, on
             // the condition that it still names the same artifact.
-            let condition = match self.artifact_named_by(&fact.key).await? {
+            let condition = match fact.named.clone() {
                 None => Condition::Absent,
                 Some(other) => Condition::Has("artifact_id", other),
             };

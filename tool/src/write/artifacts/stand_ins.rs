@@ -61,14 +61,12 @@ impl Writer {
             let packed =
                 PackedArtifact::new(stored).map_err(|unstorable| self.unreadable(artifact, &unstorable))?;
             let packed = self.with_recorded(&packed, &missing)?;
-            let facts: Vec<_> = missing
-                .into_iter()
-                .map(|recorded| Fact {
-                    key: FactKey::new(&["imported", &artifact.artifact_id, &recorded.activity]),
-                    recorded,
-                    recorded_at: artifact.created_time,
-                })
-                .collect();
+            let mut facts = Vec::with_capacity(missing.len());
+            for recorded in missing {
+                let key = FactKey::new(&["imported", &artifact.artifact_id, &recorded.activity]);
+                let named = self.artifact_named_by(&key).await?;
+                facts.push(Fact { key, recorded, recorded_at: artifact.created_time, named });
+            }
             if self.record_facts(&state, &packed, &facts).await? {
                 return Ok(Some(result));
             }
