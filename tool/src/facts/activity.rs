@@ -153,17 +153,23 @@ impl Activity {
             });
         }
         let image = self.image.as_pushed();
+        let is_build_of_tag = self.kind == ActivityKind::Build && self.image.tag.is_some();
+        // A build that takes this artifact moves it to its digest: whoever does not find it here any more finds it there.
+        let without_digest = if is_build_of_tag {
+            writer.find_artifact(WantedArtifact::WithoutDigest(&image)).await?
+        } else {
+            None
+        };
         if let Some(found) = writer.find_artifact(WantedArtifact::DigestAndImage(digest, &image)).await? {
             return Ok(Some(Target::Known(found)));
         }
         // The repository is enough for anything but a build. A build under a new tag is to be found by that tag, so it becomes
         // an artifact of its own.
-        if self.kind != ActivityKind::Build || self.image.tag.is_none() {
-            let wanted = WantedArtifact::DigestAndRepository(digest, &self.image.repository);
-            return Ok(writer.find_artifact(wanted).await?.map(Target::Known));
+        if is_build_of_tag {
+            return Ok(without_digest.map(Target::WithoutBuild));
         }
-        let found = writer.find_artifact(WantedArtifact::WithoutDigest(&image)).await?;
-        Ok(found.map(Target::WithoutBuild))
+        let wanted = WantedArtifact::DigestAndRepository(digest, &self.image.repository);
+        Ok(writer.find_artifact(wanted).await?.map(Target::Known))
     }
 
     async fn target_of_tag(&self, writer: &Writer) -> Result<Option<Target>, FactError> {
@@ -205,7 +211,13 @@ impl Activity {
                 if is_free {
                     return Ok(state);
                 }
-                return Ok(writer.stand_in_state(self.new_artifact_id()).await?);
+                // The other build may be of this image, or be this very one, which did not read that it was recorded.
+                match self.target(writer).await? {
+                    Target::Known(found) => found,
+                    Target::WithoutBuild(_) | Target::New => {
+                        return Ok(writer.stand_in_state(self.new_artifact_id()).await?);
+                    }
+                }
             }
             Target::New => return Ok(writer.stand_in_state(self.new_artifact_id()).await?),
         };
