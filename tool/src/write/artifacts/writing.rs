@@ -119,7 +119,15 @@ impl Writer {
         let mut patience = Patience::new(CONTENDED_RECORD);
         let mut outcome = None;
         loop {
-            let plan = self.plan(artifact, mode, keep).await?;
+            let plan = match self.plan(artifact, mode, keep).await {
+                Err(StoreError::Unavailable { reason: Unavailability::ChangesTooFast, .. })
+                    if let Some(wait) = waits.next() =>
+                {
+                    tokio::time::sleep(wait).await;
+                    continue;
+                }
+                plan => plan?,
+            };
             let is_as_wanted = plan.is_stored && mode != Mode::Rewrite;
             let stored = StoredOutcome {
                 outcome: *outcome.get_or_insert(if is_as_wanted {
@@ -201,7 +209,13 @@ impl Writer {
         if keep == KeepRecorded::No {
             unneeded.extend(recorded.drain(..).map(|digest| fact_key(&digest)));
         }
-        let facts = self.listed_facts(id, &recorded).await?;
+        let facts = match self.listed_facts(id, &recorded).await {
+            // Somebody dropped what was recorded after the pointer was read.
+            Err(_) if self.pointer(id).await.is_ok_and(|now| now.condition != kept.condition) => {
+                return Err(StoreError::unavailable(table, Unavailability::ChangesTooFast));
+            }
+            facts => facts?,
+        };
         let wanted = if facts.is_empty() { artifact.clone() } else { self.with_recorded(artifact, &facts)? };
         let item = if wanted.place.key() == artifact.place.key() {
             item
