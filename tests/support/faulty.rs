@@ -52,8 +52,44 @@ pub enum Fault {
 /// Chooses the fault for the nth request of an operation.
 type Plan = Box<dyn Fn(&str, u64) -> Fault + Send + Sync>;
 
-/// Lets one request pass that waits at the gate. If it is dropped, the request waits for ever.
-pub type Pass = oneshot::Sender<()>;
+/// How the keys of one BatchGetItem pass the gate. DynamoDB reads each of them at a moment of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeysPass {
+    Together,
+    /// Each in a request of its own, in the order in which they are asked for.
+    OneByOne,
+    /// Each in a request of its own, the last one first.
+    LastFirst,
+}
+
+/// A request that waits at the gate. If it is dropped, the request waits for ever.
+pub struct Waiting {
+    pub only_reads: bool,
+    go: oneshot::Sender<AnswerIs>,
+    passed: oneshot::Receiver<()>,
+}
+
+enum AnswerIs {
+    Given,
+    Lost,
+}
+
+impl Waiting {
+    /// Lets the request pass, and returns when DynamoDB has answered it.
+    pub async fn pass(self) {
+        self.go(AnswerIs::Given).await;
+    }
+
+    /// Does the same, but whoever sent the request reads an internal error instead of the answer.
+    pub async fn pass_and_lose_the_answer(self) {
+        self.go(AnswerIs::Lost).await;
+    }
+
+    async fn go(self, answer: AnswerIs) {
+        assert!(self.go.send(answer).is_ok(), "the request waits");
+        self.passed.await.unwrap();
+    }
+}
 
 /// A running proxy.
 pub struct FaultyProxy {
@@ -61,10 +97,15 @@ pub struct FaultyProxy {
     state: Arc<Proxy>,
 }
 
+struct Gate {
+    waiting: mpsc::UnboundedSender<Waiting>,
+    keys: KeysPass,
+}
+
 struct Proxy {
     target: String,
     plan: Plan,
-    gate: Option<mpsc::UnboundedSender<Pass>>,
+    gate: Option<Gate>,
     counts: Mutex<HashMap<String, u64>>,
     bytes: AtomicU64,
     /// By operation.
@@ -78,15 +119,15 @@ impl FaultyProxy {
     }
 
     /// A proxy at whose gate every request waits until the test lets it pass.
-    pub async fn gated(target: &str) -> (Self, mpsc::UnboundedReceiver<Pass>) {
-        let (gate, waiting) = mpsc::unbounded_channel();
-        (Self::start_with_gate(target, |_, _| Fault::None, Some(gate)).await, waiting)
+    pub async fn gated(target: &str, keys: KeysPass) -> (Self, mpsc::UnboundedReceiver<Waiting>) {
+        let (waiting, at_the_gate) = mpsc::unbounded_channel();
+        (Self::start_with_gate(target, |_, _| Fault::None, Some(Gate { waiting, keys })).await, at_the_gate)
     }
 
     async fn start_with_gate(
         target: &str,
         plan: impl Fn(&str, u64) -> Fault + Send + Sync + 'static,
-        gate: Option<mpsc::UnboundedSender<Pass>>,
+        gate: Option<Gate>,
     ) -> Self {
         let state = Arc::new(Proxy {
             target: target.to_owned(),
@@ -129,11 +170,7 @@ async fn pass(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, body: Bytes) 
         *count
     };
     if let Some(gate) = &proxy.gate {
-        let (pass, passed) = oneshot::channel();
-        gate.send(pass).unwrap();
-        if passed.await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        return pass_gate(&proxy, gate, &operation, &headers, body).await;
     }
     match (proxy.plan)(&operation, number) {
         Fault::None => forward(&proxy, &headers, body, |_| ()).await,
@@ -168,12 +205,86 @@ async fn pass(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, body: Bytes) 
     }
 }
 
+/// Passes a request on when the test lets it. A BatchGetItem may become several requests, whose answers are put
+/// together.
+async fn pass_gate(
+    proxy: &Proxy,
+    gate: &Gate,
+    operation: &str,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Response {
+    let only_reads = matches!(operation, "BatchGetItem" | "GetItem" | "Query" | "Scan");
+    let is_split = operation == "BatchGetItem" && gate.keys != KeysPass::Together;
+    let requests = if is_split { one_key_each(&body, gate.keys) } else { vec![body] };
+    let mut whole: Option<Value> = None;
+    for request in requests {
+        let ((go, may_go), (has_passed, passed)) = (oneshot::channel(), oneshot::channel());
+        gate.waiting.send(Waiting { only_reads, go, passed }).unwrap();
+        let Ok(answer_is) = may_go.await else { return std::future::pending().await };
+        let (status, answered) = answer(proxy, headers, request).await;
+        // A test that has ended does not wait for this.
+        let _ = has_passed.send(());
+        if matches!(answer_is, AnswerIs::Lost) {
+            return error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError");
+        }
+        match &mut whole {
+            Some(whole) if status.is_success() => add_batch(whole, &answered),
+            None if status.is_success() => whole = Some(answered),
+            _ => return respond(status, answered.to_string()),
+        }
+    }
+    respond(StatusCode::OK, whole.unwrap_or_default().to_string())
+}
+
+/// The requests for each key of a BatchGetItem.
+fn one_key_each(body: &Bytes, order: KeysPass) -> Vec<Bytes> {
+    let request: Value = serde_json::from_slice(body).unwrap();
+    let mut requests = Vec::new();
+    for (table, batch) in request["RequestItems"].as_object().unwrap() {
+        for key in batch["Keys"].as_array().unwrap() {
+            let mut request = request.clone();
+            let mut batch = batch.clone();
+            batch["Keys"] = json!([key]);
+            request["RequestItems"] = json!({ table: batch });
+            requests.push(request.to_string().into());
+        }
+    }
+    if order == KeysPass::LastFirst {
+        requests.reverse();
+    }
+    requests
+}
+
+/// Adds the items of a BatchGetItem's answer, and what they cost, to those of another one.
+fn add_batch(whole: &mut Value, answer: &Value) {
+    let add = |all: &mut Value, more: &Value| {
+        all.as_array_mut().unwrap().extend(more.as_array().unwrap().iter().cloned());
+    };
+    for (table, items) in answer["Responses"].as_object().unwrap() {
+        let tables = whole["Responses"].as_object_mut().unwrap();
+        add(tables.entry(table).or_insert_with(|| json!([])), items);
+    }
+    add(&mut whole["ConsumedCapacity"], &answer["ConsumedCapacity"]);
+}
+
 async fn forward(
     proxy: &Proxy,
     headers: &HeaderMap,
     body: Bytes,
     change: impl FnOnce(&mut Value),
 ) -> Response {
+    let (status, mut json) = answer(proxy, headers, body).await;
+    change(&mut json);
+    let text = json.to_string();
+    let operation = headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap();
+    proxy.first_answers.lock().unwrap().entry(operation.to_owned()).or_insert_with(|| text.clone());
+    proxy.bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
+    respond(status, text)
+}
+
+/// DynamoDB's answer to a request.
+async fn answer(proxy: &Proxy, headers: &HeaderMap, body: Bytes) -> (StatusCode, Value) {
     let mut request = Request::post(&proxy.target);
     for name in ["x-amz-target", "x-amz-date", "authorization", "content-type"] {
         request = request.header(name, headers[name].clone());
@@ -181,12 +292,10 @@ async fn forward(
     let answer = proxy.http.request(request.body(Body::from(body)).unwrap()).await.unwrap();
     let status = answer.status();
     let answered = axum::body::to_bytes(Body::new(answer.into_body()), usize::MAX).await.unwrap();
-    let mut json: Value = serde_json::from_slice(&answered).unwrap();
-    change(&mut json);
-    let text = json.to_string();
-    let operation = headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap();
-    proxy.first_answers.lock().unwrap().entry(operation.to_owned()).or_insert_with(|| text.clone());
-    proxy.bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
+    (status, serde_json::from_slice(&answered).unwrap())
+}
+
+fn respond(status: StatusCode, text: String) -> Response {
     Response::builder()
         .status(status)
         .header("content-type", "application/x-amz-json-1.0")
