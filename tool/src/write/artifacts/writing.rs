@@ -120,11 +120,11 @@ impl Writer {
         let mut outcome = None;
         loop {
             let plan = match self.plan(artifact, mode, keep).await {
-                Err(StoreError::Unavailable { reason: Unavailability::ChangesTooFast, .. })
-                    if let Some(wait) = waits.next() =>
-                {
-                    tokio::time::sleep(wait).await;
-                    continue;
+                Err(error @ StoreError::Unavailable { reason: Unavailability::ChangesTooFast, .. }) => {
+                    if patience.wait().await {
+                        continue;
+                    }
+                    return Err(error);
                 }
                 plan => plan?,
             };
