@@ -407,10 +407,11 @@ async fn a_missing_directory_for_temporary_files_is_told_once() {
     // All of it belongs to releases that are not given.
     assert_eq!(ran.status, Some(1), "{ran:?}");
     assert!(ran.err.lines().count() < 8, "{}", ran.err);
+    // Standard input is not copied, and these few records fit into memory.
     let mut import = tool(&tables.environment(), &["import", "-"]);
     import.env("TMPDIR", "/no/such/directory");
     let ran = run_with_input(import, SAMPLES).await;
-    assert_eq!((ran.status, ran.err.lines().count()), (Some(1), 1), "{}", ran.err);
+    assert_eq!((ran.status, ran.err.lines().count()), (Some(0), 0), "{}", ran.err);
 }
 
 #[tokio::test]

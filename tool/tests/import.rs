@@ -1,13 +1,18 @@
 //! `import`: which records are taken, refused and replaced, and what an interruption leaves.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Cursor;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use delivery_center::endpoint::Endpoint::{GetArtifact, ListReleases};
+use delivery_center_tool::import::{Progress, Source, import};
 use delivery_center_tool::write::Mode;
 use serde_json::{Value, json};
 
 use crate::support::faulty::{Fault, FaultyProxy};
-use crate::support::{SAMPLES, Tables, artifact, deploy, incompressible, lines, release};
+use crate::support::{Random, SAMPLES, Tables, artifact, deploy, incompressible, lines, release};
 
 #[tokio::test]
 async fn importing_again_what_is_there_changes_nothing() {
@@ -156,6 +161,58 @@ async fn of_records_of_one_id_the_last_good_one_stays_however_often_it_is_import
             "version 3"
         );
     }
+}
+
+/// Releases and artifacts of the same few ids, good and bad, in any order and from two files.
+#[tokio::test]
+async fn of_any_records_of_some_ids_the_last_good_ones_stay() {
+    let mut random = Random(7);
+    for _ in 0..4 {
+        let (tables, mut files) = (Tables::empty().await, [String::new(), String::new()]);
+        let (mut last_good, mut good) = (BTreeMap::new(), 0);
+        for number in 0..60 {
+            let (id, is_release, is_good) =
+                (format!("r{}", random.below(6)), random.one_in(2), random.below(3) > 0);
+            let mut record = if is_release { release(&id, 1) } else { artifact(&id, "i:1", "", 1) };
+            let (object, name) =
+                if is_release { (&mut record["versionInfo"], "desc") } else { (&mut record, "name") };
+            object[name] = if is_good { json!(number.to_string()) } else { json!(number) };
+            if is_good {
+                good += 1;
+                last_good.insert((is_release, id), number.to_string());
+            }
+            writeln!(files[number / 30], "{record}").unwrap();
+        }
+        let sources = files.map(|text| Source::open("input".to_owned(), Cursor::new(text.into_bytes())));
+        let summary = import(&tables.writer, sources.into(), Mode::Write, Arc::new(Silent)).await.unwrap();
+        let stored = last_good.len() as u64;
+        assert_eq!(
+            (summary.read, summary.stored, summary.repeated, summary.refused),
+            (60, stored, good - stored, 60 - good),
+            "{summary}"
+        );
+        let mut found = BTreeMap::new();
+        for release in tables.get(ListReleases, "").await.json().as_array().unwrap() {
+            let text = |name: &str| release["versionInfo"][name].as_str().unwrap().to_owned();
+            found.insert((true, text("id")), text("desc"));
+        }
+        let items = tables.dump(&tables.names.artifacts).await.join("\n");
+        for ((_, id), name) in last_good.iter().filter(|((is_release, _), _)| !is_release) {
+            assert!(
+                items.contains(&format!("#{id}\"")) && items.contains(&format!("S(\"{name}\")")),
+                "{items}"
+            );
+            found.insert((false, id.clone()), name.clone());
+        }
+        assert_eq!(found, last_good);
+    }
+}
+
+struct Silent;
+
+impl Progress for Silent {
+    fn refused(&self, _place: &str, _reason: &str) {}
+    fn done(&self, _records: u64) {}
 }
 
 #[tokio::test]

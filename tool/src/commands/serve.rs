@@ -1,6 +1,6 @@
 //! `serve`: serves both endpoints over plain HTTP, on an embedded DynamoDB.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -166,12 +166,7 @@ fn advise(error: EmbeddedError) -> anyhow::Error {
 }
 
 async fn load_samples(writer: &Writer) -> anyhow::Result<()> {
-    let mut sources = Vec::new();
-    for samples in SAMPLES {
-        let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
-        file.write_all(samples.as_bytes()).context("cannot write a temporary file")?;
-        sources.push(Source::copied("samples".to_owned(), file));
-    }
+    let sources = SAMPLES.map(|samples| Source::open("samples".to_owned(), samples.as_bytes())).into();
     import(writer, sources, Mode::Write, Arc::new(SampleProgress))
         .await
         .context("the samples could not be loaded")?;

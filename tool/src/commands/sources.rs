@@ -13,8 +13,7 @@ use super::import_progress::ImportProgress;
 use super::{aws, terminal};
 use crate::import::{self, Counts, Input, Progress, ReportFile, Source, Task};
 use crate::input::files::{
-    CountedRead, FileContent, FilesError, check_unnamed, find_collections, is_named_after_a_collection,
-    recognize,
+    FileContent, FilesError, check_unnamed, find_collections, is_named_after_a_collection, recognize,
 };
 use crate::input::server::{Options, Server, Token};
 use crate::write::Mode;
@@ -154,7 +153,7 @@ impl Sources {
                 if is_named_after_a_collection(path) {
                     return Err(FilesError::NotAFile { path: path.clone() }.into());
                 }
-                records.push(copied(path, progress)?);
+                records.push(opened(path)?);
                 continue;
             }
             match recognize(path)? {
@@ -205,7 +204,7 @@ fn token(file: Option<&Path>) -> anyhow::Result<Token> {
     Token::parse(&text).map_err(|reason| anyhow!("{origin}: {reason}"))
 }
 
-/// Whether a source is a regular file, which can be read more than once.
+/// Whether a source is a regular file, which can be looked at before it is read.
 fn is_file(path: &Path) -> anyhow::Result<bool> {
     if path == Path::new("-") {
         return Ok(false);
@@ -213,23 +212,15 @@ fn is_file(path: &Path) -> anyhow::Result<bool> {
     Ok(path.metadata().with_context(|| format!("cannot read {}", path.display()))?.is_file())
 }
 
-/// Copies a source that can be read only once, such as standard input or a pipe.
-fn copied(path: &Path, progress: &dyn Progress) -> anyhow::Result<Source> {
-    let is_standard_input = path == Path::new("-");
-    let name = if is_standard_input { "standard input".to_owned() } else { path.display().to_string() };
-    let context = || format!("cannot read {name}");
-    // The file has no name, so it is gone when the process ends, however that ends: it may hold credentials.
-    let mut copy = tempfile::tempfile().with_context(|| {
-        format!("cannot make a temporary file in {}, which TMPDIR names", std::env::temp_dir().display())
-    })?;
-    progress.begins("copying the input", None);
-    let input: Box<dyn Read> = if is_standard_input {
-        Box::new(io::stdin().lock())
+/// Opens a source that can be read only once, such as standard input or a pipe.
+fn opened(path: &Path) -> anyhow::Result<Source> {
+    let (name, input): (_, Box<dyn Read + Send>) = if path == Path::new("-") {
+        ("standard input".to_owned(), Box::new(io::stdin()))
     } else {
-        Box::new(File::open(path).with_context(context)?)
+        let name = path.display().to_string();
+        let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
+        (name, Box::new(file))
     };
-    let mut counted = CountedRead { input, count: |bytes| progress.bytes(bytes) };
-    io::copy(&mut counted, &mut copy).with_context(context)?;
-    check_unnamed(Path::new(&name), &copy)?;
-    Ok(Source::copied(name, copy))
+    let input = check_unnamed(Path::new(&name), input)?;
+    Ok(Source::open(name, input))
 }

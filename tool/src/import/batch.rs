@@ -87,7 +87,7 @@ impl Batch {
         };
         let packed = packing.await.expect("packing does not panic");
         let fates = packed.write_or_compare(writer, task).await?;
-        let counted = packed.releases.counted.iter().chain(&packed.artifacts.counted);
+        let counted = packed.counted.iter().flatten();
         for (counted, (fate, recorded)) in counted.zip(&fates) {
             count(journal, counted, fate, *recorded);
         }
@@ -238,8 +238,10 @@ impl Fate {
 
 #[derive(Default)]
 struct PackedBatch {
-    releases: Distinct<PackedRelease>,
-    artifacts: Distinct<PackedArtifact>,
+    releases: Vec<PackedRelease>,
+    artifacts: Vec<PackedArtifact>,
+    /// What counts the releases, and then the artifacts.
+    counted: [Vec<Counted>; 2],
     bytes: u64,
 }
 
@@ -256,18 +258,20 @@ impl PackedBatch {
         match packed.record {
             PackedRecord::Release(release) => {
                 let id = release.release_id().to_owned();
-                self.releases.add(release, Counted { row, id, children }, journal);
+                self.releases.push(release);
+                self.counted[0].push(Counted { row, id, children });
             }
             PackedRecord::Artifact(artifact) => {
                 let id = artifact.artifact_id().to_owned();
-                self.artifacts.add(*artifact, Counted { row, id, children }, journal);
+                self.artifacts.push(*artifact);
+                self.counted[1].push(Counted { row, id, children });
             }
         }
     }
 
     /// What became of the releases, then of the artifacts, and how many recorded activities each holds.
     async fn write_or_compare(&self, writer: &Writer, task: Task) -> Result<Vec<(Fate, usize)>, StoreError> {
-        let (releases, artifacts) = (&self.releases.records, &self.artifacts.records);
+        let (releases, artifacts) = (&self.releases, &self.artifacts);
         match task {
             Task::Import { mode, recorded, .. } => {
                 let releases = writer.put_releases(releases, mode).await;
@@ -290,37 +294,6 @@ impl PackedBatch {
                 releases.chain(artifacts).collect()
             }
         }
-    }
-}
-
-/// Packed records, each id once even if the reader gave one twice: `DynamoDB` refuses a request that names one key twice.
-struct Distinct<T> {
-    records: Vec<T>,
-    counted: Vec<Counted>,
-}
-
-impl<T> Distinct<T> {
-    /// Adds a record. It replaces an earlier one of the same id, which is counted as repeated.
-    fn add(&mut self, record: T, counted: Counted, journal: &Journal) {
-        let Some(place) = self.counted.iter().position(|earlier| earlier.id == counted.id) else {
-            self.records.push(record);
-            self.counted.push(counted);
-            return;
-        };
-        self.records[place] = record;
-        let earlier = std::mem::replace(&mut self.counted[place], counted);
-        for (row, repeated) in earlier.rows() {
-            journal.count(row, |counts| {
-                counts.read += repeated;
-                counts.repeated += repeated;
-            });
-        }
-    }
-}
-
-impl<T> Default for Distinct<T> {
-    fn default() -> Self {
-        Self { records: Vec::new(), counted: Vec::new() }
     }
 }
 
@@ -378,37 +351,5 @@ fn count(journal: &Journal, counted: &Counted, fate: &Fate, recorded: usize) {
                 Fate::Unreadable(_) => counts.refused += records,
             }
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::import::report::tests::Silent;
-
-    #[test]
-    fn a_batch_that_is_given_an_id_twice_keeps_the_last_one() {
-        let journal = Journal::new(Arc::new(Silent), None);
-        let texts = [
-            r#"{"versionInfo":{"id":"r"}}"#,
-            r#"{"id":"r","image":"first"}"#,
-            r#"{"versionInfo":{"id":"s"}}"#,
-            r#"{"versionInfo":{"id":"r","deleted_at":1}}"#,
-            r#"{"id":"r","image":"last"}"#,
-        ];
-        let mut batch = Batch::default();
-        for text in texts {
-            assert!(batch.push(InputRecord::from_text("here".to_owned(), text.into())).is_none());
-        }
-        let batch = batch.pack(Task::Verify, &journal);
-        let ids = |counted: &[Counted]| counted.iter().map(|counted| counted.id.clone()).collect::<Vec<_>>();
-        assert_eq!(ids(&batch.releases.counted), ["r", "s"]);
-        assert_eq!(ids(&batch.artifacts.counted), ["r"]);
-        let last = Packed::new(texts[3].as_bytes()).expect("it is good");
-        let PackedRecord::Release(last) = last.record else { panic!("it is a release") };
-        assert_eq!(format!("{:?}", batch.releases.records[0]), format!("{last:?}"));
-        assert_eq!((batch.releases.records.len(), batch.artifacts.records.len()), (2, 1));
-        let summary = journal.finish().totals();
-        assert_eq!((summary.read, summary.repeated), (2, 2));
     }
 }

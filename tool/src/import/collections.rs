@@ -126,9 +126,6 @@ fn read_file(
             Some(owner) => join.add(file.collection, owner, &record)?,
             None => journal.orphaned(row, &record.id, None),
         }
-        if sink.is_closed() {
-            break;
-        }
     }
     journal.progress.done(read % RECORDS_A_STEP);
     Ok(read)

@@ -1,13 +1,12 @@
 //! Stores records in the tables, or compares them with what is stored. In the order in which a record goes through it:
 //!
-//! - `json_files`, `collections` and `zadig_server` read records, and `identity` tells which record a text is;
+//! - `json_files`, `collections` and `zadig_server` read records;
 //! - `pipeline` takes the records in batches from one of these, and runs several batches side by side;
 //! - `batch` checks and packs the records of one batch, and writes or compares them;
 //! - `report` counts what became of them.
 
 mod batch;
 mod collections;
-mod identity;
 mod json_files;
 mod pipeline;
 mod report;
@@ -27,7 +26,6 @@ use crate::input::server::Server;
 use crate::write::{KeepRecorded, Mode, Writer};
 
 /// Where records come from.
-#[derive(Debug, Clone)]
 pub enum Input {
     /// Files in the API's JSON.
     Records(Vec<Source>),
@@ -64,7 +62,7 @@ pub async fn run(
 ) -> Result<Report, ImportError> {
     let journal = Arc::new(Journal::new(progress, report));
     let read = move |sink: &mut Sink| match input {
-        Input::Records(sources) => json_files::read(&sources, sink),
+        Input::Records(sources) => json_files::read(sources, sink),
         Input::Collections(files) => collections::read(&files, sink),
         Input::Server(server) => zadig_server::read(server, sink),
     };

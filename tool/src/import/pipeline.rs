@@ -77,10 +77,6 @@ impl Sink {
         }
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
-    }
-
     /// Waits until nobody takes records any more.
     pub(super) async fn closed(&self) {
         self.sender.closed().await;

@@ -8,9 +8,9 @@ use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::runtime::Handle;
 
 use super::batch::InputRecord;
-use super::identity::{IdentityDigest, identity_of};
 use super::pipeline::{ImportError, Sink};
 use crate::input::server::{List, ListPage, Server, ServerError};
+use crate::record::UncheckedRecord;
 
 /// A list ends after this many full pages in a row that hold only records that came before. One such page may come by
 /// chance, when as many records are added in Zadig as a page holds. A server that ignores `page` gives the same page
@@ -39,7 +39,7 @@ pub(super) fn read(server: Server, sink: &mut Sink) -> Result<(), ImportError> {
 fn read_list(
     server: &Arc<Server>,
     list: List,
-    seen: &mut HashSet<IdentityDigest>,
+    seen: &mut HashSet<(bool, String)>,
     sink: &mut Sink,
 ) -> Result<ControlFlow<()>, ImportError> {
     let page_size = u64::from(server.options().page_size);
@@ -53,7 +53,8 @@ fn read_list(
         received += length;
         let mut is_known = true;
         for (index, text) in records.into_iter().enumerate() {
-            if identity_of(&text).is_some_and(|identity| !seen.insert(identity)) {
+            // One that cannot be read is refused later.
+            if UncheckedRecord::read(&text).is_ok_and(|read| !seen.insert((read.is_release, read.id))) {
                 continue;
             }
             is_known = false;

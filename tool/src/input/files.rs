@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Seek as _};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
@@ -170,16 +170,32 @@ pub fn recognize(path: &Path) -> Result<FileContent, FilesError> {
     }
 }
 
-/// Checks that a file without a name can hold records in the API's JSON; errors call it `shown`.
+/// Checks that an input without a name can hold records in the API's JSON; errors call it `shown`. Gives the whole input back.
 ///
 /// # Errors
 /// [`FilesError`].
-pub fn check_unnamed(shown: &Path, mut file: &File) -> Result<(), FilesError> {
-    file.rewind().map_err(read_error(shown))?;
-    match Beginning::of(shown, file)? {
+pub fn check_unnamed(shown: &Path, input: Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>, FilesError> {
+    let mut input = RememberedRead { input, read: Vec::new() };
+    match Beginning::of(shown, &mut input)? {
         Beginning::Exported => Err(FilesError::Unnamed { path: shown.to_owned() }),
         Beginning::Nothing => Err(FilesError::Empty { path: shown.to_owned() }),
-        Beginning::NoRecord | Beginning::Other => Ok(()),
+        Beginning::NoRecord | Beginning::Other => {
+            Ok(Box::new(io::Cursor::new(input.read).chain(input.input)))
+        }
+    }
+}
+
+/// An input that remembers what was read from it.
+struct RememberedRead<R> {
+    input: R,
+    read: Vec<u8>,
+}
+
+impl<R: Read> Read for RememberedRead<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.read.extend_from_slice(&buffer[..read]);
+        Ok(read)
     }
 }
 

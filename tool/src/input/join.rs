@@ -1,7 +1,8 @@
 //! Joins records to their owners, in whatever order they come and however many they are.
 //!
-//! All records go into a temporary `SQLite` database, and come out sorted by owner, so that everything of one release or
-//! artifact comes together. The database is a file without a name: it is gone when the process ends, however that ends.
+//! All records go into a temporary `SQLite` database, and come out so that everything of one release or artifact comes
+//! together: what collections have of it, or, in the API's JSON, all records of its id. The database is a file without a name:
+//! it is gone when the process ends, however that ends.
 
 use std::ops::ControlFlow;
 
@@ -19,16 +20,29 @@ const SCHEMA: &str = "
     PRAGMA journal_mode = OFF;
     PRAGMA synchronous = OFF;
     CREATE TABLE records (
-        sequence INTEGER PRIMARY KEY, family INTEGER, owner TEXT, collection INTEGER, id TEXT, json TEXT
+        sequence INTEGER PRIMARY KEY, family INTEGER, owner TEXT, collection INTEGER, id TEXT, place TEXT, json TEXT
     );
     BEGIN;";
 
-const INSERT: &str = "INSERT INTO records (family, owner, collection, id, json) VALUES (?, ?, ?, ?, ?)";
+const INSERT: &str =
+    "INSERT INTO records (family, owner, collection, id, place, json) VALUES (?, ?, ?, ?, ?, ?)";
 
 /// Of several records with one id, the one that was added last is read first: it counts, and the others are skipped.
-const SELECT: &str = "
+const SELECT_GROUPS: &str = "
     SELECT family, owner, collection, id, json FROM records
     ORDER BY family, owner, collection, id, sequence DESC";
+
+/// The last records of their ids in the order in which they were added, and behind each the earlier ones of its id. With the
+/// index, the table is read in its own order and nothing is sorted.
+const SELECT_WHOLES: &str = "
+    SELECT record.family, record.owner, record.place, record.json
+    FROM records AS last CROSS JOIN records AS record
+        ON record.family = last.family AND record.owner = last.owner
+    WHERE NOT EXISTS (
+        SELECT 1 FROM records AS later
+        WHERE later.family = last.family AND later.owner = last.owner AND later.sequence > last.sequence
+    )
+    ORDER BY last.sequence, record.sequence DESC";
 
 /// How many bytes a record takes in memory beside its texts.
 const RECORD_BYTES: usize = 160;
@@ -66,7 +80,7 @@ impl Join {
         // A soft-deleted child is only counted. An empty text stands for it.
         let is_deleted_child = record.is_deleted && collection.section().is_some();
         let json = if is_deleted_child { "" } else { &record.json };
-        self.insert(collection, owner, &record.id, Some(json))
+        self.insert(collection, owner, &record.id, "", Some(json))
     }
 
     /// Notes that a record of `owner` was refused, so that `owner` is known to be incomplete.
@@ -74,7 +88,21 @@ impl Join {
     /// # Errors
     /// The temporary database's.
     pub fn add_refused(&mut self, collection: Collection, owner: &str, id: &str) -> rusqlite::Result<()> {
-        self.insert(collection, owner, id, None)
+        self.insert(collection, owner, id, "", None)
+    }
+
+    /// Adds a whole record, in the API's JSON, which was read at this place.
+    ///
+    /// # Errors
+    /// The temporary database's.
+    pub fn add_whole(
+        &mut self,
+        family: Collection,
+        id: &str,
+        place: &str,
+        json: &str,
+    ) -> rusqlite::Result<()> {
+        self.insert(family, id, "", place, Some(json))
     }
 
     fn insert(
@@ -82,15 +110,16 @@ impl Join {
         collection: Collection,
         owner: &str,
         id: &str,
+        place: &str,
         json: Option<&str>,
     ) -> rusqlite::Result<()> {
         self.bytes += bytes_of(owner, id, json) as u64;
         let mut insert = self.database.prepare_cached(INSERT)?;
-        insert.execute((collection.owner() as u8, owner, collection as u8, id, json))?;
+        insert.execute((collection.owner() as u8, owner, collection as u8, id, place, json))?;
         Ok(())
     }
 
-    /// The sum of [`Group::bytes`] over all groups.
+    /// The sum of [`Group::bytes`] over all groups, or of [`Whole::bytes`] over all whole records.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -100,7 +129,7 @@ impl Join {
     /// # Errors
     /// The temporary database's.
     pub fn groups(self, mut take: impl FnMut(Group) -> ControlFlow<()>) -> rusqlite::Result<()> {
-        let mut select = self.database.prepare(SELECT)?;
+        let mut select = self.database.prepare(SELECT_GROUPS)?;
         let mut rows = select.query([])?;
         let mut group: Option<GroupBuilder> = None;
         while let Some(row) = rows.next()? {
@@ -121,6 +150,26 @@ impl Join {
         }
         Ok(())
     }
+
+    /// Passes the whole records to `take`, until it breaks: those of one id one after another, the one that was added last first;
+    /// the ids in the order of these last ones.
+    ///
+    /// # Errors
+    /// The temporary database's.
+    pub fn wholes(self, mut take: impl FnMut(Whole) -> ControlFlow<()>) -> rusqlite::Result<()> {
+        self.database.execute_batch("CREATE INDEX by_owner ON records (family, owner)")?;
+        let mut select = self.database.prepare(SELECT_WHOLES)?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let (id, json): (String, String) = (row.get(1)?, row.get(3)?);
+            let bytes = bytes_of(&id, "", Some(&json));
+            let whole = Whole { family: collection_in(row, 0)?, id, place: row.get(2)?, json, bytes };
+            if take(whole).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// How many bytes a record is counted as.
@@ -131,6 +180,21 @@ fn bytes_of(owner: &str, id: &str, json: Option<&str>) -> usize {
 fn collection_in(row: &Row<'_>, column: usize) -> rusqlite::Result<Collection> {
     let number: usize = row.get(column)?;
     Collection::ALL.get(number).copied().ok_or(rusqlite::Error::InvalidColumnIndex(column))
+}
+
+/// A release or an artifact in the API's JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whole {
+    /// [`Collection::Version`] or [`Collection::Artifact`].
+    pub family: Collection,
+    /// Its id.
+    pub id: String,
+    /// Where it was read.
+    pub place: String,
+    /// Its JSON as it came.
+    pub json: String,
+    /// How many bytes it has, as [`Join::bytes`] counts them.
+    pub bytes: usize,
 }
 
 /// All records of one release or artifact.
@@ -371,6 +435,33 @@ mod tests {
         })
         .unwrap();
         groups
+    }
+
+    #[test]
+    fn whole_records_come_in_the_order_of_the_last_ones_of_their_ids() {
+        let mut join = Join::new().unwrap();
+        for (number, (family, id)) in [
+            (Collection::Version, "b"),
+            (Collection::Artifact, "b"),
+            (Collection::Version, "c"),
+            (Collection::Version, "b"),
+            (Collection::Version, "a"),
+            (Collection::Version, "b"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            join.add_whole(family, id, &format!("line {number}"), &number.to_string()).unwrap();
+        }
+        let (bytes, mut found) = (join.bytes(), Vec::new());
+        join.wholes(|whole| {
+            found.push(whole);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(found.iter().map(|whole| whole.json.as_str()).collect::<String>(), "124530");
+        assert_eq!(found[1].place, "line 2");
+        assert_eq!(bytes, found.iter().map(|whole| whole.bytes as u64).sum::<u64>());
     }
 
     /// Every owner `r0` to `r9` but `r5`, with ten builds and tests each, in an order that depends on `step`.
