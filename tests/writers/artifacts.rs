@@ -10,8 +10,8 @@ use delivery_center::endpoint::Endpoint::GetArtifact;
 use delivery_center::lambda::event::answer_json;
 use delivery_center::service::EndpointService;
 use delivery_center_tool::facts::{Activity, ActivityKind, NamedImage, record_activity};
-use delivery_center_tool::patience::Patience;
 use delivery_center_tool::record::{Artifact, Record};
+use delivery_center_tool::retries::Patience;
 use delivery_center_tool::write::{KeepRecorded, Mended, Mode, PackedArtifact, SCAN_SEGMENTS};
 use serde_json::{Map, Value, json};
 
@@ -344,6 +344,7 @@ fn activity(kind: ActivityKind, image: &str, letter: Option<char>, fields: &Valu
         artifact_fields: Map::new(),
         created_by: "ci".to_owned(),
         created_time: 9,
+        given_urls: Vec::new(),
         idempotency_key: None,
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::running::{run_on, tool};
 use crate::support::Tables;
-use crate::support::faulty::{Fault, FaultyProxy};
+use crate::support::faulty::{Fault, FaultyProxy, KeysPass};
 use crate::zadig_collections::{
     Dump, REFERENCE_ARTIFACT, REFERENCE_RELEASE, made_id, reference, shop, write_bson, write_bson_gz,
     write_json,
@@ -313,18 +313,18 @@ async fn an_import_that_was_killed_anywhere_is_completed_by_running_it_again() {
 
 /// Runs an import, lets so many of its requests pass, and ends it with SIGKILL when it sends another one.
 async fn interrupt(tables: &Tables, dump: &str, requests: u64) {
-    let (proxy, mut waiting) = FaultyProxy::gated(&tables.endpoint_url).await;
+    let (proxy, mut waiting) = FaultyProxy::gated(&tables.endpoint_url, KeysPass::Together).await;
     let import = tool(&tables.through(&proxy.endpoint_url).environment(), &["import", dump]);
     let mut import = tokio::process::Command::from(import);
     let mut child = import.stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
     let mut passed = 0;
     loop {
         tokio::select! {
-            pass = waiting.recv() => {
+            request = waiting.recv() => {
                 if passed == requests {
                     return child.kill().await.unwrap();
                 }
-                pass.unwrap().send(()).unwrap();
+                request.unwrap().pass().await;
                 passed += 1;
             }
             // No more was left to do.

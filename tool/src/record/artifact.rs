@@ -214,13 +214,17 @@ fn with_activities(artifact: String, activities: &[Activity]) -> String {
     let all: Vec<_> = activities.iter().map(|activity| activity.json.as_str()).collect();
     let mut out = artifact;
     out.pop();
-    out.push_str(&format!(",\"activities\":[{}]", all.join(",")));
+    out += ",\"activities\":[";
+    out += &all.join(",");
+    out.push(']');
     if !groups.is_empty() {
         let group = |(kind, group): (&str, Vec<&str>)| {
             format!("{}:[{}]", to_text(&Json::text(kind)), group.join(","))
         };
         let groups: Vec<_> = groups.into_iter().map(group).collect();
-        out.push_str(&format!(",\"sortedActivities\":{{{}}}", groups.join(",")));
+        out += ",\"sortedActivities\":{";
+        out += &groups.join(",");
+        out.push('}');
     }
     out.push('}');
     out

@@ -600,9 +600,9 @@ mod tests {
                 _ => " ",
             };
             is_open = may_be_missing;
-            text += &format!("`{}`", field.shown);
+            text.extend(["`", field.shown, "`"]);
             if nested.contains(&field.shown) {
-                text += &format!(" ({})", listed(field.inside().unwrap(), &[]));
+                text.extend([" (", &listed(field.inside().unwrap(), &[]), ")"]);
             }
         }
         if is_open {

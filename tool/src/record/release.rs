@@ -98,6 +98,7 @@ impl Section {
 
 /// Gives a deploy the name of its service as it is answered: `<service>/<container>` where there is a container. A source may
 /// have either form.
+#[expect(clippy::unnecessary_wraps, reason = "it stands in a table beside others, which can fail")]
 fn show_container(deploy: &mut Members<'_>, _: &Path<'_>) -> Result<usize, Problem> {
     let container = text_of(deploy, "containerName");
     if let Some(name) = deploy.get("serviceName").and_then(Json::as_text)

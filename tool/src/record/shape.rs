@@ -47,7 +47,10 @@ impl Field {
 impl Kind {
     fn checked<'a>(&self, value: Json<'a>, path: &Path<'_>) -> Result<Json<'a>, Problem> {
         Ok(match (self, value) {
-            (Self::Anything | Self::Kept(_), value) => value,
+            (Self::Anything | Self::Kept(_), value)
+            | (Self::Text, value @ Json::Text(_))
+            | (Self::Boolean, value @ Json::Boolean(_))
+            | (Self::Number, value @ Json::Number(_)) => value,
             (Self::Object(fields), value) => Json::Object(fields.checked(value.into_members(path)?, path)?),
             (Self::List(_), Json::Null) => Json::List(Vec::new()),
             (Self::List(element), value) => {
@@ -56,10 +59,8 @@ impl Kind {
                 Json::List(checked.collect::<Result<_, _>>()?)
             }
             (_, Json::Null) => Json::Null,
-            (Self::Text, value @ Json::Text(_)) | (Self::Boolean, value @ Json::Boolean(_)) => value,
             (Self::Text, value) => return Err(value.unexpected("a string", path)),
             (Self::Boolean, value) => return Err(value.unexpected("true or false", path)),
-            (Self::Number, value @ Json::Number(_)) => value,
             (Self::Number, value) => return Err(value.unexpected("a number", path)),
             (Self::Integer | Self::Time, value) => Json::integer(value.as_integer(path)?),
         })
