@@ -5,7 +5,7 @@ use http::HeaderMap;
 use http::header::IF_NONE_MATCH;
 use ring::digest::{Context, SHA256, digest};
 
-use crate::content_coding::values;
+use crate::accept_encoding::values;
 use crate::store::{ReleaseEntry, Verbosity};
 
 /// The tag of a list: a digest of what the index says of it, so that a poll that finds nothing new reads no documents.

@@ -4,12 +4,11 @@ use http::HeaderMap;
 use serde::Serialize;
 use serde_json::Number;
 
-use crate::content_coding::ContentCoding;
-use crate::document::{
-    Document, GzipSplice, Inflater, Spoiled, gzip_length_of_document, gzip_length_without_documents,
-};
+use crate::accept_encoding::ContentCoding;
+use crate::document::{Document, Inflater, Spoiled};
 use crate::error::Error;
 use crate::etag;
+use crate::gzip_splice::{GzipSplice, gzip_length_of_document, gzip_length_without_documents};
 use crate::query::{ParameterError, Query};
 use crate::request::{ArtifactLookup, WantedBy};
 use crate::response::{self, Response};

@@ -2,10 +2,11 @@
 
 use http::HeaderMap;
 
-use crate::content_coding::ContentCoding;
-use crate::document::{GzipSplice, Inflater, gzip_length_of_document, gzip_length_without_documents};
+use crate::accept_encoding::ContentCoding;
+use crate::document::Inflater;
 use crate::error::Error;
 use crate::etag;
+use crate::gzip_splice::{GzipSplice, gzip_length_of_document, gzip_length_without_documents};
 use crate::position::Position;
 use crate::query::{ParameterError, Query, encoded_length};
 use crate::request::Extent;
@@ -63,7 +64,7 @@ impl Rest {
     }
 }
 
-/// What a query asks for, as the log has it: the text of its facets, such as `project=shop&label=release`.
+/// What a query asks for, as the log has it: its terms and times, such as `project=shop&label=release`.
 ///
 /// # Errors
 /// What cannot be read of the query.

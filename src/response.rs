@@ -5,7 +5,7 @@ use http::StatusCode;
 use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue, LINK, RETRY_AFTER, VARY};
 use serde::Serialize;
 
-use crate::content_coding::ContentCoding;
+use crate::accept_encoding::ContentCoding;
 use crate::error::{Error, Status};
 
 /// What the service answers, with its whole body.

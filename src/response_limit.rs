@@ -5,7 +5,7 @@
 //! `ENVELOPE_BYTES` for the status and the headers, less the `Link` where there is one. A gzip body without a
 //! `Link` may therefore have (6,291,556 − 1,024) / 4 × 3 = 4,717,899 bytes.
 
-use crate::content_coding::ContentCoding;
+use crate::accept_encoding::ContentCoding;
 
 /// The most bytes that Lambda takes as the JSON of a response to a synchronous call: 6 MiB and 100 bytes.
 pub const MAX_RESPONSE_BYTES: usize = 6_291_556;

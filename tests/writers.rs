@@ -9,7 +9,7 @@
 //!
 //! How many orders there are is held down twice. Steps that only read change nothing for each other, so of orders that
 //! differ only there one is run. And where the steps are many, an order turns from one writer to the other only so often,
-//! and by default only some of these orders are run ([`which_orders`]). The ignored test runs many more.
+//! and by default only some of these orders are run ([`which_orders`]). The ignored tests run many more.
 
 mod artifacts;
 mod releases;
@@ -710,13 +710,37 @@ async fn what_is_known_to_go_wrong_between_two_writers_goes_wrong() {
     }
 }
 
-/// It takes an hour: `cargo test --test service writers -- --ignored --nocapture`.
-#[tokio::test]
-#[ignore = "it takes an hour"]
-async fn writers_end_as_one_after_the_other_in_many_more_orders() {
-    explore(releases::scenarios(), true).await;
-    explore(artifacts::of_one_artifact(), true).await;
-    explore(artifacts::of_one_image(), true).await;
-    explore(artifacts::beside_a_writer(), true).await;
-    explore(artifacts::larger(), true).await;
+/// These take an hour: `cargo test --test service writers -- --ignored --nocapture`.
+mod many_more_orders {
+    use super::{artifacts, explore, releases};
+
+    #[tokio::test]
+    #[ignore = "it takes long"]
+    async fn of_a_release() {
+        explore(releases::scenarios(), true).await;
+    }
+
+    #[tokio::test]
+    #[ignore = "it takes long"]
+    async fn of_an_artifact() {
+        explore(artifacts::of_one_artifact(), true).await;
+    }
+
+    #[tokio::test]
+    #[ignore = "it takes long"]
+    async fn of_an_image() {
+        explore(artifacts::of_one_image(), true).await;
+    }
+
+    #[tokio::test]
+    #[ignore = "it takes long"]
+    async fn beside_a_writer() {
+        explore(artifacts::beside_a_writer(), true).await;
+    }
+
+    #[tokio::test]
+    #[ignore = "it takes long"]
+    async fn of_larger_artifacts() {
+        explore(artifacts::larger(), true).await;
+    }
 }

@@ -222,7 +222,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::content_coding::ContentCoding;
+    use crate::accept_encoding::ContentCoding;
     use crate::response;
     use crate::response_limit::{MAX_RESPONSE_BYTES, body_in_json, escaped_length, room_for_body};
 

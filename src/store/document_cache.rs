@@ -1,7 +1,7 @@
 //! Keeps documents of releases in memory after they were read, up to a number of bytes.
 //!
 //! A document never changes under its revision, and the index names the revision of every release that it lists. So a
-//! document that is kept here need not be fetched or checked again, and the answer is exactly as fresh as the index.
+//! document that is kept here need not be fetched or checked again, and the answer is as fresh as the index, at least.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -2,12 +2,12 @@
 //! found.
 //!
 //! A value of a filter is a *term*, such as `label=nightly`. A release stands in a list of the index for each of its
-//! terms, or for combinations of them: `lists.rs` works with what the rows say.
+//! terms, or for combinations of them: `facets.rs` works with what the rows say.
 
 use std::fmt;
 
+use super::facets::{ReleaseSearch, term};
 use super::json::Json;
-use super::lists::{ReleaseSearch, term};
 use crate::commit_prefix::{CommitPrefix, MIN_COMMIT_DIGITS};
 use crate::image_reference::{ImageDigest, ImageReference, repository};
 use crate::position::UnixSeconds;
@@ -304,7 +304,7 @@ fn digest_forms(digest: &ImageDigest, repository: &str) -> [String; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::lists::Facet;
+    use crate::store::facets::Facet;
 
     fn filter(query: &str) -> ReleaseFilter {
         ReleaseFilter::from_query(&Query::parse(query)).expect("a filter")

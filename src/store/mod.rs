@@ -8,11 +8,11 @@ pub mod artifacts;
 mod batch_get_reader;
 mod document_cache;
 mod error;
+pub mod facets;
 pub mod filters;
 pub mod items;
 pub mod json;
 pub mod keys;
-pub mod lists;
 pub mod releases;
 mod usage;
 
@@ -27,10 +27,10 @@ pub use self::artifacts::{ArtifactSearch, NewestFound, StoredArtifact};
 use self::batch_get_reader::BatchGetReader;
 use self::document_cache::DocumentCache;
 pub use self::error::{CallError, StoreError, Unavailability};
+pub use self::facets::ReleaseSearch;
 pub use self::filters::ReleaseFilter;
 use self::items::{Item, reserved_names};
 pub use self::keys::MAX_HASH_KEY_BYTES;
-pub use self::lists::ReleaseSearch;
 pub use self::releases::{Lengths, ReleaseEntries, ReleaseEntry, ReleaseListing, StoredRelease, Verbosity};
 pub use self::usage::Usage;
 use crate::retries::UNPROCESSED_KEYS;
@@ -70,7 +70,7 @@ impl TableNames {
 }
 
 impl Store {
-    /// A store that reads and writes these tables with a client.
+    /// A store that reads these tables with a client.
     pub fn new(client: Client, tables: TableNames) -> Self {
         Self { client, releases_table: tables.releases, artifacts_table: tables.artifacts, documents: None }
     }

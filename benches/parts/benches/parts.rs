@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::config::BehaviorVersion;
 use aws_sdk_dynamodb::{Client, Config};
-use delivery_center::content_coding::ContentCoding;
+use delivery_center::accept_encoding::ContentCoding;
 use delivery_center::document::{Document, GzipSplice, Inflater};
 use delivery_center::endpoint::Endpoint;
 use delivery_center::lambda::event;

@@ -10,9 +10,9 @@ use futures_util::future::try_join_all;
 use super::{ReleaseEntry, entry_in};
 use crate::position::Position;
 use crate::store::error::{StoreError, Unavailability};
+use crate::store::facets::{Facet, ReleaseSearch, Terms};
 use crate::store::items::{Attributes, Item, Subject, text};
 use crate::store::keys::BY_FACET;
-use crate::store::lists::{Facet, ReleaseSearch, Terms};
 use crate::store::{Store, Usage};
 
 /// The attributes of an index entry that are read: `ENTRY` where every entry is found, `SEARCHED_ENTRY` where entries

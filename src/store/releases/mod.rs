@@ -96,7 +96,7 @@ impl fmt::Display for Lengths {
     }
 }
 
-/// Lengths that this version of the service did not store.
+/// Lengths in a form that this version does not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("its lengths have a form that this version of the service does not read")]
 pub struct UnreadableLengths;

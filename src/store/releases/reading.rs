@@ -9,10 +9,10 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::{ReleaseEntry, StoredRelease, Verbosity, entry_in};
 use crate::document::{Document, Spoiled};
 use crate::store::error::{StoreError, Unavailability};
+use crate::store::facets::{Facet, ReleaseSearch, listed};
 use crate::store::items::{Attributes, Item, Subject, entry_of};
 use crate::store::json::Json;
 use crate::store::keys::{RELEASE_ENTRY, WRITER, release_key, release_part_entry};
-use crate::store::lists::{Facet, ReleaseSearch, listed};
 use crate::store::{MAX_KEYS_PER_CALL, Store, Usage, projected};
 
 /// How many BatchGetItem calls run side by side: each is a connection, and more only queue on one core.
@@ -27,7 +27,8 @@ const DOCUMENTS: &str = "release_id, #entry, revision, brief, rest, document";
 const BRIEF_DOCUMENTS: &str = "release_id, #entry, revision, brief, document";
 
 impl Store {
-    /// The documents of listed releases, in the order listed; `None` for a release that was deleted meanwhile.
+    /// The documents of listed releases, in the order listed; `None` for a release that was deleted or
+    /// moved meanwhile, or that the search no longer finds.
     ///
     /// # Errors
     /// DynamoDB fails or refuses the request, or a document cannot be read.

@@ -12,7 +12,7 @@ use super::exit_status::{UnusableArguments, is_unreachable};
 use super::import_progress::ImportProgress;
 use super::{aws, terminal};
 use crate::import::{self, Counts, Input, Progress, ReportFile, Source, Task};
-use crate::input::files::{
+use crate::input::dump_files::{
     FileContent, FilesError, check_unnamed, find_collections, is_named_after_a_collection, recognize,
 };
 use crate::input::server::{Options, Server, Token};

@@ -1,14 +1,14 @@
 //! Records activities: what happened to an image is added to its artifact.
 
-use delivery_center::image_reference::ImageDigest;
 use delivery_center::position::UnixSeconds;
 use serde_json::{Map, Value, json};
 
+use super::artifact_of_image::Target;
 use super::image::NamedImage;
 use super::outcome::{FactError, FactOutcome, Recorded, refused, wait_after};
 use crate::record::{Artifact, Record, RecordedActivity};
-use crate::retries::{LAGGING_LOOK_UP, Patience};
-use crate::write::{ArtifactState, Fact, FactKey, FoundArtifact, PackedArtifact, WantedArtifact, Writer};
+use crate::retries::Patience;
+use crate::write::{ArtifactState, Fact, FactKey, FoundArtifact, PackedArtifact, Writer};
 
 /// What happened to an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,16 +74,6 @@ pub async fn record_activity(
     }
 }
 
-/// The artifact that an activity goes to.
-#[derive(Debug, Clone)]
-enum Target {
-    Known(FoundArtifact),
-    /// An artifact of the build's tag, without a digest: a deployment made it before the build was recorded. The build may take
-    /// it only as long as no other build has.
-    WithoutBuild(FoundArtifact),
-    New,
-}
-
 /// One attempt:
 ///
 /// 1. The artifact is found. That is done once: `known` keeps it for the next attempt.
@@ -131,108 +121,6 @@ fn recorded_before(state: ArtifactState) -> Recorded {
 }
 
 impl Activity {
-    async fn target(&self, writer: &Writer) -> Result<Target, FactError> {
-        let found = match &self.image.digest {
-            Some(digest) => self.target_of_digest(writer, digest).await?,
-            None => self.target_of_tag(writer).await?,
-        };
-        Ok(found.unwrap_or(Target::New))
-    }
-
-    async fn target_of_digest(
-        &self,
-        writer: &Writer,
-        digest: &ImageDigest,
-    ) -> Result<Option<Target>, FactError> {
-        if self.image.repository.is_empty() {
-            let found = writer.find_artifact(WantedArtifact::Digest(digest)).await?;
-            return found.map(|found| Some(Target::Known(found))).ok_or_else(|| {
-                refused(format!(
-                    "no artifact of {digest} is recorded: give the image's name too, as --image NAME@{digest}"
-                ))
-            });
-        }
-        let image = self.image.as_pushed();
-        let is_build_of_tag = self.kind == ActivityKind::Build && self.image.tag.is_some();
-        // A build that takes this artifact moves it to its digest: whoever does not find it here any more finds it there.
-        let without_digest = if is_build_of_tag {
-            writer.find_artifact(WantedArtifact::WithoutDigest(&image)).await?
-        } else {
-            None
-        };
-        if let Some(found) = writer.find_artifact(WantedArtifact::DigestAndImage(digest, &image)).await? {
-            return Ok(Some(Target::Known(found)));
-        }
-        // The repository is enough for anything but a build. A build under a new tag is to be found by that tag, so it becomes
-        // an artifact of its own.
-        if is_build_of_tag {
-            return Ok(without_digest.map(Target::WithoutBuild));
-        }
-        let wanted = WantedArtifact::DigestAndRepository(digest, &self.image.repository);
-        Ok(writer.find_artifact(wanted).await?.map(Target::Known))
-    }
-
-    async fn target_of_tag(&self, writer: &Writer) -> Result<Option<Target>, FactError> {
-        let image = self.image.as_pushed();
-        let mut patience = Patience::new(LAGGING_LOOK_UP);
-        loop {
-            if let Some(found) = writer.find_artifact(WantedArtifact::Image(&image)).await? {
-                return Ok(Some(Target::Known(found)));
-            }
-            if !patience.wait().await {
-                break;
-            }
-        }
-        if let Some(found) = writer.find_artifact(WantedArtifact::WithoutDigest(&image)).await? {
-            return Ok(Some(Target::Known(found)));
-        }
-        if self.kind == ActivityKind::Build {
-            return Err(refused(format!(
-                "the build of {image} has no digest, and no earlier record of that tag has one: give --digest sha256:..., \
-                 or --metadata-file FILE as docker buildx build writes it, or --image NAME:TAG@sha256:..."
-            )));
-        }
-        Ok(None)
-    }
-
-    async fn state(&self, writer: &Writer, target: Target) -> Result<ArtifactState, FactError> {
-        let found = match target {
-            Target::Known(found) => found,
-            Target::WithoutBuild(found) => {
-                let state = writer.artifact_state(&found).await?;
-                // Another build may have taken the artifact meanwhile.
-                let is_free = match state.json() {
-                    Some(json) => {
-                        let artifact = checked(&state.artifact_id, json)?;
-                        artifact.image_digest.is_empty() && !artifact.is_built
-                    }
-                    None => false,
-                };
-                if is_free {
-                    return Ok(state);
-                }
-                // The other build may be of this image, or be this very one, which did not read that it was recorded.
-                match self.target(writer).await? {
-                    Target::Known(found) => found,
-                    Target::WithoutBuild(_) | Target::New => {
-                        return Ok(writer.stand_in_state(self.new_artifact_id()).await?);
-                    }
-                }
-            }
-            Target::New => return Ok(writer.stand_in_state(self.new_artifact_id()).await?),
-        };
-        Ok(writer.artifact_state(&found).await?)
-    }
-
-    /// The id of a new artifact. It is made from the image and its digest, so that all who find no artifact make the same one.
-    fn new_artifact_id(&self) -> String {
-        Artifact::stand_in_id(&self.image.as_pushed(), &self.digest_text())
-    }
-
-    fn digest_text(&self) -> String {
-        self.image.digest.as_ref().map(ToString::to_string).unwrap_or_default()
-    }
-
     /// The key by which the fact is known, and other keys by which it may be known already.
     ///
     /// A key given by the caller is the only one. Otherwise the key holds the artifact's id. The same fact may have been
@@ -289,7 +177,7 @@ impl Activity {
     }
 }
 
-fn checked(artifact_id: &str, json: &str) -> Result<Artifact, FactError> {
+pub(super) fn checked(artifact_id: &str, json: &str) -> Result<Artifact, FactError> {
     match Record::check(json.as_bytes()) {
         Ok(Record::Artifact(artifact)) => Ok(*artifact),
         Ok(Record::Release(_)) => Err(refused(format!("artifact {artifact_id:?} is stored as a release"))),

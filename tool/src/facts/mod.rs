@@ -4,6 +4,7 @@
 //! at the same moment are all kept.
 
 mod activity;
+mod artifact_of_image;
 mod image;
 mod outcome;
 mod reference_grammar;

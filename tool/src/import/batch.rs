@@ -5,7 +5,7 @@ use std::sync::Arc;
 use delivery_center::store::StoreError;
 
 use super::report::{ARTIFACTS_ROW, Journal, RECORDS_ROW, RELEASES_ROW};
-use crate::input::collection::Collection;
+use crate::input::zadig_collections::Collection;
 use crate::record::Record;
 use crate::write::{
     Comparison, KeepRecorded, Mode, Outcome, PackedArtifact, PackedRelease, StoredOutcome, Writer,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::batch::{Content, InputRecord};
 use super::pipeline::{ImportError, RECORDS_A_STEP, Sink};
-use crate::input::collection::Collection;
-use crate::input::files::CollectionFile;
+use crate::input::dump_files::CollectionFile;
 use crate::input::join::{Group, GroupContent, Join, Members};
+use crate::input::zadig_collections::Collection;
 
 /// Reads every collection, joins their records, and passes on the releases and artifacts.
 pub(super) fn read(files: &[CollectionFile], sink: &mut Sink) -> Result<(), ImportError> {

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use super::batch::{Content, InputRecord, Packed, row_of_refused};
 use super::pipeline::{ImportError, RECORDS_A_STEP, Sink};
 use super::report::RECORDS_ROW;
-use crate::input::collection::Collection;
-use crate::input::files::{CountedRead, inflated};
+use crate::input::dump_files::{CountedRead, inflated};
 use crate::input::join::{Join, Whole};
 use crate::input::splitting::{RawRecord, RecordReader};
+use crate::input::zadig_collections::Collection;
 use crate::record::UncheckedRecord;
 
 /// An input of records.

@@ -21,7 +21,7 @@ use pipeline::Sink;
 use report::Journal;
 pub use report::{Counts, HeldBack, Progress, Report, ReportFile};
 
-use crate::input::files::CollectionFile;
+use crate::input::dump_files::CollectionFile;
 use crate::input::server::Server;
 use crate::write::{KeepRecorded, Mode, Writer};
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::input::collection::Collection;
+use crate::input::zadig_collections::Collection;
 
 /// The rows in which releases and artifacts in the API's JSON are counted. What comes from Zadig's database is counted under
 /// the name of its collection.

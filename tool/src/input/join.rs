@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use rusqlite::{Connection, Row};
 
-use super::collection::{Collection, CollectionRecord};
+use super::zadig_collections::{Collection, CollectionRecord};
 use crate::json::{Json, to_text};
 
 /// Rows are appended as they come and sorted only when they are read: keeping them in order would cost several times as

@@ -1,7 +1,7 @@
 //! The fields of the documented JSON, each once: what it is called, what it holds, and when it is there.
 //!
 //! Checking a record ([`super::shape`]) stands on these tables, and so does reading a document of Zadig's database
-//! (`input::collection`). The tests below hold `openapi.yaml`, [the lists in docs/api.md](../../../docs/api.md) and what the
+//! (`input::zadig_collections`). The tests below hold `openapi.yaml`, [the lists in docs/api.md](../../../docs/api.md) and what the
 //! terminal reads (`answers`) to them.
 
 use Kind::{Anything, Boolean, Integer, Kept, List, Number, Object, Text, Time};

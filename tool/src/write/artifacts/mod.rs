@@ -1,7 +1,7 @@
 //! Writes artifacts.
 
 mod entries;
-mod facts;
+mod fact_items;
 mod giving_way;
 mod packing;
 mod pointer;
@@ -11,7 +11,7 @@ mod stand_ins;
 mod state;
 mod writing;
 
-pub use self::facts::Fact;
+pub use self::fact_items::Fact;
 pub use self::packing::PackedArtifact;
 pub(super) use self::pointer::POINTER_VERSION;
 pub use self::reindexing::{ArtifactEntry, ArtifactScan, Mended};

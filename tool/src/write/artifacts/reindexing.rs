@@ -15,7 +15,7 @@ use delivery_center::store::keys::{
 };
 use delivery_center::store::{ItemsPage, MAX_KEYS_PER_CALL, StoreError, Unavailability, Usage, projected};
 
-use super::facts::ReadableFact;
+use super::fact_items::ReadableFact;
 use super::packing::PackedArtifact;
 use super::pointer::{KeptPointer, Pointer};
 use super::state::{ArtifactState, FoundArtifact};

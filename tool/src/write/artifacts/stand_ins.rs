@@ -8,7 +8,7 @@ use delivery_center::image_reference::{ImageDigest, repository};
 use delivery_center::store::StoreError;
 use delivery_center::store::items::{Attributes, Item, Subject};
 
-use super::facts::Fact;
+use super::fact_items::Fact;
 use super::packing::PackedArtifact;
 use super::state::{ArtifactState, FactKey, WantedArtifact};
 use super::writing::StoredOutcome;

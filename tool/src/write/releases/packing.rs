@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use delivery_center::document::Document;
 use delivery_center::position::Position;
 use delivery_center::response_limit::escaped_length;
+use delivery_center::store::facets::{ListEntry, listed};
 use delivery_center::store::items::{Item, bytes, text};
 use delivery_center::store::json::Json;
 use delivery_center::store::keys::{
     MAX_HASH_KEY_BYTES, MAX_RELEASE_ID_BYTES, RELEASE_ENTRY, release_key, release_part_entry,
 };
-use delivery_center::store::lists::{ListEntry, listed};
 use delivery_center::store::{Lengths, ReleaseEntry};
 
 use crate::digest;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::collection::Collection;
+use super::bson_documents::{from_bson, from_json};
 use super::splitting::RecordReader;
-use super::stored::{from_bson, from_json};
+use super::zadig_collections::Collection;
 use crate::json::{Json, Problem};
 
 const READ_BUFFER_BYTES: usize = 1 << 20;

@@ -2,7 +2,7 @@
 
 use bson::DateTime;
 
-use super::stored::integer;
+use super::bson_documents::integer;
 use crate::json::{Json, Members, Path, to_text};
 use crate::record::drop_credentials;
 use crate::record::fields::{
@@ -268,7 +268,7 @@ fn all_shown(members: Members<'_>) -> Members<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stored::from_json;
+    use super::super::bson_documents::from_json;
     use super::*;
     use crate::record::Record;
 
