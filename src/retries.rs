@@ -5,7 +5,7 @@
 //! | a call, where the SDK holds its failure for transient | [`MAX_ATTEMPTS`], [`ATTEMPT_TIMEOUT`] | (1) |
 //! | keys that BatchGetItem left unprocessed | [`UNPROCESSED_KEYS`] | (2) |
 //!
-//! 1. The SDK waits up to a second in between, at random. So all attempts end within about 8 seconds, well
+//! 1. The SDK waits up to a second in between, at random. So all attempts end within about 9 seconds, well
 //!    before the function's 15 are over.
 //! 2. The table is throttled for a moment, and the rest of the answer is there already.
 //!
@@ -26,7 +26,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// and setting a timer is a system call.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(2500);
 
-/// The waits before keys that DynamoDB left unprocessed are asked for again: four seconds in all, at most.
+/// The waits before keys that DynamoDB left unprocessed are asked for again: two seconds in all, at most.
 pub const UNPROCESSED_KEYS: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(15))
     .with_max_delay(Duration::from_secs(1))
