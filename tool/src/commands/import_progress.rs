@@ -42,7 +42,7 @@ impl ImportProgress {
             let bar = bar.clone();
             thread::spawn(move || {
                 while ended.recv_timeout(LINE_INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                    if !bar.is_finished() {
+                    if !bar.is_finished() && !bar.message().is_empty() {
                         terminal::say(format_args!("{}", line_of(&bar)));
                     }
                 }
