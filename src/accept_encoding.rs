@@ -13,8 +13,8 @@ pub enum ContentCoding {
 }
 
 impl ContentCoding {
-    /// Reads `Accept-Encoding`. It is gzip where the header names that, does not refuse it, and does not prefer
-    /// identity.
+    /// Reads `Accept-Encoding`. It is gzip where the header names that, does not refuse it, and does not
+    /// prefer identity.
     pub fn accepted(headers: &HeaderMap) -> Self {
         let quality_of = |name: &str| {
             values(headers, ACCEPT_ENCODING)

@@ -32,14 +32,15 @@ impl CommitPrefix {
         Ok(Self(commit.to_ascii_lowercase()))
     }
 
-    /// The longest prefix that finds a stored `commit_id`: its leading hex digits, at most 64 of them. It is `None`
-    /// where there are fewer than 7, since no prefix finds such a commit.
+    /// The longest prefix that finds a stored `commit_id`: its leading hex digits, at most 64 of them. It is
+    /// `None` where there are fewer than 7, since no prefix finds such a commit.
     pub fn longest_of(commit_id: &str) -> Option<Self> {
         let digits = commit_id.bytes().take(MAX_COMMIT_DIGITS).take_while(u8::is_ascii_hexdigit).count();
         Self::parse(&commit_id[..digits]).ok()
     }
 
-    /// Whether this is the beginning of a commit, which is in the form that [`CommitPrefix::longest_of`] gives.
+    /// Whether this is the beginning of a commit, which is in the form that [`CommitPrefix::longest_of`]
+    /// gives.
     pub fn begins(&self, commit: &str) -> bool {
         commit.starts_with(&self.0)
     }

@@ -1,23 +1,25 @@
-//! A JSON document as it is stored: compressed once, when it is written, and copied unchanged into gzip answers.
+//! A JSON document as it is stored: compressed once, when it is written, and copied unchanged into gzip
+//! answers.
 //!
-//! A gzip member (RFC 1952) is a header of ten bytes, a deflate stream, and a trailer with the CRC-32 and the length
-//! of the text. A deflate stream (RFC 1951) is a chain of blocks, the last of which is marked as final. Usually such
-//! streams cannot be joined: a block refers back to earlier text, and ends in the middle of a byte. Here they can:
+//! A gzip member (RFC 1952) is a header of ten bytes, a deflate stream, and a trailer with the CRC-32 and the
+//! length of the text. A deflate stream (RFC 1951) is a chain of blocks, the last of which is marked as
+//! final. Usually such streams cannot be joined: a block refers back to earlier text, and ends in the middle
+//! of a byte. Here they can:
 //!
-//! - [`Document::pack`] gives every document a compressor of its own, so that no block refers to text before the
-//!   document, and ends it with a *full flush*, so that it ends at a byte's boundary and none of its blocks is marked
-//!   as final. Packed documents can therefore follow one another in one deflate stream.
+//! - [`Document::pack`] gives every document a compressor of its own, so that no block refers to text before
+//!   the document, and ends it with a *full flush*, so that it ends at a byte's boundary and none of its
+//!   blocks is marked as final. Packed documents can therefore follow one another in one deflate stream.
 //!
 //! `gzip_splice.rs` puts them together.
 
 use crc32fast::Hasher;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-/// The version of the stored form that this version writes and reads. It is the first stored byte, so that a form of a
-/// later version can be told from spoiled bytes.
+/// The version of the stored form that this version writes and reads. It is the first stored byte, so that a
+/// form of a later version can be told from spoiled bytes.
 pub const VERSION: u8 = 1;
-/// The bytes before the packed ones: one byte of version, and three little-endian `u32`: a checksum of all bytes
-/// behind it, the text's CRC-32, and the text's length.
+/// The bytes before the packed ones: one byte of version, and three little-endian `u32`: a checksum of all
+/// bytes behind it, the text's CRC-32, and the text's length.
 const HEADER_BYTES: usize = 13;
 /// The checksum covers all bytes from here on.
 const CHECKED_FROM: usize = 5;
@@ -133,8 +135,8 @@ impl Document {
     }
 }
 
-/// Unpacks one document after another. It is reused, since making its window costs more than unpacking a small
-/// document.
+/// Unpacks one document after another. It is reused, since making its window costs more than unpacking a
+/// small document.
 pub struct Inflater(Decompress);
 
 impl Default for Inflater {
@@ -146,15 +148,16 @@ impl Default for Inflater {
 impl Inflater {
     /// Appends a document's text, in UTF-8.
     ///
-    /// Nobody checks again that it is UTF-8: it was a text when it was packed, and the checksum shows that the packed
-    /// bytes are unchanged.
+    /// Nobody checks again that it is UTF-8: it was a text when it was packed, and the checksum shows that
+    /// the packed bytes are unchanged.
     ///
     /// # Errors
     /// [`Spoiled::Deflate`], where the bytes do not inflate to the length they should.
     pub fn append(&mut self, document: &Document, text: &mut Vec<u8>) -> Result<(), Spoiled> {
         let (packed, before) = (document.packed(), text.len());
         self.0.reset(false);
-        // With one byte to spare the decompressor reads on through the flush, and a text that is too long is noticed.
+        // With one byte to spare the decompressor reads on through the flush, and a text that is too long is
+        // noticed.
         text.reserve(document.length() + 1);
         while self.read() < packed.len() {
             let read = self.read();

@@ -8,8 +8,8 @@ use ring::digest::{Context, SHA256, digest};
 use crate::accept_encoding::values;
 use crate::store::{ReleaseEntry, Verbosity};
 
-/// The tag of a list: a digest of what the index says of it, so that a poll that finds nothing new reads no documents.
-/// `rest` tells whether and where the list goes on.
+/// The tag of a list: a digest of what the index says of it, so that a poll that finds nothing new reads no
+/// documents. `rest` tells whether and where the list goes on.
 pub fn of_releases(verbosity: Verbosity, entries: &[ReleaseEntry], rest: &str) -> String {
     let mut digest = Context::new(&SHA256);
     digest.update(match verbosity {

@@ -96,7 +96,8 @@ async fn find(
                     namespace: namespace.clone(),
                 },
             })?;
-            // A search for what runs in an environment has one answer: what ran there before does not run there now.
+            // A search for what runs in an environment has one answer: what ran there before does not run
+            // there now.
             let has_next = has_older && !matches!(search, ArtifactSearch::RunningIn { .. });
             let next = has_next.then(|| query.with("after", artifact.position.as_str()));
             Ok((artifact, next))
@@ -104,8 +105,8 @@ async fn find(
     }
 }
 
-/// The value of the member `environments`, as JSON. It is worked out from the artifact's activities, and from what was
-/// deployed to the same environments later.
+/// The value of the member `environments`, as JSON. It is worked out from the artifact's activities, and from
+/// what was deployed to the same environments later.
 async fn environments(store: &Store, artifact: &StoredArtifact, usage: &Usage) -> Result<String, Error> {
     let id = artifact.position.id();
     let json = artifact.document.unpack().map_err(|spoiled| store.unreadable_artifact(id, spoiled))?;

@@ -1,16 +1,18 @@
 //! A gzip answer, made of packed documents without inflating any of them.
 //!
 //! - Packed documents follow one another in one deflate stream: `document.rs` says why they can.
-//! - The text between them (`[`, `,`, `]`) is written as *stored* blocks: five bytes, and then the text as it is. The
-//!   last one is marked as final and ends the stream.
-//! - The CRC-32 of the whole text is worked out from the CRC-32 and the length of each piece, in a few steps of
-//!   arithmetic ([`Hasher::combine`]). A document is stored with both numbers, so its text is not needed for that.
+//! - The text between them (`[`, `,`, `]`) is written as *stored* blocks: five bytes, and then the text as it
+//!   is. The last one is marked as final and ends the stream.
+//! - The CRC-32 of the whole text is worked out from the CRC-32 and the length of each piece, in a few steps
+//!   of arithmetic ([`Hasher::combine`]). A document is stored with both numbers, so its text is not needed
+//!   for that.
 
 use crc32fast::Hasher;
 
 use crate::document::Document;
 
-/// The bytes of a stored block before its text: three bits of header padded to a byte, the length, and its complement.
+/// The bytes of a stored block before its text: three bits of header padded to a byte, the length, and its
+/// complement.
 const STORED_BLOCK_BYTES: usize = 5;
 pub(crate) const MAX_STORED_BLOCK_LENGTH: usize = 0xffff;
 /// Magic, deflate, no flags, no time, no hints, unknown system: ten bytes that never change.
@@ -56,8 +58,8 @@ impl GzipSplice {
         self.gzip
     }
 
-    /// Writes the text so far as stored blocks. The last flush marks its last block as final, and writes an empty one
-    /// where there is no text.
+    /// Writes the text so far as stored blocks. The last flush marks its last block as final, and writes an
+    /// empty one where there is no text.
     fn flush_text(&mut self, is_last: bool) {
         let text = std::mem::take(&mut self.text);
         self.crc32.update(&text);
@@ -85,17 +87,18 @@ impl GzipSplice {
     }
 }
 
-/// How many bytes a gzip member has besides its documents and the text behind each of them: the header, the opening
-/// text in a stored block of its own, and the trailer.
+/// How many bytes a gzip member has besides its documents and the text behind each of them: the header, the
+/// opening text in a stored block of its own, and the trailer.
 pub fn gzip_length_without_documents(opening: usize) -> usize {
     let opening = if opening == 0 { 0 } else { STORED_BLOCK_BYTES + opening };
     GZIP_HEADER.len() + opening + GZIP_TRAILER_BYTES
 }
 
-/// How many bytes a document adds to a gzip member, together with the text behind it in a stored block of its own.
+/// How many bytes a document adds to a gzip member, together with the text behind it in a stored block of its
+/// own.
 ///
-/// Every answer has this shape: an opening text, then each document with a text behind it, which is `]` behind the
-/// last document of a list.
+/// Every answer has this shape: an opening text, then each document with a text behind it, which is `]`
+/// behind the last document of a list.
 pub fn gzip_length_of_document(packed_length: usize, behind: usize) -> usize {
     packed_length + STORED_BLOCK_BYTES + behind
 }

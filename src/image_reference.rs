@@ -16,7 +16,8 @@ pub enum ImageReference {
     },
 }
 
-/// An OCI content digest of one of the two registered algorithms, `sha256:` or `sha512:` and lower-case hex digits.
+/// An OCI content digest of one of the two registered algorithms, `sha256:` or `sha512:` and lower-case hex
+/// digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ImageDigest(String);
 

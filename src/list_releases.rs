@@ -14,15 +14,15 @@ use crate::response::{self, Response};
 use crate::response_limit::{body_in_json, fits, room_for_body};
 use crate::store::{ReleaseEntry, ReleaseFilter, ReleaseSearch, Store, StoredRelease, Usage, Verbosity};
 
-/// How many entries may lie before a numbered page for these to be read together with it. That saves a round trip and
-/// costs a few read units. For a deeper page, its position is asked for first.
+/// How many entries may lie before a numbered page for these to be read together with it. That saves a round
+/// trip and costs a few read units. For a deeper page, its position is asked for first.
 const MAX_SKIPPED_IN_PASSING: u64 = 1000;
-/// A search ends after this many pages of the index (1 MB each, or some 3,000 releases) in which it passed over more
-/// entries than it found. What it has found by then is answered, with a link to the rest. Other pages do not count,
-/// since they fill the answer.
+/// A search ends after this many pages of the index (1 MB each, or some 3,000 releases) in which it passed
+/// over more entries than it found. What it has found by then is answered, with a link to the rest. Other
+/// pages do not count, since they fill the answer.
 const MAX_INDEX_PAGES_PER_LIST: usize = 4;
-/// How many pages of the index a search that compares entries reads for a numbered page, which is answered whole or not
-/// at all.
+/// How many pages of the index a search that compares entries reads for a numbered page, which is answered
+/// whole or not at all.
 const MAX_INDEX_PAGES_PER_NUMBERED_PAGE: usize = 20;
 
 /// What a request asks for, and how it is to be answered.
@@ -129,7 +129,8 @@ impl ListRequest<'_> {
         }
     }
 
-    /// The newest releases that fit: reads the index until the response is full, the list ends, or the search takes too long.
+    /// The newest releases that fit: reads the index until the response is full, the list ends, or the search
+    /// takes too long.
     async fn select_all(
         &self,
         store: &Store,
@@ -190,8 +191,8 @@ impl ListRequest<'_> {
     ) -> Result<Selection, Error> {
         let mut skipped = (page - 1).saturating_mul(per_page);
         let mut older_than = None;
-        // DynamoDB can count the entries of one list. It cannot count what two lists hold together, nor the entries of
-        // a list that a search finds.
+        // DynamoDB can count the entries of one list. It cannot count what two lists hold together, nor the
+        // entries of a list that a search finds.
         let can_be_counted = search.reads_one_list() && !search.compares_entries();
         if skipped > MAX_SKIPPED_IN_PASSING && can_be_counted {
             older_than = store.position_of(search, skipped, usage).await?;
@@ -244,8 +245,8 @@ impl ListRequest<'_> {
         }
     }
 
-    /// The error for a page that does not fit. It names the largest `per_page` with which a page begins at the same release and
-    /// fits.
+    /// The error for a page that does not fit. It names the largest `per_page` with which a page begins at
+    /// the same release and fits.
     fn page_too_large(&self, page: u64, per_page: u64, selection: &Selection, fitting: usize) -> Error {
         let skipped = (page - 1).saturating_mul(per_page);
         let Some(fitting_per_page) =

@@ -8,13 +8,14 @@ pub type UnixSeconds = u64;
 /// The latest time that a record may have. A larger number is a time in milliseconds by mistake.
 pub const MAX_UNIX_SECONDS: UnixSeconds = 999_999_999_999;
 
-/// How many digits [`MAX_UNIX_SECONDS`] has. All times are written with as many, so that their texts sort as the
-/// times do.
+/// How many digits [`MAX_UNIX_SECONDS`] has. All times are written with as many, so that their texts sort as
+/// the times do.
 const TIME_DIGITS: usize = 12;
 /// How many bytes a range key may have in DynamoDB.
 pub const MAX_RANGE_KEY_BYTES: usize = 1024;
 
-/// `<time in 12 digits>#<id>`. It is unique, and its order is the order of the answers. It is also the `after` cursor.
+/// `<time in 12 digits>#<id>`. It is unique, and its order is the order of the answers. It is also the
+/// `after` cursor.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(String);
 

@@ -18,12 +18,13 @@ use crate::response::{self, Response};
 use crate::store::{Store, Usage};
 use crate::{get_artifact, list_releases, time_limit};
 
-/// The log line has at most this many characters of the subject. Where the query cannot be read there is no subject,
-/// and the line has at most `MAX_QUERY_CHARACTERS` of the query instead.
+/// The log line has at most this many characters of the subject. Where the query cannot be read there is no
+/// subject, and the line has at most `MAX_QUERY_CHARACTERS` of the query instead.
 const MAX_SUBJECT_CHARACTERS: usize = 300;
 const MAX_QUERY_CHARACTERS: usize = 200;
 
-/// An endpoint over a store, as a service from requests to responses. Whatever goes wrong becomes a response too.
+/// An endpoint over a store, as a service from requests to responses. Whatever goes wrong becomes a response
+/// too.
 #[derive(Debug, Clone)]
 pub struct EndpointService {
     endpoint: Endpoint,
@@ -85,7 +86,8 @@ impl EndpointService {
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let usage = Usage::default();
         let routed = self.route(&parts.method, &parts.uri, &query, &parts.headers, &usage);
-        // A panic can only spoil what belongs to this request: the store keeps nothing half done between two awaits.
+        // A panic can only spoil what belongs to this request: the store keeps nothing half done between two
+        // awaits.
         let caught = AssertUnwindSafe(routed).catch_unwind();
         let result = match tokio::time::timeout(time_limit::of(invocation.deadline), caught).await {
             Ok(Ok(result)) => result,
@@ -174,8 +176,8 @@ impl<B: Send + 'static> Service<Request<B>> for EndpointService {
     }
 }
 
-/// Logs a fault, with its cause. A caller's mistake is logged at `debug` only, since the caller reads it in the
-/// answer.
+/// Logs a fault, with its cause. A caller's mistake is logged at `debug` only, since the caller reads it in
+/// the answer.
 fn log_fault(endpoint: Endpoint, error: &Error, request_id: &str) {
     let endpoint = endpoint.name();
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();

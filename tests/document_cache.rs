@@ -1,5 +1,5 @@
-//! The documents that a warm function keeps are never stale, never take more memory than they may, and are not fetched
-//! twice.
+//! The documents that a warm function keeps are never stale, never take more memory than they may, and are
+//! not fetched twice.
 
 use delivery_center::endpoint::Endpoint;
 use delivery_center::service::EndpointService;
@@ -140,8 +140,8 @@ async fn a_deleted_release_is_answered_no_more_and_a_reimported_one_as_it_is_the
     }
 }
 
-/// A release that a lagging index lists at an old revision is read again from the table. It must be kept under the
-/// revision that was read, and not under the listed one.
+/// A release that a lagging index lists at an old revision is read again from the table. It must be kept
+/// under the revision that was read, and not under the listed one.
 #[tokio::test]
 async fn a_release_from_a_lagging_index_is_kept_under_the_revision_that_was_read() {
     let table = Table::start(CACHE_BYTES).await;

@@ -1,5 +1,5 @@
-//! What a caller reads when something fails. The real thing is broken, and asked through the handlers and the real
-//! binaries.
+//! What a caller reads when something fails. The real thing is broken, and asked through the handlers and the
+//! real binaries.
 
 use std::time::{Duration, Instant};
 
@@ -142,7 +142,8 @@ async fn a_function_without_credentials_says_so_in_its_log() {
 #[tokio::test]
 async fn a_slow_dynamodb_is_unavailable_before_the_functions_time_is_up() {
     let tables = Tables::with_samples().await;
-    // A function opens its connection with its first call, during init; that of the second function is slow, too.
+    // A function opens its connection with its first call, during init; that of the second function is slow,
+    // too.
     let ask = async |(time, slow_from): (Duration, u64)| {
         let slow = FaultyProxy::start(&tables.endpoint_url, move |_, number| {
             if number < slow_from { Fault::None } else { Fault::Delay(Duration::from_secs(30)) }

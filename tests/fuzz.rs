@@ -1,6 +1,6 @@
-//! Random events through the real binaries. Wherever a caller has a say in an event, it may hold anything. Each is
-//! answered, and none ends in a bare Lambda failure. `FUZZ_EVENTS` says how many events there are, and `FUZZ_SEED`
-//! which.
+//! Random events through the real binaries. Wherever a caller has a say in an event, it may hold anything.
+//! Each is answered, and none ends in a bare Lambda failure. `FUZZ_EVENTS` says how many events there are,
+//! and `FUZZ_SEED` which.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Look-ups by commit, pull request and environment, and where artifacts run, find what a naive search through all
-//! records finds.
+//! Look-ups by commit, pull request and environment, and where artifacts run, find what a naive search
+//! through all records finds.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -187,7 +187,8 @@ async fn every_way_to_find_an_artifact_finds_what_a_search_through_everything_fi
     let searches = number_of("SEARCHES", 200);
     let mut found = [0; 4];
     for _ in 0..searches {
-        // Artifacts are replaced, which may move them. Now and then one is removed, and all its entries stay behind.
+        // Artifacts are replaced, which may move them. Now and then one is removed, and all its entries stay
+        // behind.
         if random.one_in(4) {
             let id = id_of(random.below(40));
             if random.one_in(6) {
@@ -354,7 +355,8 @@ async fn an_artifact_that_is_written_in_steps_leaves_nothing_behind() {
 async fn an_artifact_whose_writers_were_killed_at_several_places_can_be_written_again() {
     let tables = Tables::empty().await;
     put(&tables, &deployed_to("a", 0..2, 0)).await;
-    // After its claim every one of these writers fails. The pointer then names two places, and the first of them twice.
+    // After its claim every one of these writers fails. The pointer then names two places, and the first of
+    // them twice.
     let proxy = FaultyProxy::start(&tables.endpoint_url, |operation, _| match operation {
         "BatchWriteItem" => Fault::Refuse("ValidationException"),
         _ => Fault::None,

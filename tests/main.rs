@@ -1,4 +1,5 @@
-//! Tests of the service as its callers see it: on an embedded DynamoDB, in this process and through the real binaries.
+//! Tests of the service as its callers see it: on an embedded DynamoDB, in this process and through the real
+//! binaries.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod agreement;

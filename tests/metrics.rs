@@ -1,5 +1,5 @@
-//! The functions' log lines as CloudWatch reads them, and the template's dashboard and alarms, which use the metrics
-//! in these lines and those of AWS.
+//! The functions' log lines as CloudWatch reads them, and the template's dashboard and alarms, which use the
+//! metrics in these lines and those of AWS.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -62,8 +62,8 @@ async fn events_of_every_status(tables: &Tables, endpoint: Endpoint) -> Vec<(Str
     ]
 }
 
-/// The metrics that CloudWatch takes from a line. This checks the rules of the specification that its schema does not
-/// have.
+/// The metrics that CloudWatch takes from a line. This checks the rules of the specification that its schema
+/// does not have.
 fn metrics_of(line: &Value) -> BTreeMap<Metric, Value> {
     let mut metrics = BTreeMap::new();
     for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {

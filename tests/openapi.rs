@@ -1,5 +1,5 @@
-//! `openapi.yaml` describes what the service does, and nothing else: its statuses, headers, bodies, parameters, paths
-//! and examples. The tests in `replay/` compare the answers to all events with it, too.
+//! `openapi.yaml` describes what the service does, and nothing else: its statuses, headers, bodies,
+//! parameters, paths and examples. The tests in `replay/` compare the answers to all events with it, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -13,7 +13,8 @@ use crate::support::{Tables, lines, number_of, release};
 
 /// How many releases the short history has: more than twenty of them match what is asked.
 const SHORT: u64 = 500;
-/// How many workflows there are. A workflow's tasks are numbered from 1, so that each number is that of a release in each workflow.
+/// How many workflows there are. A workflow's tasks are numbered from 1, so that each number is that of a
+/// release in each workflow.
 const WORKFLOWS: u64 = 7;
 
 fn record(number: u64) -> Value {
@@ -34,8 +35,8 @@ fn commit(number: u64) -> String {
     format!("{:040x}", 0x4b15_c430 + number % 7).chars().rev().collect()
 }
 
-/// Queries that the `number`th release matches: every combination of the four documented filters, each newer filter
-/// alone, and each of all these within a time.
+/// Queries that the `number`th release matches: every combination of the four documented filters, each newer
+/// filter alone, and each of all these within a time.
 fn queries(number: u64) -> Vec<String> {
     let terms = [
         format!("projectName=project-{}", number % 3),
@@ -82,7 +83,8 @@ async fn costs(tables: &Tables, newest: u64) -> HashMap<String, (u32, u32, f64)>
 async fn every_filter_costs_two_round_trips_however_long_the_history() {
     let tables = Tables::empty().await;
     let newest = number_of("SCALE_RELEASES", 2_000) - 1;
-    // The newest ones first. Each filter matches some of them all, and what names no task matches every twentieth.
+    // The newest ones first. Each filter matches some of them all, and what names no task matches every
+    // twentieth.
     let record = |number: u64| {
         let mut record = record(newest - number);
         if number.is_multiple_of(20) {

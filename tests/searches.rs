@@ -71,8 +71,8 @@ fn repository(name: &str) -> &str {
     name[last..].find(':').map_or(name, |colon| &name[..last + colon])
 }
 
-/// The images of a record: the name before a digest as it is written, the digest, and whether it was pushed under
-/// that name.
+/// The images of a record: the name before a digest as it is written, the digest, and whether it was pushed
+/// under that name.
 fn images(record: &Value) -> Vec<(Option<String>, Option<String>, bool)> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let mut written = Vec::new();
@@ -279,7 +279,8 @@ async fn each_filter_alone_has_an_etag_and_finds_the_same_in_a_brief_list() {
     }
 }
 
-/// A release whose environment runs these images. Of entries with such an id an index page of 1 MB holds some 500.
+/// A release whose environment runs these images. Of entries with such an id an index page of 1 MB holds some
+/// 500.
 fn running(number: u64, images: &[String]) -> Value {
     let mut record = release_in_few_lists(&format!("{number:0800}"), BEGIN + number / 2);
     let containers: Vec<_> = images.iter().map(|image| json!({"image": image})).collect();
@@ -398,7 +399,8 @@ async fn the_two_lists_of_a_digest_in_a_repository_are_one_whole_list_however_lo
     }
 }
 
-/// Adds entries to a list that a search passes over. There are no releases for them, and no search looks for these.
+/// Adds entries to a list that a search passes over. There are no releases for them, and no search looks for
+/// these.
 async fn add_passed_over_entries(tables: &Tables, facet: &str, count: usize) {
     let mut writes = Vec::new();
     for number in 0..count {

@@ -1,15 +1,17 @@
-//! Two writers write at the same time, in every order of their steps. In further orders one of them is killed after one of
-//! its steps, or never reads the answer to it.
+//! Two writers write at the same time, in every order of their steps. In further orders one of them is killed
+//! after one of its steps, or never reads the answer to it.
 //!
-//! A step is a request to DynamoDB, and for each key of a `BatchGetItem` a step of its own. Both writers wait at a gate
-//! before each of their steps, and the test lets one pass at a time: first in one order, and then in every other order.
-//! After every step that wrote something a reader asks some questions, and must be answered as in one of the serial
-//! orders, in which the writers act one after the other. So it must be in the end, once whoever was killed was sent again.
-//! Then no fact may be lost, or be there twice, and no artifact may be at two places.
+//! A step is a request to DynamoDB, and for each key of a `BatchGetItem` a step of its own. Both writers wait
+//! at a gate before each of their steps, and the test lets one pass at a time: first in one order, and then
+//! in every other order. After every step that wrote something a reader asks some questions, and must be
+//! answered as in one of the serial orders, in which the writers act one after the other. So it must be in
+//! the end, once whoever was killed was sent again. Then no fact may be lost, or be there twice, and no
+//! artifact may be at two places.
 //!
-//! How many orders there are is held down twice. Steps that only read change nothing for each other, so of orders that
-//! differ only there one is run. And where the steps are many, an order turns from one writer to the other only so often,
-//! and by default only some of these orders are run ([`which_orders`]). The ignored tests run many more.
+//! How many orders there are is held down twice. Steps that only read change nothing for each other, so of
+//! orders that differ only there one is run. And where the steps are many, an order turns from one writer to
+//! the other only so often, and by default only some of these orders are run ([`which_orders`]). The ignored
+//! tests run many more.
 
 mod artifacts;
 mod releases;
@@ -52,7 +54,8 @@ struct Scenario {
     writers: [Vec<Act>; 2],
     /// What is asked after every step.
     questions: Vec<(Endpoint, String)>,
-    /// By what an activity tells itself from others (its URL or content): those that are there in the end in every order.
+    /// By what an activity tells itself from others (its URL or content): those that are there in the end in
+    /// every order.
     facts: Vec<&'static str>,
     /// It is run with each of these.
     sizes: Vec<Size>,
@@ -69,10 +72,11 @@ struct Size {
 #[derive(Clone, Copy)]
 struct Orders {
     size: Size,
-    /// Whether in each order one of the writers is killed, or reads an error instead of the answer to a write that was made.
+    /// Whether in each order one of the writers is killed, or reads an error instead of the answer to a write
+    /// that was made.
     with_trouble: bool,
-    /// How often an order may turn from one writer to the other before one of them has ended; `None` is as often as there
-    /// are steps.
+    /// How often an order may turn from one writer to the other before one of them has ended; `None` is as
+    /// often as there are steps.
     turns: Option<usize>,
     keys: KeysPass,
     /// Of the places at which an order may leave the one before, one in so many is tried.
@@ -133,8 +137,8 @@ struct Made {
 }
 
 impl Orders {
-    /// What may come next after some choices. `pending` says of each writer that waits at the gate whether its next step
-    /// only reads.
+    /// What may come next after some choices. `pending` says of each writer that waits at the gate whether
+    /// its next step only reads.
     fn choices(self, made: &[Made], pending: [Option<bool>; 2]) -> Vec<Choice> {
         let steps: Vec<_> = made.iter().filter_map(|made| made.choice.steps()).collect();
         let turns = steps.windows(2).filter(|pair| pair[0] != pair[1]).count();
@@ -165,8 +169,8 @@ impl Orders {
         choices
     }
 
-    /// Whether a step of the first writer would do the same before what the second one has just done, since all of it only
-    /// reads. That order is run as well, and turns no more often, so this one is left out.
+    /// Whether a step of the first writer would do the same before what the second one has just done, since
+    /// all of it only reads. That order is run as well, and turns no more often, so this one is left out.
     fn changes_nothing(self, made: &[Made], pending: [Option<bool>; 2]) -> bool {
         let others = made.iter().rev().take_while(|made| made.choice.steps() == Some(1));
         let count = others.clone().count();
@@ -337,8 +341,8 @@ impl<'a> Explorer<'a> {
         explorer
     }
 
-    /// Makes what is there before, then acts in a serial order, and returns what is answered at each point, and what is stored
-    /// in the end.
+    /// Makes what is there before, then acts in a serial order, and returns what is answered at each point,
+    /// and what is stored in the end.
     async fn act_in_turn(&self, order: &[(usize, usize)]) -> (Vec<Vec<String>>, Vec<String>) {
         self.begin(&self.items().await).await;
         let told = format!("{}: {order:?}", self.scenario.name);
@@ -461,8 +465,9 @@ impl<'a> Explorer<'a> {
         }
     }
 
-    /// Runs one order, which begins with the given choices and then takes the first one each time. Returns all choices, and
-    /// whether it counts: an order that comes to the same as another one is left out. `now` is what the table holds.
+    /// Runs one order, which begins with the given choices and then takes the first one each time. Returns
+    /// all choices, and whether it counts: an order that comes to the same as another one is left out. `now`
+    /// is what the table holds.
     async fn run(&self, orders: Orders, begin: &[Choice], now: &mut Vec<Item>) -> (Vec<Made>, bool) {
         self.begin(now).await;
         let start = |acts| Running::start(&self.tables, acts, orders);
@@ -540,8 +545,8 @@ impl<'a> Explorer<'a> {
     }
 }
 
-/// The serial orders of acts, each given by its writer and its number. With trouble, a writer may also have ended after any of
-/// its acts, and is sent again in the end; or it does one of them again.
+/// The serial orders of acts, each given by its writer and its number. With trouble, a writer may also have
+/// ended after any of its acts, and is sent again in the end; or it does one of them again.
 fn serial_orders(lengths: [usize; 2], with_trouble: bool) -> BTreeSet<Vec<(usize, usize)>> {
     let acts = lengths.map(|length| (0..length).collect::<Vec<_>>());
     let mut orders = BTreeSet::new();
@@ -610,8 +615,8 @@ async fn all_artifacts(writer: &Writer) -> Vec<Value> {
     artifacts
 }
 
-/// What is stored, but for the random texts by which writers know themselves. Together with `reindex` this is all that is
-/// known here of how records are stored.
+/// What is stored, but for the random texts by which writers know themselves. Together with `reindex` this is
+/// all that is known here of how records are stored.
 fn stored(items: &[Item]) -> Vec<String> {
     let without_writer = |text: &str| match text.split_once(r#"\"writer\":\""#) {
         Some((before, writer)) => format!("{before}{}", &writer[24..]),
@@ -630,7 +635,8 @@ fn stored(items: &[Item]) -> Vec<String> {
     stored
 }
 
-/// Which orders of a scenario are run: those in which its writers need steps, or those in which they do not; some, or many.
+/// Which orders of a scenario are run: those in which its writers need steps, or those in which they do not;
+/// some, or many.
 fn which_orders(size: Size, many: bool) -> Vec<Orders> {
     let orders = |with_trouble, turns, keys, one_in| Orders { size, with_trouble, turns, keys, one_in };
     match (size.in_steps, many) {

@@ -1,8 +1,9 @@
 //! The edge to Lambda: an event becomes an HTTP request, and an HTTP response becomes Lambda's JSON.
 //!
-//! `lambda_http` reads the event, but does not write the response: it would turn the body into a list of numbers and
-//! check that byte by byte (19 instructions a byte, 0.3 ms for 250 kB). `lambda_runtime` takes anything that
-//! serializes, so [`LambdaResponse`] is the JSON that Lambda's documentation asks for, with a body of text or base64.
+//! `lambda_http` reads the event, but does not write the response: it would turn the body into a list of
+//! numbers and check that byte by byte (19 instructions a byte, 0.3 ms for 250 kB). `lambda_runtime` takes
+//! anything that serializes, so [`LambdaResponse`] is the JSON that Lambda's documentation asks for, with a
+//! body of text or base64.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +24,8 @@ use crate::error::Error;
 use crate::response::Response;
 use crate::service::{EndpointService, Invocation};
 
-/// The characters that must be escaped in the path of a URI (RFC 3986, 3.3). A `%` that is there already stays.
+/// The characters that must be escaped in the path of a URI (RFC 3986, 3.3). A `%` that is there already
+/// stays.
 const NOT_IN_A_PATH: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'{').add(b'}');
 
@@ -44,8 +46,8 @@ pub async fn answer(
     Ok(LambdaResponse::new(response, sender))
 }
 
-/// Answers the JSON of an event with the JSON of the response, as Lambda would. `delivery-center invoke` and the tests
-/// replay events with it.
+/// Answers the JSON of an event with the JSON of the response, as Lambda would. `delivery-center invoke` and
+/// the tests replay events with it.
 ///
 /// # Errors
 /// The same as those of [`answer`].
@@ -60,17 +62,17 @@ pub async fn answer_json(service: &EndpointService, event: &str) -> Result<Strin
 enum Sender {
     /// API Gateway, or a Function URL.
     Gateway,
-    /// An Application Load Balancer. A setting of its target group decides whether it reads `multiValueHeaders` or
-    /// `headers`, so the response has both.
+    /// An Application Load Balancer. A setting of its target group decides whether it reads
+    /// `multiValueHeaders` or `headers`, so the response has both.
     LoadBalancer,
 }
 
-/// Reads an event with `lambda_http`: who sent it, and the request. The request is `None` where it has a form that
-/// HTTP does not allow.
+/// Reads an event with `lambda_http`: who sent it, and the request. The request is `None` where it has a form
+/// that HTTP does not allow.
 ///
-/// A caller can send requests that make `lambda_http` panic: with a `Host` that is not a host, a query with spaces or
-/// quotes, or a body that is said to be base64 and is not. Others, such as a header of two lines, make it fail as if
-/// the event were no HTTP event; then [`sender_of`] decides whether it is one.
+/// A caller can send requests that make `lambda_http` panic: with a `Host` that is not a host, a query with
+/// spaces or quotes, or a body that is said to be base64 and is not. Others, such as a header of two lines,
+/// make it fail as if the event were no HTTP event; then [`sender_of`] decides whether it is one.
 fn read(event: &str) -> Result<(Sender, Option<Request<()>>), Diagnostic> {
     match catch_unwind(AssertUnwindSafe(|| lambda_http::request::from_str(event))) {
         Ok(Ok(request)) => {
@@ -88,7 +90,8 @@ fn read(event: &str) -> Result<(Sender, Option<Request<()>>), Diagnostic> {
     }
 }
 
-/// The fields that show that an event is an HTTP event. They can be read even where the rest of the event cannot.
+/// The fields that show that an event is an HTTP event. They can be read even where the rest of the event
+/// cannot.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct MarkedEvent {
@@ -115,8 +118,8 @@ fn sender_of(event: &str) -> Option<Sender> {
 
 /// The request, with a URI made of the event's own path and query; `None` where these do not make a URI.
 ///
-/// The URI that `lambda_http` makes will not do. It puts the name of the stage in front of the path where the event's
-/// path lacks it, and an escaped `?` in a caller's path would begin a query in it.
+/// The URI that `lambda_http` makes will not do. It puts the name of the stage in front of the path where the
+/// event's path lacks it, and an escaped `?` in a caller's path would begin a query in it.
 fn without_stage(request: &lambda_http::Request) -> Option<Request<()>> {
     let path = request.raw_http_path();
     let stage = match request.request_context_ref() {
@@ -173,8 +176,8 @@ pub struct LambdaResponse {
 #[serde(untagged)]
 enum Body {
     Text(String),
-    /// Base64, already as a JSON string: it has nothing to escape, and looking for escapes was half the work of
-    /// answering a list that is kept in memory.
+    /// Base64, already as a JSON string: it has nothing to escape, and looking for escapes was half the work
+    /// of answering a list that is kept in memory.
     Base64(Box<RawValue>),
 }
 

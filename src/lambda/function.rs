@@ -19,8 +19,8 @@ use crate::retries::with_patience;
 use crate::service::EndpointService;
 use crate::store::{ReleaseSearch, Store, StoreError, TableNames, Usage};
 
-/// The five published roots of Amazon Trust Services, on which the certificates of all AWS endpoints rest. Reading
-/// these at a start costs less than reading the 140 roots of an operating system.
+/// The five published roots of Amazon Trust Services, on which the certificates of all AWS endpoints rest.
+/// Reading these at a start costs less than reading the 140 roots of an operating system.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 
 /// How long opening the connection may take during init. A caller may be waiting for the end of init.
@@ -73,14 +73,15 @@ async fn run(endpoint: Endpoint) -> Result<(), Failure> {
     open_connection(endpoint, &store).await;
     let service = EndpointService::new(endpoint, store).with_log(request_log::write);
     let answer = lambda_http::service_fn(|event| event::answer(&service, event));
-    // `lambda_runtime::run` would do the same, with a tracing span around each event that none of our log lines needs.
+    // `lambda_runtime::run` would do the same, with a tracing span around each event that none of our log
+    // lines needs.
     lambda_runtime::Runtime::new(answer).run().await.map_err(Failure::Runtime)
 }
 
 /// Opens the connection to DynamoDB, with the cheapest request that the endpoint's function is allowed.
 ///
-/// Lambda gives the init phase a full core, and the first caller need not wait for a connection that is open already.
-/// A failure is only logged: the first request meets it again, and answers it.
+/// Lambda gives the init phase a full core, and the first caller need not wait for a connection that is open
+/// already. A failure is only logged: the first request meets it again, and answers it.
 async fn open_connection(endpoint: Endpoint, store: &Store) {
     let usage = Usage::default();
     let ask = async {
@@ -136,9 +137,9 @@ pub fn start_logging() {
 
 /// The function's DynamoDB client.
 ///
-/// Lambda gives credentials and region in environment variables. Naming the two providers that read them leaves out
-/// the default chain with its profile files, STS and metadata clients, which took 0.9 of the 2.3 million instructions
-/// of a start.
+/// Lambda gives credentials and region in environment variables. Naming the two providers that read them
+/// leaves out the default chain with its profile files, STS and metadata clients, which took 0.9 of the 2.3
+/// million instructions of a start.
 async fn client() -> Result<Client, Failure> {
     let environment = aws_config::defaults(BehaviorVersion::latest())
         .region(EnvironmentVariableRegionProvider::new())
@@ -149,8 +150,8 @@ async fn client() -> Result<Client, Failure> {
     Ok(Client::from_conf(with_patience(Builder::from(&environment)).build()))
 }
 
-/// An HTTP client whose TLS trusts the five roots or those of `SSL_CERT_FILE`. It uses ring, since aws-lc, the
-/// default, costs 55 ms of CPU at the first handshake.
+/// An HTTP client whose TLS trusts the five roots or those of `SSL_CERT_FILE`. It uses ring, since aws-lc,
+/// the default, costs 55 ms of CPU at the first handshake.
 fn http_client() -> Result<SharedHttpClient, Failure> {
     let roots = match variable("SSL_CERT_FILE") {
         None => AMAZON_ROOTS.to_vec(),
@@ -164,7 +165,8 @@ fn http_client() -> Result<SharedHttpClient, Failure> {
         .build_https())
 }
 
-/// Reads a PEM file and checks that it holds certificates, since the TLS library would panic on one that does not.
+/// Reads a PEM file and checks that it holds certificates, since the TLS library would panic on one that does
+/// not.
 fn certificates_of(path: String) -> Result<Vec<u8>, Failure> {
     let pem = match std::fs::read(&path) {
         Ok(pem) => pem,

@@ -1,10 +1,12 @@
-//! The line that a function logs of each request, for people, for Logs Insights, and for CloudWatch's metrics.
+//! The line that a function logs of each request, for people, for Logs Insights, and for CloudWatch's
+//! metrics.
 //!
-//! Where `METRICS_NAMESPACE` names a namespace, the line is in CloudWatch's embedded metric format: its member `_aws`
-//! says which of the other members are metrics, and CloudWatch takes them from there.
+//! Where `METRICS_NAMESPACE` names a namespace, the line is in CloudWatch's embedded metric format: its
+//! member `_aws` says which of the other members are metrics, and CloudWatch takes them from there.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 //!
-//! The line does not go through `tracing`, since `_aws` is an object, and `tracing` has only plain values as fields.
+//! The line does not go through `tracing`, since `_aws` is an object, and `tracing` has only plain values as
+//! fields.
 
 use std::io::Write as _;
 use std::sync::OnceLock;
@@ -18,8 +20,8 @@ use tracing_subscriber::fmt::time::{self, FormatTime as _};
 use crate::endpoint::Endpoint;
 use crate::service::AnsweredRequest;
 
-/// The metric that has two dimensions. There is only one such metric, since CloudWatch asks a price for every metric
-/// and every combination of its dimensions' values.
+/// The metric that has two dimensions. There is only one such metric, since CloudWatch asks a price for every
+/// metric and every combination of its dimensions' values.
 const REQUESTS: &[Metric] = &[Metric { name: "requests", unit: "Count" }];
 /// What a request cost, by endpoint.
 const COSTS: &[Metric] = &[
@@ -38,8 +40,8 @@ const LIST_COSTS: &[Metric] = &[
     Metric { name: "seen_before", unit: "Count" },
 ];
 
-/// Which members of the line are metrics, as JSON. It is half of the line's text, and the same in every line of a
-/// function.
+/// Which members of the line are metrics, as JSON. It is half of the line's text, and the same in every line
+/// of a function.
 static DIRECTIVES: OnceLock<Option<Box<RawValue>>> = OnceLock::new();
 
 /// The line. Queries, the dashboard and `docs/operating-metrics.md` use the names of its members.
@@ -87,7 +89,8 @@ struct Metric {
     unit: &'static str,
 }
 
-/// Writes the line of an answered request to standard output, unless `RUST_LOG` asks for warnings and errors only.
+/// Writes the line of an answered request to standard output, unless `RUST_LOG` asks for warnings and errors
+/// only.
 pub fn write(answered: &AnsweredRequest) {
     if !tracing::enabled!(tracing::Level::INFO) {
         return;

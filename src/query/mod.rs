@@ -1,4 +1,5 @@
-//! A request's query: its parameters, what is said of one that cannot be read, and how the queries in a `Link` are made.
+//! A request's query: its parameters, what is said of one that cannot be read, and how the queries in a
+//! `Link` are made.
 
 pub mod strconv;
 mod time;

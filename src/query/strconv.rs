@@ -1,4 +1,5 @@
-//! Go's `strconv.Atoi` and `strconv.Quote`. Their messages are the same to the byte, since Zadig's clients read them.
+//! Go's `strconv.Atoi` and `strconv.Quote`. Their messages are the same to the byte, since Zadig's clients
+//! read them.
 
 use std::fmt::Write as _;
 
@@ -38,8 +39,8 @@ fn signed(number: &[u8]) -> Result<i64, AtoiErrorReason> {
     i64::try_from(value).map_err(|_| AtoiErrorReason::ValueOutOfRange)
 }
 
-/// Reads digits from the left, as Go does: a number that overflows is out of range, even if something else than a
-/// digit follows.
+/// Reads digits from the left, as Go does: a number that overflows is out of range, even if something else
+/// than a digit follows.
 fn magnitude(digits: &[u8]) -> Result<u64, AtoiErrorReason> {
     if digits.is_empty() {
         return Err(AtoiErrorReason::InvalidSyntax);
@@ -57,7 +58,8 @@ fn magnitude(digits: &[u8]) -> Result<u64, AtoiErrorReason> {
 
 /// Writes text between double quotes as Go's `strconv.Quote` does.
 ///
-/// The characters that Go takes for printable stay: letters, marks, numbers, punctuation, symbols and the ASCII space.
+/// The characters that Go takes for printable stay: letters, marks, numbers, punctuation, symbols and the
+/// ASCII space.
 pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');

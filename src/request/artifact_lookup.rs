@@ -29,8 +29,8 @@ impl ArtifactLookup {
     /// Reads `image`, `commit`, `pr`, `repo`, `envName`, `namespace`, `after` and `include`.
     ///
     /// # Errors
-    /// None or more than one of `image`, `commit` and `pr` is given; or the first of `image`, `commit`, `pr`, `repo`,
-    /// `envName` and `after` that cannot be read is reported.
+    /// None or more than one of `image`, `commit` and `pr` is given; or the first of `image`, `commit`, `pr`,
+    /// `repo`, `envName` and `after` that cannot be read is reported.
     pub fn from_query(query: &Query) -> Result<Self, ParameterError> {
         let given = [query.first("image"), query.first("commit"), query.first("pr")];
         let env_name = query.first("envName");
@@ -70,8 +70,8 @@ impl ArtifactLookup {
     }
 }
 
-/// The search for what runs in an environment. It needs a repository without tag and digest: it asks which version of
-/// an image runs there.
+/// The search for what runs in an environment. It needs a repository without tag and digest: it asks which
+/// version of an image runs there.
 fn running_in(
     image: &str,
     env_name: &str,

@@ -1,5 +1,5 @@
-//! What a caller asks for beside the filters of releases: which artifact, and how much of a list. It is checked here,
-//! and trusted from there on.
+//! What a caller asks for beside the filters of releases: which artifact, and how much of a list. It is
+//! checked here, and trusted from there on.
 
 mod artifact_lookup;
 mod extent;

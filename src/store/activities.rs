@@ -1,5 +1,5 @@
-//! Reads out of an artifact's activities what look-ups find it by: where it was deployed, and which commits it was made
-//! from.
+//! Reads out of an artifact's activities what look-ups find it by: where it was deployed, and which commits
+//! it was made from.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -108,8 +108,8 @@ impl Activities {
 }
 
 impl Deployment {
-    /// The time by which deployments are ordered. An activity's time may be negative or too large; then the nearest
-    /// time that a record may have counts instead.
+    /// The time by which deployments are ordered. An activity's time may be negative or too large; then the
+    /// nearest time that a record may have counts instead.
     pub fn ordered_by(&self) -> UnixSeconds {
         let since = seconds(&self.since).clamp(0, i128::from(MAX_UNIX_SECONDS));
         UnixSeconds::try_from(since).unwrap_or_default()

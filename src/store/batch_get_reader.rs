@@ -1,13 +1,13 @@
 //! A faster reader of BatchGetItem's answers, which are most of what the functions read.
 //!
-//! Such an answer is megabytes of base64, and the SDK's reader looks at each byte by itself: that took 44 % of all
-//! instructions of a list of 20 releases of 50 kB that are not in memory. Here `serde_json` finds a text's end eight
-//! bytes at a time, and `base64_simd` decodes the text without a copy.
+//! Such an answer is megabytes of base64, and the SDK's reader looks at each byte by itself: that took 44 %
+//! of all instructions of a list of 20 releases of 50 kB that are not in memory. Here `serde_json` finds a
+//! text's end eight bytes at a time, and `base64_simd` decodes the text without a copy.
 //!
-//! The SDK takes the reader of an answer from the configuration of the call. An interceptor puts this one there
-//! before the request is written. It gives the SDK's own output type. Whatever it does not expect (an error, keys
-//! left unprocessed, a type of attribute that the tables do not have, an answer cut short) it leaves to the SDK's
-//! reader, and a property test holds the two to the same result.
+//! The SDK takes the reader of an answer from the configuration of the call. An interceptor puts this one
+//! there before the request is written. It gives the SDK's own output type. Whatever it does not expect (an
+//! error, keys left unprocessed, a type of attribute that the tables do not have, an answer cut short) it
+//! leaves to the SDK's reader, and a property test holds the two to the same result.
 
 use std::collections::HashMap;
 use std::fmt;

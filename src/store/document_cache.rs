@@ -1,7 +1,8 @@
 //! Keeps documents of releases in memory after they were read, up to a number of bytes.
 //!
-//! A document never changes under its revision, and the index names the revision of every release that it lists. So a
-//! document that is kept here need not be fetched or checked again, and the answer is as fresh as the index, at least.
+//! A document never changes under its revision, and the index names the revision of every release that it
+//! lists. So a document that is kept here need not be fetched or checked again, and the answer is as fresh as
+//! the index, at least.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,15 +13,17 @@ use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter};
 use super::releases::{ReleaseEntry, StoredRelease, Verbosity};
 use crate::document::Document;
 
-/// How much memory a kept document takes besides its bytes and its key's: its place in the cache, and the overhead of
-/// three allocations.
+/// How much memory a kept document takes besides its bytes and its key's: its place in the cache, and the
+/// overhead of three allocations.
 const BYTES_BESIDE_A_DOCUMENT: usize = 256;
 /// How large the cache takes documents to be when it works out how many evicted ones to remember.
 const TYPICAL_DOCUMENT_BYTES: usize = 4096;
 
-/// The cache. A long walk through the history does not empty it: documents that are asked for again and again stay.
+/// The cache. A long walk through the history does not empty it: documents that are asked for again and again
+/// stay.
 ///
-/// One lock suffices: a function answers one request at a time, and nobody waits for anything while holding it.
+/// One lock suffices: a function answers one request at a time, and nobody waits for anything while holding
+/// it.
 pub(super) struct DocumentCache {
     documents: Mutex<Cache<Key, Arc<Document>, Bytes>>,
 }
@@ -39,8 +42,8 @@ struct Key {
     half: Half,
 }
 
-/// A key to look up, without copies of its texts. It must hash as [`Key`] does, so it has the same fields in the same
-/// order.
+/// A key to look up, without copies of its texts. It must hash as [`Key`] does, so it has the same fields in
+/// the same order.
 #[derive(Hash)]
 struct BorrowedKey<'a> {
     release_id: &'a str,
@@ -81,7 +84,8 @@ impl DocumentCache {
         Some(Self { documents: Mutex::new(cache) })
     }
 
-    /// The documents of a listed release that an answer of this verbosity needs; `None` unless all of them are here.
+    /// The documents of a listed release that an answer of this verbosity needs; `None` unless all of them
+    /// are here.
     pub(super) fn get(&self, entry: &ReleaseEntry, verbosity: Verbosity) -> Option<StoredRelease> {
         let documents = self.lock();
         let get = |half| {
@@ -115,8 +119,8 @@ impl DocumentCache {
         self.lock().weight()
     }
 
-    /// Locks the cache, also after a panic: only the cache's own code runs while it is locked, so a panic of a request
-    /// cannot have left it half changed.
+    /// Locks the cache, also after a panic: only the cache's own code runs while it is locked, so a panic of
+    /// a request cannot have left it half changed.
     fn lock(&self) -> MutexGuard<'_, Cache<Key, Arc<Document>, Bytes>> {
         self.documents.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -26,8 +26,8 @@ const THROTTLED: [&str; 4] = [
 /// DynamoDB's codes for failures of its own.
 const FAILED: [&str; 3] = ["InternalServerError", "InternalServerErrorException", "ServiceUnavailable"];
 
-/// What went wrong with a table. The displayed text leaves out DynamoDB's own words, which may name hosts and keys;
-/// those are in the source.
+/// What went wrong with a table. The displayed text leaves out DynamoDB's own words, which may name hosts and
+/// keys; those are in the source.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// What is stored is not what was written, or was not written by this service.
@@ -86,8 +86,8 @@ pub enum StoreError {
     },
 }
 
-/// Why a table is unavailable, so that asking again is likely to help. The displayed text goes on after the table's
-/// name.
+/// Why a table is unavailable, so that asking again is likely to help. The displayed text goes on after the
+/// table's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unavailability {
     /// A call took longer than it may.
@@ -117,10 +117,11 @@ impl fmt::Display for Unavailability {
     }
 }
 
-/// A failed call: the SDK's error, displayed with its causes, DynamoDB's code and message, and the request's id.
+/// A failed call: the SDK's error, displayed with its causes, DynamoDB's code and message, and the request's
+/// id.
 ///
-/// The SDK's own `DisplayErrorContext` would add the whole request and answer, and with them records, which must not
-/// get into a log.
+/// The SDK's own `DisplayErrorContext` would add the whole request and answer, and with them records, which
+/// must not get into a log.
 #[derive(Debug, thiserror::Error)]
 #[error("{words}")]
 pub struct CallError {
@@ -193,8 +194,8 @@ impl StoreError {
                 _ if service.raw().status().is_server_error() || service.raw().status().as_u16() == 429 => {
                     Kind::Unavailable(Unavailability::Failed)
                 }
-                // The status is a success, but the body is cut off or not JSON. Whatever caused that on the way,
-                // another attempt may pass.
+                // The status is a success, but the body is cut off or not JSON. Whatever caused that on the
+                // way, another attempt may pass.
                 _ if service.raw().status().is_success() => {
                     Kind::Unavailable(Unavailability::UnreadableAnswer)
                 }

@@ -1,5 +1,5 @@
-//! The lists of the index of releases: which of them a release stands in, which of them a search reads, and which of
-//! their entries the search finds. Both follow from the rows of `filters.rs`.
+//! The lists of the index of releases: which of them a release stands in, which of them a search reads, and
+//! which of their entries the search finds. Both follow from the rows of `filters.rs`.
 
 use hex_simd::AsciiCase;
 use ring::digest::{SHA256, digest};
@@ -11,8 +11,8 @@ use super::json::Json;
 use super::keys::MAX_HASH_KEY_BYTES;
 use crate::position::{MAX_UNIX_SECONDS, Position, UnixSeconds};
 
-/// How many bytes of its digest stand for a term. With six, a search that compares a hundred million terms takes one
-/// for another with a probability of one in three million.
+/// How many bytes of its digest stand for a term. With six, a search that compares a hundred million terms
+/// takes one for another with a probability of one in three million.
 const TERM_DIGEST_BYTES: usize = 6;
 /// The attribute that holds the digests of terms.
 const TERMS: &str = "terms";
@@ -25,13 +25,14 @@ pub struct Facet(String);
 
 type TermDigest = [u8; TERM_DIGEST_BYTES];
 
-/// Terms by which a release is found: all of them, or those of the wider filters, which an entry of a list holds, since a
-/// search of this list compares them.
+/// Terms by which a release is found: all of them, or those of the wider filters, which an entry of a list
+/// holds, since a search of this list compares them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Terms {
     /// Short digests of terms, one behind another, in any order.
     digests: Vec<u8>,
-    /// Whole commits, separated by blanks: all of them, or in an entry those that begin with its list's digits.
+    /// Whole commits, separated by blanks: all of them, or in an entry those that begin with its list's
+    /// digits.
     commits: String,
 }
 
@@ -60,15 +61,16 @@ impl Facet {
         self.0.split('&').filter(|term| *term != ALL)
     }
 
-    /// The range key of a release's entry in this list. It is a digest, since a range key may have half the bytes of a
-    /// hash key.
+    /// The range key of a release's entry in this list. It is a digest, since a range key may have half the
+    /// bytes of a hash key.
     pub fn entry(&self) -> String {
         let digest = digest(&SHA256, self.0.as_bytes());
         format!("facet#{}", hex_simd::encode_to_string(&digest.as_ref()[..16], AsciiCase::Lower))
     }
 }
 
-/// The term of a value. `%` and `&` are percent-encoded, so that lists of different values have different names.
+/// The term of a value. `%` and `&` are percent-encoded, so that lists of different values have different
+/// names.
 pub(super) fn term(name: &str, value: &str) -> String {
     format!("{name}={}", value.replace('%', "%25").replace('&', "%26"))
 }
@@ -95,8 +97,9 @@ fn facets(rows: &[Vec<Option<String>>]) -> Vec<Facet> {
 
 /// Every list that a release stands in, and all of its terms, out of its JSON as it is answered.
 ///
-/// A value that is longer than a key can be is found by nobody, and is left out. Combinations are all returned, even
-/// those that are too long: the caller asks `fits_a_key`, and refuses a release whose names do not fit.
+/// A value that is longer than a key can be is found by nobody, and is left out. Combinations are all
+/// returned, even those that are too long: the caller asks `fits_a_key`, and refuses a release whose names do
+/// not fit.
 pub fn listed(release: &Json) -> (Vec<ListEntry>, Terms) {
     let found: Vec<(&Filter, Vec<String>)> =
         FILTERS.iter().map(|filter| (filter, terms_of(filter, release))).collect();
@@ -148,13 +151,14 @@ pub struct ReleaseSearch {
     others: Vec<Vec<TermDigest>>,
     /// The commit, where it is given with more digits than its list stands for.
     commit: Option<String>,
-    /// The position from which on a release must lie, and the position before which it must lie; `None` is no limit.
+    /// The position from which on a release must lie, and the position before which it must lie; `None` is no
+    /// limit.
     between: (Option<Position>, Option<Position>),
 }
 
 impl ReleaseSearch {
-    /// The search for the releases that match all that is asked. `None` where no release can match, since a value is
-    /// longer than a key can be, or nothing has it.
+    /// The search for the releases that match all that is asked. `None` where no release can match, since a
+    /// value is longer than a key can be, or nothing has it.
     pub fn new(asked: &[Asked]) -> Option<Self> {
         let narrowest = asked.iter().map(|asked| asked.filter.width).min().unwrap_or(WIDEST);
         let is_narrowest = |asked: &Asked| asked.filter.width == narrowest;
@@ -182,8 +186,8 @@ impl ReleaseSearch {
         })
     }
 
-    /// The same search among the releases that were created at `since` or later, and before `until`. `None` where no
-    /// release can lie in that range.
+    /// The same search among the releases that were created at `since` or later, and before `until`. `None`
+    /// where no release can lie in that range.
     pub fn between(self, since: Option<UnixSeconds>, until: Option<UnixSeconds>) -> Option<Self> {
         let is_nothing = since.is_some_and(|since| since > MAX_UNIX_SECONDS)
             || until.is_some_and(|until| until <= since.unwrap_or_default());
@@ -216,8 +220,8 @@ impl ReleaseSearch {
         &self.lists
     }
 
-    /// The position from which on it reads, and the position before which it reads. They come from `since` and `until`;
-    /// a cursor that is older than `until` takes its place.
+    /// The position from which on it reads, and the position before which it reads. They come from `since`
+    /// and `until`; a cursor that is older than `until` takes its place.
     pub fn range<'a>(
         &'a self,
         older_than: Option<&'a Position>,

@@ -1,8 +1,8 @@
-//! The filters of releases: a row for each, which says how a caller's value is read and by which values a release is
-//! found.
+//! The filters of releases: a row for each, which says how a caller's value is read and by which values a
+//! release is found.
 //!
-//! A value of a filter is a *term*, such as `label=nightly`. A release stands in a list of the index for each of its
-//! terms, or for combinations of them: `facets.rs` works with what the rows say.
+//! A value of a filter is a *term*, such as `label=nightly`. A release stands in a list of the index for each
+//! of its terms, or for combinations of them: `facets.rs` works with what the rows say.
 
 use std::fmt;
 
@@ -22,14 +22,15 @@ pub struct Filter {
     pub name: &'static str,
     /// Which releases it keeps, in words that go on after "releases".
     pub keeps: &'static str,
-    /// How wide its lists usually are; 0 is the narrowest. Only DynamoDB knows how long a list really is. A search reads a
-    /// list of the narrowest filter that is asked for, and compares the others with what each entry tells: the release's
-    /// terms of all wider filters. Filters of one width share their lists: each combination of them is one.
+    /// How wide its lists usually are; 0 is the narrowest. Only DynamoDB knows how long a list really is. A
+    /// search reads a list of the narrowest filter that is asked for, and compares the others with what each
+    /// entry tells: the release's terms of all wider filters. Filters of one width share their lists: each
+    /// combination of them is one.
     pub width: u8,
     /// A wider filter with which its lists exist a second time, narrowed to it.
     pub within: Option<&'static str>,
-    /// How many characters of a value a list's name has. Entries of such a list tell the values whole, and a longer value
-    /// that is asked for is compared with those.
+    /// How many characters of a value a list's name has. Entries of such a list tell the values whole, and a
+    /// longer value that is asked for is compared with those.
     pub cut: Option<usize>,
     /// Reads what is asked for: a release must have one of these values. `None` is no filter at all.
     read: fn(&str) -> Result<Option<Vec<String>>, ParameterError>,
@@ -37,7 +38,8 @@ pub struct Filter {
     values: fn(&Json) -> Vec<String>,
 }
 
-/// Filters of this width have a list for every combination, and the list of all releases is the one of none of them.
+/// Filters of this width have a list for every combination, and the list of all releases is the one of none
+/// of them.
 pub const WIDEST: u8 = 6;
 
 /// A filter whose value is matched exactly.
@@ -208,8 +210,8 @@ impl ReleaseFilter {
         self.asked.is_empty() && self.since.is_none() && self.until.is_none()
     }
 
-    /// The search for just these releases; `None` where no stored release can match: for a negative task id, for values
-    /// longer than a key can be, and where `until` is not later than `since`.
+    /// The search for just these releases; `None` where no stored release can match: for a negative task id,
+    /// for values longer than a key can be, and where `until` is not later than `since`.
     pub fn search(&self) -> Option<ReleaseSearch> {
         ReleaseSearch::new(&self.asked)?.between(self.since, self.until)
     }
@@ -247,7 +249,8 @@ fn read_image(image: &str) -> Result<Option<Vec<String>>, ParameterError> {
     }))
 }
 
-/// The raw service names of the deploys. A name is answered as `<service>/<container>` where there is a container.
+/// The raw service names of the deploys. A name is answered as `<service>/<container>` where there is a
+/// container.
 fn services(release: &Json) -> Vec<String> {
     let raw = |deploy: &Json| {
         let name = deploy.member("serviceName").text()?;
@@ -282,7 +285,8 @@ fn images(release: &Json) -> Vec<String> {
     images
 }
 
-/// The forms of an image as it is written in a release: what was pushed, without a digest behind it, and the digest.
+/// The forms of an image as it is written in a release: what was pushed, without a digest behind it, and the
+/// digest.
 fn image_forms(image: &str) -> Vec<String> {
     let Some((name, digest)) = image.split_once('@') else {
         return match ImageDigest::parse(image) {

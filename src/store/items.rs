@@ -27,16 +27,16 @@ pub fn entry_of(item: &Item) -> String {
     item.get("entry").and_then(|entry| entry.as_s().ok()).cloned().unwrap_or_default()
 }
 
-/// The names behind the placeholders `#entry` and `#position` in an expression; `None` where it has neither. DynamoDB
-/// reserves both words, so that an expression cannot use the names themselves.
+/// The names behind the placeholders `#entry` and `#position` in an expression; `None` where it has neither.
+/// DynamoDB reserves both words, so that an expression cannot use the names themselves.
 pub fn reserved_names(expression: &str) -> Option<HashMap<String, String>> {
     let used = ["entry", "position"].into_iter().filter(|name| expression.contains(&format!("#{name}")));
     let names: HashMap<_, _> = used.map(|name| (format!("#{name}"), name.to_owned())).collect();
     (!names.is_empty()).then_some(names)
 }
 
-/// One item, whose attributes are taken out one by one. An attribute that is missing or of another type is an error
-/// that names the record.
+/// One item, whose attributes are taken out one by one. An attribute that is missing or of another type is an
+/// error that names the record.
 pub struct Attributes<'a> {
     /// The attributes that were not taken out yet.
     pub item: Item,
@@ -46,8 +46,8 @@ pub struct Attributes<'a> {
     pub subject: Subject<'a>,
 }
 
-/// The record that an item belongs to, for error texts. It only borrows the names, since there is one for each item
-/// that is read, and it is put into words only where something is wrong.
+/// The record that an item belongs to, for error texts. It only borrows the names, since there is one for
+/// each item that is read, and it is put into words only where something is wrong.
 #[derive(Clone, Copy)]
 pub enum Subject<'a> {
     /// The release of an id.

@@ -6,8 +6,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// A JSON value. What is neither a text, a list nor an object stays as it is written: a number may have more digits than
-/// any type holds, and must not make the record unreadable.
+/// A JSON value. What is neither a text, a list nor an object stays as it is written: a number may have more
+/// digits than any type holds, and must not make the record unreadable.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum Json {
     /// There is no such value.

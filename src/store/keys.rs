@@ -18,9 +18,9 @@
 //! | `id:<id>` | `pointer` | under which digest and entry the artifact is kept, so that an artifact whose digest changed can be moved; the digests of its `found-by` entries; and the digests of the facts that pipelines recorded of it |
 //! | `fact#<digest>` | `fact` | what a pipeline recorded: the activity, what the pipeline knew of the artifact, and the artifact's id |
 //!
-//! An artifact without a digest is kept under `image:<image>`, and one without either under `id:<id>`. The range keys
-//! of one digest sort as positions do, and so does the index `by_image`. So the newest artifact of a digest or of an
-//! image is one Query of one item.
+//! An artifact without a digest is kept under `image:<image>`, and one without either under `id:<id>`. The
+//! range keys of one digest sort as positions do, and so does the index `by_image`. So the newest artifact of
+//! a digest or of an image is one Query of one item.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -51,7 +51,8 @@ pub const RELEASE_ENTRY: &str = "release";
 pub const PART_PREFIX: &str = "part#";
 /// How the range keys of artifacts begin.
 pub const ARTIFACT_PREFIX: &str = "artifact#";
-/// The beginning of the range keys of `found-by` entries, which find artifacts by commit, pull request and environment.
+/// The beginning of the range keys of `found-by` entries, which find artifacts by commit, pull request and
+/// environment.
 pub const FOUND_BY_PREFIX: &str = "found-by#";
 const POINTER_ENTRY: &str = "pointer";
 const FACT_ENTRY: &str = "fact";
@@ -60,11 +61,11 @@ pub const FACT_PREFIX: &str = "fact#";
 /// What stands before the image in the hash key of an artifact without a digest.
 const IMAGE_PREFIX: &str = "image:";
 
-/// How long a release's id may be: the index's range key is a position, which holds the id. 64 bytes are more than
-/// the rest of it needs.
+/// How long a release's id may be: the index's range key is a position, which holds the id. 64 bytes are more
+/// than the rest of it needs.
 pub const MAX_RELEASE_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;
-/// How long an artifact's id may be. Range keys hold the id, and a part's range key holds the most besides: `part#`, a
-/// revision of 24 digits, three digits, and `#` twice.
+/// How long an artifact's id may be. Range keys hold the id, and a part's range key holds the most besides:
+/// `part#`, a revision of 24 digits, three digits, and `#` twice.
 pub const MAX_ARTIFACT_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;
 /// How long an artifact's image may be: a hash key may hold it.
 pub const MAX_IMAGE_BYTES: usize = MAX_HASH_KEY_BYTES - IMAGE_PREFIX.len();
@@ -84,8 +85,8 @@ pub fn artifact_key(hash_key: &str, entry: &str) -> Item {
     key(ARTIFACT_HASH, hash_key, entry)
 }
 
-/// The hash key of an artifact: its digest, or else the digest that its image names, or else the image, or else the
-/// id.
+/// The hash key of an artifact: its digest, or else the digest that its image names, or else the image, or
+/// else the id.
 pub fn artifact_hash_key(image_digest: &str, image: &str, artifact_id: &str) -> String {
     let named = || image.split_once('@').and_then(|(_, digest)| ImageDigest::parse(digest));
     match ImageDigest::parse(image_digest).or_else(named) {
@@ -125,14 +126,14 @@ pub fn found_by_entry(artifact_id: &str, digest: &str) -> String {
     format!("{FOUND_BY_PREFIX}{artifact_id}#{digest}")
 }
 
-/// Reads the artifact's id and the entry's digest from the range key of a `found-by` entry. The id itself may hold a
-/// `#`.
+/// Reads the artifact's id and the entry's digest from the range key of a `found-by` entry. The id itself may
+/// hold a `#`.
 pub fn read_found_by_entry(entry: &str) -> Option<(&str, &str)> {
     entry.strip_prefix(FOUND_BY_PREFIX)?.rsplit_once('#')
 }
 
-/// An image as the index `by_image` lists it. The other texts in that index begin with one `#`, so an image that
-/// begins with `#` gets one more.
+/// An image as the index `by_image` lists it. The other texts in that index begin with one `#`, so an image
+/// that begins with `#` gets one more.
 pub fn indexed_image(image: &str) -> String {
     if image.starts_with('#') { format!("#{image}") } else { image.to_owned() }
 }

@@ -1,5 +1,5 @@
-//! The two DynamoDB tables, and how they are read. What is stored, and how the tool's crate writes it, agree on what stands
-//! here: keys, the attributes of items, and the lists of the index.
+//! The two DynamoDB tables, and how they are read. What is stored, and how the tool's crate writes it, agree
+//! on what stands here: keys, the attributes of items, and the lists of the index.
 //!
 //! The top of `keys.rs` says what is stored under which keys.
 
@@ -75,7 +75,8 @@ impl Store {
         Self { client, releases_table: tables.releases, artifacts_table: tables.artifacts, documents: None }
     }
 
-    /// The same store, which keeps up to `bytes` bytes of the documents that it reads, and does not read those again.
+    /// The same store, which keeps up to `bytes` bytes of the documents that it reads, and does not read
+    /// those again.
     pub fn with_document_cache(self, bytes: usize) -> Self {
         Self { documents: DocumentCache::of_bytes(bytes).map(Arc::new), ..self }
     }
@@ -100,7 +101,8 @@ impl Store {
         self.documents.as_ref().map_or(0, |documents| documents.bytes())
     }
 
-    /// Reads up to [`MAX_KEYS_PER_CALL`] items by key. They come in no order, and a key without an item is left out.
+    /// Reads up to [`MAX_KEYS_PER_CALL`] items by key. They come in no order, and a key without an item is
+    /// left out.
     ///
     /// Keys that DynamoDB leaves unprocessed are asked for again.
     ///
@@ -127,7 +129,8 @@ impl Store {
                 .await;
             let output = sent.map_err(|error| StoreError::from_sdk(table, error))?;
             usage.count(output.consumed_capacity());
-            // DynamoDB names the table even where it found nothing in it. An answer without that is not DynamoDB's.
+            // DynamoDB names the table even where it found nothing in it. An answer without that is not
+            // DynamoDB's.
             let Some(mut responses) = output.responses else {
                 return Err(StoreError::unavailable(table, Unavailability::UnreadableAnswer));
             };
@@ -155,8 +158,8 @@ pub struct ItemsPage {
 }
 
 impl ItemsPage {
-    /// Takes a page out of an answer. DynamoDB sends a list of items even where it is empty, so an answer without one
-    /// is not DynamoDB's.
+    /// Takes a page out of an answer. DynamoDB sends a list of items even where it is empty, so an answer
+    /// without one is not DynamoDB's.
     ///
     /// # Errors
     /// There is no list of items.

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 
-/// Counts what a request asks of DynamoDB: for its log line, for the benchmark, and for the tests that hold it to its
-/// bounds.
+/// Counts what a request asks of DynamoDB: for its log line, for the benchmark, and for the tests that hold
+/// it to its bounds.
 #[derive(Debug, Default)]
 pub struct Usage {
     calls: AtomicU32,

@@ -40,8 +40,8 @@ pub enum Fault {
     Cancel(&'static str),
     /// Answers a success whose body ends in the middle of an item that holds that text.
     CutOff(&'static str),
-    /// Passes on at most so many of the keys of a BatchGetItem, or of the writes of a BatchWriteItem; the rest stays
-    /// unprocessed.
+    /// Passes on at most so many of the keys of a BatchGetItem, or of the writes of a BatchWriteItem; the
+    /// rest stays unprocessed.
     ProcessAtMost(usize),
     /// Reverses the items of a BatchGetItem's answer: the real one answers in any order.
     Reverse,
@@ -205,8 +205,8 @@ async fn pass(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, body: Bytes) 
     }
 }
 
-/// Passes a request on when the test lets it. A BatchGetItem may become several requests, whose answers are put
-/// together.
+/// Passes a request on when the test lets it. A BatchGetItem may become several requests, whose answers are
+/// put together.
 async fn pass_gate(
     proxy: &Proxy,
     gate: &Gate,

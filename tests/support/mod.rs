@@ -1,8 +1,8 @@
-//! What all tests use: tables of their own in a DynamoDB, records to fill them with, and answers as a caller reads
-//! them.
+//! What all tests use: tables of their own in a DynamoDB, records to fill them with, and answers as a caller
+//! reads them.
 //!
-//! The DynamoDB is the embedded one, or the one that `AWS_ENDPOINT_URL_DYNAMODB` names. Where that one takes fewer
-//! than a hundred writes in a transaction, `DYNAMODB_TRANSACTION_WRITES` must say how many.
+//! The DynamoDB is the embedded one, or the one that `AWS_ENDPOINT_URL_DYNAMODB` names. Where that one takes
+//! fewer than a hundred writes in a transaction, `DYNAMODB_TRANSACTION_WRITES` must say how many.
 #![expect(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses a part of it")]
 
 pub mod faulty;
@@ -148,8 +148,8 @@ impl Tables {
         items.collect::<Result<_, _>>().await.unwrap()
     }
 
-    /// Every item of a table as a text, sorted. Two tables are equal where these are. The writer of an item is left
-    /// out.
+    /// Every item of a table as a text, sorted. Two tables are equal where these are. The writer of an item
+    /// is left out.
     pub async fn dump(&self, table: &str) -> Vec<String> {
         let text = |mut item: HashMap<_, _>| {
             item.remove("writer");

@@ -1,7 +1,7 @@
 //! What two writers may do to one artifact, or to several of one image.
 //!
-//! The artifacts have so many commits that their entries do not fit into a transaction of ten writes, and do into one of a
-//! hundred.
+//! The artifacts have so many commits that their entries do not fit into a transaction of ten writes, and do
+//! into one of a hundred.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,8 +136,8 @@ pub(super) fn known_faults() -> Vec<(Scenario, &'static str)> {
     let kept = || vec![stores(&before()), deploys(TAG, Some('0'), "dev")];
     let built = || builds(Some('0'), "built");
     vec![
-        // An entry leads to where the artifact was. A reader that finds nothing there takes the entry for one that does not
-        // count, and answers 404, or an older artifact.
+        // An entry leads to where the artifact was. A reader that finds nothing there takes the entry for one
+        // that does not count, and answers 404, or an older artifact.
         (
             of(
                 "a look-up by commit beside a move",
@@ -147,8 +147,8 @@ pub(super) fn known_faults() -> Vec<(Scenario, &'static str)> {
             ),
             "no artifact for commit",
         ),
-        // Neither knows of the other: each makes an artifact, and no item is written by both. An import joins them later,
-        // where one is an import; two recordings stay two artifacts.
+        // Neither knows of the other: each makes an artifact, and no item is written by both. An import joins
+        // them later, where one is an import; two recordings stay two artifacts.
         (
             of(
                 "a first deploy by digest beside the first build",
@@ -167,8 +167,8 @@ pub(super) fn known_faults() -> Vec<(Scenario, &'static str)> {
             ),
             "shows a reader",
         ),
-        // The fact that is recorded again makes the pointer what it was, word for word. Whoever read it before, and nothing
-        // where it leads, writes over the artifact.
+        // The fact that is recorded again makes the pointer what it was, word for word. Whoever read it
+        // before, and nothing where it leads, writes over the artifact.
         (
             of(
                 "a fact recorded anew beside another over a pointer that leads nowhere",
@@ -178,8 +178,8 @@ pub(super) fn known_faults() -> Vec<(Scenario, &'static str)> {
             ),
             "ends with",
         ),
-        // A stand-in that was built does not give way. The build, sent again, finds the imported artifact, which is newer,
-        // and is recorded once more.
+        // A stand-in that was built does not give way. The build, sent again, finds the imported artifact,
+        // which is newer, and is recorded once more.
         (
             of(
                 "a build and an import of one image that take one stand-in",
@@ -359,7 +359,8 @@ fn records(activity: Activity) -> Act {
     })
 }
 
-/// Makes what a deploy by tag makes of an image without a record. (A deploy would look for the record thrice, and wait.)
+/// Makes what a deploy by tag makes of an image without a record. (A deploy would look for the record thrice,
+/// and wait.)
 fn stands_in() -> Act {
     let id = Artifact::stand_in_id(TAG, "");
     let mut record = artifact(&id, TAG, "", 3);

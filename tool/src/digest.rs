@@ -3,8 +3,8 @@
 use hex_simd::AsciiCase;
 use ring::digest::{Context, SHA256};
 
-/// The first 24 hex digits of a SHA-256 of several texts; Zadig's ids have 24 digits, too. Each text goes in after
-/// its length, so that `["ab", "c"]` and `["a", "bc"]` have different digests.
+/// The first 24 hex digits of a SHA-256 of several texts; Zadig's ids have 24 digits, too. Each text goes in
+/// after its length, so that `["ab", "c"]` and `["a", "bc"]` have different digests.
 pub(crate) fn of_texts(texts: &[&str]) -> String {
     let mut digest = Context::new(&SHA256);
     for text in texts {

@@ -1,4 +1,5 @@
-//! DynamoDB inside the process, for laptops and tests: a real endpoint on loopback, to which real requests are sent.
+//! DynamoDB inside the process, for laptops and tests: a real endpoint on loopback, to which real requests
+//! are sent.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -81,8 +82,8 @@ impl EmbeddedDynamoDb {
         Self::serve(listener, database).map_err(EmbeddedError::Start)
     }
 
-    /// Serves on a thread and a runtime of its own. The caller's runtime would not do: it may be a single thread, which waits
-    /// for the answer to its request.
+    /// Serves on a thread and a runtime of its own. The caller's runtime would not do: it may be a single
+    /// thread, which waits for the answer to its request.
     fn serve(listener: TcpListener, database: Database) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -136,8 +137,8 @@ fn is_no_sqlite_database(file: &Path) -> bool {
     }
 }
 
-/// Whether a file is the SQLite database of another program: it has tables, but not those that every database of this tool has.
-/// Opening it as a database of this tool would add these.
+/// Whether a file is the SQLite database of another program: it has tables, but not those that every database
+/// of this tool has. Opening it as a database of this tool would add these.
 fn is_of_another_program(file: &Path) -> bool {
     let tables = || -> rusqlite::Result<(u64, u64)> {
         let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -163,7 +164,8 @@ impl Drop for EmbeddedDynamoDb {
     }
 }
 
-/// A client for a DynamoDB that takes any credentials: the embedded one, or another implementation on this machine.
+/// A client for a DynamoDB that takes any credentials: the embedded one, or another implementation on this
+/// machine.
 pub fn client(endpoint_url: &str) -> Client {
     Client::from_conf(config(endpoint_url).build())
 }

@@ -198,7 +198,8 @@ impl TableDefinition {
 
     /// Creates the table and waits until it can be used.
     ///
-    /// It lacks what protects a table in production (recovery, deletion protection); deploying the template sets that.
+    /// It lacks what protects a table in production (recovery, deletion protection); deploying the template
+    /// sets that.
     ///
     /// # Errors
     /// [`TableError`], also where the table exists with another schema.
@@ -305,8 +306,8 @@ impl TableDefinition {
     }
 }
 
-/// Whether the table and its indexes can be used: a table is active also while an index is added to it. An implementation
-/// that makes indexes at once gives them no status.
+/// Whether the table and its indexes can be used: a table is active also while an index is added to it. An
+/// implementation that makes indexes at once gives them no status.
 fn is_active(table: &TableDescription) -> bool {
     let mut indexes = table.global_secondary_indexes().iter();
     table.table_status() == Some(&TableStatus::Active)

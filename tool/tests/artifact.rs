@@ -146,8 +146,8 @@ async fn an_unknown_artifact_is_1_and_a_failure_2() {
     }
 }
 
-/// Two artifacts of one repository, made from the same commit. The older one runs in production. In dev, the newer one has taken
-/// its place.
+/// Two artifacts of one repository, made from the same commit. The older one runs in production. In dev, the
+/// newer one has taken its place.
 async fn two(created: i64) -> Tables {
     let deploy = |env: &str, namespace: &str, after: i64| {
         json!({

@@ -71,7 +71,8 @@ async fn import_reads_files_and_standard_input_and_says_what_it_did() {
 #[tokio::test]
 async fn what_is_copied_from_a_pipe_has_no_name_and_does_not_outlive_the_tool() {
     let tables = Tables::empty().await;
-    // INT is not among them: shells start background processes with that signal ignored, and their children inherit that.
+    // INT is not among them: shells start background processes with that signal ignored, and their children
+    // inherit that.
     for (source, signal) in [("-", "TERM"), ("-", "KILL"), ("/dev/stdin", "TERM")] {
         let folder = tempfile::tempdir().unwrap();
         let names = || std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());

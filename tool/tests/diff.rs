@@ -39,7 +39,8 @@ fn build(service: &str, image: &str, digest: char, commit: &str, message: &str, 
     })
 }
 
-/// Two releases: cart was built and pushed again under its tag, catalog is unchanged, promo went and wishes came.
+/// Two releases: cart was built and pushed again under its tag, catalog is unchanged, promo went and wishes
+/// came.
 fn two(before: i64, after: i64) -> [Value; 2] {
     let mut old = shop("a", "1.3.0", before);
     old["versionInfo"]["productEnvInfo"] = environment(

@@ -226,7 +226,8 @@ async fn an_index_that_lags_behind_its_table_is_told_with_its_lag() {
     let counting = FaultyProxy::start(&tables.endpoint_url, |_, _| Fault::None).await;
     let ran = run_on(&tables.through(&counting.endpoint_url), &["doctor"]).await;
     assert_eq!(ran.status, Some(0), "{ran:?}");
-    // The last Query asks for the artifact by its image, and the one before it whether the list has the release.
+    // The last Query asks for the artifact by its image, and the one before it whether the list has the
+    // release.
     let listing = counting.count("Query") - 1;
     let lagging = async |until: u64| {
         let proxy = FaultyProxy::start(&tables.endpoint_url, move |operation, number| {

@@ -1,4 +1,5 @@
-//! `export` writes what is stored as it is answered, and `reindex` mends the items by which records are found.
+//! `export` writes what is stored as it is answered, and `reindex` mends the items by which records are
+//! found.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::endpoint::Endpoint::{GetArtifact, ListReleases};

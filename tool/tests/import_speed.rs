@@ -216,7 +216,8 @@ async fn a_million_activities_are_joined_in_512_megabytes() {
     let mut out = BufWriter::new(File::create(directory.path().join("activity.bson")).unwrap());
     for number in 0..activities {
         let activity = doc! {
-            // Neighbours belong to owners far apart, so that no activity happens to come next to others of its owner.
+            // Neighbours belong to owners far apart, so that no activity happens to come next to others of
+            // its owner.
             "_id": made_id(7, number), "artifact_id": made_id(6, number * 7919 % artifacts), "type": "deploy",
             "url": format!("/v1/projects/detail/shop/pipelines/multi/shop-dev/{number}"), "namespace": "shop",
             "env_name": "dev", "commits": [{ "address": "https://github.com", "repo_owner": "o", "repo_name": "r",

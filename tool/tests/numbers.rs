@@ -1,4 +1,5 @@
-//! Numbers are answered as they were written, whichever way they came in, or are refused and their field is named.
+//! Numbers are answered as they were written, whichever way they came in, or are refused and their field is
+//! named.
 
 use std::fs;
 
@@ -120,7 +121,8 @@ async fn zadig(numbers: &str) -> String {
     url
 }
 
-/// Imports a source, records a deploy, takes both through an export, and expects these numbers in every answer.
+/// Imports a source, records a deploy, takes both through an export, and expects these numbers in every
+/// answer.
 async fn assert_answered(numbers: &str, import: &[&str]) {
     let tables = Tables::empty().await;
     let mut environment = tables.environment();
@@ -188,7 +190,8 @@ fn every_number_is_answered_as_it_was_written() {
         .unwrap();
 }
 
-/// MongoDB's own numbers have no text; a double is answered as Go writes it, without a fraction where it has none.
+/// MongoDB's own numbers have no text; a double is answered as Go writes it, without a fraction where it has
+/// none.
 #[test]
 fn every_number_of_a_dump_is_answered_to_the_digit() {
     let runtime = tokio::runtime::Runtime::new().unwrap();

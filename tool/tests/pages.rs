@@ -1,8 +1,9 @@
-//! Checks the documentation's pages: their commands print what the pages show, and what they link to and name exists.
+//! Checks the documentation's pages: their commands print what the pages show, and what they link to and name
+//! exists.
 //!
-//! A command is a line after `$` in a block marked `console`. The lines below it, up to the next command, are what it prints,
-//! and `…` stands for anything. `cargo dev` is the tool's binary. It listens on other ports here, since those that the pages
-//! name may be in use.
+//! A command is a line after `$` in a block marked `console`. The lines below it, up to the next command, are
+//! what it prints, and `…` stands for anything. `cargo dev` is the tool's binary. It listens on other ports
+//! here, since those that the pages name may be in use.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

@@ -49,7 +49,8 @@ async fn done(tables: &Tables, runs: &[&[&str]], writes_per_transaction: &str) -
     actions(&String::from_utf8_lossy(&sent))
 }
 
-/// A release with many services and an artifact with parts, both of which change with `version`, and an artifact without parts.
+/// A release with many services and an artifact with parts, both of which change with `version`, and an
+/// artifact without parts.
 fn records(version: u64) -> String {
     let mut large = release("r1", 1);
     large["deployInfo"] =
@@ -172,7 +173,8 @@ async fn spoil(tables: &Tables) {
         while let Some(mut item) = pages.try_next().await.unwrap() {
             let entry = item["entry"].as_s().unwrap().clone();
             if entry.starts_with("part#") {
-                // A part of a record that does not exist: of a release by its hash key, of an artifact by its entry.
+                // A part of a record that does not exist: of a release by its hash key, of an artifact by its
+                // entry.
                 let name = if hash == "release_id" { hash } else { "entry" };
                 item.insert(name.to_owned(), AttributeValue::S(entry.replace("#a1#", "#gone#")));
                 tables.put_item(table, item).await;

@@ -142,7 +142,8 @@ async fn pipelines_that_record_beside_imports_lose_nothing() {
 async fn pipelines_that_record_beside_the_first_import_lose_nothing() {
     let tables = Tables::empty().await;
     record_and_import_at_once(&tables);
-    // A deploy may make an artifact at the very moment at which the import stores the image's own. The next import joins them.
+    // A deploy may make an artifact at the very moment at which the import stores the image's own. The next
+    // import joins them.
     import(&tables, &imported()).await;
     let artifact = answered(&tables, IMAGE).await;
     assert_eq!(artifact["id"], ID);
@@ -240,7 +241,8 @@ async fn a_record_that_is_imported_takes_the_place_of_the_one_that_a_deploy_of_i
     let tables = Tables::empty().await;
     let with_digest = format!("{IMAGE}@{DIGEST}");
     let deploy = ["record", "deploy", "--image", &with_digest, "--env", "prod"];
-    // One pipeline knows the digest, and the other does not, so each makes an artifact of its own that stands for the image.
+    // One pipeline knows the digest, and the other does not, so each makes an artifact of its own that stands
+    // for the image.
     succeed(&tables, &DEPLOY_TO_STAGING).await;
     succeed(&tables, &deploy).await;
     import(&tables, &imported()).await;
@@ -556,7 +558,8 @@ async fn a_fact_is_not_recorded_of_an_artifact_that_has_another_image_by_now() {
     succeed(&tables, &DEPLOY_TO_STAGING).await;
     assert_eq!(environments(&answered(&tables, IMAGE).await), ["staging"]);
     assert_eq!(environments(&answered(&tables, "registry.example.com/shop/moved:1").await), ["prod"]);
-    // The image's own record is imported again, and the artifact that stands for the image gives way once more.
+    // The image's own record is imported again, and the artifact that stands for the image gives way once
+    // more.
     import(&tables, &imported()).await;
     assert_eq!(answered(&tables, IMAGE).await["id"], ID);
     let mut found =

@@ -18,7 +18,8 @@ const SECRET: &str = "[a-zA-Z0-9]{1,4}([-_.+~/?#@:=%]|%2F)?s3cr3t[A-Z0-9]{2,6}";
 const IMAGE: &str = "registry.example.com/shop/cart:1";
 const DIGEST: &str = "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e";
 
-/// A place where a URL comes in: the arguments and variables, with `{}` for the URL, and whether a repository is meant.
+/// A place where a URL comes in: the arguments and variables, with `{}` for the URL, and whether a repository
+/// is meant.
 struct Place {
     arguments: &'static [&'static str],
     variables: &'static [(&'static str, &'static str)],

@@ -32,7 +32,8 @@ pub(crate) async fn run_in_columns(tables: &Tables, columns: u16, arguments: &[&
     run(tool).await
 }
 
-/// Whether a line fits into a terminal, or is only too wide because of its last word, which must stay whole to be copied.
+/// Whether a line fits into a terminal, or is only too wide because of its last word, which must stay whole
+/// to be copied.
 pub(crate) fn fits_or_is_one_word(line: &str, columns: u16) -> bool {
     let width = console::measure_text_width;
     let last_word = line.rsplit("  ").next().unwrap_or_default();

@@ -1,10 +1,11 @@
-//! Does an hour of random work: imports, recordings, exports and reindexes run side by side, are killed at random, and reach
-//! DynamoDB through a faulty proxy. After each round, what failed is sent again, and every answer is compared with a model.
+//! Does an hour of random work: imports, recordings, exports and reindexes run side by side, are killed at
+//! random, and reach DynamoDB through a faulty proxy. After each round, what failed is sent again, and every
+//! answer is compared with a model.
 //!
-//! Some artifacts are imported first, and move from import to import; some of them need parts. Other images are deployed
-//! before anybody has a record of them. Then some are built, under one tag with two digests, and some are imported. (That
-//! is in later rounds: a first deploy beside the first build or import of its image may make two artifacts, which
-//! `tests/writers.rs` names as a known fault.)
+//! Some artifacts are imported first, and move from import to import; some of them need parts. Other images
+//! are deployed before anybody has a record of them. Then some are built, under one tag with two digests, and
+//! some are imported. (That is in later rounds: a first deploy beside the first build or import of its image
+//! may make two artifacts, which `tests/writers.rs` names as a known fault.)
 //!
 //! `SOAK_SECONDS` and `SOAK_SEED` say how long and which work.
 
@@ -23,7 +24,8 @@ use crate::support::{Random, Tables, artifact, deploy, incompressible, lines, nu
 
 const ARTIFACTS: u64 = 8;
 const RELEASES: u64 = 6;
-/// Of the images that are deployed first, so many are worked on, and twice as many are checked after each round.
+/// Of the images that are deployed first, so many are worked on, and twice as many are checked after each
+/// round.
 const PUSHED_AT_ONCE: usize = 4;
 const SECRET: &str = "s3cr3t-of-the-soak";
 
@@ -96,7 +98,8 @@ impl Work {
     }
 
     fn deploy(random: &mut Random, image: Image, number: u64) -> Self {
-        // Where the tag has another artifact by the time at which it is sent again, it is another deploy without a key.
+        // Where the tag has another artifact by the time at which it is sent again, it is another deploy
+        // without a key.
         let has_key = matches!(image, Image::Pushed(pushed) if is_built(pushed)) || random.one_in(2);
         Self::Deploy { image, environment: format!("env-{number}"), has_key }
     }

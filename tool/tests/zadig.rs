@@ -145,7 +145,8 @@ async fn both_shapes_load_and_what_is_secret_does_not() {
     assert!(!items.contains("SECRET") && !ran.out.contains("SECRET") && !ran.err.contains("SECRET"));
 }
 
-/// They are counted under the collection, which shows that they were dropped before the collections are joined in a file on disk.
+/// They are counted under the collection, which shows that they were dropped before the collections are
+/// joined in a file on disk.
 #[tokio::test]
 async fn credentials_in_any_part_of_a_build_or_an_activity_are_dropped_as_it_is_read() {
     let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());

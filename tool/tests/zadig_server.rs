@@ -1,4 +1,5 @@
-//! The real tool imports from a running Zadig. It is a fake one, which pages, fails, stalls, and asks for a token.
+//! The real tool imports from a running Zadig. It is a fake one, which pages, fails, stalls, and asks for a
+//! token.
 
 use std::collections::HashMap;
 use std::fs;

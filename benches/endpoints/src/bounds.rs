@@ -19,8 +19,8 @@ pub(crate) enum Figure {
     Latency(&'static str, Reading),
     /// The read units, divided by those of the usual way, where nothing was seen before.
     ReadUnits(&'static str),
-    /// The DynamoDB calls over the longest history, divided by those over the shortest, for the filter that grows
-    /// most.
+    /// The DynamoDB calls over the longest history, divided by those over the shortest, for the filter that
+    /// grows most.
     CallsOverHistory,
     /// The time from exec to the first answer over TLS, divided by that of the usual way.
     FirstAnswer,

@@ -176,8 +176,8 @@ fn requests(programs: &Programs) -> [Request<'_>; 5] {
     ]
 }
 
-/// The instructions of a process that answers this many invocations. Callgrind's profile is kept where a file is
-/// named.
+/// The instructions of a process that answers this many invocations. Callgrind's profile is kept where a file
+/// is named.
 fn instructions(
     valgrind: &Path,
     start: &Start,
@@ -202,8 +202,8 @@ fn instructions(
     Ok(collected.1.trim().parse()?)
 }
 
-/// The tools on which the number of instructions depends: the compiler, callgrind, the C library and the processor's
-/// instruction sets.
+/// The tools on which the number of instructions depends: the compiler, callgrind, the C library and the
+/// processor's instruction sets.
 fn tools() -> String {
     let first_line = |program: &str, argument: &str| {
         let output = Command::new(program).arg(argument).output().ok();

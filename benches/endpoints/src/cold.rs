@@ -164,8 +164,8 @@ fn add_figures(programs: &Programs, candidates: &[Candidate], report: &mut Repor
     Ok(())
 }
 
-/// Makes a certificate authority for this run, and writes its root to the file that `SSL_CERT_FILE` names to the
-/// functions.
+/// Makes a certificate authority for this run, and writes its root to the file that `SSL_CERT_FILE` names to
+/// the functions.
 fn tls(directory: &Path) -> anyhow::Result<Arc<ServerConfig>> {
     let authority_key = rcgen::KeyPair::generate()?;
     let mut parameters = rcgen::CertificateParams::default();

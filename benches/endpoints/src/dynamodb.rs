@@ -96,8 +96,8 @@ fn pass_on(
     Ok(())
 }
 
-/// The read units that an answer reports. The answer is searched and not parsed, since it may have a megabyte of
-/// documents.
+/// The read units that an answer reports. The answer is searched and not parsed, since it may have a megabyte
+/// of documents.
 fn read_units(answer: &[u8]) -> f64 {
     const NAME: &[u8] = b"\"CapacityUnits\":";
     let mut units = 0.0;

@@ -141,8 +141,8 @@ impl Drop for Function {
     }
 }
 
-/// The core that the functions run on: one of those that this process could use when it started. `None` where it
-/// could use only one.
+/// The core that the functions run on: one of those that this process could use when it started. `None` where
+/// it could use only one.
 static FUNCTION_CORE: LazyLock<Option<usize>> = LazyLock::new(|| {
     let allowed = sched_getaffinity(None).ok()?;
     (allowed.count() > 1).then(|| (0..CpuSet::MAX_CPU).find(|core| allowed.is_set(*core)))?

@@ -1,5 +1,6 @@
-//! Measures over histories of growing length: the newest 20 releases by every combination of the documented filters
-//! and by each of the newer ones, an artifact by each look-up, and a walk through the whole history by `Link`.
+//! Measures over histories of growing length: the newest 20 releases by every combination of the documented
+//! filters and by each of the newer ones, an artifact by each look-up, and a walk through the whole history
+//! by `Link`.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -42,8 +43,8 @@ pub(crate) fn measure(
     let runtime = tokio::runtime::Runtime::new()?;
     let mut points = Vec::new();
     let mut walks = Vec::new();
-    // The histories follow one another, each in a database of its own: one of 100,000 releases takes some gigabytes,
-    // and the longest would not fit into memory beside the others.
+    // The histories follow one another, each in a database of its own: one of 100,000 releases takes some
+    // gigabytes, and the longest would not fit into memory beside the others.
     for releases in lengths {
         let tables = Tables::start()?;
         let set = releases.to_string();

@@ -1,8 +1,8 @@
-//! Measures the service's release binaries from outside, and in the same run the yardsticks with which they are
-//! compared.
+//! Measures the service's release binaries from outside, and in the same run the yardsticks with which they
+//! are compared.
 //!
-//! Everything is on loopback: a Lambda Runtime API for each function, and the embedded DynamoDB behind a proxy that
-//! counts.
+//! Everything is on loopback: a Lambda Runtime API for each function, and the embedded DynamoDB behind a
+//! proxy that counts.
 
 mod answer;
 mod bounds;

@@ -28,8 +28,8 @@ impl Programs {
         if with_yardsticks {
             cargo(benches, &["--release", "--package", "usual"])?;
             cargo(benches, &["--profile", "lean", "--package", "floor", "--package", "nothing"])?;
-            // It is built by itself. Otherwise features that the other packages need of its dependencies would be
-            // built into it.
+            // It is built by itself. Otherwise features that the other packages need of its dependencies
+            // would be built into it.
             cargo(benches, &["--profile", "lean", "--package", "plain"])?;
         }
         let built = target()?;
@@ -64,7 +64,8 @@ fn cargo(package: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How a program is started as Lambda would start it, with a DynamoDB endpoint and `more` environment variables.
+/// How a program is started as Lambda would start it, with a DynamoDB endpoint and `more` environment
+/// variables.
 pub(crate) fn start(
     program: &Path,
     endpoint: &str,

@@ -1,5 +1,5 @@
-//! Makes the records that the functions are asked for. They have deployments' YAML of a given size, which compresses
-//! as real YAML does.
+//! Makes the records that the functions are asked for. They have deployments' YAML of a given size, which
+//! compresses as real YAML does.
 
 use std::fmt::Write as _;
 
@@ -26,7 +26,8 @@ impl Numbers {
     }
 }
 
-/// A release whose JSON has about `bytes` bytes. Tasks are numbered within their workflow, and each makes a release of both projects.
+/// A release whose JSON has about `bytes` bytes. Tasks are numbered within their workflow, and each makes a
+/// release of both projects.
 pub(crate) fn release(number: u32, bytes: usize) -> Value {
     let numbers = &mut Numbers(0x9e37_79b9_7f4a_7c15 ^ (u64::from(number) << 20 | 1));
     let id = format!("{:08x}{}", 0x619d_0000 + number, numbers.hex(16));
@@ -53,11 +54,13 @@ pub(crate) fn release(number: u32, bytes: usize) -> Value {
     })
 }
 
-/// Each of these filters finds half of the releases, but for the task: that finds four. All four together find one.
+/// Each of these filters finds half of the releases, but for the task: that finds four. All four together
+/// find one.
 pub(crate) const FILTERS: [&str; 4] =
     ["projectName=project-1", "workflowName=workflow-1", "taskId=4", "serviceName=service-1"];
 
-/// The same release with values for the newer filters. Each of [`SEARCHES`] finds half of such releases, or fewer.
+/// The same release with values for the newer filters. Each of [`SEARCHES`] finds half of such releases, or
+/// fewer.
 pub(crate) fn searchable(number: u32, bytes: usize) -> Value {
     let mut release = release(number, bytes);
     release["versionInfo"]["labels"] = json!([format!("label-{}", number / 16 % 2)]);
@@ -71,7 +74,8 @@ pub(crate) fn searchable(number: u32, bytes: usize) -> Value {
     release
 }
 
-/// The commit that a release or an artifact was built from. The digits that are indexed have one of two values.
+/// The commit that a release or an artifact was built from. The digits that are indexed have one of two
+/// values.
 fn commit(number: u32) -> String {
     format!("4b15c4{}{number:033x}", number / 256 % 2)
 }
@@ -90,7 +94,8 @@ pub(crate) const SEARCHES: [&str; 10] = [
     "envName=env-1&projectName=project-1",
 ];
 
-/// An artifact for the look-ups of [`ARTIFACT_SEARCHES`]: built from a commit and a pull request, and deployed.
+/// An artifact for the look-ups of [`ARTIFACT_SEARCHES`]: built from a commit and a pull request, and
+/// deployed.
 pub(crate) fn searchable_artifact(number: u32) -> Value {
     let numbers = &mut Numbers(0x517c_c1b7_2722_0a95 ^ u64::from(number));
     let (id, created_time) =
@@ -148,8 +153,8 @@ fn deploy(release_id: &str, service: &str, numbers: &mut Numbers, bytes: usize) 
 /// The image of [`artifact`].
 pub(crate) const IMAGE: &str = "registry.example.com/shop/checkout:20211203101907-1-main";
 
-/// An artifact that was built and deployed a few times. Its activities are in the order in which they are answered,
-/// newest first.
+/// An artifact that was built and deployed a few times. Its activities are in the order in which they are
+/// answered, newest first.
 pub(crate) fn artifact() -> Value {
     let numbers = &mut Numbers(1);
     let activity = |number: u64| {

@@ -25,8 +25,8 @@ impl Milliseconds {
         self.at(0.5)
     }
 
-    /// The median of this function's figures divided by another's of the same rounds: a machine that is slower for a
-    /// while is slower for both.
+    /// The median of this function's figures divided by another's of the same rounds: a machine that is
+    /// slower for a while is slower for both.
     pub(crate) fn median_ratio(&self, others: &Self) -> f64 {
         Self(self.0.iter().zip(&others.0).map(|(figure, other)| figure / other).collect()).median()
     }

@@ -33,8 +33,8 @@ fn names(set: &str) -> TableNames {
     TableNames { releases: format!("releases-{set}"), artifacts: format!("artifacts-{set}") }
 }
 
-/// The environment variables that name the tables of a set of records: those of the service, and those of the usual
-/// form.
+/// The environment variables that name the tables of a set of records: those of the service, and those of the
+/// usual form.
 pub(crate) fn environment(set: &str) -> [(String, String); 4] {
     let TableNames { releases, artifacts } = names(set);
     [

@@ -155,9 +155,9 @@ fn begin(
 
 /// Checks that all functions answer the same, as far as they can.
 ///
-/// The floor passes DynamoDB's answer on, and the plain way answers the same text as the service. The usual way
-/// answers the records as they were imported: the same JSON in another order, in which an artifact has the table's
-/// keys as well and no `sortedActivities`.
+/// The floor passes DynamoDB's answer on, and the plain way answers the same text as the service. The usual
+/// way answers the records as they were imported: the same JSON in another order, in which an artifact has
+/// the table's keys as well and no `sortedActivities`.
 fn ensure_same_answers(scenario: &Scenario, candidates: &[Candidate]) -> anyhow::Result<()> {
     let text = |candidate: &Candidate| {
         Answer::parse(&candidate.first_answer).and_then(Answer::text).context(candidate.name)

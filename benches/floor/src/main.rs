@@ -1,9 +1,9 @@
-//! A yardstick that no function can be below: for every event it sends the requests in the file that `FLOOR_REQUESTS`
-//! names, and answers with DynamoDB's answer to the last of them.
+//! A yardstick that no function can be below: for every event it sends the requests in the file that
+//! `FLOOR_REQUESTS` names, and answers with DynamoDB's answer to the last of them.
 //!
-//! The file holds pairs of lines: an operation such as `DynamoDB_20120810.Query`, and its body. With `FLOOR_KEEPS`
-//! set, all requests are sent only for the first event. For later events only the first request is sent, and the kept
-//! answer is given.
+//! The file holds pairs of lines: an operation such as `DynamoDB_20120810.Query`, and its body. With
+//! `FLOOR_KEEPS` set, all requests are sent only for the first event. For later events only the first request
+//! is sent, and the kept answer is given.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! A yardstick that does nothing: it uses only the standard library, and answers every event with an empty 200.
+//! A yardstick that does nothing: it uses only the standard library, and answers every event with an empty
+//! 200.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;

@@ -1,8 +1,8 @@
-//! A yardstick that answers the newest releases, or the newest artifact of an image, with the calls that the service
-//! makes and as little code as possible.
+//! A yardstick that answers the newest releases, or the newest artifact of an image, with the calls that the
+//! service makes and as little code as possible.
 //!
-//! `lambda_http` reads the events and writes the answers, and the SDK reads DynamoDB's. Only the documents are the
-//! service's code.
+//! `lambda_http` reads the events and writes the answers, and the SDK reads DynamoDB's. Only the documents
+//! are the service's code.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! A yardstick that does it the usual way: records are kept as native DynamoDB maps, and compressed anew for each
-//! answer.
+//! A yardstick that does it the usual way: records are kept as native DynamoDB maps, and compressed anew for
+//! each answer.
 
 use std::io::Write as _;
 

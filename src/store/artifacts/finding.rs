@@ -1,7 +1,8 @@
 //! Finds artifacts by commit, by pull request and by environment, and tells where an artifact runs.
 //!
-//! A look-up is one Query for the newest entries, and one BatchGetItem for the artifacts that they lead to. An entry counts only
-//! where its artifact lists it: see the top of `found_by.rs`. A document in parts takes one BatchGetItem more.
+//! A look-up is one Query for the newest entries, and one BatchGetItem for the artifacts that they lead to.
+//! An entry counts only where its artifact lists it: see the top of `found_by.rs`. A document in parts takes
+//! one BatchGetItem more.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -22,9 +23,11 @@ use crate::store::{ItemsPage, MAX_KEYS_PER_CALL, Store, Usage, projected};
 
 /// The attributes of an entry that a look-up needs.
 const ENTRY: &str = "image_digest, #entry, artifact, #position, commits";
-/// How many entries a Query asks for: that of the newest artifact, and that of the next older one, which decides on the `Link`.
+/// How many entries a Query asks for: that of the newest artifact, and that of the next older one, which
+/// decides on the `Link`.
 const ENTRIES: i32 = 2;
-/// How many it asks for where some may be passed over: a commit is given with more digits than its list stands for.
+/// How many it asks for where some may be passed over: a commit is given with more digits than its list
+/// stands for.
 const ENTRIES_TO_CHOOSE_FROM: i32 = 100;
 /// How many calls run side by side: each is a connection, and more only queue on one core.
 const CALLS_AT_ONCE: usize = 8;
@@ -32,12 +35,13 @@ const CALLS_AT_ONCE: usize = 8;
 /// How an artifact is asked for, other than by its image or digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ArtifactSearch {
-    /// Made from a commit that begins with these digits; where a repository (`owner/name`) is given, from one of that repository.
+    /// Made from a commit that begins with these digits; where a repository (`owner/name`) is given, from one
+    /// of that repository.
     Commit(CommitPrefix, Option<String>),
     /// Made from a pull request of a repository (`owner/name`).
     PullRequest(u64, String),
-    /// The artifact of a repository of images that was deployed last to an environment; to one namespace of it, where that is
-    /// given.
+    /// The artifact of a repository of images that was deployed last to an environment; to one namespace of
+    /// it, where that is given.
     RunningIn {
         /// Registry, port and path.
         repository: String,
@@ -81,7 +85,8 @@ impl ArtifactsOfEntries {
 struct FoundEntries<'a> {
     store: &'a Store,
     found_by: FoundBy,
-    /// The commit, where it is given with more digits than its list stands for, and entries are to be compared with it.
+    /// The commit, where it is given with more digits than its list stands for, and entries are to be
+    /// compared with it.
     commit: Option<&'a CommitPrefix>,
     older_than: Option<Position>,
     read: VecDeque<FoundEntry>,
@@ -192,12 +197,14 @@ impl Store {
         Ok(ArtifactsOfEntries(read.into_iter().flatten().filter_map(by_key).collect()))
     }
 
-    /// For each deployment of an artifact: whether no artifact of the same repository was deployed there later.
+    /// For each deployment of an artifact: whether no artifact of the same repository was deployed there
+    /// later.
     ///
-    /// This takes a Query for each deployment, for the newest entry of its environment. Then it takes a BatchGetItem for each
-    /// hundred of the artifacts that were deployed later; each of them is read once, however many environments it was deployed
-    /// to. If one of these does not list its entry, the next older entry of that environment is asked for. An artifact without
-    /// an image has no repository, and is compared with nothing.
+    /// This takes a Query for each deployment, for the newest entry of its environment. Then it takes a
+    /// BatchGetItem for each hundred of the artifacts that were deployed later; each of them is read once,
+    /// however many environments it was deployed to. If one of these does not list its entry, the next older
+    /// entry of that environment is asked for. An artifact without an image has no repository, and is
+    /// compared with nothing.
     ///
     /// # Errors
     /// DynamoDB fails or refuses the request.

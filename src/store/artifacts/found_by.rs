@@ -1,10 +1,10 @@
 //! The entries by which an artifact is found by commit, pull request and environment.
 //!
-//! An entry is an item in the artifact's partition that the index `by_image` lists too, under a text that no image has. The
-//! entry's range key is a digest of all that the entry says, so an entry never changes under its key. The artifact's own item
-//! lists the digests of its entries, and **an entry counts only where the artifact's item lists it**. So entries may be written
-//! before the item, and removed after it. Readers pass over those that a crash left behind, and those that the index still
-//! lists though they are gone.
+//! An entry is an item in the artifact's partition that the index `by_image` lists too, under a text that no
+//! image has. The entry's range key is a digest of all that the entry says, so an entry never changes under
+//! its key. The artifact's own item lists the digests of its entries, and **an entry counts only where the
+//! artifact's item lists it**. So entries may be written before the item, and removed after it. Readers pass
+//! over those that a crash left behind, and those that the index still lists though they are gone.
 
 use hex_simd::AsciiCase;
 use ring::digest::{SHA256, digest};
@@ -15,13 +15,14 @@ use crate::store::keys::MAX_HASH_KEY_BYTES;
 /// How many bytes of its digest name an entry among those of its artifact.
 pub const DIGEST_BYTES: usize = 8;
 
-/// A text under which the index `by_image` lists an entry. It stands where an artifact's own item has the image.
+/// A text under which the index `by_image` lists an entry. It stands where an artifact's own item has the
+/// image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FoundBy(String);
 
 impl FoundBy {
-    /// The artifacts that were made from a commit that begins with the first seven of these digits; where a repository
-    /// (`owner/name`) is given, from a commit of that repository.
+    /// The artifacts that were made from a commit that begins with the first seven of these digits; where a
+    /// repository (`owner/name`) is given, from a commit of that repository.
     pub fn commit(commit: &CommitPrefix, repository: Option<&str>) -> Self {
         let repository = repository.map(|repository| format!("&repo={repository}")).unwrap_or_default();
         Self::fitted(format!("#commit={}{repository}", commit.indexed()))
@@ -32,8 +33,8 @@ impl FoundBy {
         Self::fitted(format!("#pr={number}&repo={repository}"))
     }
 
-    /// The artifacts of a repository of images that were deployed to an environment: to one namespace of it, which may be empty,
-    /// or to any.
+    /// The artifacts of a repository of images that were deployed to an environment: to one namespace of it,
+    /// which may be empty, or to any.
     pub fn environment(repository: &str, env_name: &str, namespace: Option<&str>) -> Self {
         let namespace = namespace.map(|namespace| format!("&namespace={}", escaped(namespace)));
         let (env_name, namespace) = (escaped(env_name), namespace.unwrap_or_default());

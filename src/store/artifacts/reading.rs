@@ -1,4 +1,5 @@
-//! Finds artifacts by image and by digest: one Query of one item, and one BatchGetItem where a document is in parts.
+//! Finds artifacts by image and by digest: one Query of one item, and one BatchGetItem where a document is in
+//! parts.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,8 +18,8 @@ use crate::store::keys::{
 };
 use crate::store::{MAX_KEYS_PER_CALL, Store, Usage, whole};
 
-/// How often a look-up is tried. It begins anew where the artifact that it found was replaced while its parts were
-/// read.
+/// How often a look-up is tried. It begins anew where the artifact that it found was replaced while its parts
+/// were read.
 pub(super) const MAX_LOOKUPS: usize = 3;
 
 impl Store {
@@ -41,8 +42,8 @@ impl Store {
         Err(StoreError::unavailable(&self.artifacts_table, Unavailability::ChangesTooFast))
     }
 
-    /// A query for the artifacts that an image reference names, newest first; `None` where no artifact can have such
-    /// a name.
+    /// A query for the artifacts that an image reference names, newest first; `None` where no artifact can
+    /// have such a name.
     pub fn artifacts_query(&self, image: &ImageReference) -> Option<QueryFluentBuilder> {
         match image {
             ImageReference::Pushed(image) if indexed_image(image).len() > MAX_HASH_KEY_BYTES => None,
@@ -82,8 +83,8 @@ impl Store {
 
     /// The first item that a query finds.
     ///
-    /// Where the query has a filter, a page may be empty although there are more behind it, so pages are read until
-    /// one has an item.
+    /// Where the query has a filter, a page may be empty although there are more behind it, so pages are read
+    /// until one has an item.
     ///
     /// # Errors
     /// DynamoDB fails, or refuses the request.

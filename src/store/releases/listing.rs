@@ -15,15 +15,15 @@ use crate::store::items::{Attributes, Item, Subject, text};
 use crate::store::keys::BY_FACET;
 use crate::store::{Store, Usage};
 
-/// The attributes of an index entry that are read: `ENTRY` where every entry is found, `SEARCHED_ENTRY` where entries
-/// are compared.
+/// The attributes of an index entry that are read: `ENTRY` where every entry is found, `SEARCHED_ENTRY` where
+/// entries are compared.
 const ENTRY: &str = "#position, revision, lengths";
 const SEARCHED_ENTRY: &str = "#position, revision, lengths, terms, commits";
 
 /// The releases that a search finds, read page by page.
 ///
-/// Nearly every search reads one list. A search for a digest in a repository reads two, and gives the releases that are
-/// in either. A release that stands at two positions is given twice.
+/// Nearly every search reads one list. A search for a digest in a repository reads two, and gives the
+/// releases that are in either. A release that stands at two positions is given twice.
 #[derive(Debug)]
 pub struct ReleaseListing<'a> {
     store: &'a Store,
@@ -76,8 +76,8 @@ impl Store {
         ReleaseListing { store: self, search, lists: lists.collect() }
     }
 
-    /// The position of the `count`th newest release that a search finds; `None` where it finds fewer. The search must
-    /// read one list and compare no entries.
+    /// The position of the `count`th newest release that a search finds; `None` where it finds fewer. The
+    /// search must read one list and compare no entries.
     ///
     /// DynamoDB counts the entries and sends none, so a deep page costs read units but no transfer.
     ///
@@ -109,7 +109,8 @@ impl Store {
         Attributes::new(start, &self.releases_table, subject).position("position").map(Some)
     }
 
-    /// Asks for the entries of a list that a search reads, newest first; `None` where the search's range is empty.
+    /// Asks for the entries of a list that a search reads, newest first; `None` where the search's range is
+    /// empty.
     fn list_query(
         &self,
         search: &ReleaseSearch,
@@ -163,8 +164,8 @@ impl Store {
 }
 
 impl ReleaseListing<'_> {
-    /// Reads the next page in one round trip. It queries each list whose entries were all given; a Query reads at most
-    /// 1 MB of the index.
+    /// Reads the next page in one round trip. It queries each list whose entries were all given; a Query
+    /// reads at most 1 MB of the index.
     ///
     /// `limit` counts the entries that are read of a list, including those that the search passes over.
     ///
@@ -190,9 +191,9 @@ impl ReleaseListing<'_> {
         Ok(self.give())
     }
 
-    /// Merges what was read of the lists into one page. A list that goes on is known only down to the last position
-    /// that was read of it. So the page ends at the newest of these positions, and what other lists have below it is
-    /// given with a later page.
+    /// Merges what was read of the lists into one page. A list that goes on is known only down to the last
+    /// position that was read of it. So the page ends at the newest of these positions, and what other lists
+    /// have below it is given with a later page.
     fn give(&mut self) -> ReleaseEntries {
         let going_on = self.lists.iter().filter(|list| list.may_have_more);
         let end = going_on.filter_map(|list| list.reached.as_ref()).max().cloned();

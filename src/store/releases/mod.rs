@@ -1,8 +1,8 @@
 //! Releases in their table.
 //!
-//! A release is stored as two documents: `brief` is `{"versionInfo":{…}`, and `rest` is the remainder `,"buildInfo":[…],…}`. So
-//! both a brief list and a detailed one are made by writing stored documents one behind another. A revision is a digest of both,
-//! so a document never changes under its revision.
+//! A release is stored as two documents: `brief` is `{"versionInfo":{…}`, and `rest` is the remainder
+//! `,"buildInfo":[…],…}`. So both a brief list and a detailed one are made by writing stored documents one
+//! behind another. A revision is a digest of both, so a document never changes under its revision.
 
 mod listing;
 mod reading;
@@ -30,8 +30,8 @@ pub enum Verbosity {
     Detailed,
 }
 
-/// A release as the index lists it. This is enough to know how large its answer is and which items hold it, without
-/// reading the release.
+/// A release as the index lists it. This is enough to know how large its answer is and which items hold it,
+/// without reading the release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseEntry {
     /// Its time and id.
@@ -42,7 +42,8 @@ pub struct ReleaseEntry {
     pub lengths: Lengths,
 }
 
-/// The lengths in bytes of a release's two documents, packed and as JSON-escaped text, and the parts they need.
+/// The lengths in bytes of a release's two documents, packed and as JSON-escaped text, and the parts they
+/// need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lengths {
     /// `brief`, packed.

@@ -1,4 +1,5 @@
-//! Reads the documents of releases: those that a listing named, in one round of BatchGetItem, or one release by its id.
+//! Reads the documents of releases: those that a listing named, in one round of BatchGetItem, or one release
+//! by its id.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use crate::store::{MAX_KEYS_PER_CALL, Store, Usage, projected};
 
 /// How many BatchGetItem calls run side by side: each is a connection, and more only queue on one core.
 const MAX_CALLS_AT_ONCE: usize = 8;
-/// How much one BatchGetItem call asks for: DynamoDB answers at most 16 MB, and smaller answers overlap better.
+/// How much one BatchGetItem call asks for: DynamoDB answers at most 16 MB, and smaller answers overlap
+/// better.
 const MAX_STORED_BYTES_PER_CALL: usize = 4 << 20;
 /// How often a release is read again when it was replaced while it was read.
 const MAX_READS_AGAIN: usize = 4;
@@ -39,8 +41,9 @@ impl Store {
         verbosity: Verbosity,
         usage: &Usage,
     ) -> Result<Vec<Option<StoredRelease>>, StoreError> {
-        // A release that moved may stand at two positions, where one of two lists lags behind the other, or a writer was killed
-        // between them. Which position is right only the table says, so each of the two is read again alone.
+        // A release that moved may stand at two positions, where one of two lists lags behind the other, or a
+        // writer was killed between them. Which position is right only the table says, so each of the two is
+        // read again alone.
         let doubled = if search.reads_one_list() { BTreeSet::new() } else { ids_at_two_positions(entries) };
         let is_single = |entry: &ReleaseEntry| !doubled.contains(entry.position.id());
         let kept = |entry: &ReleaseEntry| self.kept(entry, verbosity).filter(|_| is_single(entry));
@@ -62,7 +65,8 @@ impl Store {
         Ok(releases)
     }
 
-    /// Both documents of one revision of a release, read consistently; `None` where it was replaced meanwhile.
+    /// Both documents of one revision of a release, read consistently; `None` where it was replaced
+    /// meanwhile.
     ///
     /// # Errors
     /// DynamoDB fails or refuses the request, or a document cannot be read.
@@ -114,11 +118,11 @@ impl Store {
         release
     }
 
-    /// Reads a release again, consistently, after the table did not have it as the index says. (The index may lag
-    /// behind the table.)
+    /// Reads a release again, consistently, after the table did not have it as the index says. (The index may
+    /// lag behind the table.)
     ///
-    /// What the table has now is answered if it still stands at that position and the search still finds it. If not, the release was
-    /// deleted, or moved to a position where this answer or a later one meets it.
+    /// What the table has now is answered if it still stands at that position and the search still finds it.
+    /// If not, the release was deleted, or moved to a position where this answer or a later one meets it.
     async fn release_again(
         &self,
         search: &ReleaseSearch,
@@ -139,7 +143,8 @@ impl Store {
             let item = place.map(|place| found.swap_remove(place));
             let mut release = Attributes::new(item.unwrap_or_default(), table, Subject::Release(id));
             if release.item.is_empty() {
-                // Whoever removes a release removes its entries before its item, or with it. So this is damage.
+                // Whoever removes a release removes its entries before its item, or with it. So this is
+                // damage.
                 let is_named = found.iter().any(|item| is_at_revision(item, &entry.revision));
                 let reason = "its entries in the index are there, and its documents are gone: run reindex";
                 return if is_named { Err(release.unreadable(reason)) } else { Ok(None) };
@@ -179,7 +184,8 @@ impl Store {
     }
 }
 
-/// Whether a release's item has no documents: a writer has claimed it, and is still making the release, or is removing it.
+/// Whether a release's item has no documents: a writer has claimed it, and is still making the release, or is
+/// removing it.
 pub fn is_without_documents(release: &Attributes<'_>) -> bool {
     release.has(WRITER) && !release.has("revision")
 }

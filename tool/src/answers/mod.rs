@@ -24,7 +24,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 pub use stored_text::{StoredText, harmless, is_harmful};
 
-/// How many releases are asked for as one page. More are read by following `Link`, so that no page has to fit into an answer.
+/// How many releases are asked for as one page. More are read by following `Link`, so that no page has to fit
+/// into an answer.
 const MAX_RELEASES_A_PAGE: usize = 100;
 
 /// Both endpoints over the tables.
@@ -112,8 +113,8 @@ impl Endpoints {
         })
     }
 
-    /// The artifact of a repository that runs in one namespace of an environment now, and since when, in Unix seconds. An empty
-    /// namespace is that of deploys that name none, which the endpoint cannot be asked for.
+    /// The artifact of a repository that runs in one namespace of an environment now, and since when, in Unix
+    /// seconds. An empty namespace is that of deploys that name none, which the endpoint cannot be asked for.
     ///
     /// # Errors
     /// DynamoDB fails or refuses the request, or an artifact cannot be read.
@@ -142,8 +143,8 @@ impl Endpoints {
 
     /// The newest `limit` releases that match.
     ///
-    /// They are asked for as one page, which reads no more than that. If there are many, or the page is too large for one
-    /// answer, the list is followed from answer to answer instead.
+    /// They are asked for as one page, which reads no more than that. If there are many, or the page is too
+    /// large for one answer, the list is followed from answer to answer instead.
     ///
     /// # Errors
     /// [`AskError`]. It is no error that no release matches.

@@ -1,4 +1,5 @@
-//! Text out of a record, which anybody may have written: it is shown without the characters that control a terminal.
+//! Text out of a record, which anybody may have written: it is shown without the characters that control a
+//! terminal.
 
 use std::fmt::{self, Write as _};
 
@@ -41,7 +42,8 @@ impl fmt::Display for StoredText {
 
 /// A text with every character that could do something to a terminal written as `\u{1b}`.
 ///
-/// These are the control characters (those of C1 too, but not tabs), and those that change the direction of the text.
+/// These are the control characters (those of C1 too, but not tabs), and those that change the direction of
+/// the text.
 pub fn harmless(text: &str) -> String {
     let mut harmless = String::with_capacity(text.len());
     for character in text.chars() {

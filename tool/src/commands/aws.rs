@@ -14,10 +14,12 @@ use super::exit_status::UnusableArguments;
 use crate::retries::{self, MAX_ATTEMPTS};
 use crate::write::Writer;
 
-/// The variable that says how many writes a transaction may hold, for an emulator that takes fewer than DynamoDB.
+/// The variable that says how many writes a transaction may hold, for an emulator that takes fewer than
+/// DynamoDB.
 const TRANSACTION_WRITES: &str = "DYNAMODB_TRANSACTION_WRITES";
 
-/// The variables that name an endpoint, and the error where one is not a URL. The SDK would accept an empty text, and panic.
+/// The variables that name an endpoint, and the error where one is not a URL. The SDK would accept an empty
+/// text, and panic.
 const ENDPOINT_VARIABLES: [(&str, &str); 2] = [
     (
         "AWS_ENDPOINT_URL_DYNAMODB",
@@ -26,8 +28,8 @@ const ENDPOINT_VARIABLES: [(&str, &str); 2] = [
     ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL is no URL: give one such as http://127.0.0.1:8000, or unset it"),
 ];
 
-/// Reads region, credentials and endpoint. What is missing is reported here, in one plain sentence: the error of a request that
-/// lacks it would be a long chain of causes.
+/// Reads region, credentials and endpoint. What is missing is reported here, in one plain sentence: the error
+/// of a request that lacks it would be a long chain of causes.
 pub(super) async fn config() -> anyhow::Result<SdkConfig> {
     for (variable, unusable) in ENDPOINT_VARIABLES {
         if std::env::var(variable).is_ok_and(|endpoint_url| !is_endpoint_url(&endpoint_url)) {
@@ -71,8 +73,8 @@ pub(super) fn hasty(config: &SdkConfig) -> Client {
 
 /// The tables that the environment names.
 ///
-/// If nothing answers there, this is an error within seconds. Anything else that is wrong shows when the tables are used, with
-/// more attempts.
+/// If nothing answers there, this is an error within seconds. Anything else that is wrong shows when the
+/// tables are used, with more attempts.
 pub(super) async fn writer() -> anyhow::Result<Writer> {
     let config = config().await?;
     if let Err(error) = writer_of(hasty(&config))?.reach().await
@@ -85,7 +87,8 @@ pub(super) async fn writer() -> anyhow::Result<Writer> {
     writer_of(Client::new(&config))
 }
 
-/// The tables that the environment names, with the attempts and timeouts of the functions, since somebody waits for the answer.
+/// The tables that the environment names, with the attempts and timeouts of the functions, since somebody
+/// waits for the answer.
 pub(super) async fn answering_store() -> anyhow::Result<Store> {
     Ok(answering(&config().await?).store().clone())
 }

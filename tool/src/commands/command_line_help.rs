@@ -7,7 +7,8 @@ use clap_complete::Shell;
 
 use super::exit_status::Ended;
 
-/// Print completions for a shell: `delivery-center completions bash > …/bash-completion/completions/delivery-center`.
+/// Print completions for a shell:
+/// `delivery-center completions bash > …/bash-completion/completions/delivery-center`.
 #[derive(Args)]
 pub(super) struct CompletionsArguments {
     /// The shell.

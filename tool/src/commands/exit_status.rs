@@ -20,8 +20,8 @@ pub(super) enum Ended {
     NotWell,
 }
 
-/// The exit status of a command. If the command failed, the reason is printed. Of a question, 1 means that there is no such
-/// release or artifact, so whatever fails is 2.
+/// The exit status of a command. If the command failed, the reason is printed. Of a question, 1 means that
+/// there is no such release or artifact, so whatever fails is 2.
 pub(super) fn of_command(ended: anyhow::Result<Ended>, is_question: bool) -> ExitCode {
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
@@ -34,7 +34,8 @@ pub(super) fn of_command(ended: anyhow::Result<Ended>, is_question: bool) -> Exi
     }
 }
 
-/// An error and its causes. A cause that was quoted already is left out, since some errors quote their causes themselves.
+/// An error and its causes. A cause that was quoted already is left out, since some errors quote their causes
+/// themselves.
 fn with_causes(error: &anyhow::Error) -> String {
     let mut told = String::new();
     for cause in error.chain().map(ToString::to_string).filter(|cause| !cause.is_empty()) {
@@ -61,7 +62,8 @@ fn is_about_arguments(error: &anyhow::Error) -> bool {
 
 /// The exit status where the arguments cannot be read, or ask for help. What clap says about them is printed.
 ///
-/// A pipeline understands 2 as an advice to try again, which would not help against a wrong argument of `record`: there it is 1.
+/// A pipeline understands 2 as an advice to try again, which would not help against a wrong argument of
+/// `record`: there it is 1.
 pub(super) fn of_arguments(mut unreadable: clap::Error) -> ExitCode {
     hide_secrets(&mut unreadable);
     // If even this cannot be written, there is nobody to tell.

@@ -16,7 +16,8 @@ use super::exit_status::{Ended, UnusableArguments};
 use super::{aws, terminal};
 use crate::write::{SCAN_SEGMENTS, Writer};
 
-/// How many bytes of compressed documents are fetched at once; uncompressed they are about five times as many.
+/// How many bytes of compressed documents are fetched at once; uncompressed they are about five times as
+/// many.
 const MAX_PACKED_BYTES_A_FETCH: usize = 2 << 20;
 const MAX_RELEASES_A_FETCH: usize = 100;
 /// How many fetches run ahead of the writing.
@@ -24,8 +25,8 @@ const FETCHES_AT_ONCE: usize = 4;
 
 /// Write the tables to standard output in the API's own JSON, one record on each line; `import -` reads it.
 ///
-/// Without --releases and --artifacts, it writes the kind of records that the given filters choose. Without filters too, it
-/// writes both kinds.
+/// Without --releases and --artifacts, it writes the kind of records that the given filters choose. Without
+/// filters too, it writes both kinds.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   delivery-center export | gzip > delivery-center.jsonl.gz

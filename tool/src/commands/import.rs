@@ -5,13 +5,14 @@ use super::sources::{Done, Sources};
 use crate::import::{Emptying, Task};
 use crate::write::{KeepRecorded, Mode};
 
-/// Store releases and artifacts from the API's own JSON, a dump or an export of Zadig's database, or a running Zadig.
+/// Store releases and artifacts from the API's own JSON, a dump or an export of Zadig's database, or a
+/// running Zadig.
 ///
-/// The API's JSON is one object, an array, or one object on each line; releases and artifacts may be mixed. From Zadig's
-/// database, everything that belongs to a release or an artifact is joined to one record. Every record is checked before
-/// anything of it is written. A bad record is reported on stderr with its place and JSON path, and the others are stored. A
-/// record replaces the whole stored one of the same id. Importing the same again writes nothing, so run an import again to
-/// complete it after it was interrupted.
+/// The API's JSON is one object, an array, or one object on each line; releases and artifacts may be mixed.
+/// From Zadig's database, everything that belongs to a release or an artifact is joined to one record. Every
+/// record is checked before anything of it is written. A bad record is reported on stderr with its place and
+/// JSON path, and the others are stored. A record replaces the whole stored one of the same id. Importing the
+/// same again writes nothing, so run an import again to complete it after it was interrupted.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   The API's JSON:
@@ -28,14 +29,16 @@ pub(super) struct ImportArguments {
     /// Check everything and say what would be stored, but write nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Write every record, also one that is stored already just so. This mends documents whose stored bytes were spoiled.
+    /// Write every record, also one that is stored already just so. This mends documents whose stored bytes
+    /// were spoiled.
     #[arg(long, conflicts_with = "dry_run")]
     rewrite: bool,
-    /// Drop the activities that `record` added to the imported artifacts. Without this they are kept, beside the imported ones.
+    /// Drop the activities that `record` added to the imported artifacts. Without this they are kept, beside
+    /// the imported ones.
     #[arg(long)]
     drop_recorded: bool,
-    /// Let a release lose all its records of a section, and an artifact all its activities, if the source has none of them any
-    /// more. Without this, such a release or artifact is held back and reported.
+    /// Let a release lose all its records of a section, and an artifact all its activities, if the source has
+    /// none of them any more. Without this, such a release or artifact is held back and reported.
     #[arg(long)]
     allow_emptying: bool,
     #[command(flatten)]

@@ -1,4 +1,5 @@
-//! How `import` and `verify` show what they do, on standard error: records that need a look, and a bar if it is a terminal.
+//! How `import` and `verify` show what they do, on standard error: records that need a look, and a bar if it
+//! is a terminal.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};

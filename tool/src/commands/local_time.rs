@@ -9,7 +9,8 @@ use jiff::{Span, Timestamp, ZonedDateTime};
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
-/// Ages below two days are told in hours, since `1 d ago` would say too little. The next two limits are alike, for days and months.
+/// Ages below two days are told in hours, since `1 d ago` would say too little. The next two limits are
+/// alike, for days and months.
 const TWO_DAYS: i64 = 2 * DAY;
 const TWO_MONTHS: i64 = 60 * DAY;
 const TWO_YEARS: i64 = 730 * DAY;

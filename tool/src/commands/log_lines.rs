@@ -14,7 +14,8 @@ pub(super) fn start(least_severe: LevelFilter) {
     let lines = tracing_subscriber::fmt::layer()
         .compact()
         .with_target(false)
-        // A line that cannot be written would be reported with `eprintln!`, which panics if nobody reads standard error.
+        // A line that cannot be written would be reported with `eprintln!`, which panics if nobody reads
+        // standard error.
         .log_internal_errors(false)
         .with_writer(std::io::stderr);
     tracing_subscriber::registry().with(filter).with(lines).init();

@@ -4,8 +4,10 @@
 //! - `exit_status` decides how a command ends;
 //! - `log_lines` logs to standard error;
 //! - `terminal` prints, and draws the progress bars;
-//! - `layout`, `section`, `local_time` and `short_image` show answers to people, as tables, fields, times and images;
-//! - `sources` and `import_progress` are for `import` and `verify`: what they read, and how they show what they do.
+//! - `layout`, `section`, `local_time` and `short_image` show answers to people, as tables, fields, times and
+//!   images;
+//! - `sources` and `import_progress` are for `import` and `verify`: what they read, and how they show what
+//!   they do.
 
 mod artifact;
 mod aws;
@@ -36,7 +38,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
-/// Zadig's delivery-centre endpoints over DynamoDB: fill the tables, look into them, and serve both endpoints on a laptop.
+/// Zadig's delivery-centre endpoints over DynamoDB: fill the tables, look into them, and serve both endpoints
+/// on a laptop.
 ///
 /// Without a subcommand it runs `serve`, with sample records.
 #[derive(Parser)]

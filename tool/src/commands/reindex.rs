@@ -15,11 +15,12 @@ use crate::write::{
 /// How many records are looked at side by side.
 const RECORDS_AT_ONCE: usize = 16;
 
-/// Mend the items by which releases and artifacts are found, and remove what is left of records that are gone.
+/// Mend the items by which releases and artifacts are found, and remove what is left of records that are
+/// gone.
 ///
-/// It works these items out anew from the stored documents. Run it when a newer version finds records in more ways, or when
-/// items were damaged. It may run beside imports and recordings, and it writes nothing where everything is as it should be.
-/// If it is interrupted, run it again.
+/// It works these items out anew from the stored documents. Run it when a newer version finds records in more
+/// ways, or when items were damaged. It may run beside imports and recordings, and it writes nothing where
+/// everything is as it should be. If it is interrupted, run it again.
 #[derive(clap::Args)]
 pub(super) struct ReindexArguments {
     /// Say what would be changed, but write nothing.
@@ -101,8 +102,8 @@ async fn reindex_releases(
     Ok(())
 }
 
-/// Mends every artifact first, and only then everything else in the table: a recorded fact that no pointer lists is removed, so
-/// all pointers must have been mended before.
+/// Mends every artifact first, and only then everything else in the table: a recorded fact that no pointer
+/// lists is removed, so all pointers must have been mended before.
 async fn reindex_artifacts(
     writer: &Writer,
     mode: Mode,
@@ -157,7 +158,8 @@ fn tell_unreadable(unreadable: &StoreError, bar: &ProgressBar, counts: &mut Rein
 
 /// The ids of all releases that have an item in a segment of the table, each once.
 fn release_ids(writer: &Writer, segment: i32) -> impl Stream<Item = Result<String, StoreError>> {
-    /// Where the next page begins, and the last id before it. The next page may begin with further items of that id.
+    /// Where the next page begins, and the last id before it. The next page may begin with further items of
+    /// that id.
     #[derive(Default)]
     struct Scanned {
         start: Option<ReleaseScan>,
@@ -198,8 +200,8 @@ fn artifact_entries(writer: &Writer, segment: i32) -> impl Stream<Item = Result<
     pages.try_flatten()
 }
 
-/// Looks at one record. If just that record cannot be read, this is `Ok(Err(…))`, so that the others can be looked at. It is
-/// tried again while others change the record, and while the table is unavailable.
+/// Looks at one record. If just that record cannot be read, this is `Ok(Err(…))`, so that the others can be
+/// looked at. It is tried again while others change the record, and while the table is unavailable.
 pub(super) async fn tolerate_unreadable<T>(
     look: impl AsyncFn() -> Result<T, StoreError>,
 ) -> Result<Result<T, StoreError>, StoreError> {

@@ -68,8 +68,9 @@ impl Default for ServeArguments {
 
 /// Serves until it is interrupted.
 ///
-/// Both addresses are taken first, so that one that is in use is reported before anything is done. The process listens at them
-/// last, so that whoever waits for a port finds tables, samples and endpoints once it is open.
+/// Both addresses are taken first, so that one that is in use is reported before anything is done. The
+/// process listens at them last, so that whoever waits for a port finds tables, samples and endpoints once it
+/// is open.
 pub(super) async fn run(arguments: ServeArguments) -> anyhow::Result<Ended> {
     let http = TakenAddress::new(arguments.listen, "--listen")?;
     let dynamodb = TakenAddress::new(arguments.dynamodb_listen, "--dynamodb-listen")?;
@@ -125,7 +126,8 @@ impl TakenAddress {
     fn new(address: SocketAddr, option: &'static str) -> anyhow::Result<Self> {
         let bind = || {
             let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-            // As in tokio's own listeners: connections of a process that has just ended do not block the address.
+            // As in tokio's own listeners: connections of a process that has just ended do not block the
+            // address.
             socket.set_reuseaddr(!cfg!(windows))?;
             socket.bind(address)?;
             Ok(socket)
@@ -144,7 +146,8 @@ fn cannot_listen(address: SocketAddr, option: &str, error: &io::Error) -> anyhow
     anyhow!("cannot listen on {address}: {error}; choose another address with {option}")
 }
 
-/// Reads an address, or looks up that of a host. Where a host has both kinds, as `localhost` has, IPv4 is taken.
+/// Reads an address, or looks up that of a host. Where a host has both kinds, as `localhost` has, IPv4 is
+/// taken.
 fn resolve(address: &str) -> Result<SocketAddr, String> {
     let resolved: Vec<_> = address
         .to_socket_addrs()

@@ -11,7 +11,8 @@ pub(super) struct CommonRegistry(Option<String>);
 impl CommonRegistry {
     /// The registry that most of these images are in.
     ///
-    /// There is none if one of the images names no registry: then the others must keep theirs, to be told from it.
+    /// There is none if one of the images names no registry: then the others must keep theirs, to be told
+    /// from it.
     pub(super) fn of<'a>(images: impl IntoIterator<Item = &'a str>) -> Self {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for image in images.into_iter().filter(|image| !image.is_empty()) {
@@ -42,7 +43,8 @@ impl CommonRegistry {
     }
 }
 
-/// The host before the first slash; what has neither a dot nor a port is no host, as container engines have it.
+/// The host before the first slash; what has neither a dot nor a port is no host, as container engines have
+/// it.
 pub(super) fn registry(image: &str) -> Option<&str> {
     let (host, _) = image.split_once('/')?;
     (host.contains(['.', ':']) || host == "localhost").then_some(host)

@@ -47,7 +47,8 @@ pub(super) struct Sources {
 pub(super) struct Done {
     /// The counts of all collections together.
     pub(super) totals: Counts,
-    /// Whether releases were read if any records belong to releases, and artifacts if any belong to artifacts.
+    /// Whether releases were read if any records belong to releases, and artifacts if any belong to
+    /// artifacts.
     pub(super) is_whole: bool,
 }
 

@@ -10,8 +10,9 @@ use crate::table_definitions::{Created, definitions};
 pub(super) enum TablesCommand {
     /// Create both tables where they are missing, as template.yaml defines them.
     ///
-    /// A table that exists with the same keys and index is left as it is; one with other keys or another index is an error.
-    /// This command is for laptops and tests: it sets no recovery and no deletion protection, as deploying the template does.
+    /// A table that exists with the same keys and index is left as it is; one with other keys or another
+    /// index is an error. This command is for laptops and tests: it sets no recovery and no deletion
+    /// protection, as deploying the template does.
     Create,
 }
 

@@ -26,7 +26,8 @@ pub(super) fn say(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Prints an answer's JSON. A character that could do something to a terminal is escaped, such as `\u009b`; that is the same JSON.
+/// Prints an answer's JSON. A character that could do something to a terminal is escaped, such as `\u009b`;
+/// that is the same JSON.
 pub(super) fn print_json(json: &str) -> anyhow::Result<()> {
     let mut escaped = String::with_capacity(json.len());
     for character in json.chars() {

@@ -32,7 +32,8 @@ pub struct Activity {
     pub image: NamedImage,
     /// The activity's other fields, named as in the API.
     pub fields: Map<String, Value>,
-    /// Digests of the URLs in `fields` as they were given, with queries and fragments. They tell facts apart, as the fields do.
+    /// Digests of the URLs in `fields` as they were given, with queries and fragments. They tell facts apart,
+    /// as the fields do.
     pub given_urls: Vec<String>,
     /// Fields of the artifact that are known; they are added where the stored artifact lacks them.
     pub artifact_fields: Map<String, Value>,
@@ -78,8 +79,9 @@ pub async fn record_activity(
 ///
 /// 1. The artifact is found. That is done once: `known` keeps it for the next attempt.
 /// 2. All that is stored of the artifact is read. If it holds this fact already, nothing is written.
-/// 3. The artifact with the new activity is written together with the fact, on the condition that the artifact is as it was
-///    read. If it is not, the attempt ends as [`FactError::Contended`], and the next one reads it again.
+/// 3. The artifact with the new activity is written together with the fact, on the condition that the
+///    artifact is as it was read. If it is not, the attempt ends as [`FactError::Contended`], and the next
+///    one reads it again.
 async fn attempt(
     writer: &Writer,
     activity: &Activity,
@@ -123,8 +125,9 @@ fn recorded_before(state: ArtifactState) -> Recorded {
 impl Activity {
     /// The key by which the fact is known, and other keys by which it may be known already.
     ///
-    /// A key given by the caller is the only one. Otherwise the key holds the artifact's id. The same fact may have been
-    /// recorded before, of an artifact that stood in for the image and has given way since; then its key holds that id.
+    /// A key given by the caller is the only one. Otherwise the key holds the artifact's id. The same fact
+    /// may have been recorded before, of an artifact that stood in for the image and has given way since;
+    /// then its key holds that id.
     fn fact_keys(&self, artifact_id: &str) -> (FactKey, Vec<FactKey>) {
         if let Some(key) = &self.idempotency_key {
             return (FactKey::new(&["key", self.kind.as_str(), &self.image.to_string(), key]), Vec::new());

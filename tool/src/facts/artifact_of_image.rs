@@ -12,8 +12,8 @@ use crate::write::{ArtifactState, FoundArtifact, WantedArtifact, Writer};
 #[derive(Debug, Clone)]
 pub(super) enum Target {
     Known(FoundArtifact),
-    /// An artifact of the build's tag, without a digest: a deployment made it before the build was recorded. The build may take
-    /// it only as long as no other build has.
+    /// An artifact of the build's tag, without a digest: a deployment made it before the build was recorded.
+    /// The build may take it only as long as no other build has.
     WithoutBuild(FoundArtifact),
     New,
 }
@@ -42,7 +42,8 @@ impl Activity {
         }
         let image = self.image.as_pushed();
         let is_build_of_tag = self.kind == ActivityKind::Build && self.image.tag.is_some();
-        // A build that takes this artifact moves it to its digest: whoever does not find it here any more finds it there.
+        // A build that takes this artifact moves it to its digest: whoever does not find it here any more
+        // finds it there.
         let without_digest = if is_build_of_tag {
             writer.find_artifact(WantedArtifact::WithoutDigest(&image)).await?
         } else {
@@ -51,8 +52,8 @@ impl Activity {
         if let Some(found) = writer.find_artifact(WantedArtifact::DigestAndImage(digest, &image)).await? {
             return Ok(Some(Target::Known(found)));
         }
-        // The repository is enough for anything but a build. A build under a new tag is to be found by that tag, so it becomes
-        // an artifact of its own.
+        // The repository is enough for anything but a build. A build under a new tag is to be found by that
+        // tag, so it becomes an artifact of its own.
         if is_build_of_tag {
             return Ok(without_digest.map(Target::WithoutBuild));
         }
@@ -99,7 +100,8 @@ impl Activity {
                 if is_free {
                     return Ok(state);
                 }
-                // The other build may be of this image, or be this very one, which did not read that it was recorded.
+                // The other build may be of this image, or be this very one, which did not read that it was
+                // recorded.
                 match self.target(writer).await? {
                     Target::Known(found) => found,
                     Target::WithoutBuild(_) | Target::New => {
@@ -112,7 +114,8 @@ impl Activity {
         Ok(writer.artifact_state(&found).await?)
     }
 
-    /// The id of a new artifact. It is made from the image and its digest, so that all who find no artifact make the same one.
+    /// The id of a new artifact. It is made from the image and its digest, so that all who find no artifact
+    /// make the same one.
     pub(super) fn new_artifact_id(&self) -> String {
         Artifact::stand_in_id(&self.image.as_pushed(), &self.digest_text())
     }

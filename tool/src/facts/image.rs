@@ -20,7 +20,8 @@ impl NamedImage {
     /// Reads an image reference, and a digest that was given separately. There must be a tag or a digest.
     ///
     /// # Errors
-    /// [`FactError::Refused`], which says what is wrong but does not quote the text: one that is no image may hold a password.
+    /// [`FactError::Refused`], which says what is wrong but does not quote the text: one that is no image may
+    /// hold a password.
     pub fn parse(image: &str, digest: Option<&str>) -> Result<Self, FactError> {
         let wrong = |reason| {
             refused(format!("the image {reason}: give REGISTRY/NAME:TAG as it was pushed, or NAME@DIGEST"))

@@ -1,7 +1,7 @@
 //! Records facts that pipelines send: what was built, deployed, tested or published, and what was released.
 //!
-//! A fact that is sent again is recorded once, even if several send it at the same moment. Facts about one image that come
-//! at the same moment are all kept.
+//! A fact that is sent again is recorded once, even if several send it at the same moment. Facts about one
+//! image that come at the same moment are all kept.
 
 mod activity;
 mod artifact_of_image;

@@ -68,8 +68,8 @@ impl FactError {
     }
 }
 
-/// Waits before the next attempt; gives `false` where no time is left for one. The first time, it logs why there is another
-/// attempt, since all of them may take minutes.
+/// Waits before the next attempt; gives `false` where no time is left for one. The first time, it logs why
+/// there is another attempt, since all of them may take minutes.
 pub(super) async fn wait_after(error: &FactError, patience: &mut Patience) -> bool {
     if let FactError::Store(error) = error
         && !patience.has_waited()

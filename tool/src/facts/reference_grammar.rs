@@ -1,4 +1,5 @@
-//! The grammar of image references, as OCI registries and <https://github.com/distribution/reference> define it.
+//! The grammar of image references, as OCI registries and <https://github.com/distribution/reference> define
+//! it.
 //!
 //! ```text
 //! name      = [host [":" port] "/"] component ["/" component]*
@@ -77,8 +78,9 @@ pub(super) fn check_tag(tag: &str) -> Result<(), &'static str> {
     )
 }
 
-/// Whether the first component of a name is a registry. As docker does, this takes it for one if it has a dot, a colon or an
-/// upper-case letter, or is `localhost`; otherwise the name has no registry, and this is the beginning of its path.
+/// Whether the first component of a name is a registry. As docker does, this takes it for one if it has a
+/// dot, a colon or an upper-case letter, or is `localhost`; otherwise the name has no registry, and this is
+/// the beginning of its path.
 fn is_registry(first: &str) -> bool {
     let (host, port) = first
         .rfind(':')

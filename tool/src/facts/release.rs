@@ -100,8 +100,8 @@ impl NewRelease {
         }
     }
 
-    /// A digest of the project and the key; without a key, of everything but who made it and the times that were not given.
-    /// So a release that is sent again has the same id.
+    /// A digest of the project and the key; without a key, of everything but who made it and the times that
+    /// were not given. So a release that is sent again has the same id.
     fn release_id(&self) -> String {
         if let Some(key) = &self.idempotency_key {
             return digest::of_texts(&["release", &self.project, key]);
@@ -217,11 +217,12 @@ impl NewRelease {
 impl ReleasedService {
     /// Reads `NAME=IMAGE`, or `NAME=IMAGE:CONTAINER`. The image has a tag or a digest.
     ///
-    /// After the last slash, the first colon belongs to the tag or the digest, and a second one begins the container.
+    /// After the last slash, the first colon belongs to the tag or the digest, and a second one begins the
+    /// container.
     ///
     /// # Errors
-    /// [`FactError::Refused`], where it cannot be read. The error names the service and quotes nothing else: a text that is
-    /// no image may hold a password.
+    /// [`FactError::Refused`], where it cannot be read. The error names the service and quotes nothing else:
+    /// a text that is no image may hold a password.
     pub fn parse(service: &str) -> Result<Self, FactError> {
         let (name, rest) = service.split_once('=').unwrap_or(("", service));
         let is_shown =

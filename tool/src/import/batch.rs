@@ -43,8 +43,8 @@ impl Task {
     }
 }
 
-/// Whether a record may replace a stored one when that would empty a section: the stored one has something in it, and the
-/// new one has nothing.
+/// Whether a record may replace a stored one when that would empty a section: the stored one has something in
+/// it, and the new one has nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Emptying {
     /// The record is stored.
@@ -119,8 +119,8 @@ impl Batch {
 
 /// A record as it was read.
 pub(super) struct InputRecord {
-    /// The row of the report in which it is counted. `None` where it does not come from Zadig's database: then its kind
-    /// decides on the row.
+    /// The row of the report in which it is counted. `None` where it does not come from Zadig's database:
+    /// then its kind decides on the row.
     pub(super) row: Option<&'static str>,
     pub(super) place: String,
     /// Its length in the input.
@@ -222,8 +222,8 @@ enum Fate {
 }
 
 impl Fate {
-    /// What became of a record, and how many recorded activities it holds. A stored record that cannot be read is the fate of
-    /// that one record; any other error ends the whole import.
+    /// What became of a record, and how many recorded activities it holds. A stored record that cannot be
+    /// read is the fate of that one record; any other error ends the whole import.
     fn from_result<T>(
         result: Result<T, StoreError>,
         fate: impl FnOnce(T) -> (Self, usize),

@@ -41,8 +41,8 @@ pub(super) fn read(files: &[CollectionFile], sink: &mut Sink) -> Result<(), Impo
     Ok(())
 }
 
-/// Warns of collections that are not given. A record replaces the stored one wholly, so whatever a forgotten collection holds
-/// would be missing from every answer.
+/// Warns of collections that are not given. A record replaces the stored one wholly, so whatever a forgotten
+/// collection holds would be missing from every answer.
 fn note_missing(files: &[CollectionFile], sink: &Sink) {
     let is_there = |collection| files.iter().any(|file| file.collection == collection);
     for collection in Collection::ALL {
@@ -57,13 +57,14 @@ fn note_missing(files: &[CollectionFile], sink: &Sink) {
     }
 }
 
-/// For releases and for artifacts, why a collection of their parts could not be read whole. The lost documents may have
-/// belonged to any release or artifact, so that none of them can be taken for complete.
+/// For releases and for artifacts, why a collection of their parts could not be read whole. The lost
+/// documents may have belonged to any release or artifact, so that none of them can be taken for complete.
 #[derive(Default)]
 struct Damaged(HashMap<Collection, String>);
 
 impl Damaged {
-    /// Notes that a collection could not be read whole; `place` is that of the first document that could not be read.
+    /// Notes that a collection could not be read whole; `place` is that of the first document that could not
+    /// be read.
     fn note(&mut self, collection: Collection, place: &str) {
         if collection.section().is_some() {
             let reason = || format!("{} could not be read whole: {place}", collection.name());
@@ -84,8 +85,8 @@ fn read_file(
     let (journal, progress) = (&sink.journal, Arc::clone(&sink.journal.progress));
     if file.length().is_ok_and(|length| length == 0) {
         progress.note(&format!("{name} is empty"));
-        // mongodump writes an empty file for a collection without documents. Even an empty file has 20 bytes after
-        // gzip, so an empty .gz file was cut short.
+        // mongodump writes an empty file for a collection without documents. Even an empty file has 20 bytes
+        // after gzip, so an empty .gz file was cut short.
         if file.path.extension().is_some_and(|extension| extension == "gz") {
             journal.refused(row, &name, "it is empty, which no compressed file is");
             damaged.note(file.collection, &name);

@@ -1,4 +1,5 @@
-//! Stores records in the tables, or compares them with what is stored. In the order in which a record goes through it:
+//! Stores records in the tables, or compares them with what is stored. In the order in which a record goes
+//! through it:
 //!
 //! - `json_files`, `collections` and `zadig_server` read records;
 //! - `pipeline` takes the records in batches from one of these, and runs several batches side by side;

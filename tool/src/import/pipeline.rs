@@ -103,7 +103,8 @@ where
         Ok::<_, ImportError>(())
     });
     let written = run_batches(receiver, writer, task, journal).await;
-    // The closed channel ends the reader. It is waited for, so that what it still reports comes before the error.
+    // The closed channel ends the reader. It is waited for, so that what it still reports comes before the
+    // error.
     let read = reading.await.expect("reading does not panic");
     written?;
     read

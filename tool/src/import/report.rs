@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use crate::input::zadig_collections::Collection;
 
-/// The rows in which releases and artifacts in the API's JSON are counted. What comes from Zadig's database is counted under
-/// the name of its collection.
+/// The rows in which releases and artifacts in the API's JSON are counted. What comes from Zadig's database
+/// is counted under the name of its collection.
 pub(super) const RELEASES_ROW: &str = "releases";
 pub(super) const ARTIFACTS_ROW: &str = "artifacts";
 /// The row of records in which neither a release nor an artifact can be recognized.
@@ -147,7 +147,8 @@ pub struct ReportFile {
 }
 
 impl ReportFile {
-    /// Creates the file. It is created before anything else is done, so that a path that cannot be written is reported at once.
+    /// Creates the file. It is created before anything else is done, so that a path that cannot be written is
+    /// reported at once.
     ///
     /// # Errors
     /// The operating system's.
@@ -192,8 +193,8 @@ impl Report {
         })
     }
 
-    /// `delivery_version` or `artifact`, if nothing of it was read although records were read that belong to it, and how many such
-    /// records there are. A dump like that is not complete.
+    /// `delivery_version` or `artifact`, if nothing of it was read although records were read that belong to
+    /// it, and how many such records there are. A dump like that is not complete.
     pub fn missing_owners(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let owners = [Collection::Version, Collection::Artifact].into_iter();
         owners.filter_map(|owner| {
@@ -209,7 +210,8 @@ impl Report {
         &self.held_back
     }
 
-    /// Writes the last line of the report, where a file was given for it: `action` and `collections`, their counts.
+    /// Writes the last line of the report, where a file was given for it: `action` and `collections`, their
+    /// counts.
     ///
     /// # Errors
     /// The operating system's, also if an earlier line could not be written. The report is incomplete then.
@@ -325,7 +327,8 @@ impl Journal {
         self.progress.orphaned(row);
     }
 
-    /// Lists a record that was not taken, since what is stored of it cannot be read. The caller counts it as refused.
+    /// Lists a record that was not taken, since what is stored of it cannot be read. The caller counts it as
+    /// refused.
     pub(super) fn unreadable(&self, row: &'static str, id: &str, reason: &str) {
         self.write(&json!({"outcome": "refused", "collection": row, "id": id, "reason": reason}));
         self.progress.refused(id, reason);

@@ -12,9 +12,9 @@ use super::pipeline::{ImportError, Sink};
 use crate::input::server::{List, ListPage, Server, ServerError};
 use crate::record::UncheckedRecord;
 
-/// A list ends after this many full pages in a row that hold only records that came before. One such page may come by
-/// chance, when as many records are added in Zadig as a page holds. A server that ignores `page` gives the same page
-/// for ever.
+/// A list ends after this many full pages in a row that hold only records that came before. One such page may
+/// come by chance, when as many records are added in Zadig as a page holds. A server that ignores `page`
+/// gives the same page for ever.
 const MAX_KNOWN_PAGES: u32 = 2;
 
 /// Reads both lists of a server to their ends; ends early when nobody takes the records any more.
@@ -30,12 +30,13 @@ pub(super) fn read(server: Server, sink: &mut Sink) -> Result<(), ImportError> {
     Ok(())
 }
 
-/// Reads a list to its end, and passes on the records that were not `seen` before: those that are added in Zadig while the
-/// list is read move the others to later pages, where some come again.
+/// Reads a list to its end, and passes on the records that were not `seen` before: those that are added in
+/// Zadig while the list is read move the others to later pages, where some come again.
 ///
-/// Several pages are asked for side by side. A page with fewer records than asked for is not taken for the last one, since a
-/// server may give fewer to every page. The list ends where as many records came as the server says that it has, or at a
-/// page with no new record, if that page is short, or is the second such page in a row.
+/// Several pages are asked for side by side. A page with fewer records than asked for is not taken for the
+/// last one, since a server may give fewer to every page. The list ends where as many records came as the
+/// server says that it has, or at a page with no new record, if that page is short, or is the second such
+/// page in a row.
 fn read_list(
     server: &Arc<Server>,
     list: List,

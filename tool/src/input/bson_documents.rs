@@ -1,6 +1,7 @@
 //! Reads one document of Zadig's database, whether it was written as BSON or as Extended JSON.
 //!
-//! What JSON has no form for becomes what the API answers for it at once, dates and numbers such as `NaN` aside.
+//! What JSON has no form for becomes what the API answers for it at once, dates and numbers such as `NaN`
+//! aside.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,8 +22,8 @@ pub(super) fn from_json(text: &[u8]) -> Result<Json<'_>, Problem> {
     unwrapped(Json::read(text)?, &Path::ROOT)
 }
 
-/// The integer that a value stands for, however it was written: `7`, `7.0` and `70e-1` are one. `None` where it has a
-/// fraction, or was written with a point or an exponent and does not fit into 64 bits.
+/// The integer that a value stands for, however it was written: `7`, `7.0` and `70e-1` are one. `None` where
+/// it has a fraction, or was written with a point or an exponent and does not fit into 64 bits.
 pub(super) fn integer(value: &Json<'_>) -> Option<i128> {
     match value {
         Json::Number(text) => text.parse().ok().or_else(|| exact_integer(text)),
@@ -30,7 +31,8 @@ pub(super) fn integer(value: &Json<'_>) -> Option<i128> {
     }
 }
 
-/// The integer that a JSON number stands for, without rounding; `None` where it has a fraction or does not fit into 64 bits.
+/// The integer that a JSON number stands for, without rounding; `None` where it has a fraction or does not
+/// fit into 64 bits.
 fn exact_integer(text: &str) -> Option<i128> {
     /// No integer of 64 bits has more digits.
     const MAX_DIGITS: i64 = 20;
@@ -162,8 +164,8 @@ fn unwrapped<'a>(value: Json<'a>, path: &Path<'_>) -> Result<Json<'a>, Problem> 
     Ok(value)
 }
 
-/// The value that an object stands for whose first member is this one: `Some(None)` where that cannot be read, `None` where
-/// the object stands for itself.
+/// The value that an object stands for whose first member is this one: `Some(None)` where that cannot be
+/// read, `None` where the object stands for itself.
 #[expect(clippy::option_option, reason = "the three cases are told apart at one place")]
 fn stands_for<'a>(kind: &str, wrapped: &Json<'a>) -> Option<Option<Json<'a>>> {
     let member = |name| Some(wrapped.member(name).cloned().unwrap_or(Json::Null));
@@ -190,8 +192,8 @@ fn stands_for<'a>(kind: &str, wrapped: &Json<'a>) -> Option<Option<Json<'a>>> {
     })
 }
 
-/// Reads a time in RFC 3339, or in the form of older exports, whose time zone has no colon. Returns milliseconds since
-/// 1970.
+/// Reads a time in RFC 3339, or in the form of older exports, whose time zone has no colon. Returns
+/// milliseconds since 1970.
 fn date(text: &str) -> Option<i64> {
     let parse = |text: &str| DateTime::parse_rfc3339_str(text).ok().map(DateTime::timestamp_millis);
     parse(text).or_else(|| {

@@ -1,4 +1,5 @@
-//! Finds and reads the files of Zadig's collections: a directory of mongodump's, single files of it, or mongoexport's files.
+//! Finds and reads the files of Zadig's collections: a directory of mongodump's, single files of it, or
+//! mongoexport's files.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -170,7 +171,8 @@ pub fn recognize(path: &Path) -> Result<FileContent, FilesError> {
     }
 }
 
-/// Checks that an input without a name can hold records in the API's JSON; errors call it `shown`. Gives the whole input back.
+/// Checks that an input without a name can hold records in the API's JSON; errors call it `shown`. Gives the
+/// whole input back.
 ///
 /// # Errors
 /// [`FilesError`].
@@ -252,8 +254,8 @@ impl Directory {
         if is_named_after_a_collection(path) && !path.metadata().map_err(read_error(path))?.is_file() {
             return Err(FilesError::NotAFile { path: path.to_owned() });
         }
-        // An archive may have any name, so every file is looked at. JSON files of other names, such as mongodump's metadata,
-        // are not ours.
+        // An archive may have any name, so every file is looked at. JSON files of other names, such as
+        // mongodump's metadata, are not ours.
         if !path.is_file() || (!is_ours && format == Some(Format::Json)) {
             return Ok(());
         }
@@ -275,8 +277,8 @@ impl Directory {
     }
 }
 
-/// The collection that a file is named after, and the format: `delivery_build.bson.gz`, and `zadig.delivery_build.json` too,
-/// whose name begins with the database's.
+/// The collection that a file is named after, and the format: `delivery_build.bson.gz`, and
+/// `zadig.delivery_build.json` too, whose name begins with the database's.
 fn name_and_format(path: &Path) -> (String, Option<Format>) {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
@@ -293,8 +295,8 @@ fn name_and_format(path: &Path) -> (String, Option<Format>) {
 
 /// Reads the first bytes of a file, inflated, and gives them with the rest of the input.
 ///
-/// Where the file ends or fails earlier, there are fewer bytes and no error here: whoever reads on meets the failure.
-/// An archive is an error here.
+/// Where the file ends or fails earlier, there are fewer bytes and no error here: whoever reads on meets the
+/// failure. An archive is an error here.
 fn head<'a>(
     path: &Path,
     file: impl Read + 'a,

@@ -1,8 +1,8 @@
 //! Joins records to their owners, in whatever order they come and however many they are.
 //!
-//! All records go into a temporary `SQLite` database, and come out so that everything of one release or artifact comes
-//! together: what collections have of it, or, in the API's JSON, all records of its id. The database is a file without a name:
-//! it is gone when the process ends, however that ends.
+//! All records go into a temporary `SQLite` database, and come out so that everything of one release or
+//! artifact comes together: what collections have of it, or, in the API's JSON, all records of its id. The
+//! database is a file without a name: it is gone when the process ends, however that ends.
 
 use std::ops::ControlFlow;
 
@@ -11,8 +11,9 @@ use rusqlite::{Connection, Row};
 use super::zadig_collections::{Collection, CollectionRecord};
 use crate::json::{Json, to_text};
 
-/// Rows are appended as they come and sorted only when they are read: keeping them in order would cost several times as
-/// much. The cache holds 32 MiB, and what does not fit into it is on disk. Sorting takes as much memory again.
+/// Rows are appended as they come and sorted only when they are read: keeping them in order would cost
+/// several times as much. The cache holds 32 MiB, and what does not fit into it is on disk. Sorting takes as
+/// much memory again.
 const SCHEMA: &str = "
     PRAGMA page_size = 16384;
     PRAGMA cache_size = -32768;
@@ -27,13 +28,14 @@ const SCHEMA: &str = "
 const INSERT: &str =
     "INSERT INTO records (family, owner, collection, id, place, json) VALUES (?, ?, ?, ?, ?, ?)";
 
-/// Of several records with one id, the one that was added last is read first: it counts, and the others are skipped.
+/// Of several records with one id, the one that was added last is read first: it counts, and the others are
+/// skipped.
 const SELECT_GROUPS: &str = "
     SELECT family, owner, collection, id, json FROM records
     ORDER BY family, owner, collection, id, sequence DESC";
 
-/// The last records of their ids in the order in which they were added, and behind each the earlier ones of its id. With the
-/// index, the table is read in its own order and nothing is sorted.
+/// The last records of their ids in the order in which they were added, and behind each the earlier ones of
+/// its id. With the index, the table is read in its own order and nothing is sorted.
 const SELECT_WHOLES: &str = "
     SELECT record.family, record.owner, record.place, record.json
     FROM records AS last CROSS JOIN records AS record
@@ -124,7 +126,8 @@ impl Join {
         self.bytes
     }
 
-    /// Passes one release or artifact after another to `take`, each with all of its records, until `take` breaks.
+    /// Passes one release or artifact after another to `take`, each with all of its records, until `take`
+    /// breaks.
     ///
     /// # Errors
     /// The temporary database's.
@@ -151,8 +154,8 @@ impl Join {
         Ok(())
     }
 
-    /// Passes the whole records to `take`, until it breaks: those of one id one after another, the one that was added last first;
-    /// the ids in the order of these last ones.
+    /// Passes the whole records to `take`, until it breaks: those of one id one after another, the one that
+    /// was added last first; the ids in the order of these last ones.
     ///
     /// # Errors
     /// The temporary database's.
@@ -268,8 +271,8 @@ impl GroupBuilder {
         }
     }
 
-    /// Adds the group's next record. `json` is empty for a soft-deleted child, and `None` for a refused record, which was
-    /// counted when it was refused.
+    /// Adds the group's next record. `json` is empty for a soft-deleted child, and `None` for a refused
+    /// record, which was counted when it was refused.
     fn add(&mut self, collection: Collection, id: &str, json: Option<&str>) {
         self.bytes += bytes_of(&self.owner, id, json);
         let is_first_of_collection = self.members.last().is_none_or(|(last, _)| *last != collection);
@@ -301,7 +304,8 @@ impl GroupBuilder {
         } else {
             members.live += 1;
             self.is_overlong |= self.bytes > MAX_RECORD_BYTES;
-            // The id is kept even then: if the owner turns out to be missing, this child is reported as an orphan.
+            // The id is kept even then: if the owner turns out to be missing, this child is reported as an
+            // orphan.
             let json = if self.is_overlong { "" } else { json };
             self.children.push((collection, id.to_owned(), json.to_owned()));
         }
@@ -335,8 +339,9 @@ impl GroupBuilder {
 
 /// Writes a record in the API's JSON: the owner's JSON, with its children in their sections.
 ///
-/// `deleted` names the collections of a release in which every child is soft-deleted. Their sections hold one soft-deleted
-/// record. It tells the import that the section is empty on purpose, and may empty the stored one.
+/// `deleted` names the collections of a release in which every child is soft-deleted. Their sections hold one
+/// soft-deleted record. It tells the import that the section is empty on purpose, and may empty the stored
+/// one.
 fn record(
     family: Collection,
     owner: &str,
@@ -398,7 +403,8 @@ fn with_images_in_charts(section: &[String]) -> Vec<String> {
         let images: Vec<_> = images.map(|(image, _)| image.clone()).collect();
         match records[index].clone() {
             Json::Object(mut chart) if !images.is_empty() => {
-                // Its place in the table of fields is before this one, which every record from a collection has.
+                // Its place in the table of fields is before this one, which every record from a collection
+                // has.
                 let place = chart.get_index_of("s3StorageID").unwrap_or(chart.len());
                 chart.shift_insert(place, "subDistributes".into(), Json::List(images));
                 answered.push(to_text(&Json::Object(chart)));

@@ -127,7 +127,8 @@ pub enum PageFailure {
     /// There was no answer in time.
     #[error("it did not answer in time")]
     Timeout,
-    /// There was no answer, or only a part of it. The message does not show the request, whose headers hold the token.
+    /// There was no answer, or only a part of it. The message does not show the request, whose headers hold
+    /// the token.
     #[error(transparent)]
     Connection(ureq::Error),
     /// The answer was an error that may pass, such as 503.
@@ -181,7 +182,8 @@ impl Server {
         let agent = Agent::config_builder()
             .timeout_global(Some(options.timeout))
             .http_status_as_error(false)
-            // A redirect could take the token to another host. A list that has moved is asked for at its new URL.
+            // A redirect could take the token to another host. A list that has moved is asked for at its new
+            // URL.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("delivery-center/", env!("CARGO_PKG_VERSION")))
@@ -229,8 +231,8 @@ impl Server {
         }
     }
 
-    /// Asks for a page on a thread of its own. A runtime waits for its own blocking threads before it ends, so on one of those
-    /// a stalled server would keep the process from ending.
+    /// Asks for a page on a thread of its own. A runtime waits for its own blocking threads before it ends,
+    /// so on one of those a stalled server would keep the process from ending.
     async fn page_on_a_thread(self: Arc<Self>, url: String, number: u64) -> Result<ListPage, FailedAttempt> {
         let (sender, receiver) = oneshot::channel();
         // Pages past the last one are asked for ahead of time, and nobody waits for their answers any more.

@@ -1,10 +1,11 @@
 //! Splits an input into its records: one on each line, or one value after another, in arrays or without.
 //!
-//! The two differ only where a record is broken. Where every record so far was on a line of its own, reading goes on with the
-//! next line. Anywhere else it cannot be told where the next record begins, so that is where it ends.
+//! The two differ only where a record is broken. Where every record so far was on a line of its own, reading
+//! goes on with the next line. Anywhere else it cannot be told where the next record begins, so that is where
+//! it ends.
 //!
-//! `serde_json` finds where a value ends. Stepping from one element of an array to the next, without holding the whole array,
-//! is written here.
+//! `serde_json` finds where a value ends. Stepping from one element of an array to the next, without holding
+//! the whole array, is written here.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -24,7 +25,8 @@ const BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
 /// One record's text as it came, without the blanks around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawRecord {
-    /// Usually a JSON object. Anything else that stands in a record's place is passed on too, and refused later.
+    /// Usually a JSON object. Anything else that stands in a record's place is passed on too, and refused
+    /// later.
     pub text: Vec<u8>,
     /// Where it begins.
     pub place: Place,
@@ -78,8 +80,8 @@ pub struct RecordReader<R> {
 enum Layout {
     /// No record has come yet.
     Start,
-    /// Every record was on a line of its own. A `[` at the top begins no array here: it may be one broken line, and as an
-    /// array it would swallow the lines after it.
+    /// Every record was on a line of its own. A `[` at the top begins no array here: it may be one broken
+    /// line, and as an array it would swallow the lines after it.
     Lines,
     /// One value after another.
     Values,
@@ -129,8 +131,8 @@ impl<R: Read> RecordReader<R> {
         }
     }
 
-    /// Steps over the comma before an array's next element, or over the array's end, and tells whether there is an element.
-    /// A comma before the end is forgiven.
+    /// Steps over the comma before an array's next element, or over the array's end, and tells whether there
+    /// is an element. A comma before the end is forgiven.
     fn step_to_element(&mut self, next: u64, first: Option<u8>) -> Result<bool, ReadProblem> {
         let place = Some(next);
         let first = match first {
@@ -297,8 +299,9 @@ impl<R: Read> RecordReader<R> {
         self.fill().map_err(|error| self.failed(&error))
     }
 
-    /// Reads at least as many bytes as are held already. A value that is not finished is looked at from its start after every
-    /// read. Since the text at least doubles from one look to the next, all looks together cost about twice the last one.
+    /// Reads at least as many bytes as are held already. A value that is not finished is looked at from its
+    /// start after every read. Since the text at least doubles from one look to the next, all looks together
+    /// cost about twice the last one.
     fn fill(&mut self) -> io::Result<bool> {
         if let Some(error) = self.failure.take() {
             return Err(error);
@@ -361,7 +364,8 @@ impl<R: Read> Iterator for RecordReader<R> {
     }
 }
 
-/// Gives the rest of the input to `serde_json` byte by byte, so that it takes no byte beyond the value that it reads.
+/// Gives the rest of the input to `serde_json` byte by byte, so that it takes no byte beyond the value that
+/// it reads.
 struct Rest<'a, R>(&'a mut RecordReader<R>);
 
 impl<R: Read> Read for Rest<'_, R> {

@@ -1,4 +1,5 @@
-//! Zadig's collections: which there are, what their documents belong to, and how a document becomes the API's JSON.
+//! Zadig's collections: which there are, what their documents belong to, and how a document becomes the API's
+//! JSON.
 
 use bson::DateTime;
 
@@ -131,7 +132,8 @@ impl Collection {
             Some(time) => integer(time).is_some_and(|time| time != 0),
             None => false,
         };
-        // Without an owner it cannot be stored. That does not matter for a soft-deleted one, which is not stored anyway.
+        // Without an owner it cannot be stored. That does not matter for a soft-deleted one, which is not
+        // stored anyway.
         if owner.is_none() && !is_deleted {
             let reason = format!("its {} is neither an ObjectId nor a text", self.owner_field());
             return Err(RefusedDocument { id, owner, reason });
@@ -166,11 +168,11 @@ fn find_not_finite(value: &Json<'_>, path: &Path<'_>) -> Option<String> {
     }
 }
 
-/// Fields that only some collections have, with these collections. A document of any other collection that has such a field
-/// stands in a file under the wrong name.
+/// Fields that only some collections have, with these collections. A document of any other collection that
+/// has such a field stands in a file under the wrong name.
 ///
-/// Only fields that no version of Zadig writes anywhere else are listed. None of them is required of a document, since Zadig
-/// leaves many out where they are empty.
+/// Only fields that no version of Zadig writes anywhere else are listed. None of them is required of a
+/// document, since Zadig leaves many out where they are empty.
 const DISTINGUISHING_FIELDS: &[(&str, &[Collection])] = {
     use Collection::{Activity, Artifact, Build, Deploy, Distribute, Test, Version};
     &[
@@ -356,7 +358,8 @@ mod tests {
         );
     }
 
-    /// `Record::check` has its own table of the fields of each object. It leaves a record alone that is in its order.
+    /// `Record::check` has its own table of the fields of each object. It leaves a record alone that is in
+    /// its order.
     #[test]
     fn the_fields_of_a_release_are_in_the_order_of_record_check() {
         let version = record(

@@ -3,8 +3,8 @@
 //! - `reading` reads a text as a tree;
 //! - `path` says where in a record something is wrong, and what.
 //!
-//! Every record becomes such a tree on its way in, whether it comes in the API's JSON or from Zadig's database. `serde_json`
-//! writes it, as compact JSON in which strings have only the escapes that JSON needs.
+//! Every record becomes such a tree on its way in, whether it comes in the API's JSON or from Zadig's
+//! database. `serde_json` writes it, as compact JSON in which strings have only the escapes that JSON needs.
 
 mod path;
 mod reading;
@@ -20,8 +20,8 @@ use serde_json::value::RawValue;
 
 /// A JSON value, with as much of it as possible borrowed from the bytes that it was read from.
 ///
-/// Zadig's database also holds values that JSON has no form for. Two of them are kept apart until it is known which field
-/// they are in: the last two.
+/// Zadig's database also holds values that JSON has no form for. Two of them are kept apart until it is known
+/// which field they are in: the last two.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Json<'a> {
     Null,
@@ -37,8 +37,8 @@ pub(crate) enum Json<'a> {
     NotFinite(&'static str),
 }
 
-/// The members of an object in their order, each name once. Where a name is inserted again, the last value stays, at the place
-/// of the first.
+/// The members of an object in their order, each name once. Where a name is inserted again, the last value
+/// stays, at the place of the first.
 pub(crate) type Members<'a> = IndexMap<Cow<'a, str>, Json<'a>>;
 
 impl<'a> Json<'a> {

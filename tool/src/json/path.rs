@@ -15,8 +15,8 @@ pub struct Problem {
 /// How many steps of a path are shown.
 const MAX_SHOWN_STEPS: usize = 12;
 
-/// The way from a record's top to one value. It is a list on the stack, so that only a problem has to make a text of
-/// it.
+/// The way from a record's top to one value. It is a list on the stack, so that only a problem has to make a
+/// text of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Path<'a> {
     parent: Option<&'a Path<'a>>,

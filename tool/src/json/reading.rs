@@ -1,7 +1,8 @@
 //! Reads a JSON text as a tree.
 //!
-//! `serde_json` reads the strings, numbers and words. The objects and lists around them are read here, for two reasons: a
-//! record must not be nested deeper than other readers go, and a problem names the path at which it stands.
+//! `serde_json` reads the strings, numbers and words. The objects and lists around them are read here, for
+//! two reasons: a record must not be nested deeper than other readers go, and a problem names the path at
+//! which it stands.
 
 use std::borrow::Cow;
 
@@ -10,8 +11,8 @@ use serde_json::value::RawValue;
 use super::path::{Path, Problem};
 use super::{Json, Members};
 
-/// How deep a record may be nested. Many readers, `serde_json` among them, refuse 128 levels, and an answer adds a few around
-/// the record. MongoDB itself nests no deeper.
+/// How deep a record may be nested. Many readers, `serde_json` among them, refuse 128 levels, and an answer
+/// adds a few around the record. MongoDB itself nests no deeper.
 pub(crate) const MAX_DEPTH: usize = 100;
 
 impl<'a> Json<'a> {
@@ -150,7 +151,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What a JSON string says. JSON's grammar allows half of a surrogate pair, which UTF-8 cannot hold, so that is a problem.
+/// What a JSON string says. JSON's grammar allows half of a surrogate pair, which UTF-8 cannot hold, so that
+/// is a problem.
 fn unescaped<'a>(string: &'a str, path: &Path<'_>) -> Result<Cow<'a, str>, Problem> {
     if !string.contains('\\') {
         return Ok(Cow::Borrowed(&string[1..string.len() - 1]));
@@ -268,7 +270,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2000, ..ProptestConfig::default() })]
 
-        /// Texts that are nearly JSON: `serde_json` takes and refuses the same ones, and reads the same from what is written.
+        /// Texts that are nearly JSON: `serde_json` takes and refuses the same ones, and reads the same from
+        /// what is written.
         #[test]
         fn it_takes_what_serde_json_takes(text in r#"[\[{] ?((-?[0-9]{0,2}|"[a\\"u0]{0,3}"|true|nul{0,2}|[\[\]{}])[,:]? ?){0,8}[\]}]"#) {
             let theirs = serde_json::from_str::<serde_json::Value>(&text);

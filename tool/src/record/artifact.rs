@@ -39,7 +39,8 @@ pub struct Artifact {
 pub struct RecordedActivity {
     /// The activity, as JSON.
     pub activity: String,
-    /// Fields of the artifact, as a JSON object. They fill in fields that the artifact does not have, or has empty.
+    /// Fields of the artifact, as a JSON object. They fill in fields that the artifact does not have, or has
+    /// empty.
     pub artifact_fields: String,
 }
 
@@ -56,8 +57,9 @@ impl Artifact {
         self.with_recorded(std::slice::from_ref(recorded)).is_ok_and(|with| with.json == self.json)
     }
 
-    /// The ids of the artifacts that pipelines may have made to stand for an image before its own record was known:
-    /// one for the image alone, one for the image with its digest, and one for the digest in its repository.
+    /// The ids of the artifacts that pipelines may have made to stand for an image before its own record was
+    /// known: one for the image alone, one for the image with its digest, and one for the digest in its
+    /// repository.
     pub fn stand_in_ids(image: &str, digest: &str) -> Vec<String> {
         if image.is_empty() {
             return Vec::new();
@@ -73,15 +75,15 @@ impl Artifact {
         ids
     }
 
-    /// The id of the artifact that is made where a pipeline records a fact of an image that no artifact has. It
-    /// stands for the image, and for its digest where the fact names one, until it gives way to the image's own
-    /// record.
+    /// The id of the artifact that is made where a pipeline records a fact of an image that no artifact has.
+    /// It stands for the image, and for its digest where the fact names one, until it gives way to the
+    /// image's own record.
     pub fn stand_in_id(image: &str, digest: &str) -> String {
         digest::of_texts(&["artifact", image, digest])
     }
 
-    /// Whether the artifact only stands for its image: a pipeline's fact made it, and nobody recorded that it was
-    /// built.
+    /// Whether the artifact only stands for its image: a pipeline's fact made it, and nobody recorded that it
+    /// was built.
     pub fn is_stand_in(&self) -> bool {
         !self.is_built && self.artifact_id == Self::stand_in_id(&self.image, &self.image_digest)
     }
@@ -102,8 +104,9 @@ impl Artifact {
         Ok((self.changed(root)?, recorded))
     }
 
-    /// The artifact with what pipelines recorded of it. An activity that it has already, equal in every field, is not
-    /// added. A recorded activity comes behind those of the same time that the artifact had before.
+    /// The artifact with what pipelines recorded of it. An activity that it has already, equal in every
+    /// field, is not added. A recorded activity comes behind those of the same time that the artifact had
+    /// before.
     ///
     /// # Errors
     /// A recorded activity does not fit the documented types.
@@ -116,8 +119,8 @@ impl Artifact {
         };
         for RecordedActivity { activity, artifact_fields } in recorded {
             let mut activity = members(activity)?;
-            // The activity may have been recorded of an artifact that gave way to this one, and still have that one's
-            // id.
+            // The activity may have been recorded of an artifact that gave way to this one, and still have
+            // that one's id.
             activity.insert("artifact_id".into(), Json::text(self.artifact_id.as_str()));
             let activity = Json::Object(ACTIVITY.checked(activity, &path)?);
             if !activities.contains(&activity) {
@@ -177,7 +180,8 @@ struct Activity {
 }
 
 impl Activity {
-    /// Reads activities and sorts them, newest first. The sort is stable: equal times stay in the order in which they came.
+    /// Reads activities and sorts them, newest first. The sort is stable: equal times stay in the order in
+    /// which they came.
     fn newest_first(activities: Vec<Json<'_>>, artifact_id: &str) -> Result<Vec<Self>, Problem> {
         let path = Path::ROOT.field("activities");
         let activities = activities.into_iter().enumerate();
@@ -205,7 +209,8 @@ impl Activity {
     }
 }
 
-/// Adds `activities` and, where there are any, `sortedActivities` to an artifact's JSON. Each activity's text is in both.
+/// Adds `activities` and, where there are any, `sortedActivities` to an artifact's JSON. Each activity's text
+/// is in both.
 fn with_activities(artifact: String, activities: &[Activity]) -> String {
     let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for activity in activities {

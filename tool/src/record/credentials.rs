@@ -8,7 +8,8 @@ const BLANKED: &str = "oauth_token";
 /// The fields that are removed.
 const REMOVED: [&str; 4] = ["password", "username", "ssh_key", "private_access_token"];
 
-/// Takes the credentials out of a build, an activity, or any other object, and tells how many of them were not empty.
+/// Takes the credentials out of a build, an activity, or any other object, and tells how many of them were
+/// not empty.
 pub(crate) fn drop_credentials(members: &mut Members<'_>) -> usize {
     let mut dropped = 0;
     members.retain(|name, value| {

@@ -3,8 +3,8 @@
 use crate::json::{Json, Path};
 
 /// The places at which a stored record is not as it should be, with what is wrong there, such as
-/// `$.deployInfo[0].image differs`; at most `most` of them. Elements of lists are compared by their places. The
-/// values are not shown, since they may be secret.
+/// `$.deployInfo[0].image differs`; at most `most` of them. Elements of lists are compared by their places.
+/// The values are not shown, since they may be secret.
 pub fn differences(wanted: &str, stored: &str, most: usize) -> Vec<String> {
     let mut found = Differences { most, texts: Vec::new() };
     match (Json::read_text(wanted), Json::read_text(stored)) {
@@ -26,8 +26,8 @@ impl Differences {
         }
     }
 
-    /// Compares two values. Numbers are compared as texts, since two that differ may become equal when they are
-    /// parsed.
+    /// Compares two values. Numbers are compared as texts, since two that differ may become equal when they
+    /// are parsed.
     fn between(&mut self, wanted: Option<&Json<'_>>, stored: Option<&Json<'_>>, path: &Path<'_>) {
         match (wanted, stored) {
             (Some(Json::Object(wanted)), Some(Json::Object(stored))) => {

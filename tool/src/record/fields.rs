@@ -1,8 +1,8 @@
 //! The fields of the documented JSON, each once: what it is called, what it holds, and when it is there.
 //!
-//! Checking a record ([`super::shape`]) stands on these tables, and so does reading a document of Zadig's database
-//! (`input::zadig_collections`). The tests below hold `openapi.yaml`, [the lists in docs/api.md](../../../docs/api.md) and what the
-//! terminal reads (`answers`) to them.
+//! Checking a record ([`super::shape`]) stands on these tables, and so does reading a document of Zadig's
+//! database (`input::zadig_collections`). The tests below hold `openapi.yaml`,
+//! [the lists in docs/api.md](../../../docs/api.md) and what the terminal reads (`answers`) to them.
 
 use Kind::{Anything, Boolean, Integer, Kept, List, Number, Object, Text, Time};
 use Presence::{Always, AsItCame, Never, UnlessEmpty};
@@ -19,7 +19,8 @@ pub(crate) enum Kind {
     Boolean,
     List(&'static Kind),
     Object(&'static Fields),
-    /// A value of this kind, which is not checked: Zadig's page does not show it, so it is answered as it came.
+    /// A value of this kind, which is not checked: Zadig's page does not show it, so it is answered as it
+    /// came.
     Kept(&'static Kind),
 }
 
@@ -27,8 +28,8 @@ pub(crate) enum Kind {
 pub(crate) struct Fields {
     /// The fields that are answered first, in this order. A list of them that is `null` is answered as `[]`.
     pub(crate) in_order: &'static [Field],
-    /// The fields that are answered in the order in which they came, among those that are not known, behind the others. From
-    /// Zadig's database they come in this order.
+    /// The fields that are answered in the order in which they came, among those that are not known, behind
+    /// the others. From Zadig's database they come in this order.
     pub(crate) as_they_come: &'static [Field],
 }
 
@@ -456,7 +457,8 @@ mod tests {
 
     use super::*;
 
-    /// The kinds of objects that stand in an answer's lists, with their schemas and the members that are worked out.
+    /// The kinds of objects that stand in an answer's lists, with their schemas and the members that are
+    /// worked out.
     const OBJECTS: [(&str, &Fields, &[&str]); 8] = [
         ("VersionInfo", &VERSION_INFO, &[]),
         ("BuildInfo", &BUILD_INFO, &[]),
@@ -476,7 +478,8 @@ mod tests {
     }
 
     impl Schemas {
-        /// What a `$ref` leads to, and the one of two alternatives that is not `null`; whether `null` is described too.
+        /// What a `$ref` leads to, and the one of two alternatives that is not `null`; whether `null` is
+        /// described too.
         fn resolve(&self, schema: &Value) -> (Value, bool) {
             if let Some(reference) = schema["$ref"].as_str() {
                 let name = reference.strip_prefix("#/components/schemas/").unwrap();
@@ -543,7 +546,8 @@ mod tests {
             };
             self.expect(place, &true, &types(&schema).contains(described));
             match kind {
-                // What is not checked has the type that Zadig's own source gives it: an empty list or object is `null` there.
+                // What is not checked has the type that Zadig's own source gives it: an empty list or object
+                // is `null` there.
                 List(element) => {
                     let elements_may_be_null = matches!(element, Text | Integer) && is_checked;
                     let place = format!("{place}[]");
@@ -584,8 +588,8 @@ mod tests {
         assert!(schemas.held.len() > 20, "nested ones are found");
     }
 
-    /// The names as the page lists them: those of this one object that it shows too stand behind it, and names that are left
-    /// out where they are empty stand in brackets.
+    /// The names as the page lists them: those of this one object that it shows too stand behind it, and
+    /// names that are left out where they are empty stand in brackets.
     fn listed(fields: &'static Fields, nested: &[&str]) -> String {
         let fields = if fields.in_order.is_empty() { fields.as_they_come } else { fields.in_order };
         let mut text = String::new();

@@ -16,8 +16,8 @@ use shape::required_text;
 pub use crate::json::Problem;
 use crate::json::{Json, Members, Path};
 
-/// An object with an `id` is an artifact where it has one of these fields, too. `name` is not one of them, since
-/// nearly every object has a name.
+/// An object with an `id` is an artifact where it has one of these fields, too. `name` is not one of them,
+/// since nearly every object has a name.
 const ARTIFACT_MARKS: [&str; 8] = [
     "image",
     "image_tag",
@@ -51,8 +51,8 @@ impl Record {
     /// Checks one record's JSON text.
     ///
     /// # Errors
-    /// The text is not UTF-8, not JSON, nested too deeply, neither a release nor an artifact, or has a documented
-    /// field of another type. The problem names the first field that does not fit.
+    /// The text is not UTF-8, not JSON, nested too deeply, neither a release nor an artifact, or has a
+    /// documented field of another type. The problem names the first field that does not fit.
     pub fn check(text: &[u8]) -> Result<Self, Problem> {
         UncheckedRecord::read(text)?.check()
     }

@@ -18,8 +18,8 @@ pub struct Release {
     pub deleted: bool,
     /// The `versionInfo` object as compact JSON.
     pub version_info: String,
-    /// The members after `versionInfo` as compact JSON, without the braces around them: the documented sections from
-    /// `buildInfo` on, and then all other members.
+    /// The members after `versionInfo` as compact JSON, without the braces around them: the documented
+    /// sections from `buildInfo` on, and then all other members.
     pub sections: String,
     /// The sections in which the input has no record, not even a soft-deleted one.
     pub unfilled: Vec<&'static str>,
@@ -31,7 +31,8 @@ pub struct Release {
 struct Section {
     name: &'static str,
     fields: &'static Fields,
-    /// What is changed in a record before it is checked; the result is how many credentials were dropped from it.
+    /// What is changed in a record before it is checked; the result is how many credentials were dropped from
+    /// it.
     prepare: fn(&mut Members<'_>, &Path<'_>) -> Result<usize, Problem>,
 }
 
@@ -96,8 +97,8 @@ impl Section {
     }
 }
 
-/// Gives a deploy the name of its service as it is answered: `<service>/<container>` where there is a container. A source may
-/// have either form.
+/// Gives a deploy the name of its service as it is answered: `<service>/<container>` where there is a
+/// container. A source may have either form.
 #[expect(clippy::unnecessary_wraps, reason = "it stands in a table beside others, which can fail")]
 fn show_container(deploy: &mut Members<'_>, _: &Path<'_>) -> Result<usize, Problem> {
     let container = text_of(deploy, "containerName");
@@ -141,7 +142,8 @@ mod tests {
 
     const REFERENCE: &str = include_str!("../../../samples/reference-release.json");
 
-    /// Expects a release, given as `versionInfo`'s members after its id and the top-level members after `versionInfo`.
+    /// Expects a release, given as `versionInfo`'s members after its id and the top-level members after
+    /// `versionInfo`.
     fn release(version_info: &str, rest: &str) -> Result<Release, String> {
         check(&format!(r#"{{"versionInfo":{{"id":"r"{version_info}}}{rest}}}"#))
     }

@@ -11,14 +11,14 @@ use crate::retries::{Patience, UNPROCESSED_WRITES};
 
 /// How many writes BatchWriteItem takes in one call.
 const MAX_WRITES_PER_CALL: usize = 25;
-/// How many bytes the items of one call may have. DynamoDB takes 16 MB, but counts bytes as base64, and attributes'
-/// names too.
+/// How many bytes the items of one call may have. DynamoDB takes 16 MB, but counts bytes as base64, and
+/// attributes' names too.
 const MAX_BYTES_PER_CALL: usize = 8 << 20;
 /// How many calls run side by side.
 const MAX_CALLS_AT_ONCE: usize = 8;
 
-/// How many bytes of a document one item holds. DynamoDB's limit for an item is 400 KB, names included; the other
-/// attributes need less than what is left of it.
+/// How many bytes of a document one item holds. DynamoDB's limit for an item is 400 KB, names included; the
+/// other attributes need less than what is left of it.
 pub(super) const MAX_DOCUMENT_BYTES_PER_ITEM: usize = 380_000;
 /// Part numbers have three digits.
 pub(super) const MAX_PARTS: usize = 999;
@@ -32,7 +32,8 @@ pub enum Outcome {
     Unchanged,
     /// It is soft-deleted; whatever was stored of it is removed.
     Deleted,
-    /// Nothing was written: it has no record in this section, the stored one has some, and it may not empty a section.
+    /// Nothing was written: it has no record in this section, the stored one has some, and it may not empty a
+    /// section.
     WouldEmpty(&'static str),
 }
 
@@ -41,7 +42,8 @@ pub enum Outcome {
 pub enum Mode {
     /// Write what differs from what is stored.
     Write,
-    /// Write all of it, also what seems to be stored already: this mends documents whose stored bytes were spoiled.
+    /// Write all of it, also what seems to be stored already: this mends documents whose stored bytes were
+    /// spoiled.
     Rewrite,
     /// Tell what would be written, and write nothing.
     DryRun,

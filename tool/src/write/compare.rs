@@ -1,5 +1,5 @@
-//! What is wanted against what is stored: whether an import or `reindex` must write an item, and what `verify` says of a
-//! record, whose documents it compares too.
+//! What is wanted against what is stored: whether an import or `reindex` must write an item, and what
+//! `verify` says of a record, whose documents it compares too.
 
 use std::collections::BTreeMap;
 
@@ -159,12 +159,14 @@ fn compare(wanted: &BTreeMap<String, Item>, stored: &BTreeMap<String, Item>) -> 
     Comparison::Same
 }
 
-/// Whether a stored item is the wanted one. Its documents need not be read for that: where they differ, `revision` does.
+/// Whether a stored item is the wanted one. Its documents need not be read for that: where they differ,
+/// `revision` does.
 pub(super) fn is_as_wanted(wanted: &Item, stored: &Item) -> bool {
     difference(wanted, stored).is_none_or(|name| DOCUMENTS.contains(&name))
 }
 
-/// The first attribute that differs; documents come last. Who wrote an item last follows from nothing, and is not compared.
+/// The first attribute that differs; documents come last. Who wrote an item last follows from nothing, and is
+/// not compared.
 fn difference<'a>(wanted: &'a Item, stored: &'a Item) -> Option<&'a str> {
     let mut names: Vec<_> = wanted.keys().chain(stored.keys()).filter(|name| *name != WRITER).collect();
     names.sort_unstable_by_key(|name| (DOCUMENTS.contains(&name.as_str()), *name));

@@ -1,6 +1,8 @@
-//! Writes the two tables, and reads what only a writer needs of them: whole records as they are stored now, and scans.
+//! Writes the two tables, and reads what only a writer needs of them: whole records as they are stored now,
+//! and scans.
 //!
-//! The tops of `releases/writing.rs` and `artifacts/writing.rs` say how records are written, and what a crash leaves.
+//! The tops of `releases/writing.rs` and `artifacts/writing.rs` say how records are written, and what a crash
+//! leaves.
 
 mod artifacts;
 mod batch_write;
@@ -60,8 +62,8 @@ impl Writer {
         }
     }
 
-    /// The same writer, which makes at most `writes` writes in one transaction: between 2 and 100. Without this, it
-    /// makes up to 100, which is DynamoDB's own limit. Older emulators of DynamoDB take only ten.
+    /// The same writer, which makes at most `writes` writes in one transaction: between 2 and 100. Without
+    /// this, it makes up to 100, which is DynamoDB's own limit. Older emulators of DynamoDB take only ten.
     pub fn with_writes_per_transaction(self, writes: usize) -> Self {
         Self { writes_per_transaction: writes.clamp(2, MAX_WRITES_PER_TRANSACTION), ..self }
     }
@@ -97,8 +99,8 @@ impl Writer {
     }
 }
 
-/// A text that is stored only for people who look into the table, cut to 200 characters. It is `None` where the text
-/// is empty, since older implementations of DynamoDB refuse empty texts.
+/// A text that is stored only for people who look into the table, cut to 200 characters. It is `None` where
+/// the text is empty, since older implementations of DynamoDB refuse empty texts.
 fn note(text: &str) -> Option<AttributeValue> {
     (!text.is_empty()).then(|| AttributeValue::S(text.chars().take(200).collect()))
 }

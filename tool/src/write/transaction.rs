@@ -16,8 +16,8 @@ use crate::retries::{Patience, REFUSED_TRANSACTION};
 
 /// How many writes DynamoDB takes in one transaction.
 pub(super) const MAX_WRITES_PER_TRANSACTION: usize = 100;
-/// How many bytes the items of one transaction may have. DynamoDB takes 4 MB; this is less, since the names of
-/// attributes are not counted here.
+/// How many bytes the items of one transaction may have. DynamoDB takes 4 MB; this is less, since the names
+/// of attributes are not counted here.
 pub(super) const MAX_BYTES_PER_TRANSACTION: usize = 3_800_000;
 
 /// What became of a transaction.
@@ -25,7 +25,8 @@ pub(super) const MAX_BYTES_PER_TRANSACTION: usize = 3_800_000;
 pub(super) enum Transacted {
     /// Everything is written.
     Done,
-    /// Nothing is written, since conditions did not hold: those of the writes at these places of the transaction.
+    /// Nothing is written, since conditions did not hold: those of the writes at these places of the
+    /// transaction.
     Refused(Vec<usize>),
 }
 
@@ -36,16 +37,16 @@ pub(super) enum Condition {
     Absent,
     /// The attribute has that value.
     Has(&'static str, String),
-    /// The attribute has that value, which is not a text. This service never writes such a value; the condition
-    /// serves to overwrite an attribute that was spoiled.
+    /// The attribute has that value, which is not a text. This service never writes such a value; the
+    /// condition serves to overwrite an attribute that was spoiled.
     Is(&'static str, AttributeValue),
     /// The item is there, and does not have the attribute: it was spoiled.
     Lacks(&'static str),
 }
 
 impl Condition {
-    /// The condition as DynamoDB's expression. `hash` is the name of the table's hash key: since every item has that
-    /// attribute, it shows whether there is an item.
+    /// The condition as DynamoDB's expression. `hash` is the name of the table's hash key: since every item
+    /// has that attribute, it shows whether there is an item.
     fn expression(&self, hash: &str) -> String {
         match self {
             Self::Absent => format!("attribute_not_exists({hash})"),
@@ -64,7 +65,8 @@ impl Condition {
     }
 }
 
-/// One write of a transaction. All writes of one transaction are to the table that [`Writer::transact`] is given.
+/// One write of a transaction. All writes of one transaction are to the table that [`Writer::transact`] is
+/// given.
 #[derive(Debug, Clone)]
 pub(super) enum Write {
     /// Puts an item.
@@ -73,7 +75,8 @@ pub(super) enum Write {
     Delete(Item, Option<Condition>),
     /// Sets one attribute of the item of a key.
     Set(Item, &'static str, String, Condition),
-    /// Writes nothing. The whole transaction is refused where the item of the key does not meet the condition.
+    /// Writes nothing. The whole transaction is refused where the item of the key does not meet the
+    /// condition.
     Check(Item, Condition),
 }
 
@@ -149,11 +152,12 @@ impl Writer {
             && writes.iter().map(Write::weight).sum::<usize>() <= MAX_BYTES_PER_TRANSACTION
     }
 
-    /// Makes all of these writes, or none. A transaction that conflicts with another one, or is throttled, is tried
-    /// again.
+    /// Makes all of these writes, or none. A transaction that conflicts with another one, or is throttled, is
+    /// tried again.
     ///
     /// # Errors
-    /// DynamoDB fails, or refuses the request. Where it did not answer, nobody knows whether the writes were made.
+    /// DynamoDB fails, or refuses the request. Where it did not answer, nobody knows whether the writes were
+    /// made.
     pub(super) async fn transact(
         &self,
         table: &str,

@@ -56,7 +56,8 @@ pub(super) struct ArtifactArguments {
     /// Only this namespace of the environment.
     #[arg(long, value_name = "NAME", requires = "env", value_parser = NonEmptyStringValueParser::new())]
     namespace: Option<String>,
-    /// Show every environment that it was deployed to, not only the latest ten; with --json, add them to the JSON.
+    /// Show every environment that it was deployed to, not only the latest ten; with --json, add them to the
+    /// JSON.
     #[arg(long)]
     environments: bool,
     /// With --commit and --pr: show this many artifacts at most, the newest first.
@@ -150,7 +151,8 @@ impl ArtifactArguments {
     }
 }
 
-/// What runs in an environment instead of an artifact; `None` where the artifact itself runs there, or nothing is known.
+/// What runs in an environment instead of an artifact; `None` where the artifact itself runs there, or
+/// nothing is known.
 async fn successor(
     endpoints: &Endpoints,
     artifact: &ArtifactInfo,

@@ -1,4 +1,5 @@
-//! An artifact's story, as it is printed: what it is, then what happened to it, from the build to where it runs.
+//! An artifact's story, as it is printed: what it is, then what happened to it, from the build to where it
+//! runs.
 
 use std::fmt::{self, Display};
 

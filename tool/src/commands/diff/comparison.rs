@@ -93,8 +93,8 @@ type Held = BTreeMap<StoredText, BTreeMap<StoredText, HeldImage>>;
 impl Comparison {
     /// Compares two releases. Without `--yaml` it tells whether their YAML differs, and not how.
     ///
-    /// A release may deploy a few services into an environment that has many, and may tell the images of all of them. If one of
-    /// the two releases does not tell them, only what both deployed can be compared.
+    /// A release may deploy a few services into an environment that has many, and may tell the images of all
+    /// of them. If one of the two releases does not tell them, only what both deployed can be compared.
     pub(super) fn of(from: &ReleaseInfo, to: &ReleaseInfo, with_yaml: bool) -> Self {
         let with_environment = tells_environment(from) && tells_environment(to);
         let (before, after) = (held(from, with_environment), held(to, with_environment));

@@ -17,8 +17,9 @@ use crate::answers::{Answered, AskError, Endpoints, ReleaseInfo, query, read};
 
 /// What changed between two releases: services, images, commits, labels, environment, YAML.
 ///
-/// Where several releases of the project have a version, the newest counts. It reads the tables that the AWS environment
-/// names, through the same code as the functions, and needs `dynamodb:Query` and `dynamodb:BatchGetItem` on them.
+/// Where several releases of the project have a version, the newest counts. It reads the tables that the AWS
+/// environment names, through the same code as the functions, and needs `dynamodb:Query` and
+/// `dynamodb:BatchGetItem` on them.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   delivery-center diff --project shop 1.3.0 1.4.0

@@ -25,7 +25,8 @@ pub(super) struct YamlChange {
 }
 
 impl YamlChange {
-    /// The services whose YAML differs. A service that only one of the two releases deploys is not among them.
+    /// The services whose YAML differs. A service that only one of the two releases deploys is not among
+    /// them.
     pub(super) fn all(from: &ReleaseInfo, to: &ReleaseInfo, with_unified: bool) -> Vec<Self> {
         let (before, after) = (documents(from), documents(to));
         let both = before.iter().filter_map(|(service, from)| Some((service, from, after.get(service)?)));
@@ -49,7 +50,8 @@ impl YamlChange {
     }
 }
 
-/// The YAML of each service, one document after another. Zadig keeps a service's YAML with each of its containers.
+/// The YAML of each service, one document after another. Zadig keeps a service's YAML with each of its
+/// containers.
 fn documents(release: &ReleaseInfo) -> BTreeMap<StoredText, String> {
     let mut seen = BTreeSet::new();
     let mut documents: BTreeMap<_, String> = BTreeMap::new();

@@ -21,8 +21,8 @@ use crate::write::{Writer, stored_forms};
 
 /// Check the tables: whether they exist and are protected, and whether their records can be read and found.
 ///
-/// It prints a line for each check, and what to do if something is wrong. It only reads: it scans up to 4 MB of each table,
-/// and reads some 20 records of each completely. What the caller may not look at is left out.
+/// It prints a line for each check, and what to do if something is wrong. It only reads: it scans up to 4 MB
+/// of each table, and reads some 20 records of each completely. What the caller may not look at is left out.
 #[derive(clap::Args)]
 #[command(after_help = "\
 The first word of a line:

@@ -114,7 +114,8 @@ async fn newest_release(writer: &Writer, now: &Now) -> anyhow::Result<Finding> {
     ))
 }
 
-/// Checks whether the index lists releases as their table has them. If it does not yet, measures how long that takes.
+/// Checks whether the index lists releases as their table has them. If it does not yet, measures how long
+/// that takes.
 async fn index_lag(writer: &Writer, release_ids: &[&str]) -> Result<Finding, StoreError> {
     const SUBJECT: &str = "releases index";
     let began = Instant::now();
@@ -147,7 +148,8 @@ async fn index_lag(writer: &Writer, release_ids: &[&str]) -> Result<Finding, Sto
     })
 }
 
-/// Whether the list of all releases shows a release as its table has it now. A release that is gone need not be listed.
+/// Whether the list of all releases shows a release as its table has it now. A release that is gone need not
+/// be listed.
 async fn is_listed(writer: &Writer, release_id: &str) -> Result<bool, StoreError> {
     let Some(current) = writer.current_release(release_id).await? else { return Ok(true) };
     let everything = ReleaseSearch::new(&[]).unwrap_or_else(ReleaseSearch::of_nothing);

@@ -82,7 +82,8 @@ fn state(name: &str, subject: String, table: &TableDescription) -> Finding {
     )
 }
 
-/// Checks whether the table can be restored to an earlier second. Gives `false` where this DynamoDB has no backups at all.
+/// Checks whether the table can be restored to an earlier second. Gives `false` where this DynamoDB has no
+/// backups at all.
 async fn examine_recovery(
     client: &Client,
     name: &str,

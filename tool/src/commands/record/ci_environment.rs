@@ -66,8 +66,8 @@ impl PipelineRun {
         let name = variable("GITHUB_REF_NAME");
         let url = repository.clone().zip(variable("GITHUB_RUN_ID")).map(|(repository, run)| {
             let Repository { address, owner, name } = repository?;
-            // A re-run records facts of its own. The number of the attempt in the URL tells them from those of the
-            // first run.
+            // A re-run records facts of its own. The number of the attempt in the URL tells them from those
+            // of the first run.
             let attempt = variable("GITHUB_RUN_ATTEMPT").filter(|attempt| attempt != "1");
             let attempt = attempt.map(|attempt| format!("/attempts/{attempt}")).unwrap_or_default();
             clean_url("GITHUB_RUN_ID", &format!("{address}/{owner}/{name}/actions/runs/{run}{attempt}"))

@@ -1,19 +1,20 @@
-//! Keeps of the URLs and repositories that a pipeline gives only what may be stored and printed: scheme, host, web port and
-//! path. User info, query and fragment may hold a secret. Where it is not certain where the host begins, the text is
-//! refused, and no error shows it.
+//! Keeps of the URLs and repositories that a pipeline gives only what may be stored and printed: scheme,
+//! host, web port and path. User info, query and fragment may hold a secret. Where it is not certain where
+//! the host begins, the text is refused, and no error shows it.
 
 use url::Url;
 
 use crate::digest;
 
-/// In a URL with one of these schemes there may be any number of slashes between the colon and the host, even none (the
-/// URL standard).
+/// In a URL with one of these schemes there may be any number of slashes between the colon and the host, even
+/// none (the URL standard).
 const SCHEMES_WITHOUT_SLASHES: [&str; 6] = ["http", "https", "ws", "wss", "ftp", "file"];
 
 /// Characters that no repository's path has. If one is left in it, the text was not understood.
 const NOT_IN_A_PATH: [char; 8] = ['@', ':', ';', '=', '?', '#', '&', '\\'];
 
-/// The error for a text that cannot be read as a URL or as a repository. It does not quote the text, which may hold a secret.
+/// The error for a text that cannot be read as a URL or as a repository. It does not quote the text, which
+/// may hold a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{from} {reason}. It is not shown here, since it may hold a secret")]
 pub(super) struct UnreadableUrl {
@@ -110,7 +111,8 @@ fn repository_path(path: &str) -> Result<String, &'static str> {
     if is_whole && is_plain { Ok(path.to_owned()) } else { Err("is neither OWNER/NAME nor a URL to clone") }
 }
 
-/// The scheme of a text, and what follows its colon; `None` where there is no scheme, as in `user:password@host`.
+/// The scheme of a text, and what follows its colon; `None` where there is no scheme, as in
+/// `user:password@host`.
 fn scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once(':')?;
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -138,8 +140,9 @@ fn parse(text: &str) -> Result<Url, &'static str> {
     }
     let rest = rest.trim_start_matches(['/', '\\']);
     let (authority, behind) = rest.split_at(rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len()));
-    // If a password has a slash in it, the real host, with its @, comes only after that slash. So an @ after the supposed host
-    // is not safe, except in a scope such as /@acme/ after a host without user info and port.
+    // If a password has a slash in it, the real host, with its @, comes only after that slash. So an @ after
+    // the supposed host is not safe, except in a scope such as /@acme/ after a host without user info and
+    // port.
     let (scopes, is_bare_host) = (behind.matches("/@").count(), !authority.contains(['@', ':']));
     if behind.matches('@').count() > if is_bare_host { scopes } else { 0 } {
         return Err(

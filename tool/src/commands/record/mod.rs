@@ -27,34 +27,36 @@ use crate::write::Writer;
 
 /// Record one fact from a step of a pipeline.
 ///
-/// A fact that is sent again is recorded once, and facts that come at the same moment are all kept. Exit status: 0 it is
-/// recorded, or was before; 1 it was refused, and stderr says what to fix; 2 the tables could not be reached within
-/// --timeout: trying again is safe.
+/// A fact that is sent again is recorded once, and facts that come at the same moment are all kept. Exit
+/// status: 0 it is recorded, or was before; 1 it was refused, and stderr says what to fix; 2 the tables could
+/// not be reached within --timeout: trying again is safe.
 #[derive(Subcommand)]
 #[command(after_help = VARIABLES)]
 pub(super) enum RecordCommand {
     /// Record that an image was built: this makes its artifact, or extends it if there is one.
     ///
-    /// The build should have a digest: --digest, --metadata-file, or NAME:TAG@DIGEST. Without one, it is added to the newest
-    /// artifact of the tag, and refused if there is none.
+    /// The build should have a digest: --digest, --metadata-file, or NAME:TAG@DIGEST. Without one, it is
+    /// added to the newest artifact of the tag, and refused if there is none.
     #[command(after_help = VARIABLES)]
     Build(BuildArguments),
     /// Record that an image was deployed into an environment.
     ///
-    /// The artifact is found by its digest, or without one as the newest artifact of the tag. If there is none, one is made
-    /// without a build, so that the deployment is not lost; `record build` with that tag fills it in later.
+    /// The artifact is found by its digest, or without one as the newest artifact of the tag. If there is
+    /// none, one is made without a build, so that the deployment is not lost; `record build` with that tag
+    /// fills it in later.
     #[command(after_help = VARIABLES)]
     Deploy(DeployArguments),
     /// Record that an image was tested. Its artifact is found or made as by `deploy`.
     #[command(after_help = VARIABLES)]
     Test(TestArguments),
-    /// Record that an image, or what it was made from, was published elsewhere. Its artifact is found or made as by `deploy`.
+    /// Record that an image, or what it was made from, was published elsewhere. Its artifact is found or made
+    /// as by `deploy`.
     #[command(after_help = VARIABLES)]
     Publish(PublishArguments),
     /// Record that a version was released: this makes a release with the given services and images.
     ///
-    /// Its id is made from everything that is given (except --by), or from the project and --idempotency-key. So the same
-    /// release, sent again, is recorded once.
+    /// Its id is made from everything that is given (except --by), or from the project and --idempotency-key.
+    /// So the same release, sent again, is recorded once.
     #[command(after_help = VARIABLES)]
     Release(ReleaseArguments),
 }
@@ -71,15 +73,16 @@ struct CommonArguments {
     /// When it ended. The record gets this time, or the present time where --ended is not given.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     ended: Option<UnixSeconds>,
-    /// A key that tells this fact from others of its kind about the same image (for a release: in the same project).
-    /// Without a key, two facts are the same if everything that was given or read from the environment is the same; the
-    /// time of sending does not count.
+    /// A key that tells this fact from others of its kind about the same image (for a release: in the same
+    /// project). Without a key, two facts are the same if everything that was given or read from the
+    /// environment is the same; the time of sending does not count.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     /// Print the artifact or release as it is stored, as one line of JSON.
     #[arg(long)]
     json: bool,
-    /// For how many seconds to try again where the tables cannot be reached, or others keep changing the same record.
+    /// For how many seconds to try again where the tables cannot be reached, or others keep changing the same
+    /// record.
     #[arg(long, value_name = "SECONDS", default_value_t = 180)]
     timeout: u64,
 }
@@ -93,7 +96,8 @@ struct ImageArguments {
     /// The image's digest, sha256:...
     #[arg(long, value_name = "DIGEST")]
     digest: Option<String>,
-    /// The file that `docker buildx build --metadata-file` wrote. The digest is read from it, and without --image the image too.
+    /// The file that `docker buildx build --metadata-file` wrote. The digest is read from it, and without
+    /// --image the image too.
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
     /// The page of the pipeline's run. Of this and every other URL, scheme, host and path are stored.
@@ -204,11 +208,13 @@ pub(super) struct ReleaseArguments {
     /// The environment's Kubernetes namespace.
     #[arg(long, requires = "env")]
     namespace: Option<String>,
-    /// A service and its image, with a tag or a digest; may be given several times. After the image's last slash, the first
-    /// colon begins the tag, and a second one the container: `web=host:5000/shop/web:1.2:app`.
+    /// A service and its image, with a tag or a digest; may be given several times. After the image's last
+    /// slash, the first colon begins the tag, and a second one the container:
+    /// `web=host:5000/shop/web:1.2:app`.
     #[arg(long = "service", value_name = "NAME=IMAGE[:CONTAINER]", required = true)]
     services: Vec<String>,
-    /// A manifest that was applied: FILE for all services, or NAME=FILE for one of them; may be given several times.
+    /// A manifest that was applied: FILE for all services, or NAME=FILE for one of them; may be given several
+    /// times.
     #[arg(long, value_name = "FILE")]
     yaml: Vec<String>,
     /// A label; may be given several times.

@@ -58,7 +58,8 @@ pub(super) async fn run(arguments: ReleasesArguments) -> anyhow::Result<Ended> {
     let endpoints = Endpoints::new(aws::answering_store().await?);
     let parameters = arguments.parameters();
     let found = match endpoints.newest_releases(&parameters, limit as usize).await {
-        // One of them may be larger than an answer can be; of a question that cannot be read the same is said again.
+        // One of them may be larger than an answer can be; of a question that cannot be read the same is said
+        // again.
         Err(AskError::BadRequest { .. }) if !is_json => {
             let brief = [&parameters[..], &[("verbosity", "brief".to_owned())]].concat();
             let found = endpoints.newest_releases(&brief, limit as usize).await?;

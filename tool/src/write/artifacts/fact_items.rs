@@ -1,14 +1,15 @@
-//! Adds the facts that pipelines record to artifacts, while other pipelines and imports may be writing the same
-//! artifacts.
+//! Adds the facts that pipelines record to artifacts, while other pipelines and imports may be writing the
+//! same artifacts.
 //!
-//! A recorded fact is an item of its own, `fact#<digest>` · `fact`: the activity, and what the pipeline knew of the
-//! artifact. The artifact's pointer lists the digests of its facts, and its document holds their activities. Three
-//! things are written in one transaction, on the condition that the pointer is as it was read: the fact, the pointer
-//! that lists it, and the document with the new activity. So a fact counts as recorded where a pointer lists it, and
-//! nowhere else; none is lost, and one that is sent again is found listed.
+//! A recorded fact is an item of its own, `fact#<digest>` · `fact`: the activity, and what the pipeline knew
+//! of the artifact. The artifact's pointer lists the digests of its facts, and its document holds their
+//! activities. Three things are written in one transaction, on the condition that the pointer is as it was
+//! read: the fact, the pointer that lists it, and the document with the new activity. So a fact counts as
+//! recorded where a pointer lists it, and nowhere else; none is lost, and one that is sent again is found
+//! listed.
 //!
-//! An import reads the facts that the pointer lists, adds their activities to its record, and writes that on the same
-//! condition. So imports and pipelines lose nothing to each other.
+//! An import reads the facts that the pointer lists, adds their activities to its record, and writes that on
+//! the same condition. So imports and pipelines lose nothing to each other.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::position::UnixSeconds;
@@ -32,8 +33,8 @@ pub struct Fact {
     pub recorded: RecordedActivity,
     /// When it was recorded.
     pub recorded_at: UnixSeconds,
-    /// The artifact that the fact's item named when it was asked whether that artifact holds the fact; `None` where there
-    /// was no such item.
+    /// The artifact that the fact's item named when it was asked whether that artifact holds the fact; `None`
+    /// where there was no such item.
     pub named: Option<String>,
 }
 
@@ -59,8 +60,9 @@ pub(super) struct ReadableFact {
 }
 
 impl Writer {
-    /// Looks for the facts of an artifact whose pointer was lost: the digests of the facts that name it, in the order
-    /// in which they were recorded. Where its document is given, facts that the document does not hold are left out.
+    /// Looks for the facts of an artifact whose pointer was lost: the digests of the facts that name it, in
+    /// the order in which they were recorded. Where its document is given, facts that the document does not
+    /// hold are left out.
     ///
     /// No index has facts, so this reads the whole table.
     pub(super) async fn facts_of(
@@ -93,7 +95,8 @@ impl Writer {
         }
     }
 
-    /// Does the same as [`Store::facts_of`] for an artifact whose item was found, and takes its document from there.
+    /// Does the same as [`Store::facts_of`] for an artifact whose item was found, and takes its document from
+    /// there.
     pub(super) async fn facts_of_found(
         &self,
         artifact_id: &str,
@@ -137,8 +140,8 @@ impl Writer {
 
     /// Stores a fact, together with the artifact that was made of `state` by adding it.
     ///
-    /// The result is false, and nothing is written, where the artifact has changed since that state was read, or
-    /// somebody recorded the fact meanwhile.
+    /// The result is false, and nothing is written, where the artifact has changed since that state was read,
+    /// or somebody recorded the fact meanwhile.
     ///
     /// # Errors
     /// DynamoDB fails, or refuses the request.
@@ -151,8 +154,8 @@ impl Writer {
         self.record_facts(state, artifact, std::slice::from_ref(fact)).await
     }
 
-    /// Does the same as [`Store::record_fact`] for several facts. Where the artifact is new and was built, the
-    /// artifacts that stood for its image give way to it in the same transaction.
+    /// Does the same as [`Store::record_fact`] for several facts. Where the artifact is new and was built,
+    /// the artifacts that stood for its image give way to it in the same transaction.
     pub(super) async fn record_facts(
         &self,
         state: &ArtifactState,
@@ -161,8 +164,8 @@ impl Writer {
     ) -> Result<bool, StoreError> {
         let mut other_writes = Vec::with_capacity(facts.len());
         for fact in facts {
-            // An artifact that no longer holds the fact may have left the fact's item behind. That item is replaced, on
-            // the condition that it still names the same artifact.
+            // An artifact that no longer holds the fact may have left the fact's item behind. That item is
+            // replaced, on the condition that it still names the same artifact.
             let condition = match fact.named.clone() {
                 None => Condition::Absent,
                 Some(other) => Condition::Has("artifact_id", other),

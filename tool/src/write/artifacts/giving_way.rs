@@ -1,10 +1,10 @@
 //! How artifacts that stand for an image give way to the image's own.
 //!
-//! A pipeline may record a deployment of an image before the image's own record is there. It then makes an artifact
-//! that stands for the image, whose id is made of the image (`Artifact::stand_in_id`). When the image's own record
-//! comes, by an import or a recorded build, the stand-in gives way. One transaction writes the image's own artifact
-//! with the facts of the stand-in, removes the stand-in's item, and makes its pointer name the other artifact, so
-//! that whoever looks for the stand-in by its id is led on.
+//! A pipeline may record a deployment of an image before the image's own record is there. It then makes an
+//! artifact that stands for the image, whose id is made of the image (`Artifact::stand_in_id`). When the
+//! image's own record comes, by an import or a recorded build, the stand-in gives way. One transaction writes
+//! the image's own artifact with the facts of the stand-in, removes the stand-in's item, and makes its
+//! pointer name the other artifact, so that whoever looks for the stand-in by its id is led on.
 
 use delivery_center::store::StoreError;
 use delivery_center::store::items::Item;
@@ -16,8 +16,8 @@ use crate::record::{Artifact, Record};
 use crate::write::Writer;
 use crate::write::transaction::Write;
 
-/// The ids that artifacts which stand for this one's image would have; none where this one itself stands for its
-/// image.
+/// The ids that artifacts which stand for this one's image would have; none where this one itself stands for
+/// its image.
 pub(super) fn possible_stand_ins(artifact: &Artifact) -> [Option<String>; 3] {
     let Artifact { artifact_id, image, image_digest, .. } = artifact;
     let mut ids = Artifact::stand_in_ids(image, image_digest).into_iter();
@@ -41,7 +41,8 @@ pub(super) struct HandedOver {
 }
 
 impl Writer {
-    /// What these artifacts hand over to another one. One that is more than a stand-in by now hands over nothing.
+    /// What these artifacts hand over to another one. One that is more than a stand-in by now hands over
+    /// nothing.
     pub(super) async fn handed_over_by(
         &self,
         stand_in_ids: Vec<String>,

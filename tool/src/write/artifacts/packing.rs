@@ -35,8 +35,8 @@ impl PackedArtifact {
     /// Packs an artifact.
     ///
     /// # Errors
-    /// [`Unstorable`], where its id or image is longer than a key can be, or there is more of it than its items can
-    /// hold.
+    /// [`Unstorable`], where its id or image is longer than a key can be, or there is more of it than its
+    /// items can hold.
     pub fn new(artifact: Artifact) -> Result<Self, Unstorable> {
         check_length("id", &artifact.artifact_id, MAX_ARTIFACT_ID_BYTES)?;
         check_length("image", &artifact.image, MAX_IMAGE_BYTES)?;
@@ -64,7 +64,8 @@ impl PackedArtifact {
         Ok(Self { artifact, place, item, parts, entries, may_empty: true })
     }
 
-    /// The same artifact, but if it has no activities it does not replace a stored artifact that has imported ones.
+    /// The same artifact, but if it has no activities it does not replace a stored artifact that has imported
+    /// ones.
     pub fn without_emptying(self) -> Self {
         Self { may_empty: false, ..self }
     }

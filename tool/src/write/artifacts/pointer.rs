@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::write::transaction::Condition;
 
-/// The attribute that holds the pointer, as one text. Every write of an artifact is on the condition that this text
-/// is as it was read.
+/// The attribute that holds the pointer, as one text. Every write of an artifact is on the condition that
+/// this text is as it was read.
 const KEPT: &str = "kept";
 /// DynamoDB's limit for an item is 400 KB, names included.
 const MAX_POINTER_BYTES: usize = 390_000;
@@ -42,7 +42,8 @@ pub(super) struct Pointer {
     /// The id of the artifact that has taken its facts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) gave_way_to: Option<String>,
-    /// A random text of the writer that is writing the artifact in steps. It makes the text of every claim different.
+    /// A random text of the writer that is writing the artifact in steps. It makes the text of every claim
+    /// different.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) writer: Option<String>,
 }
@@ -67,8 +68,8 @@ impl Pointer {
         item
     }
 
-    /// Checks that an item can hold the pointer. While an artifact is written in steps, its new place is named as
-    /// stale beside the old one, so the pointer is measured with two places.
+    /// Checks that an item can hold the pointer. While an artifact is written in steps, its new place is
+    /// named as stale beside the old one, so the pointer is measured with two places.
     pub(super) fn check_size(&self, artifact_id: &str, table: &str) -> Result<(), StoreError> {
         let claimed = Self { stale: self.place.iter().cloned().collect(), ..self.clone() };
         if claimed.stored().len() <= MAX_POINTER_BYTES {
@@ -109,7 +110,8 @@ impl KeptPointer {
         Self { condition: Condition::Absent, pointer: Pointer::to(None) }
     }
 
-    /// Reads a pointer's item. Where it cannot be read, the error also holds what a caller needs to overwrite it.
+    /// Reads a pointer's item. Where it cannot be read, the error also holds what a caller needs to overwrite
+    /// it.
     pub(super) fn read(item: Option<Item>, table: &str, subject: Subject<'_>) -> Result<Self, Unreadable> {
         let Some(item) = item else { return Ok(Self::absent()) };
         // A spoiled pointer is overwritten only where nobody has mended it meanwhile.
@@ -148,8 +150,8 @@ impl KeptPointer {
 #[derive(Debug)]
 pub(super) struct Unreadable {
     pub(super) error: StoreError,
-    /// An empty pointer to start from where the spoiled one is overwritten, with the condition that it is still
-    /// spoiled.
+    /// An empty pointer to start from where the spoiled one is overwritten, with the condition that it is
+    /// still spoiled.
     pub(super) overwriting: Box<KeptPointer>,
 }
 
@@ -158,8 +160,8 @@ impl Place {
         artifact_key(&self.image_digest, &self.entry)
     }
 
-    /// Whether an item lies at this place with this revision. A `BatchGetItem` reads each key at a moment of its own, so
-    /// the item that comes with a pointer may be an older one.
+    /// Whether an item lies at this place with this revision. A `BatchGetItem` reads each key at a moment of
+    /// its own, so the item that comes with a pointer may be an older one.
     pub(super) fn has(&self, item: &Item) -> bool {
         let is = |name: &str, value: &str| {
             item.get(name).is_some_and(|own| own.as_s().is_ok_and(|own| own == value))

@@ -1,8 +1,8 @@
 //! Mends what `reindex` finds wrong with artifacts.
 //!
-//! An artifact whose pointer, entries or form are not as this version writes them is written anew. Items that were
-//! left at an old place are removed, and so are parts, entries and facts that no pointer names. Artifacts must be
-//! mended before facts are looked at: a lost pointer lists its facts again only then.
+//! An artifact whose pointer, entries or form are not as this version writes them is written anew. Items that
+//! were left at an old place are removed, and so are parts, entries and facts that no pointer names.
+//! Artifacts must be mended before facts are looked at: a lost pointer lists its facts again only then.
 //!
 //! Nearly every write is on the condition that the artifact's pointer is as it was read, so that imports and
 //! pipelines may write at the same time.
@@ -153,8 +153,8 @@ impl Writer {
         if mode == Mode::DryRun {
             return Ok(Mended::Artifact);
         }
-        // The write cleans up at stale places. The place where the artifact was found is one of them, if the pointer
-        // does not name it.
+        // The write cleans up at stale places. The place where the artifact was found is one of them, if the
+        // pointer does not name it.
         let mut from = kept;
         if from.pointer.place.as_ref() != Some(&place) {
             from.pointer.stale.push(place);
@@ -223,8 +223,8 @@ impl Writer {
         let ArtifactState { artifact_id, kept, .. } =
             self.artifact_state(&FoundArtifact::by_id(named.clone())).await?;
         let is_held = kept.pointer.recorded.iter().any(|held| held == digest);
-        // A pointer that was lost has been mended before, unless this is a dry run: then nobody knows whether it
-        // would list the fact.
+        // A pointer that was lost has been mended before, unless this is a dry run: then nobody knows whether
+        // it would list the fact.
         let may_be_held = mode == Mode::DryRun && kept.condition == Condition::Absent;
         if is_held || may_be_held {
             return Ok(Mended::Unchanged);
@@ -234,10 +234,12 @@ impl Writer {
         self.remove(entry, Some(is_as_read), &artifact_id, &kept, mode).await
     }
 
-    /// Removes a fact that cannot be read. No pointer lists it: where one did, the artifact was mended before.
+    /// Removes a fact that cannot be read. No pointer lists it: where one did, the artifact was mended
+    /// before.
     ///
-    /// A pipeline may record the fact anew meanwhile. It reads the artifact's id out of the item first, and fails where
-    /// that is spoiled. Otherwise its write changes that id, or the pointer of the artifact that the id names.
+    /// A pipeline may record the fact anew meanwhile. It reads the artifact's id out of the item first, and
+    /// fails where that is spoiled. Otherwise its write changes that id, or the pointer of the artifact that
+    /// the id names.
     async fn remove_spoiled_fact(
         &self,
         entry: &ArtifactEntry,
@@ -261,8 +263,8 @@ impl Writer {
         self.remove(entry, Some(is_as_read), &named, &kept, mode).await
     }
 
-    /// Looks again at a fact that could not be read, and that a pointer lists: either it was recorded anew meanwhile, or its
-    /// artifact could not be mended.
+    /// Looks again at a fact that could not be read, and that a pointer lists: either it was recorded anew
+    /// meanwhile, or its artifact could not be mended.
     async fn listed_fact(&self, entry: &ArtifactEntry, digest: &str) -> Result<Mended, StoreError> {
         let [item] = self.items_at([Some(&entry.key())]).await?;
         let Some(item) = item else { return Ok(Mended::Unchanged) };

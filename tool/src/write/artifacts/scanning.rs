@@ -56,8 +56,8 @@ impl Writer {
         &'a self,
         page: impl Fn(Option<Item>) -> F + 'a,
     ) -> impl Stream<Item = Result<StoredArtifact, StoreError>> + 'a {
-        // The outer `Some` says that a page is left to read. The inner option is the key at which that page begins; it
-        // is `None` for the first page.
+        // The outer `Some` says that a page is left to read. The inner option is the key at which that page
+        // begins; it is `None` for the first page.
         let pages = stream::try_unfold((Some(None), page), async |(left, page)| {
             let Some(start) = left else { return Ok(None) };
             let ItemsPage { items, next } = page(start).await?;
@@ -70,8 +70,8 @@ impl Writer {
             .try_filter_map(|found| async { Ok(found) })
     }
 
-    /// The whole artifact of an item. It is read again where it was replaced meanwhile, and is `None` where it was
-    /// removed.
+    /// The whole artifact of an item. It is read again where it was replaced meanwhile, and is `None` where
+    /// it was removed.
     async fn scanned(&self, item: Item) -> Result<Option<StoredArtifact>, StoreError> {
         let entry = entry_of(&item);
         if let Some(artifact) = self.store.artifact(item, &Usage::default()).await? {

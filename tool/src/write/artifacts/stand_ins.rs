@@ -1,8 +1,8 @@
 //! Imports artifacts that stand for an image: an export holds them as it holds all others.
 //!
-//! Such an artifact holds nothing but what pipelines recorded of an image. So each of its activities is recorded again,
-//! on the artifact that the image has by now. If it were stored as other imported artifacts are, it would hide the
-//! image's own record, or lose its activities when it gives way.
+//! Such an artifact holds nothing but what pipelines recorded of an image. So each of its activities is
+//! recorded again, on the artifact that the image has by now. If it were stored as other imported artifacts
+//! are, it would hide the image's own record, or lose its activities when it gives way.
 
 use delivery_center::image_reference::{ImageDigest, repository};
 use delivery_center::store::StoreError;
@@ -18,8 +18,8 @@ use crate::write::Writer;
 use crate::write::batch_write::{Mode, Outcome};
 
 impl Writer {
-    /// Stores an artifact that stands for its image: records each of its activities that is not recorded yet. The
-    /// result is `None` where the caller must write it as any other artifact, over what is stored of it.
+    /// Stores an artifact that stands for its image: records each of its activities that is not recorded yet.
+    /// The result is `None` where the caller must write it as any other artifact, over what is stored of it.
     ///
     /// # Errors
     /// DynamoDB fails, or refuses the request. Storing it again completes it.

@@ -26,7 +26,8 @@ pub struct FactKey(String);
 /// Which artifact is looked for. Where there are several, the newest is found.
 #[derive(Debug, Clone, Copy)]
 pub enum WantedArtifact<'a> {
-    /// One that was pushed as this image. It is found through the index, which lags behind the table by a moment.
+    /// One that was pushed as this image. It is found through the index, which lags behind the table by a
+    /// moment.
     Image(&'a str),
     /// One that was pushed as this image and has no digest.
     WithoutDigest(&'a str),
@@ -47,8 +48,8 @@ pub struct FoundArtifact {
     seen_at: Option<(String, String)>,
 }
 
-/// An artifact as it is stored now. A change of it starts from here, and is refused where the artifact has changed
-/// since.
+/// An artifact as it is stored now. A change of it starts from here, and is refused where the artifact has
+/// changed since.
 #[derive(Debug, Clone)]
 pub struct ArtifactState {
     /// The artifact's id. It is not the one that was looked for where that artifact gave way to this one.
@@ -122,8 +123,8 @@ impl Writer {
         }))
     }
 
-    /// Reads an artifact consistently: at the place that its pointer names, or else where it was found. Where it gave
-    /// way to another artifact, that one is read instead.
+    /// Reads an artifact consistently: at the place that its pointer names, or else where it was found. Where
+    /// it gave way to another artifact, that one is read instead.
     ///
     /// # Errors
     /// DynamoDB fails or refuses the request, or an artifact cannot be read.
@@ -161,9 +162,9 @@ impl Writer {
 
     /// Reads the artifact that stands for an image, by its id. There need not be one.
     ///
-    /// Where it gave way to another artifact that still has the image, that one is read. Where the other one has
-    /// another image by now, the result is the stand-in without a document, so that it is made again; its pointer,
-    /// which still names the other artifact, is overwritten then.
+    /// Where it gave way to another artifact that still has the image, that one is read. Where the other one
+    /// has another image by now, the result is the stand-in without a document, so that it is made again; its
+    /// pointer, which still names the other artifact, is overwritten then.
     ///
     /// # Errors
     /// DynamoDB fails or refuses the request, or an artifact cannot be read.
@@ -213,7 +214,8 @@ impl Writer {
         Ok((place, json.map_err(|spoiled| self.store.unreadable_artifact(artifact.position.id(), spoiled))?))
     }
 
-    /// Items of the Artifacts table by key, read consistently, in the order of the keys; `None` for what is not there.
+    /// Items of the Artifacts table by key, read consistently, in the order of the keys; `None` for what is
+    /// not there.
     pub(super) async fn items_at<const N: usize>(
         &self,
         keys: [Option<&Item>; N],
@@ -224,8 +226,8 @@ impl Writer {
         Ok(keys.map(|key| key.and_then(|key| found.iter().find(|item| is_at(item, key)).cloned())))
     }
 
-    /// Reads the facts that a pointer lists by their digests, in that order. It is an error where one of them is
-    /// missing.
+    /// Reads the facts that a pointer lists by their digests, in that order. It is an error where one of them
+    /// is missing.
     pub(super) async fn listed_facts(
         &self,
         artifact_id: &str,

@@ -1,15 +1,15 @@
 //! Writes artifacts, and moves those whose digest or time changed.
 //!
-//! All writers of an artifact agree on its pointer. The pointer's key is made of the artifact's id alone, so the
-//! pointer stays where it is while the artifact's own item moves to another digest or time. A writer reads the
-//! pointer and everything else consistently, works out what to write, and writes on the condition that the pointer is
-//! as it was read. Every change of the artifact changes the pointer, since that names the revision, the entries and
-//! the facts. Where the pointer is no longer as it was read, somebody else has written meanwhile, and the writer
-//! begins anew.
+//! All writers of an artifact agree on its pointer. The pointer's key is made of the artifact's id alone, so
+//! the pointer stays where it is while the artifact's own item moves to another digest or time. A writer
+//! reads the pointer and everything else consistently, works out what to write, and writes on the condition
+//! that the pointer is as it was read. Every change of the artifact changes the pointer, since that names the
+//! revision, the entries and the facts. Where the pointer is no longer as it was read, somebody else has
+//! written meanwhile, and the writer begins anew.
 //!
-//! What fits into one transaction is written in one: the pointer, the item at its new place, the removal of the item
-//! at the old place, parts, `found-by` entries, a recorded fact, and stand-ins that give way. Then there is nothing
-//! between before and after, and the artifact is never at two places and never at none.
+//! What fits into one transaction is written in one: the pointer, the item at its new place, the removal of
+//! the item at the old place, parts, `found-by` entries, a recorded fact, and stand-ins that give way. Then
+//! there is nothing between before and after, and the artifact is never at two places and never at none.
 //!
 //! What does not fit (parts of more than 4 MB together, or a hundred new entries) is written in steps:
 //!
@@ -63,7 +63,8 @@ pub(super) struct ArtifactWrite<'a> {
     pub(super) artifact: &'a PackedArtifact,
     /// The digests of the facts that it holds.
     pub(super) recorded: Vec<String>,
-    /// Writes that must be made in the same transaction as the pointer: of facts, and of stand-ins that give way.
+    /// Writes that must be made in the same transaction as the pointer: of facts, and of stand-ins that give
+    /// way.
     pub(super) other_writes: Vec<Write>,
     /// The keys of items that nobody needs any more once the artifact is written.
     pub(super) unneeded: Vec<Item>,
@@ -71,7 +72,8 @@ pub(super) struct ArtifactWrite<'a> {
     pub(super) with_known_entries: bool,
 }
 
-/// How an artifact is to be stored, worked out from what is stored. The fields are those of [`ArtifactWrite`].
+/// How an artifact is to be stored, worked out from what is stored. The fields are those of
+/// [`ArtifactWrite`].
 pub(in crate::write) struct Plan {
     kept: KeptPointer,
     pub(in crate::write) artifact: PackedArtifact,
@@ -85,8 +87,8 @@ pub(in crate::write) struct Plan {
 impl Writer {
     /// Stores artifacts, and removes them from the places where they were kept before.
     ///
-    /// The outcomes are in the order of the artifacts. Where one is an error, that artifact is stored as it was
-    /// before or as it should be, and storing it again completes it.
+    /// The outcomes are in the order of the artifacts. Where one is an error, that artifact is stored as it
+    /// was before or as it should be, and storing it again completes it.
     pub async fn put_artifacts(
         &self,
         artifacts: &[PackedArtifact],
@@ -163,8 +165,8 @@ impl Writer {
         }
     }
 
-    /// Works out how an artifact is to be stored: with the activities that pipelines recorded of it, and with those of
-    /// artifacts that stand for its image and now give way to it.
+    /// Works out how an artifact is to be stored: with the activities that pipelines recorded of it, and with
+    /// those of artifacts that stand for its image and now give way to it.
     pub(in crate::write) async fn plan(
         &self,
         artifact: &PackedArtifact,
@@ -247,8 +249,9 @@ impl Writer {
 
     /// Whether storing an artifact would take all imported activities from it although it must not.
     ///
-    /// A stored artifact that cannot be read has nothing that could be kept, so it may be replaced. Where the stored
-    /// artifact was replaced meanwhile, the answer does not matter: the write is refused, and everything begins anew.
+    /// A stored artifact that cannot be read has nothing that could be kept, so it may be replaced. Where the
+    /// stored artifact was replaced meanwhile, the answer does not matter: the write is refused, and
+    /// everything begins anew.
     async fn would_empty(&self, artifact: &PackedArtifact, kept: &KeptPointer) -> Result<bool, StoreError> {
         if artifact.may_empty || artifact.artifact.activities > 0 || kept.pointer.place.is_none() {
             return Ok(false);
@@ -267,8 +270,8 @@ impl Writer {
         Ok(stored.activities > kept.pointer.recorded.len())
     }
 
-    /// Writes an artifact, on the condition that its pointer is as it was read: in one transaction where everything
-    /// fits, and otherwise in the steps that the table at the top of this file explains.
+    /// Writes an artifact, on the condition that its pointer is as it was read: in one transaction where
+    /// everything fits, and otherwise in the steps that the table at the top of this file explains.
     pub(super) async fn write_artifact(&self, write: ArtifactWrite<'_>) -> Result<Transacted, StoreError> {
         let ArtifactWrite { kept, artifact, recorded, other_writes, mut unneeded, with_known_entries } =
             write;
@@ -280,7 +283,8 @@ impl Writer {
         let old_places = stale.iter().filter(|stale| stale.key() != place.key());
         let mut old_keys = Vec::new();
         for key in old_places.map(Place::key) {
-            // Several stale places may be the same item at different revisions, and a transaction may name it once.
+            // Several stale places may be the same item at different revisions, and a transaction may name it
+            // once.
             if !old_keys.contains(&key) {
                 old_keys.push(key);
             }
@@ -312,8 +316,8 @@ impl Writer {
         self.write_in_steps(kept, id, parts_and_entries, (settled, stale), commit, unneeded).await
     }
 
-    /// Writes an artifact in steps. `settled` is the pointer after the last step. The pointer that the commit writes
-    /// names the `stale` places besides.
+    /// Writes an artifact in steps. `settled` is the pointer after the last step. The pointer that the commit
+    /// writes names the `stale` places besides.
     async fn write_in_steps(
         &self,
         kept: &KeptPointer,
@@ -342,9 +346,9 @@ impl Writer {
         if let refused @ Transacted::Refused(_) = transact(commit).await? {
             return Ok(refused);
         }
-        // Step 4, cleaning. The artifact is already stored as it should be. A writer that overtakes this one here
-        // removes what the pointer names as stale. Readers pass over what no pointer names (the leftovers of
-        // stand-ins), and `reindex` removes it.
+        // Step 4, cleaning. The artifact is already stored as it should be. A writer that overtakes this one
+        // here removes what the pointer names as stale. Readers pass over what no pointer names (the
+        // leftovers of stand-ins), and `reindex` removes it.
         for keys in unneeded.chunks(self.writes_per_transaction - 1) {
             let check = Write::Check(pointer_key(id), committed.condition());
             let removed = keys.iter().map(|key| Write::Delete(key.clone(), None));

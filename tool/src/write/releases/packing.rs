@@ -34,7 +34,8 @@ impl PackedRelease {
     /// Packs a release.
     ///
     /// # Errors
-    /// [`Unstorable`], where its names are longer than keys can be, or there is more of it than its items can hold.
+    /// [`Unstorable`], where its names are longer than keys can be, or there is more of it than its items can
+    /// hold.
     pub fn new(release: &Release) -> Result<Self, Unstorable> {
         let release_id = release.release_id.clone();
         if release_id.len() > MAX_RELEASE_ID_BYTES {
@@ -51,8 +52,8 @@ impl PackedRelease {
         Ok(Self { release_id, items, revision: Some(revision), unfilled, may_empty: true })
     }
 
-    /// The same release, but it does not replace a stored release that has records in a section in which this one has
-    /// none.
+    /// The same release, but it does not replace a stored release that has records in a section in which this
+    /// one has none.
     pub fn without_emptying(self) -> Self {
         Self { may_empty: false, ..self }
     }
@@ -139,8 +140,8 @@ fn items(release: &Release) -> Result<(BTreeMap<String, Item>, String), Unstorab
     Ok((items, entry.revision))
 }
 
-/// Checks that the combinations of project, workflow, task and services fit into a key: no release may be missing from
-/// those lists. (Values of the newer filters that do not fit are left out of theirs.)
+/// Checks that the combinations of project, workflow, task and services fit into a key: no release may be
+/// missing from those lists. (Values of the newer filters that do not fit are left out of theirs.)
 fn check_keys(listed: &[ListEntry]) -> Result<(), Unstorable> {
     let Some(too_long) = listed.iter().find(|listed| !listed.facet.fits_a_key()) else { return Ok(()) };
     let longest = too_long.facet.terms().max_by_key(|term| term.len()).unwrap_or_default();

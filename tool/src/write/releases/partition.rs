@@ -82,8 +82,8 @@ impl Writer {
 
     /// One page of the release ids in a segment of the table, and where the next page begins.
     ///
-    /// An id is found as long as any item of its release is left. The last id of a page may come again as the first of
-    /// the next page.
+    /// An id is found as long as any item of its release is left. The last id of a page may come again as the
+    /// first of the next page.
     ///
     /// # Errors
     /// DynamoDB fails, or refuses the request.

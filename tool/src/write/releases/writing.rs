@@ -1,14 +1,15 @@
-//! Writes releases, so that a reader meets each release either as it was or as it is, however many write at the same
-//! time and whoever crashes.
+//! Writes releases, so that a reader meets each release either as it was or as it is, however many write at
+//! the same time and whoever crashes.
 //!
-//! What is stored of a release is its item `release`, the parts of its documents, and the facet entries that find it. All writers of a release agree on its item: it names its *writer*, a random text that every writer
-//! replaces by one of its own. A writer first reads the whole partition consistently, works out what must change, and
-//! writes on the condition that the item still names the writer that was read. Where it does not, somebody else has
-//! written meanwhile, and the writer begins anew from what is there now. There are no locks, so a writer that dies
-//! keeps nobody waiting.
+//! What is stored of a release is its item `release`, the parts of its documents, and the facet entries that
+//! find it. All writers of a release agree on its item: it names its *writer*, a random text that every
+//! writer replaces by one of its own. A writer first reads the whole partition consistently, works out what
+//! must change, and writes on the condition that the item still names the writer that was read. Where it does
+//! not, somebody else has written meanwhile, and the writer begins anew from what is there now. There are no
+//! locks, so a writer that dies keeps nobody waiting.
 //!
-//! Changes that fit into one transaction (a hundred writes and 4 MB, which is a new release of up to nine services with
-//! one image each) are written in one. Then there is nothing between before and after.
+//! Changes that fit into one transaction (a hundred writes and 4 MB, which is a new release of up to nine
+//! services with one image each) are written in one. Then there is nothing between before and after.
 //!
 //! Larger changes are written in steps:
 //!
@@ -22,18 +23,21 @@
 //!
 //! Say that two writers meet:
 //!
-//! 1. A has claimed the release and is writing entries. B reads the item with A's claim, and claims it for itself.
-//! 2. From then on A's checks fail. Its next transaction of entries, or its commit, is refused, and A begins anew.
-//! 3. B may have read entries of A's that its own release does not need. It removes them, but only after its commit.
-//! 4. If B removed them before, and then died, A could still commit, and would miss them. After B's commit, A's cannot
-//!    succeed.
+//! 1. A has claimed the release and is writing entries. B reads the item with A's claim, and claims it for
+//!    itself.
+//! 2. From then on A's checks fail. Its next transaction of entries, or its commit, is refused, and A begins
+//!    anew.
+//! 3. B may have read entries of A's that its own release does not need. It removes them, but only after its
+//!    commit.
+//! 4. If B removed them before, and then died, A could still commit, and would miss them. After B's commit,
+//!    A's cannot succeed.
 //!
-//! The claim and the commit name the writer by two different random texts. Whoever read the item between them has
-//! read a state that is no longer there after the commit, and the second text makes the condition of such a writer
-//! fail.
+//! The claim and the commit name the writer by two different random texts. Whoever read the item between them
+//! has read a state that is no longer there after the commit, and the second text makes the condition of such
+//! a writer fail.
 //!
-//! Removing a release works the same way: its commit puts an item without documents, and a last transaction removes
-//! that.
+//! Removing a release works the same way: its commit puts an item without documents, and a last transaction
+//! removes that.
 
 use delivery_center::store::items::{Attributes, Item, Subject, text};
 use delivery_center::store::keys::{PART_PREFIX, RELEASE_ENTRY, RELEASE_HASH, WRITER, release_key};
@@ -79,7 +83,8 @@ enum Attempt {
 /// What became of one release that was to be reindexed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reindexed {
-    /// The release is there, and this many of its items were written or removed: 0 where all were as they should be.
+    /// The release is there, and this many of its items were written or removed: 0 where all were as they
+    /// should be.
     Release(usize),
     /// There is no such release, and this many items that were left of it were removed.
     Dangling(usize),
@@ -88,8 +93,8 @@ pub enum Reindexed {
 impl Writer {
     /// Stores releases, and removes what was stored of each before and no longer belongs to it.
     ///
-    /// The outcomes are in the order of the releases. Where one is an error, that release is stored as it was before
-    /// or as it should be, and storing it again completes it.
+    /// The outcomes are in the order of the releases. Where one is an error, that release is stored as it was
+    /// before or as it should be, and storing it again completes it.
     pub async fn put_releases(
         &self,
         releases: &[PackedRelease],
@@ -134,12 +139,12 @@ impl Writer {
         }
     }
 
-    /// The first section that storing a release would empty although it must not; `None` where the release may be
-    /// stored.
+    /// The first section that storing a release would empty although it must not; `None` where the release
+    /// may be stored.
     ///
-    /// A stored release that cannot be read has nothing that could be kept, so it may be replaced. Where the stored
-    /// release was replaced since the partition was read, the answer does not matter: the write is refused, and
-    /// everything begins anew.
+    /// A stored release that cannot be read has nothing that could be kept, so it may be replaced. Where the
+    /// stored release was replaced since the partition was read, the answer does not matter: the write is
+    /// refused, and everything begins anew.
     async fn emptied_section(
         &self,
         release: &PackedRelease,
@@ -189,10 +194,12 @@ impl Writer {
     }
 
     /// Packs a release anew from its stored documents, and writes and removes what differs: facet entries,
-    /// parts, attributes of its item, and the documents too, where this version answers them otherwise. Where it has no documents, everything that is left of it is removed.
+    /// parts, attributes of its item, and the documents too, where this version answers them otherwise. Where
+    /// it has no documents, everything that is left of it is removed.
     ///
     /// # Errors
-    /// DynamoDB fails or refuses the request, or the release cannot be read. Reindexing it again completes it.
+    /// DynamoDB fails or refuses the request, or the release cannot be read. Reindexing it again completes
+    /// it.
     pub async fn reindex_release(&self, release_id: &str, mode: Mode) -> Result<Reindexed, StoreError> {
         let mut patience = Patience::new(CONTENDED_RECORD);
         loop {
@@ -214,8 +221,8 @@ impl Writer {
         }
     }
 
-    /// Packs a release anew from its stored documents. Where there are none, the result is a deleted release; where
-    /// they were replaced since the partition was read, it is `None`.
+    /// Packs a release anew from its stored documents. Where there are none, the result is a deleted release;
+    /// where they were replaced since the partition was read, it is `None`.
     async fn packed_from_stored(
         &self,
         release_id: &str,
@@ -241,8 +248,9 @@ impl Writer {
         }
     }
 
-    /// Makes the changes, on the condition that the release's item is still the one in `stored`: in one transaction
-    /// where they fit, and otherwise in the steps that the table at the top of this file explains.
+    /// Makes the changes, on the condition that the release's item is still the one in `stored`: in one
+    /// transaction where they fit, and otherwise in the steps that the table at the top of this file
+    /// explains.
     async fn write_release(
         &self,
         release_id: &str,
@@ -281,8 +289,8 @@ impl Writer {
             return Ok(Attempt::Overtaken);
         }
         let mine = Condition::Has(WRITER, writer);
-        // Step 5, cleaning. The release is already stored as it should be. A writer that overtakes this one here
-        // removes the rest itself.
+        // Step 5, cleaning. The release is already stored as it should be. A writer that overtakes this one
+        // here removes the rest itself.
         let removed = changes.removed.into_iter().map(|key| Write::Delete(key, None)).collect();
         let removed = self.attempt_in_steps(key(), &mine, removed).await?;
         if changes.is_removal && matches!(removed, Attempt::Written) {
@@ -298,8 +306,8 @@ impl Writer {
         })
     }
 
-    /// Makes writes in as many transactions as they need. Each of them checks that the item of `key` meets the
-    /// condition.
+    /// Makes writes in as many transactions as they need. Each of them checks that the item of `key` meets
+    /// the condition.
     async fn attempt_in_steps(
         &self,
         key: Item,
@@ -330,9 +338,9 @@ fn written_by(mut item: Item, writer: &str) -> Item {
 impl Changes {
     /// Works out what must change so that the stored items become those of the release.
     ///
-    /// Stored entries that are right already are left alone only where the item has the wanted revision, too. Where
-    /// it has another one, the writer of that revision may still be cleaning, and be about to remove these entries,
-    /// since its revision does not need them. So they are written again.
+    /// Stored entries that are right already are left alone only where the item has the wanted revision, too.
+    /// Where it has another one, the writer of that revision may still be cleaning, and be about to remove
+    /// these entries, since its revision does not need them. So they are written again.
     fn between(release: &PackedRelease, stored: &Partition, mode: Mode) -> Self {
         let is_at_revision = stored.revision() == release.revision();
         let is_stored = |entry: &String, item: &Item| {
@@ -366,8 +374,8 @@ impl Changes {
         self.len() == 0
     }
 
-    /// All changes as one transaction, on the condition that the release's item, which has this key, is as it was
-    /// read.
+    /// All changes as one transaction, on the condition that the release's item, which has this key, is as it
+    /// was read.
     fn in_one_transaction(&self, key: Item, as_read: &Condition, writer: &str) -> Vec<Write> {
         let item_write = match &self.item {
             Some(item) => Write::Put(written_by(item.clone(), writer), Some(as_read.clone())),
