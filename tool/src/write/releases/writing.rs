@@ -8,7 +8,7 @@
 //! not, somebody else has written meanwhile, and the writer begins anew from what is there now. There are no
 //! locks, so a writer that dies keeps nobody waiting.
 //!
-//! Changes that fit into one transaction (a hundred writes and 4 MB, which is a new release of up to nine
+//! Changes that fit into one transaction (a hundred writes and 4 MB, which is a new release of up to eighteen
 //! services with one image each) are written in one. Then there is nothing between before and after.
 //!
 //! Larger changes are written in steps:
