@@ -4,23 +4,23 @@
 //!
 //! | command | attempts | why |
 //! | --- | --- | --- |
-//! | `import`, `verify`, `export`, `reindex` | [`MAX_ATTEMPTS`] | nobody waits for a single call |
-//! | their first call, `doctor`, `tables create` | [`hasty`] | where nothing answers, the endpoint is wrong |
-//! | `record` | [`hasty`] | it tries again by itself, as below |
+//! | `import`, `verify`, `export`, `reindex` | `MAX_ATTEMPTS` | nobody waits for a single call |
+//! | their first call, `doctor`, `tables create` | `hasty` | where nothing answers, the endpoint is wrong |
+//! | `record` | `hasty` | it tries again by itself, as below |
 //! | `releases`, `artifact`, `diff`, `invoke`, `serve` | [`delivery_center::retries`] | somebody waits |
 //!
 //! Everything else waits with a [`Patience`], for so long:
 //!
 //! | what is tried again | for how long | why |
 //! | --- | --- | --- |
-//! | a transaction that met another, or was throttled | [`REFUSED_TRANSACTION`] | the other is soon over |
-//! | writes that BatchWriteItem left unprocessed | [`UNPROCESSED_WRITES`] | a throttled table grows |
-//! | a record that others changed since it was read | [`CONTENDED_RECORD`] | the others end some time |
-//! | a record of `reindex` and `doctor` | [`CONTENDED_RECORD`] | many others are done already |
+//! | a transaction that met another, or was throttled | `REFUSED_TRANSACTION` | the other is soon over |
+//! | writes that BatchWriteItem left unprocessed | `UNPROCESSED_WRITES` | a throttled table grows |
+//! | a record that others changed since it was read | `CONTENDED_RECORD` | the others end some time |
+//! | a record of `reindex` and `doctor` | `CONTENDED_RECORD` | many others are done already |
 //! | a fact of `record` | its `--timeout`, 180 seconds | a pipeline would rather wait than fail |
-//! | a look for an image's artifact, in `record` | [`LAGGING_LOOK_UP`] | the index lags behind its table |
-//! | a look for a release in its list, in `doctor` | [`LAGGING_LIST`] | it measures how far the index lags |
-//! | a look whether a table and its index are active | [`TABLE_CREATION`] | `tables create` just made them |
+//! | a look for an image's artifact, in `record` | `LAGGING_LOOK_UP` | the index lags behind its table |
+//! | a look for a release in its list, in `doctor` | `LAGGING_LIST` | it measures how far the index lags |
+//! | a look whether a table and its index are active | `TABLE_CREATION` | `tables create` just made them |
 //! | a page of a running Zadig | `--timeout` of a request, 120 seconds | it may be restarting |
 
 use std::time::Duration;
