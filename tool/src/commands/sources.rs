@@ -78,6 +78,8 @@ impl Sources {
         let writer = aws::writer().await.map_err(not_begun)?;
         writer.reach().await.map_err(|error| not_begun(error.into()))?;
         let progress = Arc::new(ImportProgress::new());
+        // The beginning of a pipe is read to tell what it is, and that may take long already.
+        progress.begins("reading", None);
         let input = self.open(progress.as_ref()).inspect_err(|_| progress.finish())?;
         // Records in the API's JSON come from no collections, so they are not counted by collection.
         let is_of_zadig = !matches!(input, Input::Records(_));
