@@ -101,9 +101,11 @@ fn facets(rows: &[Vec<Option<String>>]) -> Vec<Facet> {
 /// returned, even those that are too long: the caller asks `fits_a_key`, and refuses a release whose names do
 /// not fit.
 pub fn listed(release: &Json) -> (Vec<ListEntry>, Terms) {
-    let found: Vec<(&Filter, Vec<String>)> =
-        FILTERS.iter().map(|filter| (filter, terms_of(filter, release))).collect();
-    let commits = whole_values(release);
+    let values: Vec<_> = FILTERS.iter().map(|filter| (filter, filter.values_of(release))).collect();
+    let found: Vec<_> = values.iter().map(|(filter, values)| (*filter, terms_of(filter, values))).collect();
+    let cut = values.iter().filter(|(filter, _)| filter.cut.is_some());
+    let commits: Vec<_> =
+        cut.flat_map(|(filter, values)| values.iter().map(|value| (filter.term(value), value))).collect();
     let (mut entries, mut all) = (Vec::new(), Terms::default());
     for width in (0..=WIDEST).rev() {
         let of_width = || found.iter().filter(|(filter, _)| filter.width == width);
@@ -114,32 +116,26 @@ pub fn listed(release: &Json) -> (Vec<ListEntry>, Terms) {
             rows.push(if width == WIDEST { one_or_none(terms) } else { one(terms) });
         }
         for facet in facets(&rows) {
-            let begun =
-                commits.iter().filter(|(term, _)| *term == facet.0).map(|(_, commit)| commit.as_str());
-            let commits = begun.collect::<Vec<_>>().join(" ");
+            let begun = commits.iter().filter(|(term, _)| *term == facet.0);
+            let commits = joined(begun.map(|(_, commit)| commit.as_str()));
             entries.push(ListEntry { facet, terms: Terms { commits, ..all.clone() } });
         }
         all.digests.extend(of_width().flat_map(|(_, terms)| terms).flat_map(|term| term_digest(term)));
     }
-    all.commits = commits.into_iter().map(|(_, commit)| commit).collect::<Vec<_>>().join(" ");
+    all.commits = joined(commits.iter().map(|(_, commit)| commit.as_str()));
     (entries, all)
 }
 
-/// The distinct terms of a filter by which a release is found.
-fn terms_of(filter: &Filter, release: &Json) -> Vec<String> {
-    let mut terms: Vec<_> = filter.values_of(release).iter().map(|value| filter.term(value)).collect();
+fn joined<'a>(commits: impl Iterator<Item = &'a str>) -> String {
+    commits.collect::<Vec<_>>().join(" ")
+}
+
+/// The distinct terms of a filter's values.
+fn terms_of(filter: &Filter, values: &[String]) -> Vec<String> {
+    let mut terms: Vec<_> = values.iter().map(|value| filter.term(value)).collect();
     terms.retain(|term| filter.width == WIDEST || term.len() <= MAX_HASH_KEY_BYTES);
     terms.dedup();
     terms
-}
-
-/// The whole values of a filter whose terms have only the first characters, each with its term.
-fn whole_values(release: &Json) -> Vec<(String, String)> {
-    let cut = FILTERS.iter().filter(|filter| filter.cut.is_some());
-    let values = |filter: &'static Filter| {
-        filter.values_of(release).into_iter().map(|value| (filter.term(&value), value))
-    };
-    cut.flat_map(values).collect()
 }
 
 /// A search for releases: which lists it reads, and which releases of these it finds.

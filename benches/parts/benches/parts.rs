@@ -3,8 +3,9 @@
 use aws_sdk_dynamodb::config::BehaviorVersion;
 use aws_sdk_dynamodb::{Client, Config};
 use delivery_center::accept_encoding::ContentCoding;
-use delivery_center::document::{Document, GzipSplice, Inflater};
+use delivery_center::document::{Document, Inflater};
 use delivery_center::endpoint::Endpoint;
+use delivery_center::gzip_splice::GzipSplice;
 use delivery_center::lambda::event;
 use delivery_center::query::Query;
 use delivery_center::response;

@@ -10,7 +10,8 @@ use aws_config::BehaviorVersion;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use delivery_center::document::{Document, GzipSplice};
+use delivery_center::document::Document;
+use delivery_center::gzip_splice::GzipSplice;
 use lambda_http::{Body, Error, Request, RequestExt as _, Response, run, service_fn};
 
 type Item = HashMap<String, AttributeValue>;

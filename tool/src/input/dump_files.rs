@@ -15,7 +15,7 @@ use crate::json::{Json, Problem};
 
 const READ_BUFFER_BYTES: usize = 1 << 20;
 /// How much of a file, inflated, may be blank before its first record begins.
-const MAX_BLANK_BYTES: u64 = 1 << 20;
+const MAX_BLANK_BYTES: usize = 1 << 20;
 /// How much of a file, inflated, is looked at for its first record.
 const MAX_SNIFFED_BYTES: u64 = 65 << 20;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -154,7 +154,7 @@ pub fn recognize(path: &Path) -> Result<FileContent, FilesError> {
     };
     let collection = Collection::named(&name);
     if format == Some(Format::Bson) {
-        head(path, open()?, ARCHIVE_MAGIC.len() as u64)?;
+        head(path, open()?, ARCHIVE_MAGIC.len())?;
         return Ok(
             collection.map_or(FileContent::OtherCollection, |collection| file(collection, Format::Bson))
         );
@@ -293,25 +293,40 @@ fn name_and_format(path: &Path) -> (String, Option<Format>) {
     (name.rsplit_once('.').map_or(name, |(_, name)| name).to_owned(), format)
 }
 
-/// Reads the first bytes of a file, inflated, and gives them with the rest of the input.
+/// Reads the beginning of a file, inflated, and gives it with the rest of the input: at most so many bytes, and
+/// no more than has come when something but blanks is among them, since a pipe may wait for its writer.
 ///
 /// Where the file ends or fails earlier, there are fewer bytes and no error here: whoever reads on meets the
 /// failure. An archive is an error here.
 fn head<'a>(
     path: &Path,
     file: impl Read + 'a,
-    bytes: u64,
+    bytes: usize,
 ) -> Result<(Vec<u8>, Box<dyn BufRead + 'a>), FilesError> {
     let mut file = BufReader::new(file);
     let is_gzip = file.fill_buf().map_err(read_error(path))?.starts_with(&GZIP_MAGIC);
     let mut input = inflated(file).map_err(read_error(path))?;
     let mut head = Vec::new();
-    let _ = input.by_ref().take(bytes).read_to_end(&mut head);
+    let is_blank = |head: &[u8]| without_mark(head).trim_ascii().is_empty();
+    while head.len() < ARCHIVE_MAGIC.len().min(bytes) || (head.len() < bytes && is_blank(&head)) {
+        let Ok(come) = input.fill_buf() else { break };
+        let taken = come.len().min(bytes - head.len());
+        if taken == 0 {
+            break;
+        }
+        head.extend_from_slice(&come[..taken]);
+        input.consume(taken);
+    }
     if head.starts_with(&ARCHIVE_MAGIC) {
         let gzip = if is_gzip { " --gzip" } else { "" };
         return Err(FilesError::Archive { path: path.to_owned(), gzip });
     }
     Ok((head, input))
+}
+
+/// Text without the byte order mark that it may begin with.
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
 }
 
 /// How a file of JSON begins.
@@ -329,8 +344,8 @@ enum Beginning {
 impl Beginning {
     fn of(path: &Path, file: impl Read) -> Result<Self, FilesError> {
         let (head, input) = head(path, file, MAX_BLANK_BYTES)?;
-        if head.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&head).trim_ascii().is_empty() {
-            let is_more = head.len() as u64 == MAX_BLANK_BYTES;
+        if without_mark(&head).trim_ascii().is_empty() {
+            let is_more = head.len() == MAX_BLANK_BYTES;
             return if is_more {
                 Err(FilesError::Blank { path: path.to_owned() })
             } else {

@@ -309,14 +309,28 @@ impl<R: Read> RecordReader<R> {
         self.held.drain(..self.start);
         self.start = 0;
         let before = self.held.len();
-        let wanted = before.max(self.read_at_once);
-        self.held.reserve(wanted);
-        let read = self.input.by_ref().take(wanted as u64).read_to_end(&mut self.held);
-        let is_more = self.held.len() > before;
+        // As much again as is held, so that a long record is looked at a few times only. No more than has come,
+        // since a pipe may wait for its writer.
+        let enough = before.max(1);
+        self.held.resize(before + enough.max(self.read_at_once), 0);
+        let mut filled = before;
+        let read = loop {
+            match self.input.read(&mut self.held[filled..]) {
+                Ok(0) => break Ok(()),
+                Ok(bytes) => filled += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
+            }
+            if filled - before >= enough {
+                break Ok(());
+            }
+        };
+        self.held.truncate(filled);
+        let is_more = filled > before;
         match read {
             Err(error) if is_more => self.failure = Some(error),
             Err(error) => return Err(error),
-            Ok(_) => {}
+            Ok(()) => {}
         }
         Ok(is_more)
     }
