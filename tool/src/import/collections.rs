@@ -1,13 +1,12 @@
 //! Reads Zadig's collections, and joins their documents to releases and artifacts.
 
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::batch::{Content, InputRecord};
+use super::group::{Damaged, Group};
 use super::pipeline::{ImportError, RECORDS_A_STEP, Sink};
 use crate::input::dump_files::CollectionFile;
-use crate::input::join::{Group, GroupContent, Join, Members};
+use crate::input::join::{Join, Joined};
 use crate::input::zadig_collections::Collection;
 
 /// Reads every collection, joins their records, and passes on the releases and artifacts.
@@ -27,18 +26,23 @@ pub(super) fn read(files: &[CollectionFile], sink: &mut Sink) -> Result<(), Impo
     let bytes = join.bytes();
     // All records are sorted before the first group comes.
     sink.journal.progress.begins("joining", None);
-    let mut is_joined = false;
-    join.groups(|group| {
-        if !is_joined {
-            is_joined = true;
+    let mut group: Option<Group> = None;
+    join.joined(|record| {
+        if group.is_none() {
             sink.journal.progress.begins(sink.task.progress_label(), Some(bytes));
         }
-        match record_of(group, &damaged, sink) {
-            Some(record) => sink.push(record),
-            None => ControlFlow::Continue(()),
-        }
+        let whole = group.take_if(|group| !group.holds(&record));
+        group.get_or_insert_with(|| Group::new(&record)).add(&record, &sink.journal);
+        pass_on(whole, &damaged, sink)
     })?;
+    // It makes no difference whether anybody takes records after this one.
+    let _ = pass_on(group, &damaged, sink);
     Ok(())
+}
+
+fn pass_on(group: Option<Group>, damaged: &Damaged, sink: &mut Sink) -> ControlFlow<()> {
+    let record = group.and_then(|group| group.finish(damaged, &sink.journal));
+    record.map_or(ControlFlow::Continue(()), |record| sink.push(record))
 }
 
 /// Warns of collections that are not given. A record replaces the stored one wholly, so whatever a forgotten
@@ -53,22 +57,6 @@ fn note_missing(files: &[CollectionFile], sink: &Sink) {
             let note =
                 format!("no {} is given, so the records are stored without {section}", collection.name());
             sink.journal.progress.note(&note);
-        }
-    }
-}
-
-/// For releases and for artifacts, why a collection of their parts could not be read whole. The lost
-/// documents may have belonged to any release or artifact, so that none of them can be taken for complete.
-#[derive(Default)]
-struct Damaged(HashMap<Collection, String>);
-
-impl Damaged {
-    /// Notes that a collection could not be read whole; `place` is that of the first document that could not
-    /// be read.
-    fn note(&mut self, collection: Collection, place: &str) {
-        if collection.section().is_some() {
-            let reason = || format!("{} could not be read whole: {place}", collection.name());
-            self.0.entry(collection.owner()).or_insert_with(reason);
         }
     }
 }
@@ -117,75 +105,20 @@ fn read_file(
             Err(refused) => {
                 journal.refused(row, &place, &refused.reason);
                 if let Some(owner) = &refused.owner {
-                    join.add_refused(file.collection, owner, &refused.id)?;
+                    join.add(Joined { collection: file.collection, owner, id: &refused.id, json: None })?;
                 }
                 continue;
             }
         };
         journal.count(row, |counts| counts.credentials_dropped += record.credentials_dropped);
+        // A soft-deleted child is only counted.
+        let is_deleted_child = record.is_deleted && file.collection.section().is_some();
+        let json = Some(if is_deleted_child { "" } else { record.json.as_str() });
         match &record.owner {
-            Some(owner) => join.add(file.collection, owner, &record)?,
+            Some(owner) => join.add(Joined { collection: file.collection, owner, id: &record.id, json })?,
             None => journal.orphaned(row, &record.id, None),
         }
     }
     journal.progress.done(read % RECORDS_A_STEP);
     Ok(read)
-}
-
-/// The record that a group makes. A group that makes none is counted here.
-fn record_of(group: Group, damaged: &Damaged, sink: &Sink) -> Option<InputRecord> {
-    let Group { family, owner, content, members, bytes } = group;
-    for (collection, members) in &members {
-        sink.journal.count(collection.name(), |counts| {
-            counts.read += members.deleted + members.repeated;
-            counts.deleted += members.deleted;
-            counts.repeated += members.repeated;
-        });
-    }
-    let live = members.iter().filter(|(collection, members)| *collection != family && members.live > 0);
-    let children: Vec<_> = live.map(|(collection, members)| (*collection, members.live)).collect();
-    let place = format!("{} {owner}", family.name());
-    match content {
-        GroupContent::Record(text) => {
-            let Some(reason) = damaged.0.get(&family) else {
-                return Some(InputRecord {
-                    row: Some(family.name()),
-                    place,
-                    bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
-                    content: Content::Text(text.into_bytes()),
-                    children,
-                });
-            };
-            hold_back(family, &owner, reason, &members, sink);
-        }
-        GroupContent::Incomplete => {
-            hold_back(family, &owner, "a record that belongs to it was refused", &members, sink);
-        }
-        GroupContent::Orphans(orphans) => {
-            for (collection, id) in orphans {
-                sink.journal.orphaned(collection.name(), &id, Some(&owner));
-            }
-        }
-        GroupContent::Overlong => {
-            sink.journal.refused(
-                family.name(),
-                &place,
-                "it is longer than 64 MiB with all that belongs to it",
-            );
-            sink.journal.children_refused(children);
-        }
-    }
-    sink.journal.progress.bytes(bytes);
-    None
-}
-
-/// Counts a release or artifact, with everything that belongs to it, as held back since it is incomplete.
-fn hold_back(family: Collection, owner: &str, reason: &str, members: &[(Collection, Members)], sink: &Sink) {
-    sink.journal.held_back(family.name(), owner, reason);
-    for (collection, members) in members {
-        sink.journal.count(collection.name(), |counts| {
-            counts.read += members.live;
-            counts.held_back += members.live;
-        });
-    }
 }

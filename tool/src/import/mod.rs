@@ -2,12 +2,14 @@
 //! through it:
 //!
 //! - `json_files`, `collections` and `zadig_server` read records;
+//! - `group` makes a record of what collections have of it;
 //! - `pipeline` takes the records in batches from one of these, and runs several batches side by side;
 //! - `batch` checks and packs the records of one batch, and writes or compares them;
 //! - `report` counts what became of them.
 
 mod batch;
 mod collections;
+mod group;
 mod json_files;
 mod pipeline;
 mod report;

@@ -42,17 +42,27 @@ impl Collection {
         Self::Activity,
     ];
 
+    /// Its name in the database, the section of a record that its documents go into, the collection that they
+    /// belong to, the field that names the owner, and what their own fields are.
+    fn row(self) -> (&'static str, Option<&'static str>, Self, &'static str, &'static Fields) {
+        match self {
+            Self::Version => ("delivery_version", None, Self::Version, "_id", &VERSION_INFO),
+            Self::Build => ("delivery_build", Some("buildInfo"), Self::Version, "release_id", &BUILD_INFO),
+            Self::Deploy => {
+                ("delivery_deploy", Some("deployInfo"), Self::Version, "release_id", &DEPLOY_INFO)
+            }
+            Self::Test => ("delivery_test", Some("testInfo"), Self::Version, "release_id", &TEST_INFO),
+            Self::Distribute => {
+                ("delivery_distribute", Some("distributeInfo"), Self::Version, "release_id", &DISTRIBUTE_INFO)
+            }
+            Self::Artifact => ("artifact", None, Self::Artifact, "_id", &ARTIFACT),
+            Self::Activity => ("activity", Some("activities"), Self::Artifact, "artifact_id", &ACTIVITY),
+        }
+    }
+
     /// Its name in the database.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Version => "delivery_version",
-            Self::Build => "delivery_build",
-            Self::Deploy => "delivery_deploy",
-            Self::Test => "delivery_test",
-            Self::Distribute => "delivery_distribute",
-            Self::Artifact => "artifact",
-            Self::Activity => "activity",
-        }
+        self.row().0
     }
 
     /// The collection of that name.
@@ -62,43 +72,12 @@ impl Collection {
 
     /// The section of a record that its documents go into; `None` where a document is the record itself.
     pub fn section(self) -> Option<&'static str> {
-        match self {
-            Self::Version | Self::Artifact => None,
-            Self::Build => Some("buildInfo"),
-            Self::Deploy => Some("deployInfo"),
-            Self::Test => Some("testInfo"),
-            Self::Distribute => Some("distributeInfo"),
-            Self::Activity => Some("activities"),
-        }
+        self.row().1
     }
 
     /// The collection that its documents belong to: that of the releases, or that of the artifacts.
     pub fn owner(self) -> Self {
-        match self {
-            Self::Version | Self::Build | Self::Deploy | Self::Test | Self::Distribute => Self::Version,
-            Self::Artifact | Self::Activity => Self::Artifact,
-        }
-    }
-
-    /// The field that names the owner.
-    fn owner_field(self) -> &'static str {
-        match self {
-            Self::Version | Self::Artifact => "_id",
-            Self::Build | Self::Deploy | Self::Test | Self::Distribute => "release_id",
-            Self::Activity => "artifact_id",
-        }
-    }
-
-    fn fields(self) -> &'static Fields {
-        match self {
-            Self::Version => &VERSION_INFO,
-            Self::Build => &BUILD_INFO,
-            Self::Deploy => &DEPLOY_INFO,
-            Self::Test => &TEST_INFO,
-            Self::Distribute => &DISTRIBUTE_INFO,
-            Self::Artifact => &ARTIFACT,
-            Self::Activity => &ACTIVITY,
-        }
+        self.row().2
     }
 
     /// Why a document cannot be taken as one of this collection; `None` where it can.
@@ -122,7 +101,8 @@ impl Collection {
 
     /// Turns a document into the API's JSON.
     pub(crate) fn record(self, document: Json<'_>) -> Result<CollectionRecord, RefusedDocument> {
-        let owner = text_of(&document, self.owner_field()).map(str::to_owned);
+        let (.., owner_field, fields) = self.row();
+        let owner = text_of(&document, owner_field).map(str::to_owned);
         let id = text_of(&document, "_id").unwrap_or_default().to_owned();
         if let Some(reason) = self.reason_to_refuse(&document) {
             return Err(RefusedDocument { id, owner, reason });
@@ -135,10 +115,10 @@ impl Collection {
         // Without an owner it cannot be stored. That does not matter for a soft-deleted one, which is not
         // stored anyway.
         if owner.is_none() && !is_deleted {
-            let reason = format!("its {} is neither an ObjectId nor a text", self.owner_field());
+            let reason = format!("its {owner_field} is neither an ObjectId nor a text");
             return Err(RefusedDocument { id, owner, reason });
         }
-        let mut shown = shown(&Kind::Object(self.fields()), document);
+        let mut shown = shown(&Kind::Object(fields), document);
         // They are dropped before any of the record is written to a disk.
         let credentials_dropped = match (&mut shown, self) {
             (Json::Object(members), Self::Build | Self::Activity) => drop_credentials(members) as u64,
