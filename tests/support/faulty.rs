@@ -16,6 +16,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 /// What the proxy does with a request.
 #[derive(Debug, Clone)]
@@ -47,6 +48,8 @@ pub enum Fault {
     Reverse,
     /// Answers as the operation's first request was answered, like an index that lags behind its table.
     AsAtFirst,
+    /// Passes it on, asks what it consumes, and adds that up.
+    Meter,
 }
 
 /// Chooses the fault for the nth request of an operation.
@@ -95,6 +98,7 @@ impl Waiting {
 pub struct FaultyProxy {
     pub endpoint_url: String,
     state: Arc<Proxy>,
+    serving: JoinHandle<()>,
 }
 
 struct Gate {
@@ -108,6 +112,8 @@ struct Proxy {
     gate: Option<Gate>,
     counts: Mutex<HashMap<String, u64>>,
     bytes: AtomicU64,
+    /// What metered requests consumed, by operation.
+    units: Mutex<HashMap<String, f64>>,
     /// By operation.
     first_answers: Mutex<HashMap<String, String>>,
     http: Client<HttpConnector, Body>,
@@ -135,14 +141,15 @@ impl FaultyProxy {
             gate,
             counts: Mutex::default(),
             bytes: AtomicU64::new(0),
+            units: Mutex::default(),
             first_answers: Mutex::default(),
             http: Client::builder(TokioExecutor::new()).build_http(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint_url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(pass).with_state(Arc::clone(&state));
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { endpoint_url, state }
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { endpoint_url, state, serving }
     }
 
     /// How often an operation was asked for.
@@ -155,9 +162,20 @@ impl FaultyProxy {
         self.state.counts.lock().unwrap().values().sum()
     }
 
+    /// The capacity units that metered requests have consumed, by operation.
+    pub fn units(&self) -> HashMap<String, f64> {
+        self.state.units.lock().unwrap().clone()
+    }
+
     /// All bytes answered so far.
     pub fn bytes(&self) -> u64 {
         self.state.bytes.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for FaultyProxy {
+    fn drop(&mut self) {
+        self.serving.abort();
     }
 }
 
@@ -192,6 +210,17 @@ async fn pass(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, body: Bytes) 
         Fault::Cancel(_) => forward(&proxy, &headers, body, |_| ()).await,
         Fault::CutOff(text) => cut_off(&operation, text),
         Fault::ProcessAtMost(count) => process_at_most(&proxy, &headers, &body, count).await,
+        Fault::Meter => {
+            let mut request: Value = serde_json::from_slice(&body).unwrap();
+            request["ReturnConsumedCapacity"] = "TOTAL".into();
+            forward(&proxy, &headers, request.to_string().into(), |answer| {
+                let consumed = &answer["ConsumedCapacity"];
+                let of_tables = consumed.as_array().map_or(std::slice::from_ref(consumed), Vec::as_slice);
+                let units: f64 = of_tables.iter().filter_map(|table| table["CapacityUnits"].as_f64()).sum();
+                *proxy.units.lock().unwrap().entry(operation).or_default() += units;
+            })
+            .await
+        }
         Fault::Reverse => {
             forward(&proxy, &headers, body, |answer| {
                 for items in

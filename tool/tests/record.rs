@@ -27,7 +27,7 @@ const OTHER_DIGEST: &str = "sha256:954352110aef2cbb2bc7ac11877fb07ecb78f505afb30
 const COMMIT: [&str; 6] = ["--repo", "acme/shop", "--branch", "main", "--commit", "4b15c43b"];
 
 /// A writer with longer timeouts than a function's, for hundreds of calls at once.
-fn patient_writer(tables: &Tables) -> Writer {
+pub(crate) fn patient_writer(tables: &Tables) -> Writer {
     Writer::new(client(&tables.endpoint_url), tables.names.clone())
 }
 
@@ -94,7 +94,7 @@ fn deploy(number: usize) -> Activity {
 }
 
 /// Sends deploys at the same moment, and gives how each ended.
-async fn send_at_once(writer: &Writer, count: usize) -> Vec<FactOutcome> {
+pub(crate) async fn send_at_once(writer: &Writer, count: usize) -> Vec<FactOutcome> {
     let sending = (0..count).map(|number| {
         let writer = writer.clone();
         tokio::spawn(async move {

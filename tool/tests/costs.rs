@@ -1,0 +1,128 @@
+//! What artifacts cost in calls and capacity units, printed: for comparing one layout of the tables with another.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use delivery_center::endpoint::Endpoint::GetArtifact;
+use delivery_center_tool::facts::{
+    Activity, ActivityKind, FactError, FactOutcome, NamedImage, Recorded, record_activity,
+};
+use delivery_center_tool::patience::Patience;
+use delivery_center_tool::record::Record;
+use delivery_center_tool::write::{KeepRecorded, Mode, Outcome, PackedArtifact, Writer};
+use serde_json::{Map, Value, json};
+
+use crate::record::{patient_writer, send_at_once};
+use crate::support::faulty::{Fault, FaultyProxy};
+use crate::support::{Tables, artifact};
+
+const IMAGE: &str = "registry.example.com/shop/cart:1";
+const REPOSITORY: &str = "registry.example.com/shop/cart";
+const DIGEST: &str = "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e";
+
+/// An artifact that was built from so many commits.
+fn built_from(commits: usize) -> Value {
+    let commit = |number| json!({"commit_id": commit(number), "repo_owner": "o", "repo_name": "n", "pr": 7});
+    let mut record = artifact("a", IMAGE, DIGEST, 1_600_000_000);
+    record["activities"] = json!([{"type": "build", "created_time": 1, "commits": (0..commits).map(commit).collect::<Vec<_>>()}]);
+    record
+}
+
+fn commit(number: usize) -> String {
+    format!("{number:07x}{}", "0".repeat(33))
+}
+
+async fn put(writer: &Writer, record: &Value) -> Outcome {
+    let Ok(Record::Artifact(artifact)) = Record::check(record.to_string().as_bytes()) else { panic!() };
+    let packed = PackedArtifact::new(*artifact).unwrap();
+    writer.put_artifact(&packed, Mode::Write, KeepRecorded::Yes).await.unwrap().outcome
+}
+
+async fn deploy(writer: &Writer, number: usize) -> Result<Recorded, FactError> {
+    let environment = format!("env-{}", number % 10);
+    let fields = json!({"env_name": environment, "url": format!("https://ci.example.com/{number}")});
+    let deploy = Activity {
+        kind: ActivityKind::Deploy,
+        image: NamedImage::parse(IMAGE, Some(DIGEST)).unwrap(),
+        fields: fields.as_object().unwrap().clone(),
+        artifact_fields: Map::new(),
+        created_by: "ci".to_owned(),
+        created_time: 1_700_000_000 + number as u64,
+        idempotency_key: None,
+    };
+    record_activity(writer, &deploy, &mut Patience::new(Duration::from_mins(1))).await
+}
+
+/// Counts what is asked of the tables from here to [`Meter::print`].
+struct Meter<'a> {
+    proxy: &'a FaultyProxy,
+    calls: u64,
+    units: HashMap<String, f64>,
+}
+
+impl<'a> Meter<'a> {
+    fn of(proxy: &'a FaultyProxy) -> Self {
+        Self { proxy, calls: proxy.total(), units: proxy.units() }
+    }
+
+    fn print(self, what: &str) {
+        let (mut read, mut written) = (0.0, 0.0);
+        for (operation, units) in self.proxy.units() {
+            let more = units - self.units.get(&operation).copied().unwrap_or_default();
+            *if operation.contains("Write") { &mut written } else { &mut read } += more;
+        }
+        println!("| {what} | {} | {read} | {written} |", self.proxy.total() - self.calls);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it measures, and takes minutes"]
+async fn what_artifacts_cost_in_calls_and_units() {
+    let tables = Tables::empty().await;
+    let writer = patient_writer(&tables);
+    let begun = Instant::now();
+    send_at_once(&writer, 200).await;
+    println!("200 pipelines on one artifact at the same moment: {:.1} s", begun.elapsed().as_secs_f64());
+
+    println!("| | calls | read units | write units |\n| --- | --- | --- | --- |");
+    // With 5,000 commits there is no room left for the entries of a deploy.
+    for commits in [1, 250, 4_990] {
+        let tables = Tables::empty().await;
+        put(&tables.writer, &built_from(commits)).await;
+        let proxy = FaultyProxy::start(&tables.endpoint_url, |_, _| Fault::Meter).await;
+        let metered = tables.through(&proxy.endpoint_url);
+        for (name, query) in [
+            ("tag", format!("image={IMAGE}")),
+            ("digest", format!("image={DIGEST}")),
+            ("`name@digest`", format!("image={REPOSITORY}@{DIGEST}")),
+            ("commit", format!("commit={}", commit(0))),
+            ("pull request", "pr=7&repo=o/n".to_owned()),
+        ] {
+            let meter = Meter::of(&proxy);
+            assert_eq!(metered.get(GetArtifact, &query).await.status, 200, "{query}");
+            meter.print(&format!("{commits} commits: a look-up by {name}"));
+        }
+        let meter = Meter::of(&proxy);
+        assert_eq!(put(&metered.writer, &built_from(commits)).await, Outcome::Unchanged);
+        meter.print(&format!("{commits} commits: an import that changes nothing"));
+        for expected in [FactOutcome::Added, FactOutcome::Already] {
+            let meter = Meter::of(&proxy);
+            assert_eq!(deploy(&metered.writer, 0).await.unwrap().outcome, expected);
+            meter.print(&format!("{commits} commits: a deploy, {expected:?}"));
+        }
+    }
+
+    let tables = Tables::empty().await;
+    put(&tables.writer, &built_from(1)).await;
+    for number in 0..6_000 {
+        deploy(&tables.writer, number).await.unwrap();
+    }
+    let proxy = FaultyProxy::start(&tables.endpoint_url, |_, _| Fault::Meter).await;
+    let metered = tables.through(&proxy.endpoint_url);
+    let meter = Meter::of(&proxy);
+    assert_eq!(deploy(&metered.writer, 6_000).await.unwrap().outcome, FactOutcome::Added);
+    meter.print("6,000 facts: a deploy, Added");
+    let meter = Meter::of(&proxy);
+    assert_eq!(put(&metered.writer, &built_from(1)).await, Outcome::Unchanged);
+    meter.print("6,001 facts: an import that changes nothing");
+}
