@@ -26,6 +26,8 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::StalledStreamProtectionConfig;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
 use axum::body::Body;
 use axum::http::Request;
 use delivery_center::endpoint::Endpoint;
@@ -40,7 +42,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::support::faulty::{FaultyProxy, KeysPass, Waiting};
-use crate::support::{Tables, number_of};
+use crate::support::{Tables, number_of, without_nonces};
 
 /// Something that a writer does. It has done it when it returns, however often it had to try.
 type Act = Arc<dyn Fn(Writer) -> BoxFuture<'static, ()> + Send + Sync>;
@@ -334,7 +336,7 @@ impl<'a> Explorer<'a> {
                 let (seen, stored) = &known[&order];
                 serial.seen.extend(seen.iter().cloned());
                 serial.ended.extend(seen.last().cloned());
-                serial.stored.insert(stored.clone());
+                serial.stored.extend(stored.iter().cloned());
             }
             explorer.serial[usize::from(with_trouble)] = serial;
         }
@@ -342,8 +344,8 @@ impl<'a> Explorer<'a> {
     }
 
     /// Makes what is there before, then acts in a serial order, and returns what is answered at each point,
-    /// and what is stored in the end.
-    async fn act_in_turn(&self, order: &[(usize, usize)]) -> (Vec<Vec<String>>, Vec<String>) {
+    /// and what is stored in the end, before a `reindex` and after it.
+    async fn act_in_turn(&self, order: &[(usize, usize)]) -> (Vec<Vec<String>>, [Vec<String>; 2]) {
         self.begin(&self.items().await).await;
         let told = format!("{}: {order:?}", self.scenario.name);
         let (mut seen, mut acts) = (Vec::new(), order.iter());
@@ -351,7 +353,8 @@ impl<'a> Explorer<'a> {
             let stored = stored(&self.items().await);
             seen.push(self.find(&told, &stored).await.answers.clone());
             let Some((writer, act)) = acts.next() else {
-                return (seen, stored);
+                artifacts::reindexes()(self.tables.writer.clone()).await;
+                return (seen, [stored, self::stored(&self.items().await)]);
             };
             self.scenario.writers[*writer][*act](self.tables.writer.clone()).await;
         }
@@ -618,21 +621,20 @@ async fn all_artifacts(writer: &Writer) -> Vec<Value> {
 /// What is stored, but for the random texts by which writers know themselves. Together with `reindex` this is
 /// all that is known here of how records are stored.
 fn stored(items: &[Item]) -> Vec<String> {
-    let without_writer = |text: &str| match text.split_once(r#"\"writer\":\""#) {
-        Some((before, writer)) => format!("{before}{}", &writer[24..]),
-        None => text.to_owned(),
+    let attribute = |(name, value): (&String, &Value)| {
+        let (kind, value) = value.as_object().unwrap().iter().next().unwrap();
+        let value = value.as_str().unwrap();
+        let value = match kind.as_str() {
+            "S" => AttributeValue::S(value.to_owned()),
+            "N" => AttributeValue::N(value.to_owned()),
+            "B" => AttributeValue::B(Blob::new(base64_simd::STANDARD.decode_to_vec(value).unwrap())),
+            _ => panic!("an attribute of type {kind}"),
+        };
+        (name.clone(), value)
     };
-    let stored = |item: &Item| {
-        let attributes = item.iter().filter(|(name, _)| *name != "writer");
-        let mut attributes: Vec<_> = attributes
-            .map(|(name, value)| format!("{name}: {}", without_writer(&shortened(value.to_string()))))
-            .collect();
-        attributes.sort();
-        attributes.join(" ")
-    };
-    let mut stored: Vec<_> = items.iter().map(stored).collect();
-    stored.sort();
-    stored
+    let items = items.iter().map(|item| item.iter().map(attribute).collect()).collect();
+    let short = |text: String| if text.len() > 10_000 { format!("{:x}", hash_of(&text)) } else { text };
+    without_nonces(items).into_iter().map(short).collect()
 }
 
 /// Which orders of a scenario are run: those in which its writers need steps, or those in which they do not;

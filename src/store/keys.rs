@@ -12,11 +12,13 @@
 //!
 //! | hash key | entry | holds |
 //! | --- | --- | --- |
-//! | digest | `artifact#<position>` | the document, and its `image`, `repository`, `position`, `revision`, `found_by` |
-//! | digest | `part#<id>#<revision>#<number>` | what does not fit into one item |
-//! | digest | `found-by#<id>#<digest>` | a commit, a pull request or an environment that the artifact is found by: `image` (a text that begins with `#`), `position`, `artifact` (the range key of the artifact's item), `commits` |
-//! | `id:<id>` | `pointer` | under which digest and entry the artifact is kept, so that an artifact whose digest changed can be moved; the digests of its `found-by` entries; and the digests of the facts that pipelines recorded of it |
-//! | `fact#<digest>` | `fact` | what a pipeline recorded: the activity, what the pipeline knew of the artifact, and the artifact's id |
+//! | digest | `artifact#<position>` | **the artifact**: its `document` (as much of it as fits, and the number of `parts`), `image`, `repository`, `position`, `revision`; its last `writer`; its entries (`found_by`); and what pipelines `recorded` and `told` of it, and the `source` that an import brought (`tool/src/write/artifacts/stored.rs`) |
+//! | `id:<id>` | `pointer` | the key of the artifact's item (`artifact_digest`, `artifact_entry`), or the id of the artifact that it `gave_way_to`; the last `writer` |
+//! | `id:<id>` | `part#<writer>#<number>` | what does not fit into the item of that writer |
+//! | `id:<id>` | `found-by#<digest>#<nonce>` | a commit, a pull request or an environment that the artifact is found by: `image` (a text that begins with `#`), `position`, `commits`, and the key of the artifact's item |
+//! | `key:<digest>` | `key` | the `artifact_id` of the artifact for which a fact was recorded with an idempotency key |
+//!
+//! **The artifact's item decides**: a part, an entry or a key counts only where that item lists it, or the fact.
 //!
 //! An artifact without a digest is kept under `image:<image>`, and one without either under `id:<id>`. The
 //! range keys of one digest sort as positions do, and so does the index `by_image`. So the newest artifact of
@@ -42,7 +44,11 @@ pub const RELEASE_HASH: &str = "release_id";
 /// The name of the hash key of the Artifacts table.
 pub const ARTIFACT_HASH: &str = "image_digest";
 
-/// The attribute of a release's item that names its last writer.
+/// The attributes in which pointers and entries name the hash key of an artifact's item, and its range key.
+pub const ARTIFACT_DIGEST: &str = "artifact_digest";
+/// See [`ARTIFACT_DIGEST`].
+pub const ARTIFACT_ENTRY: &str = "artifact_entry";
+/// The attribute of an item that names its last writer.
 pub const WRITER: &str = "writer";
 
 /// The range key of a release's item, which holds its documents.
@@ -55,17 +61,17 @@ pub const ARTIFACT_PREFIX: &str = "artifact#";
 /// environment.
 pub const FOUND_BY_PREFIX: &str = "found-by#";
 const POINTER_ENTRY: &str = "pointer";
-const FACT_ENTRY: &str = "fact";
-/// How the hash keys of pipelines' facts begin.
-pub const FACT_PREFIX: &str = "fact#";
+/// How the hash keys of what belongs to an artifact's id begin.
+pub const ID_PREFIX: &str = "id:";
+/// How the hash keys of idempotency keys begin.
+const KEY_PREFIX: &str = "key:";
 /// What stands before the image in the hash key of an artifact without a digest.
 const IMAGE_PREFIX: &str = "image:";
 
 /// How long a release's id may be: the index's range key is a position, which holds the id. 64 bytes are more
 /// than the rest of it needs.
 pub const MAX_RELEASE_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;
-/// How long an artifact's id may be. Range keys hold the id, and a part's range key holds the most besides:
-/// `part#`, a revision of 24 digits, three digits, and `#` twice.
+/// How long an artifact's id may be: range keys are positions, which hold the id.
 pub const MAX_ARTIFACT_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;
 /// How long an artifact's image may be: a hash key may hold it.
 pub const MAX_IMAGE_BYTES: usize = MAX_HASH_KEY_BYTES - IMAGE_PREFIX.len();
@@ -98,12 +104,17 @@ pub fn artifact_hash_key(image_digest: &str, image: &str, artifact_id: &str) -> 
 
 /// The hash key of an artifact that has an image and no digest.
 pub fn image_hash_key(image: &str) -> String {
-    format!("{IMAGE_PREFIX}{image}")
+    format!("{IMAGE_PREFIX}{}", found_under(image))
 }
 
 /// The hash key of an artifact's pointer, and of an artifact with neither digest nor image.
 pub fn id_hash_key(artifact_id: &str) -> String {
-    format!("id:{artifact_id}")
+    format!("{ID_PREFIX}{artifact_id}")
+}
+
+/// The name under which an image is found: every key that holds an image, or its repository, holds this.
+pub fn found_under(image: &str) -> &str {
+    image
 }
 
 /// The range key of an artifact's item.
@@ -116,25 +127,15 @@ pub fn artifact_position(entry: &str) -> Option<Position> {
     entry.strip_prefix(ARTIFACT_PREFIX).and_then(Position::parse)
 }
 
-/// The range key of one of the parts of an artifact.
-pub fn artifact_part_entry(artifact_id: &str, revision: &str, number: usize) -> String {
-    format!("{PART_PREFIX}{artifact_id}#{revision}#{number:03}")
-}
-
-/// The range key of an entry that finds an artifact by commit, pull request or environment.
-pub fn found_by_entry(artifact_id: &str, digest: &str) -> String {
-    format!("{FOUND_BY_PREFIX}{artifact_id}#{digest}")
-}
-
-/// Reads the artifact's id and the entry's digest from the range key of a `found-by` entry. The id itself may
-/// hold a `#`.
-pub fn read_found_by_entry(entry: &str) -> Option<(&str, &str)> {
-    entry.strip_prefix(FOUND_BY_PREFIX)?.rsplit_once('#')
+/// The key of one of the parts that a writer put beside an artifact's item.
+pub fn artifact_part_key(artifact_id: &str, writer: &str, number: usize) -> Item {
+    artifact_key(&id_hash_key(artifact_id), &format!("{PART_PREFIX}{writer}#{number:03}"))
 }
 
 /// An image as the index `by_image` lists it. The other texts in that index begin with one `#`, so an image
 /// that begins with `#` gets one more.
 pub fn indexed_image(image: &str) -> String {
+    let image = found_under(image);
     if image.starts_with('#') { format!("#{image}") } else { image.to_owned() }
 }
 
@@ -143,9 +144,15 @@ pub fn pointer_key(artifact_id: &str) -> Item {
     artifact_key(&id_hash_key(artifact_id), POINTER_ENTRY)
 }
 
-/// The key of a pipeline's fact.
-pub fn fact_key(digest: &str) -> Item {
-    artifact_key(&format!("{FACT_PREFIX}{digest}"), FACT_ENTRY)
+/// The key of the item that tells which artifact a fact with an idempotency key was recorded of.
+pub fn idempotency_key(digest: &str) -> Item {
+    artifact_key(&format!("{KEY_PREFIX}{digest}"), "key")
+}
+
+/// The key of an artifact's item, as its pointer and its entries name it.
+pub fn artifact_key_in(item: &Item) -> Option<Item> {
+    let text = |name: &str| item.get(name)?.as_s().ok();
+    Some(artifact_key(text(ARTIFACT_DIGEST)?, text(ARTIFACT_ENTRY)?))
 }
 
 fn key(hash_name: &str, hash_key: &str, entry: &str) -> Item {

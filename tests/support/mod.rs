@@ -13,11 +13,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::endpoint::Endpoint;
 use delivery_center::lambda::event;
 use delivery_center::retries::with_patience;
 use delivery_center::service::EndpointService;
+use delivery_center::store::artifacts::found_by::{EntryName, Short, listed};
+use delivery_center::store::keys::artifact_position;
 use delivery_center::store::{Store, TableNames};
 use delivery_center_tool::embedded::{EmbeddedDynamoDb, config};
 use delivery_center_tool::import::{Counts, ImportError, Progress, Source, import};
@@ -148,18 +151,9 @@ impl Tables {
         items.collect::<Result<_, _>>().await.unwrap()
     }
 
-    /// Every item of a table as a text, sorted. Two tables are equal where these are. The writer of an item
-    /// is left out.
+    /// Every item of a table as a text, sorted. Two tables are equal where these are.
     pub async fn dump(&self, table: &str) -> Vec<String> {
-        let text = |mut item: HashMap<_, _>| {
-            item.remove("writer");
-            let mut attributes: Vec<_> = item.into_iter().map(|entry| format!("{entry:?}")).collect();
-            attributes.sort();
-            attributes.join(" ")
-        };
-        let mut items: Vec<_> = self.items(table).await.into_iter().map(text).collect();
-        items.sort();
-        items
+        without_nonces(self.items(table).await)
     }
 
     /// Every item of both tables, as [`Tables::dump`] gives them.
@@ -181,6 +175,56 @@ impl Tables {
         environment.extend(transaction_writes);
         environment
     }
+}
+
+/// Items as texts, sorted, without the random texts by which writers know themselves. What of an artifact has a
+/// nonce in its key has a word in place of it: whether the artifact's item lists it. Pointers that lead on to
+/// another artifact are left out: they tell what once was there.
+pub fn without_nonces(items: Vec<HashMap<String, AttributeValue>>) -> Vec<String> {
+    let artifact_id = |item: &HashMap<String, AttributeValue>| {
+        artifact_position(item["entry"].as_s().unwrap()).map(|position| position.id().to_owned())
+    };
+    let mut writers = HashMap::new();
+    let mut listed_entries = HashMap::<_, Vec<(Short, Short)>>::new();
+    for item in &items {
+        let Some(id) = artifact_id(item) else { continue };
+        let list = item.get("found_by").map_or(&[][..], |list| list.as_b().unwrap().as_ref());
+        let entries =
+            listed(list).flat_map(|(nonce, digests)| digests.iter().map(move |digest| (*digest, nonce)));
+        listed_entries.insert(id.clone(), entries.collect());
+        writers.extend(item.get("writer").map(|writer| (id, writer.as_s().unwrap().clone())));
+    }
+    let text = |mut item: HashMap<String, AttributeValue>| {
+        item.remove("writer");
+        if let Some(id) = artifact_id(&item).filter(|_| item.contains_key("found_by")) {
+            let mut digests: Vec<_> = listed_entries[&id].iter().map(|(digest, _)| *digest).collect();
+            digests.sort_unstable();
+            item.insert("found_by".to_owned(), AttributeValue::B(Blob::new(digests.concat())));
+        }
+        let id = item.get("image_digest").and_then(|key| key.as_s().unwrap().strip_prefix("id:"));
+        let entry = item["entry"].as_s().unwrap();
+        let is_listed = |is_listed: bool| if is_listed { "listed" } else { "left behind" };
+        let shown = match (id, EntryName::parse(entry), &entry.split('#').collect::<Vec<_>>()[..]) {
+            (Some(id), Some(name), _) => {
+                let entries = listed_entries.get(id).map_or(&[][..], Vec::as_slice);
+                let is = is_listed(entries.contains(&(name.digest, name.nonce)));
+                Some(format!("found-by#{:?}, {is}", name.digest))
+            }
+            (Some(id), None, ["part", nonce, number]) => {
+                let is = is_listed(writers.get(id).is_some_and(|writer| writer == nonce));
+                Some(format!("part {number}, {is}"))
+            }
+            _ => None,
+        };
+        item.extend(shown.map(|shown| ("entry".to_owned(), AttributeValue::S(shown))));
+        let mut attributes: Vec<_> = item.into_iter().map(|entry| format!("{entry:?}")).collect();
+        attributes.sort();
+        attributes.join(" ")
+    };
+    let items = items.into_iter().filter(|item| !item.contains_key("gave_way_to"));
+    let mut items: Vec<_> = items.map(text).collect();
+    items.sort();
+    items
 }
 
 const TRANSACTION_WRITES: &str = "DYNAMODB_TRANSACTION_WRITES";

@@ -62,6 +62,12 @@ pub(super) fn of_one_artifact() -> Vec<Scenario> {
             &["prod", "built"],
         ),
         of("two imports over a pointer that leads nowhere", nowhere(kept()), [again(), moved()], &[]),
+        of(
+            "a fact recorded anew beside another over a pointer that leads nowhere",
+            nowhere(vec![deploys(TAG, Some('0'), "dev")]),
+            [deploys(TAG, Some('0'), "dev"), built()],
+            &["dev", "built"],
+        ),
     ]
 }
 
@@ -77,6 +83,18 @@ pub(super) fn of_one_image() -> Vec<Scenario> {
             Vec::new(),
             [deploys(TAG, Some('0'), "prod"), built()],
             &["prod", "built"],
+        ),
+        of(
+            "a first deploy by digest beside the first build",
+            Vec::new(),
+            [deploys(&by_name('0'), None, "prod"), built()],
+            &["prod", "built"],
+        ),
+        of(
+            "a first deploy beside the first import",
+            Vec::new(),
+            [deploys(TAG, Some('0'), "prod"), stores(&before())],
+            &["prod", "before"],
         ),
         of(
             "a recording on a stand-in beside an import to which it gives way",
@@ -133,51 +151,8 @@ pub(super) fn of_one_image() -> Vec<Scenario> {
 
 /// Faults that this layout has, each with words of what a test says of it.
 pub(super) fn known_faults() -> Vec<(Scenario, &'static str)> {
-    let kept = || vec![stores(&before()), deploys(TAG, Some('0'), "dev")];
     let built = || builds(Some('0'), "built");
     vec![
-        // An entry leads to where the artifact was. A reader that finds nothing there takes the entry for one
-        // that does not count, and answers 404, or an older artifact.
-        (
-            of(
-                "a look-up by commit beside a move",
-                kept(),
-                [finds("commit=c0ffee0"), stores(&imported(ID, "moved", '1', 6))],
-                &["dev"],
-            ),
-            "no artifact for commit",
-        ),
-        // Neither knows of the other: each makes an artifact, and no item is written by both. An import joins
-        // them later, where one is an import; two recordings stay two artifacts.
-        (
-            of(
-                "a first deploy by digest beside the first build",
-                Vec::new(),
-                [deploys(&by_name('0'), None, "prod"), built()],
-                &["prod", "built"],
-            ),
-            "shows a reader",
-        ),
-        (
-            of(
-                "a first deploy beside the first import",
-                Vec::new(),
-                [deploys(TAG, Some('0'), "prod"), stores(&before())],
-                &["prod", "before"],
-            ),
-            "shows a reader",
-        ),
-        // The fact that is recorded again makes the pointer what it was, word for word. Whoever read it
-        // before, and nothing where it leads, writes over the artifact.
-        (
-            of(
-                "a fact recorded anew beside another over a pointer that leads nowhere",
-                vec![deploys(TAG, Some('0'), "dev"), loses_its_item()],
-                [deploys(TAG, Some('0'), "dev"), built()],
-                &["dev", "built"],
-            ),
-            "ends with",
-        ),
         // A stand-in that was built does not give way. The build, sent again, finds the imported artifact,
         // which is newer, and is recorded once more.
         (
@@ -234,6 +209,7 @@ pub(super) fn beside_a_writer() -> Vec<Scenario> {
     let whole = |scenario: Scenario| Scenario { sizes: vec![WHOLE], ..scenario };
     vec![
         of("a look-up by tag beside a move", kept(), [finds("image=registry/a:1"), moved()], &["dev"]),
+        of("a look-up by commit beside a move", kept(), [finds("commit=c0ffee0"), moved()], &["dev"]),
         whole(of(
             "a reindex beside a recording",
             few(),

@@ -7,8 +7,8 @@ use delivery_center::endpoint::Endpoint::GetArtifact;
 use delivery_center_tool::facts::{
     Activity, ActivityKind, FactError, FactOutcome, NamedImage, Recorded, record_activity,
 };
-use delivery_center_tool::patience::Patience;
 use delivery_center_tool::record::Record;
+use delivery_center_tool::retries::Patience;
 use delivery_center_tool::write::{KeepRecorded, Mode, Outcome, PackedArtifact, Writer};
 use serde_json::{Map, Value, json};
 
@@ -48,6 +48,7 @@ async fn deploy(writer: &Writer, number: usize) -> Result<Recorded, FactError> {
         artifact_fields: Map::new(),
         created_by: "ci".to_owned(),
         created_time: 1_700_000_000 + number as u64,
+        given_urls: Vec::new(),
         idempotency_key: None,
     };
     record_activity(writer, &deploy, &mut Patience::new(Duration::from_mins(1))).await

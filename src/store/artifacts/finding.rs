@@ -10,7 +10,7 @@ use std::fmt;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::found_by::{FoundBy, lists, tells_commit};
+use super::found_by::{EntryName, FoundBy, lists, tells_commit};
 use super::reading::MAX_LOOKUPS;
 use super::{ATTRIBUTES, StoredArtifact};
 use crate::commit_prefix::CommitPrefix;
@@ -18,11 +18,11 @@ use crate::position::Position;
 use crate::store::activities::Deployment;
 use crate::store::error::{StoreError, Unavailability};
 use crate::store::items::{Attributes, Item, Subject, entry_of, text};
-use crate::store::keys::{ARTIFACT_HASH, BY_IMAGE, artifact_key, read_found_by_entry};
+use crate::store::keys::{ARTIFACT_DIGEST, ARTIFACT_ENTRY, ARTIFACT_HASH, BY_IMAGE, artifact_key};
 use crate::store::{ItemsPage, MAX_KEYS_PER_CALL, Store, Usage, projected};
 
 /// The attributes of an entry that a look-up needs.
-const ENTRY: &str = "image_digest, #entry, artifact, #position, commits";
+const ENTRY: &str = "#entry, artifact_digest, artifact_entry, #position, commits";
 /// How many entries a Query asks for: that of the newest artifact, and that of the next older one, which
 /// decides on the `Link`.
 const ENTRIES: i32 = 2;
@@ -66,19 +66,30 @@ struct FoundEntry {
     position: Position,
     /// The hash key and the range key of its artifact's item.
     artifact: (String, String),
-    digest: String,
+    name: EntryName,
 }
 
 /// Items of artifacts by their hash keys and range keys. Each lists its entries in `found_by`.
-struct ArtifactsOfEntries(BTreeMap<(String, String), Item>);
+struct ReadArtifacts(BTreeMap<(String, String), Item>);
 
-impl ArtifactsOfEntries {
+impl ReadArtifacts {
     /// The artifact of an entry; `None` where it does not list the entry, which then counts for nothing.
-    fn of(&self, entry: &FoundEntry) -> Option<&Item> {
+    fn listing(&self, entry: &FoundEntry) -> Option<&Item> {
         let item = self.0.get(&entry.artifact)?;
-        let listed = item.get("found_by")?.as_b().ok()?;
-        lists(listed.as_ref(), &entry.digest).then_some(item)
+        let list = item.get("found_by")?.as_b().ok()?;
+        lists(list.as_ref(), entry.name).then_some(item)
     }
+}
+
+/// What a look-up found.
+#[derive(Default)]
+struct NewestTwo {
+    /// The item of the newest entry's artifact.
+    newest: Option<Item>,
+    /// Whether there is an older entry that counts too.
+    has_older: bool,
+    /// Whether an entry was passed over, since its artifact does not list it.
+    passed_over: bool,
 }
 
 /// The entries that the index lists under one text, newest first, read page by page as they are asked for.
@@ -136,9 +147,14 @@ impl Store {
         older_than: Option<Position>,
         usage: &Usage,
     ) -> Result<Option<NewestFound>, StoreError> {
-        for _ in 0..MAX_LOOKUPS {
+        for look_up in 0..MAX_LOOKUPS {
             let mut entries = FoundEntries::new(self, search, older_than.clone());
-            let (newest, has_older) = self.newest_two(&mut entries, usage).await?;
+            let NewestTwo { newest, has_older, passed_over } = self.newest_two(&mut entries, usage).await?;
+            // Somebody may have written the artifact after the index was read; then the index has another entry
+            // by now. If there is none the second time, something was left behind.
+            if passed_over && look_up == 0 {
+                continue;
+            }
             let Some(item) = newest else { return Ok(None) };
             if let Some(artifact) = self.artifact(item, usage).await? {
                 return Ok(Some(NewestFound { artifact, has_older }));
@@ -147,13 +163,13 @@ impl Store {
         Err(StoreError::unavailable(&self.artifacts_table, Unavailability::ChangesTooFast))
     }
 
-    /// The item of the newest entry's artifact, and whether there is an older entry that counts too.
+    /// The newest entry that counts, and whether there is another one.
     async fn newest_two(
         &self,
         entries: &mut FoundEntries<'_>,
         usage: &Usage,
-    ) -> Result<(Option<Item>, bool), StoreError> {
-        let mut newest = None;
+    ) -> Result<NewestTwo, StoreError> {
+        let mut found = NewestTwo::default();
         loop {
             let mut asked = Vec::new();
             while asked.len() < 2
@@ -162,14 +178,18 @@ impl Store {
                 asked.push(entry);
             }
             if asked.is_empty() {
-                return Ok((newest, false));
+                return Ok(found);
             }
             let artifacts = self.artifacts_listing(asked.iter(), ATTRIBUTES, usage).await?;
-            for item in asked.iter().filter_map(|entry| artifacts.of(entry)) {
-                if newest.is_some() {
-                    return Ok((newest, true));
+            for entry in &asked {
+                match artifacts.listing(entry) {
+                    None => found.passed_over = true,
+                    Some(_) if found.newest.is_some() => {
+                        found.has_older = true;
+                        return Ok(found);
+                    }
+                    Some(item) => found.newest = Some(item.clone()),
                 }
-                newest = Some(item.clone());
             }
         }
     }
@@ -180,7 +200,7 @@ impl Store {
         entries: impl Iterator<Item = &'a FoundEntry>,
         attributes: &str,
         usage: &Usage,
-    ) -> Result<ArtifactsOfEntries, StoreError> {
+    ) -> Result<ReadArtifacts, StoreError> {
         let keys: BTreeSet<_> = entries.map(|entry| &entry.artifact).collect();
         let keys: Vec<_> = keys.into_iter().map(|(hash_key, entry)| artifact_key(hash_key, entry)).collect();
         let attributes = format!("{attributes}, found_by");
@@ -194,7 +214,7 @@ impl Store {
             let key = (text(ARTIFACT_HASH)?, text("entry")?);
             Some((key, item))
         };
-        Ok(ArtifactsOfEntries(read.into_iter().flatten().filter_map(by_key).collect()))
+        Ok(ReadArtifacts(read.into_iter().flatten().filter_map(by_key).collect()))
     }
 
     /// For each deployment of an artifact: whether no artifact of the same repository was deployed there
@@ -246,7 +266,7 @@ impl Store {
             let artifacts = self.artifacts_listing(entries, "image_digest, #entry", usage).await?;
             left = Vec::new();
             for (place, entries, entry) in later {
-                if artifacts.of(&entry).is_some() {
+                if artifacts.listing(&entry).is_some() {
                     are_running[place] = false;
                 } else {
                     left.push((place, entries));
@@ -327,12 +347,11 @@ impl<'a> FoundEntries<'a> {
         if self.commit.is_some_and(|commit| !tells_commit(&commits, commit)) {
             return Ok(());
         }
-        let Some((_, digest)) = read_found_by_entry(&range_key) else {
+        let Some(name) = EntryName::parse(&range_key) else {
             return Err(entry.unreadable(format!("its entry {range_key:?} has another form")));
         };
-        let digest = digest.to_owned();
-        let artifact = (entry.text("image_digest")?, entry.text("artifact")?);
-        self.read.push_back(FoundEntry { position, artifact, digest });
+        let artifact = (entry.text(ARTIFACT_DIGEST)?, entry.text(ARTIFACT_ENTRY)?);
+        self.read.push_back(FoundEntry { position, artifact, name });
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::document::Document;
 use crate::position::Position;
 
 /// The attributes that an artifact is read from.
-pub const ATTRIBUTES: &str = "image_digest, #entry, repository, revision, document, parts";
+pub const ATTRIBUTES: &str = "image_digest, #entry, repository, revision, writer, document, parts";
 
 /// An artifact as it is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]

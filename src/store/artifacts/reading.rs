@@ -11,9 +11,9 @@ use super::{ATTRIBUTES, StoredArtifact};
 use crate::document::Document;
 use crate::image_reference::ImageReference;
 use crate::store::error::{StoreError, Unavailability};
-use crate::store::items::{Attributes, Item, Subject, text};
+use crate::store::items::{Attributes, Item, Subject, entry_of, text};
 use crate::store::keys::{
-    ARTIFACT_PREFIX, BY_IMAGE, MAX_HASH_KEY_BYTES, artifact_key, artifact_part_entry, artifact_position,
+    ARTIFACT_PREFIX, BY_IMAGE, MAX_HASH_KEY_BYTES, WRITER, artifact_part_key, artifact_position, found_under,
     indexed_image,
 };
 use crate::store::{MAX_KEYS_PER_CALL, Store, Usage, whole};
@@ -52,7 +52,7 @@ impl Store {
                 let query = self.query_by_hash_key(digest.as_str());
                 Some(match repository {
                     None => query,
-                    Some(repository) => narrowed(query, "repository = :name", repository),
+                    Some(repository) => narrowed(query, "repository = :name", found_under(repository)),
                 })
             }
         }
@@ -122,7 +122,6 @@ impl Store {
     pub async fn artifact(&self, item: Item, usage: &Usage) -> Result<Option<StoredArtifact>, StoreError> {
         let table = self.artifacts_table.as_str();
         let mut attributes = Attributes::new(item, table, Subject::SomeArtifact);
-        let digest = attributes.text("image_digest")?;
         let entry = attributes.text("entry")?;
         let position = artifact_position(&entry).ok_or_else(|| {
             attributes.unreadable(format!("its entry {entry:?} has a form that this service does not know"))
@@ -134,7 +133,8 @@ impl Store {
         let mut stored = attributes.bytes("document")?;
         let parts = if attributes.has("parts") { attributes.number("parts")? } else { 0 };
         if parts > 0 {
-            let rest = self.artifact_parts(&digest, position.id(), &revision, parts, usage).await?;
+            let writer = attributes.text(WRITER)?;
+            let rest = self.artifact_parts(position.id(), &writer, parts, usage).await?;
             let Some(rest) = rest else { return Ok(None) };
             stored.extend(rest);
         }
@@ -145,25 +145,22 @@ impl Store {
 
     async fn artifact_parts(
         &self,
-        hash_key: &str,
         artifact_id: &str,
-        revision: &str,
+        writer: &str,
         parts: usize,
         usage: &Usage,
     ) -> Result<Option<Vec<u8>>, StoreError> {
         let table = self.artifacts_table.as_str();
-        let entries: Vec<_> =
-            (1..=parts).map(|number| artifact_part_entry(artifact_id, revision, number)).collect();
+        let keys: Vec<_> = (1..=parts).map(|number| artifact_part_key(artifact_id, writer, number)).collect();
         let mut documents = HashMap::new();
-        for entries in entries.chunks(MAX_KEYS_PER_CALL) {
-            let keys = entries.iter().map(|entry| artifact_key(hash_key, entry)).collect();
+        for keys in keys.chunks(MAX_KEYS_PER_CALL) {
             usage.count_round_trip();
-            for item in self.batch_get(table, whole(keys), usage).await? {
+            for item in self.batch_get(table, whole(keys.to_vec()), usage).await? {
                 let mut attributes = Attributes::new(item, table, Subject::Artifact(artifact_id));
                 documents.insert(attributes.text("entry")?, attributes.bytes("document")?);
             }
         }
-        let found: Option<Vec<_>> = entries.iter().map(|entry| documents.remove(entry)).collect();
+        let found: Option<Vec<_>> = keys.iter().map(|key| documents.remove(&entry_of(key))).collect();
         Ok(found.map(|found| found.concat()))
     }
 

@@ -1,7 +1,6 @@
 //! `reindex`: works out anew, from the stored documents, the items by which records are found.
 
 use delivery_center::store::StoreError;
-use futures_util::future;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use indicatif::ProgressBar;
 
@@ -102,31 +101,15 @@ async fn reindex_releases(
     Ok(())
 }
 
-/// Mends every artifact first, and only then everything else in the table: a recorded fact that no pointer
-/// lists is removed, so all pointers must have been mended before.
+/// Mends the artifacts, and what lies beside them.
 async fn reindex_artifacts(
     writer: &Writer,
     mode: Mode,
     bar: &ProgressBar,
     counts: &mut ReindexCounts,
 ) -> Result<(), StoreError> {
-    for wants_artifacts in [true, false] {
-        reindex_entries(writer, wants_artifacts, mode, bar, counts).await?;
-    }
-    Ok(())
-}
-
-/// Mends the artifacts, or everything else in their table.
-async fn reindex_entries(
-    writer: &Writer,
-    wants_artifacts: bool,
-    mode: Mode,
-    bar: &ProgressBar,
-    counts: &mut ReindexCounts,
-) -> Result<(), StoreError> {
     let segments = (0..SCAN_SEGMENTS).map(|segment| artifact_entries(writer, segment).boxed_local());
     let mut mended = stream::select_all(segments)
-        .try_filter(|entry| future::ready(entry.is_artifact() == wants_artifacts))
         .map_ok(|entry| async move {
             let mended =
                 tolerate_unreadable(async || match writer.mend_artifact_entry(&entry, mode).await? {
@@ -141,7 +124,7 @@ async fn reindex_entries(
         match mended {
             Ok(Mended::Unchanged | Mended::Overtaken) => {}
             Ok(Mended::Artifact) => counts.artifacts_changed += 1,
-            Ok(Mended::Removed) => counts.removed += 1,
+            Ok(Mended::Removed(items)) => counts.removed += items as u64,
             Err(unreadable) => tell_unreadable(&unreadable, bar, counts),
         }
         if is_artifact {

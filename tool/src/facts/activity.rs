@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 
 use super::artifact_of_image::Target;
 use super::image::NamedImage;
-use super::outcome::{FactError, FactOutcome, Recorded, refused, wait_after};
-use crate::record::{Artifact, Record, RecordedActivity};
+use super::outcome::{FactError, FactOutcome, Recorded, wait_after};
+use crate::record::{self, Artifact, Problem, Record};
 use crate::retries::Patience;
-use crate::write::{ArtifactState, Fact, FactKey, FoundArtifact, PackedArtifact, Writer};
+use crate::write::{ArtifactState, Commit, FactKey, FoundArtifact, HandedOver, PackedArtifact, Writer};
 
 /// What happened to an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +79,8 @@ pub async fn record_activity(
 ///
 /// 1. The artifact is found. That is done once: `known` keeps it for the next attempt.
 /// 2. All that is stored of the artifact is read. If it holds this fact already, nothing is written.
-/// 3. The artifact with the new activity is written together with the fact, on the condition that the
-///    artifact is as it was read. If it is not, the attempt ends as [`FactError::Contended`], and the next
-///    one reads it again.
+/// 3. The artifact with the new activity is written, on the condition that the artifact is as it was read. If it
+///    is not, the attempt ends as [`FactError::Contended`], and the next one reads it again.
 async fn attempt(
     writer: &Writer,
     activity: &Activity,
@@ -92,68 +91,65 @@ async fn attempt(
         None => known.insert(activity.target(writer).await?).clone(),
     };
     let state = activity.state(writer, target).await?;
-    let (key, others) = activity.fact_keys(&state.artifact_id);
-    if state.holds(&key) || others.iter().any(|other| state.holds(other)) {
+    let fact = activity.fact_key();
+    if state.holds(&fact) {
         return Ok(recorded_before(state));
     }
-    let named = writer.artifact_named_by(&key).await?;
-    if let (Some(_), Some(id)) = (&activity.idempotency_key, &named) {
-        let other = writer.artifact_state(&FoundArtifact::by_id(id.clone())).await?;
-        if other.holds(&key) {
+    let key = match &activity.idempotency_key {
+        None => None,
+        Some(_) => Some(writer.key_item(&fact).await?),
+    };
+    if let Some(id) = key.as_ref().and_then(|key| key.artifact_id.clone()) {
+        let other = writer.artifact_state(&FoundArtifact::by_id(id)).await?;
+        if other.holds(&fact) {
             return Ok(recorded_before(other));
         }
     }
-    let fact = Fact { key, recorded: activity.recorded(), recorded_at: activity.created_time, named };
     let id = state.artifact_id.clone();
-    let invalid = |source| FactError::Invalid { record: format!("artifact {id:?}"), source };
-    let artifact = activity.artifact(&id, state.json())?;
-    let artifact = artifact.with_recorded(std::slice::from_ref(&fact.recorded)).map_err(invalid)?;
-    let json = artifact.json.clone();
-    if !writer.record_fact(&state, &PackedArtifact::new(artifact)?, &fact).await? {
+    let new = match state.artifact() {
+        Some(_) => None,
+        None => Some(activity.new_artifact(&id)?),
+    };
+    let artifact = state.artifact().or(new.as_ref()).expect("it is there, or new");
+    // A new artifact that was built is the image's own: what stood for the image gives way to it.
+    let mut handed_over = match (&new, activity.kind) {
+        (Some(new), ActivityKind::Build) => writer.handed_over_to(new).await?,
+        _ => HandedOver::default(),
+    };
+    let recorded = activity.recorded(&fact);
+    let recorded =
+        recorded.map_err(|source| FactError::Invalid { record: format!("artifact {id:?}"), source })?;
+    let recorded = state.recorded().and(std::mem::take(&mut handed_over.recorded)).and(recorded);
+    let artifact = PackedArtifact::with_recorded(artifact, recorded)?;
+    let json = artifact.json().to_owned();
+    let commit = Commit { handed_over, key: key.as_ref(), ..Commit::of(&state, &artifact) };
+    if !writer.commit(commit).await? {
         tracing::debug!(image = %activity.image, "the artifact changed meanwhile; it is read again");
         return Err(FactError::Contended);
     }
-    let outcome = if state.json().is_some() { FactOutcome::Added } else { FactOutcome::Made };
+    let outcome = if new.is_some() { FactOutcome::Made } else { FactOutcome::Added };
     Ok(Recorded { outcome, id, json })
 }
 
 fn recorded_before(state: ArtifactState) -> Recorded {
-    let json = state.json().unwrap_or("null").to_owned();
+    let json = state.artifact().map_or_else(|| "null".to_owned(), |artifact| artifact.json.clone());
     Recorded { outcome: FactOutcome::Already, id: state.artifact_id, json }
 }
 
 impl Activity {
-    /// The key by which the fact is known, and other keys by which it may be known already.
-    ///
-    /// A key given by the caller is the only one. Otherwise the key holds the artifact's id. The same fact
-    /// may have been recorded before, of an artifact that stood in for the image and has given way since;
-    /// then its key holds that id.
-    fn fact_keys(&self, artifact_id: &str) -> (FactKey, Vec<FactKey>) {
+    /// The key by which the fact is known: the one that the caller gives, or else all that it says.
+    fn fact_key(&self) -> FactKey {
         if let Some(key) = &self.idempotency_key {
-            return (FactKey::new(&["key", self.kind.as_str(), &self.image.to_string(), key]), Vec::new());
+            return FactKey::new(&["key", self.kind.as_str(), &self.image.to_string(), key]);
         }
         let fields = Value::from(self.fields.clone()).to_string();
-        let urls = self.given_urls.join(",");
-        let key_of = |id: &str| FactKey::new(&["fact", self.kind.as_str(), id, &fields, &urls]);
-        let stand_ins = Artifact::stand_in_ids(&self.image.as_pushed(), &self.digest_text());
-        (key_of(artifact_id), stand_ins.iter().map(|id| key_of(id)).collect())
+        FactKey::new(&["fact", self.kind.as_str(), &fields, &self.given_urls.join(",")])
     }
 
-    fn recorded(&self) -> RecordedActivity {
-        let mut artifact_fields = self.artifact_fields.clone();
-        artifact_fields.insert("image_digest".to_owned(), self.digest_text().into());
-        RecordedActivity {
-            activity: self.json().to_string(),
-            artifact_fields: Value::from(artifact_fields).to_string(),
-        }
-    }
-
-    /// The artifact without this activity, as the API answers it.
-    fn artifact(&self, artifact_id: &str, stored: Option<&str>) -> Result<Artifact, FactError> {
-        match stored {
-            Some(json) => checked(artifact_id, json),
-            None => checked(artifact_id, &self.new_artifact(artifact_id)),
-        }
+    fn recorded(&self, fact: &FactKey) -> Result<record::Recorded, Problem> {
+        let mut told = self.artifact_fields.clone();
+        told.insert("image_digest".to_owned(), self.digest_text().into());
+        record::Recorded::of(fact.short(), &self.json().to_string(), &Value::from(told).to_string())
     }
 
     fn json(&self) -> Value {
@@ -164,7 +160,8 @@ impl Activity {
         activity.into()
     }
 
-    fn new_artifact(&self, artifact_id: &str) -> String {
+    /// The artifact that is made where the image has none.
+    fn new_artifact(&self, artifact_id: &str) -> Result<Artifact, FactError> {
         let artifact = json!({
             "id": artifact_id,
             "name": self.image.name(),
@@ -172,18 +169,15 @@ impl Activity {
             "source": "workflow",
             "image": self.image.as_pushed(),
             "image_tag": self.image.tag.as_deref().unwrap_or_default(),
+            "image_digest": self.digest_text(),
             "created_by": self.created_by,
             "created_time": self.created_time,
             "activities": [],
         });
-        artifact.to_string()
-    }
-}
-
-pub(super) fn checked(artifact_id: &str, json: &str) -> Result<Artifact, FactError> {
-    match Record::check(json.as_bytes()) {
-        Ok(Record::Artifact(artifact)) => Ok(*artifact),
-        Ok(Record::Release(_)) => Err(refused(format!("artifact {artifact_id:?} is stored as a release"))),
-        Err(source) => Err(FactError::Invalid { record: format!("artifact {artifact_id:?}"), source }),
+        match Record::check(artifact.to_string().as_bytes()) {
+            Ok(Record::Artifact(artifact)) => Ok(*artifact),
+            Ok(Record::Release(_)) => unreachable!("it has no `versionInfo`"),
+            Err(source) => Err(FactError::Invalid { record: format!("artifact {artifact_id:?}"), source }),
+        }
     }
 }

@@ -1,12 +1,15 @@
 //! Finds the artifact that a recorded fact belongs to: that of its image, or else one that is made for it.
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use delivery_center::image_reference::ImageDigest;
+use delivery_center::store::artifacts::reading::narrowed;
+use delivery_center::store::keys::{found_under, image_hash_key, indexed_image};
 
-use super::activity::{Activity, ActivityKind, checked};
+use super::activity::{Activity, ActivityKind};
 use super::outcome::{FactError, refused};
 use crate::record::Artifact;
 use crate::retries::{LAGGING_LOOK_UP, Patience};
-use crate::write::{ArtifactState, FoundArtifact, WantedArtifact, Writer};
+use crate::write::{ArtifactState, FoundArtifact, Writer};
 
 /// The artifact that an activity goes to.
 #[derive(Debug, Clone)]
@@ -32,8 +35,9 @@ impl Activity {
         writer: &Writer,
         digest: &ImageDigest,
     ) -> Result<Option<Target>, FactError> {
+        let of_digest = writer.store().query_by_hash_key(digest.as_str()).consistent_read(true);
         if self.image.repository.is_empty() {
-            let found = writer.find_artifact(WantedArtifact::Digest(digest)).await?;
+            let found = writer.find_artifact(of_digest).await?;
             return found.map(|found| Some(Target::Known(found))).ok_or_else(|| {
                 refused(format!(
                     "no artifact of {digest} is recorded: give the image's name too, as --image NAME@{digest}"
@@ -44,35 +48,33 @@ impl Activity {
         let is_build_of_tag = self.kind == ActivityKind::Build && self.image.tag.is_some();
         // A build that takes this artifact moves it to its digest: whoever does not find it here any more
         // finds it there.
-        let without_digest = if is_build_of_tag {
-            writer.find_artifact(WantedArtifact::WithoutDigest(&image)).await?
-        } else {
-            None
-        };
-        if let Some(found) = writer.find_artifact(WantedArtifact::DigestAndImage(digest, &image)).await? {
+        let to_take =
+            if is_build_of_tag { writer.find_artifact(without_digest(writer, &image)).await? } else { None };
+        let of_image = narrowed(of_digest.clone(), "image = :name", &indexed_image(&image));
+        if let Some(found) = writer.find_artifact(of_image).await? {
             return Ok(Some(Target::Known(found)));
         }
         // The repository is enough for anything but a build. A build under a new tag is to be found by that
         // tag, so it becomes an artifact of its own.
         if is_build_of_tag {
-            return Ok(without_digest.map(Target::WithoutBuild));
+            return Ok(to_take.map(Target::WithoutBuild));
         }
-        let wanted = WantedArtifact::DigestAndRepository(digest, &self.image.repository);
-        Ok(writer.find_artifact(wanted).await?.map(Target::Known))
+        let of_repository = narrowed(of_digest, "repository = :name", found_under(&self.image.repository));
+        Ok(writer.find_artifact(of_repository).await?.map(Target::Known))
     }
 
     async fn target_of_tag(&self, writer: &Writer) -> Result<Option<Target>, FactError> {
         let image = self.image.as_pushed();
         let mut patience = Patience::new(LAGGING_LOOK_UP);
         loop {
-            if let Some(found) = writer.find_artifact(WantedArtifact::Image(&image)).await? {
+            if let Some(found) = writer.find_artifact(writer.store().query_by_image(&image)).await? {
                 return Ok(Some(Target::Known(found)));
             }
             if !patience.wait().await {
                 break;
             }
         }
-        if let Some(found) = writer.find_artifact(WantedArtifact::WithoutDigest(&image)).await? {
+        if let Some(found) = writer.find_artifact(without_digest(writer, &image)).await? {
             return Ok(Some(Target::Known(found)));
         }
         if self.kind == ActivityKind::Build {
@@ -90,13 +92,9 @@ impl Activity {
             Target::WithoutBuild(found) => {
                 let state = writer.artifact_state(&found).await?;
                 // Another build may have taken the artifact meanwhile.
-                let is_free = match state.json() {
-                    Some(json) => {
-                        let artifact = checked(&state.artifact_id, json)?;
-                        artifact.image_digest.is_empty() && !artifact.is_built
-                    }
-                    None => false,
-                };
+                let is_free = state
+                    .artifact()
+                    .is_some_and(|artifact| artifact.image_digest.is_empty() && !artifact.is_built);
                 if is_free {
                     return Ok(state);
                 }
@@ -123,4 +121,9 @@ impl Activity {
     pub(super) fn digest_text(&self) -> String {
         self.image.digest.as_ref().map(ToString::to_string).unwrap_or_default()
     }
+}
+
+/// The artifacts that were pushed as this image and have no digest.
+fn without_digest(writer: &Writer, image: &str) -> QueryFluentBuilder {
+    writer.store().query_by_hash_key(&image_hash_key(image)).consistent_read(true)
 }

@@ -1,9 +1,11 @@
 //! An artifact: its activities, and what is read of it.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use delivery_center::image_reference::repository;
+use delivery_center::store::artifacts::found_by::Short;
+use delivery_center::store::keys::found_under;
 
 use super::credentials::drop_credentials;
 use super::fields::{ACTIVITY, ARTIFACT};
@@ -34,29 +36,96 @@ pub struct Artifact {
     pub credentials_dropped: usize,
 }
 
-/// What a pipeline recorded of an artifact: an activity, and what the pipeline knew of the artifact itself.
+/// What pipelines recorded of an artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordedActivity {
-    /// The activity, as JSON.
-    pub activity: String,
-    /// Fields of the artifact, as a JSON object. They fill in fields that the artifact does not have, or has
-    /// empty.
-    pub artifact_fields: String,
+pub struct Recorded {
+    /// The facts, in the order of recording.
+    pub facts: Vec<RecordedFact>,
+    /// Fields of the artifact that pipelines told, as a JSON object. They fill in fields that the artifact does
+    /// not have, or has empty.
+    pub told: String,
 }
 
-impl RecordedActivity {
-    /// Whether both texts are JSON objects, as they were when they were recorded.
-    pub fn is_readable(&self) -> bool {
-        [&self.activity, &self.artifact_fields].into_iter().all(|text| members(text).is_ok())
+/// A fact that a pipeline recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedFact {
+    /// The digest by which the fact is known.
+    pub fact: Short,
+    /// The digest of its activity.
+    pub digest: Short,
+    /// Its activity as a document holds it, but without the artifact's id.
+    pub activity: String,
+}
+
+impl Default for Recorded {
+    fn default() -> Self {
+        Self { facts: Vec::new(), told: "{}".to_owned() }
+    }
+}
+
+impl Recorded {
+    /// One fact, and what its pipeline told of the artifact.
+    ///
+    /// # Errors
+    /// The activity does not fit the documented types, or what was told is no object.
+    pub fn of(fact: Short, activity: &str, told: &str) -> Result<Self, Problem> {
+        let path = Path::ROOT.field("activities");
+        let activity = Activity::read(Json::read_text(activity)?, "", &path)?;
+        let (digest, activity) = without_artifact_id(&Json::read_text(&activity.json)?);
+        let facts = vec![RecordedFact { fact, digest, activity }];
+        Ok(Self::default().and(Self { facts, told: to_text(&Json::Object(members(told)?)) }))
+    }
+
+    /// Both together. A fact that both have is one.
+    pub fn and(mut self, more: Self) -> Self {
+        let known: HashSet<_> = self.facts.iter().map(|fact| fact.fact).collect();
+        self.facts.extend(more.facts.into_iter().filter(|fact| !known.contains(&fact.fact)));
+        let object = |told| members(told).expect("what pipelines told is an object");
+        let mut told = object(&self.told);
+        fill(&mut told, object(&more.told));
+        self.told = to_text(&Json::Object(told));
+        self
+    }
+
+    /// What an artifact's item says that was recorded of it: for each fact its digest and that of its activity.
+    /// `None` where an activity is missing in the document, or `told` is no object.
+    pub fn listed(artifact: &Artifact, list: &[[Short; 2]], told: String) -> Option<Self> {
+        members(&told).ok()?;
+        let activities: HashMap<_, _> = artifact.activities_by_digest().into_iter().collect();
+        let fact = |[fact, digest]: &[Short; 2]| {
+            let activity = activities.get(digest)?.clone();
+            Some(RecordedFact { fact: *fact, digest: *digest, activity })
+        };
+        Some(Self { facts: list.iter().map(fact).collect::<Option<_>>()?, told })
+    }
+
+    /// Whether pipelines recorded and told nothing.
+    pub fn is_empty(&self) -> bool {
+        self.facts.is_empty() && self.told == "{}"
+    }
+}
+
+/// An activity without the artifact's id, and the digest of that. An activity is handed over from one artifact
+/// to another, and stays the same then.
+fn without_artifact_id(activity: &Json<'_>) -> (Short, String) {
+    let mut activity = activity.clone();
+    if let Json::Object(members) = &mut activity {
+        members.shift_remove("artifact_id");
+    }
+    let text = to_text(&activity);
+    (digest::short(&[&text]), text)
+}
+
+/// Fills in fields that are missing or empty.
+fn fill<'a>(fields: &mut Members<'a>, more: Members<'a>) {
+    for (name, value) in more {
+        if !value.is_empty() && fields.get(&name).is_none_or(Json::is_empty) {
+            fields.insert(name, value);
+        }
     }
 }
 
 impl Artifact {
-    /// Whether what a pipeline recorded is already part of the artifact.
-    pub fn holds(&self, recorded: &RecordedActivity) -> bool {
-        self.with_recorded(std::slice::from_ref(recorded)).is_ok_and(|with| with.json == self.json)
-    }
-
     /// The ids of the artifacts that pipelines may have made to stand for an image before its own record was
     /// known: one for the image alone, one for the image with its digest, and one for the digest in its
     /// repository.
@@ -79,7 +148,7 @@ impl Artifact {
     /// It stands for the image, and for its digest where the fact names one, until it gives way to the
     /// image's own record.
     pub fn stand_in_id(image: &str, digest: &str) -> String {
-        digest::of_texts(&["artifact", image, digest])
+        digest::of_texts(&["artifact", found_under(image), digest])
     }
 
     /// Whether the artifact only stands for its image: a pipeline's fact made it, and nobody recorded that it
@@ -88,51 +157,58 @@ impl Artifact {
         !self.is_built && self.artifact_id == Self::stand_in_id(&self.image, &self.image_digest)
     }
 
-    /// The artifact without its activities, and the activities as pipelines would record them.
-    ///
-    /// # Errors
-    /// The JSON is not that of a checked artifact.
-    pub fn as_recorded(&self) -> Result<(Self, Vec<RecordedActivity>), Problem> {
-        let mut root = members(&self.json)?;
-        let activities = root.shift_remove("activities").unwrap_or(Json::Null);
-        let artifact_fields = serde_json::json!({ "image_digest": self.image_digest }).to_string();
-        let recorded = activities.elements().iter().map(|activity| RecordedActivity {
-            activity: to_text(activity),
-            artifact_fields: artifact_fields.clone(),
+    /// The artifact without its activities, and these as pipelines would record them.
+    pub fn as_recorded(&self) -> (Self, Recorded) {
+        let facts = self.activities_by_digest().into_iter().map(|(digest, activity)| {
+            let fact = digest::short(&["imported", &self.artifact_id, &activity]);
+            RecordedFact { fact, digest, activity }
         });
-        let recorded = recorded.collect();
-        Ok((self.changed(root)?, recorded))
+        let told = serde_json::json!({ "image_digest": self.image_digest }).to_string();
+        let mut root = self.members();
+        root.shift_remove("activities");
+        let bare = self.changed(root).expect("an artifact stays one without its activities");
+        (bare, Recorded::default().and(Recorded { facts: facts.collect(), told }))
     }
 
-    /// The artifact with what pipelines recorded of it. An activity that it has already, equal in every
-    /// field, is not added. A recorded activity comes behind those of the same time that the artifact had
-    /// before.
+    /// The activities without the artifact's id, each with its digest.
+    pub fn activities_by_digest(&self) -> Vec<(Short, String)> {
+        let root = self.members();
+        let activities = root.get("activities").map_or(&[][..], Json::elements);
+        activities.iter().map(without_artifact_id).collect()
+    }
+
+    fn members(&self) -> Members<'_> {
+        members(&self.json).expect("a checked artifact is an object")
+    }
+
+    /// The artifact with what pipelines recorded of it. An activity that it has already, equal in every field,
+    /// is not added, but of two facts whose activities are equal there are two. A recorded activity comes behind
+    /// those of the same time that the artifact had before.
     ///
     /// # Errors
     /// A recorded activity does not fit the documented types.
-    pub fn with_recorded(&self, recorded: &[RecordedActivity]) -> Result<Self, Problem> {
-        let mut root = members(&self.json)?;
+    pub fn with_recorded(&self, recorded: &Recorded) -> Result<Self, Problem> {
+        let mut there = HashMap::<Short, usize>::new();
+        for (digest, _) in self.activities_by_digest() {
+            *there.entry(digest).or_default() += 1;
+        }
+        let mut root = self.members();
         let path = Path::ROOT.field("activities");
         let mut activities = match root.shift_remove("activities") {
             Some(Json::List(activities)) => activities,
             _ => Vec::new(),
         };
-        for RecordedActivity { activity, artifact_fields } in recorded {
+        for RecordedFact { digest, activity, .. } in &recorded.facts {
+            if let Some(left) = there.get_mut(digest).filter(|left| **left > 0) {
+                *left -= 1;
+                continue;
+            }
             let mut activity = members(activity)?;
-            // The activity may have been recorded of an artifact that gave way to this one, and still have
-            // that one's id.
             activity.insert("artifact_id".into(), Json::text(self.artifact_id.as_str()));
-            let activity = Json::Object(ACTIVITY.checked(activity, &path)?);
-            if !activities.contains(&activity) {
-                activities.push(activity);
-            }
-            for (name, value) in members(artifact_fields)? {
-                if root.get(&name).is_none_or(Json::is_empty) {
-                    root.insert(name, value);
-                }
-            }
+            activities.push(Json::Object(ACTIVITY.checked(activity, &path)?));
         }
         root.insert("activities".into(), Json::List(activities));
+        fill(&mut root, members(&recorded.told)?);
         self.changed(root)
     }
 

@@ -7,7 +7,7 @@ pub(crate) mod fields;
 mod release;
 mod shape;
 
-pub use artifact::{Artifact, RecordedActivity};
+pub use artifact::{Artifact, Recorded, RecordedFact};
 pub(crate) use credentials::drop_credentials;
 pub use differences::differences;
 pub use release::Release;

@@ -1,6 +1,6 @@
 //! Writes of many items that need not be made together, and what the writers of both tables share.
 
-use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, WriteRequest};
 use delivery_center::store::items::Item;
 use delivery_center::store::{StoreError, Unavailability};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -57,6 +57,11 @@ pub struct Unstorable(pub(super) String);
 pub(super) fn put(item: Item) -> WriteRequest {
     let request = PutRequest::builder().set_item(Some(item)).build().expect("an item is given");
     WriteRequest::builder().put_request(request).build()
+}
+
+pub(super) fn delete(key: Item) -> WriteRequest {
+    let request = DeleteRequest::builder().set_key(Some(key)).build().expect("a key is given");
+    WriteRequest::builder().delete_request(request).build()
 }
 
 /// Checks that the parts of a record can be numbered.

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use delivery_center::store::StoreError;
 use delivery_center::store::items::{Item, entry_of};
-use delivery_center::store::keys::{ARTIFACT_PREFIX, FOUND_BY_PREFIX, RELEASE_ENTRY, WRITER};
-use delivery_center::store::{MAX_KEYS_PER_CALL, StoreError, Usage, whole};
+use delivery_center::store::keys::{ARTIFACT_PREFIX, FOUND_BY_PREFIX, RELEASE_ENTRY, RELEASE_HASH, WRITER};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::Writer;
-use super::artifacts::{ArtifactState, FoundArtifact, KeepRecorded, PackedArtifact};
+use super::artifacts::{KeepRecorded, PackedArtifact, compare_artifact};
 use super::batch_write::Mode;
 use super::releases::PackedRelease;
 use crate::record::differences;
@@ -54,7 +54,7 @@ impl Writer {
     }
 
     async fn compare_release(&self, release: &PackedRelease) -> Result<Comparison, StoreError> {
-        let items = self.release_partition(release.release_id(), None).await?;
+        let items = self.partition_of(&self.releases_table, RELEASE_HASH, release.release_id(), None).await?;
         let stored = items.into_iter().map(|item| (entry_of(&item), item)).collect();
         let comparison = compare(release.items(), &stored);
         if !matches!(comparison, Comparison::Differs(_)) {
@@ -82,34 +82,16 @@ impl Writer {
 
     /// Compares one artifact, and counts the recorded activities that it holds.
     async fn compare_artifact(&self, artifact: &PackedArtifact) -> Result<(Comparison, usize), StoreError> {
-        let plan = self.plan(artifact, Mode::DryRun, KeepRecorded::Yes).await?;
-        let recorded = plan.recorded.len();
-        let wanted = plan.artifact.items(plan.recorded);
-        let keys: Vec<_> = wanted.values().map(artifact_key).collect();
-        let mut stored = BTreeMap::new();
-        for keys in keys.chunks(MAX_KEYS_PER_CALL) {
-            stored.extend(self.items_of_artifacts(keys.to_vec()).await?);
-        }
-        let comparison = compare(&wanted, &stored);
-        if !matches!(comparison, Comparison::Differs(_)) {
-            return Ok((comparison, recorded));
-        }
-        let found = FoundArtifact::by_id(artifact.artifact_id().to_owned());
-        // The fields of an artifact that cannot be read are not named.
-        let state = self.artifact_state(&found).await.ok();
-        let stored = state.as_ref().and_then(ArtifactState::json);
-        Ok((comparison.with_fields(Some(plan.artifact.json()), stored), recorded))
+        let read = self.read_first(artifact).await?;
+        let plan = self.plan(artifact, &read, Mode::DryRun, KeepRecorded::Yes).await?;
+        let recorded = plan.artifact.recorded.facts.len();
+        let Some(stored) = plan.state.artifact() else {
+            return Ok((Comparison::Differs("it is missing".to_owned()), recorded));
+        };
+        let beside = self.items_beside(&plan.state.artifact_id).await?;
+        let comparison = compare_artifact(&plan.state, &plan.artifact, &beside);
+        Ok((comparison.with_fields(Some(&plan.artifact.artifact.json), Some(&stored.json)), recorded))
     }
-
-    async fn items_of_artifacts(&self, keys: Vec<Item>) -> Result<Vec<(String, Item)>, StoreError> {
-        let items = self.store.batch_get(&self.artifacts_table, whole(keys), &Usage::default()).await?;
-        Ok(items.into_iter().map(|item| (entry_of(&item), item)).collect())
-    }
-}
-
-fn artifact_key(item: &Item) -> Item {
-    let kept = ["image_digest", "entry"].into_iter();
-    kept.filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))).collect()
 }
 
 /// Whether an entry only serves to find a record, and follows from its documents.
@@ -117,7 +99,7 @@ fn only_finds(entry: &str) -> bool {
     ["facet#", FOUND_BY_PREFIX].iter().any(|prefix| entry.starts_with(prefix))
 }
 
-fn compare(wanted: &BTreeMap<String, Item>, stored: &BTreeMap<String, Item>) -> Comparison {
+pub(super) fn compare(wanted: &BTreeMap<String, Item>, stored: &BTreeMap<String, Item>) -> Comparison {
     if wanted.is_empty() && stored.is_empty() {
         return Comparison::Gone;
     }
@@ -146,7 +128,7 @@ fn compare(wanted: &BTreeMap<String, Item>, stored: &BTreeMap<String, Item>) -> 
                 Some("terms") if wanted.get("revision") == stored.get("revision") => {
                     "it is not found in every way that this version has: run reindex".to_owned()
                 }
-                Some("terms" | "revision" | "lengths" | "kept") => {
+                Some("terms" | "revision" | "lengths" | "recorded" | "told") => {
                     "it is stored with another content".to_owned()
                 }
                 Some("position") => "it is stored with another time".to_owned(),

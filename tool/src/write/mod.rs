@@ -1,7 +1,7 @@
 //! Writes the two tables, and reads what only a writer needs of them: whole records as they are stored now,
 //! and scans.
 //!
-//! The tops of `releases/writing.rs` and `artifacts/writing.rs` say how records are written, and what a crash
+//! The tops of `releases/writing.rs` and `artifacts/commit.rs` say how records are written, and what a crash
 //! leaves.
 
 mod artifacts;
@@ -14,15 +14,14 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::document::VERSION as DOCUMENT_VERSION;
-use delivery_center::store::items::Item;
-use delivery_center::store::keys::pointer_key;
+use delivery_center::store::items::{Item, reserved_names, text};
+use delivery_center::store::keys::{RELEASE_HASH, pointer_key};
 use delivery_center::store::releases::LENGTHS_VERSION;
 use delivery_center::store::{ItemsPage, Store, StoreError, TableNames, Usage, whole};
 
-use self::artifacts::POINTER_VERSION;
 pub use self::artifacts::{
-    ArtifactEntry, ArtifactScan, ArtifactState, Fact, FactKey, FoundArtifact, KeepRecorded, Mended,
-    PackedArtifact, StoredOutcome, WantedArtifact,
+    ArtifactEntry, ArtifactScan, ArtifactState, Commit, FactKey, FoundArtifact, HandedOver, KeepRecorded,
+    KeyItem, Mended, PackedArtifact, StoredOutcome,
 };
 pub use self::batch_write::{Mode, Outcome, Unstorable};
 pub use self::compare::Comparison;
@@ -36,7 +35,7 @@ pub const SCAN_SEGMENTS: i32 = 4;
 ///
 /// A stored value of another version is an error that names the record.
 pub fn stored_forms() -> String {
-    format!("documents {DOCUMENT_VERSION}, lengths {LENGTHS_VERSION}, pointers {POINTER_VERSION}")
+    format!("documents {DOCUMENT_VERSION}, lengths {LENGTHS_VERSION}")
 }
 
 /// The tables, to be written.
@@ -79,10 +78,39 @@ impl Writer {
     /// DynamoDB fails, or refuses the request.
     pub async fn reach(&self) -> Result<(), StoreError> {
         const NOBODY: &str = "-";
-        self.release_partition(NOBODY, None).await?;
+        self.partition_of(&self.releases_table, RELEASE_HASH, NOBODY, None).await?;
         let key = pointer_key(NOBODY);
         self.store.batch_get(&self.artifacts_table, whole(vec![key]), &Usage::default()).await?;
         Ok(())
+    }
+
+    /// All items of a hash key, read consistently; only the attributes in `projection`, where there is one.
+    async fn partition_of(
+        &self,
+        table: &str,
+        hash: &str,
+        hash_key: &str,
+        projection: Option<&str>,
+    ) -> Result<Vec<Item>, StoreError> {
+        let (mut items, mut start) = (Vec::new(), None);
+        loop {
+            let query = self.client.query().table_name(table).consistent_read(true);
+            let sent = query
+                .key_condition_expression(format!("{hash} = :hash_key"))
+                .expression_attribute_values(":hash_key", text(hash_key))
+                .set_projection_expression(projection.map(str::to_owned))
+                .set_expression_attribute_names(projection.and_then(reserved_names))
+                .set_exclusive_start_key(start)
+                .send()
+                .await;
+            let output = sent.map_err(|error| StoreError::from_sdk(table, error))?;
+            let page = ItemsPage::of(table, output.items, output.last_evaluated_key)?;
+            items.extend(page.items);
+            start = page.next;
+            if start.is_none() {
+                return Ok(items);
+            }
+        }
     }
 
     /// Reads one page of a scan, consistently.

@@ -6,9 +6,9 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem, Update,
 };
+use delivery_center::store::artifacts::found_by::Short;
 use delivery_center::store::items::{Item, text};
 use delivery_center::store::{StoreError, Unavailability};
-use hex_simd::AsciiCase;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::Writer;
@@ -36,21 +36,27 @@ pub(super) enum Condition {
     /// There is no such item.
     Absent,
     /// The attribute has that value.
-    Has(&'static str, String),
-    /// The attribute has that value, which is not a text. This service never writes such a value; the
-    /// condition serves to overwrite an attribute that was spoiled.
-    Is(&'static str, AttributeValue),
+    Has(&'static str, AttributeValue),
     /// The item is there, and does not have the attribute: it was spoiled.
     Lacks(&'static str),
 }
 
 impl Condition {
+    /// The item is as it was read: its attribute `name`, which every writer changes, has the same value.
+    pub(super) fn as_read(item: Option<&Item>, name: &'static str) -> Self {
+        match item.map(|item| item.get(name)) {
+            None => Self::Absent,
+            Some(None) => Self::Lacks(name),
+            Some(Some(value)) => Self::Has(name, value.clone()),
+        }
+    }
+
     /// The condition as DynamoDB's expression. `hash` is the name of the table's hash key: since every item
     /// has that attribute, it shows whether there is an item.
     fn expression(&self, hash: &str) -> String {
         match self {
             Self::Absent => format!("attribute_not_exists({hash})"),
-            Self::Has(name, _) | Self::Is(name, _) => format!("{name} = :condition"),
+            Self::Has(name, _) => format!("{name} = :condition"),
             Self::Lacks(name) => format!("attribute_exists({hash}) AND attribute_not_exists({name})"),
         }
     }
@@ -58,8 +64,7 @@ impl Condition {
     /// The values that the expression names; `None` where it names none, since DynamoDB refuses an empty map.
     fn values(&self) -> Option<HashMap<String, AttributeValue>> {
         match self {
-            Self::Has(_, value) => Some(HashMap::from([(":condition".to_owned(), text(value))])),
-            Self::Is(_, value) => Some(HashMap::from([(":condition".to_owned(), value.clone())])),
+            Self::Has(_, value) => Some(HashMap::from([(":condition".to_owned(), value.clone())])),
             Self::Absent | Self::Lacks(_) => None,
         }
     }
@@ -138,11 +143,11 @@ impl Write {
     }
 }
 
-/// A random text that no other writer has. An item names its last writer by it.
-pub(super) fn nonce() -> String {
-    let mut bytes = [0; 12];
-    SystemRandom::new().fill(&mut bytes).expect("the operating system gives random bytes");
-    hex_simd::encode_to_string(bytes, AsciiCase::Lower)
+/// A random nonce that no other writer has. An item names its last writer by it.
+pub(super) fn nonce() -> Short {
+    let mut nonce = Short::default();
+    SystemRandom::new().fill(&mut nonce).expect("the operating system gives random bytes");
+    nonce
 }
 
 impl Writer {

@@ -189,22 +189,16 @@ pub(super) async fn examine_artifacts(
     let among = if is_all {
         String::new()
     } else {
-        format!(", the newest of {} that were looked at", artifacts.count())
+        format!(", the newest of {} that were looked at", artifacts.clone().count())
     };
     findings.tell(newest_artifact(writer, now, newest.id(), &among).await?)?;
     let mut sample = Sample::default();
-    for entry in &met {
-        if sample.looked_at == SAMPLE {
-            break;
-        }
-        let mended =
-            tolerate_unreadable(async || writer.mend_artifact_entry(entry, Mode::DryRun).await).await?;
-        let is_well = matches!(mended, Ok(Mended::Unchanged | Mended::Overtaken));
-        // Items that are no artifacts, such as pointers, count only where something is wrong with them.
-        sample.looked_at += usize::from(entry.is_artifact() || !is_well);
-        match mended {
-            Ok(Mended::Unchanged | Mended::Overtaken) => {}
-            Ok(Mended::Artifact | Mended::Removed) => sample.incomplete += 1,
+    for entry in artifacts.take(SAMPLE) {
+        sample.looked_at += 1;
+        match tolerate_unreadable(async || writer.mend_artifact_entry(entry, Mode::DryRun).await).await? {
+            // What was left behind does no harm.
+            Ok(Mended::Unchanged | Mended::Overtaken | Mended::Removed(_)) => {}
+            Ok(Mended::Artifact) => sample.incomplete += 1,
             Err(unreadable) => sample.unreadable.push(unreadable.to_string()),
         }
     }
@@ -221,10 +215,10 @@ async fn newest_artifact(writer: &Writer, now: &Now, id: &str, among: &str) -> a
         }
         Err(error) => return Err(error.into()),
     };
-    let Some(json) = state.json() else {
+    let Some(artifact) = state.artifact() else {
         return Ok(Finding::note(SUBJECT, format!("{id} was removed while it was looked at")));
     };
-    let artifact: ArtifactInfo = read(json)?;
+    let artifact: ArtifactInfo = read(&artifact.json)?;
     let asked = [&artifact.image, &artifact.image_digest].into_iter().find(|name| !name.is_empty());
     let Some(asked) = asked else {
         return Ok(Finding::ok(

@@ -1,19 +1,22 @@
 //! Writes artifacts.
+//!
+//! The top of `commit.rs` says how an artifact is written, and what a crash leaves.
 
+mod commit;
 mod entries;
-mod fact_items;
 mod giving_way;
+mod importing;
 mod packing;
-mod pointer;
+mod recording;
 mod reindexing;
 mod scanning;
-mod stand_ins;
-mod state;
-mod writing;
+mod stored;
 
-pub use self::fact_items::Fact;
+pub use self::commit::Commit;
+pub use self::giving_way::HandedOver;
+pub use self::importing::{KeepRecorded, StoredOutcome};
 pub use self::packing::PackedArtifact;
-pub(super) use self::pointer::POINTER_VERSION;
+pub use self::recording::{FactKey, KeyItem};
+pub(super) use self::reindexing::compare_artifact;
 pub use self::reindexing::{ArtifactEntry, ArtifactScan, Mended};
-pub use self::state::{ArtifactState, FactKey, FoundArtifact, WantedArtifact};
-pub use self::writing::{KeepRecorded, StoredOutcome};
+pub use self::stored::{ArtifactState, FoundArtifact};

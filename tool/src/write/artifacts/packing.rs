@@ -6,29 +6,49 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::document::Document;
 use delivery_center::image_reference::repository;
 use delivery_center::position::Position;
-use delivery_center::store::items::{Item, bytes, entry_of, text};
+use delivery_center::store::artifacts::found_by::{EntryName, Short, hex};
+use delivery_center::store::items::{Item, bytes, text};
 use delivery_center::store::keys::{
-    MAX_ARTIFACT_ID_BYTES, MAX_IMAGE_BYTES, artifact_entry, artifact_hash_key, artifact_key,
-    artifact_part_entry, indexed_image,
+    ARTIFACT_DIGEST, ARTIFACT_ENTRY, MAX_ARTIFACT_ID_BYTES, MAX_IMAGE_BYTES, WRITER, artifact_entry,
+    artifact_hash_key, artifact_key, artifact_part_key, found_under, indexed_image, pointer_key,
 };
 
-use super::entries::Entries;
-use super::pointer::{Place, Pointer};
+use super::entries::{Entries, entries_of};
 use crate::digest;
-use crate::record::Artifact;
+use crate::record::{Artifact, Recorded};
 use crate::write::batch_write::{MAX_DOCUMENT_BYTES_PER_ITEM, Unstorable, check_parts};
 use crate::write::note;
 
-/// An artifact packed and laid out as items.
+/// How many bytes an artifact's item may spend on its lists. The document gets what is left, and parts.
+const MAX_LISTS_BYTES: usize = MAX_DOCUMENT_BYTES_PER_ITEM;
+/// How many bytes of them an entry takes at most, if no other has its nonce.
+const BYTES_PER_ENTRY: usize = 18;
+/// How many bytes of them a recorded fact takes.
+const BYTES_PER_FACT: usize = size_of::<[Short; 2]>();
+
+/// An artifact packed.
 #[derive(Debug, Clone)]
 pub struct PackedArtifact {
-    pub(super) artifact: Artifact,
-    pub(super) place: Place,
-    pub(super) item: Item,
-    parts: Vec<Vec<u8>>,
+    /// The artifact with what pipelines recorded of it.
+    pub(in crate::write) artifact: Artifact,
+    pub(in crate::write) recorded: Recorded,
+    hash_key: String,
+    entry: String,
+    /// The revision of the document.
+    pub(super) revision: String,
+    document: Vec<u8>,
     entries: Entries,
     /// Whether it may replace a stored artifact that has activities although it has none itself.
     pub(super) may_empty: bool,
+}
+
+/// The items of an artifact, as one writer puts them.
+pub(super) struct LaidOut {
+    /// The artifact's own item.
+    pub(super) item: Item,
+    pub(super) parts: Vec<Item>,
+    /// Its entries: those that the item listed before, and those that the writer puts.
+    pub(super) entries: Vec<(EntryName, Item)>,
 }
 
 impl PackedArtifact {
@@ -38,30 +58,51 @@ impl PackedArtifact {
     /// [`Unstorable`], where its id or image is longer than a key can be, or there is more of it than its
     /// items can hold.
     pub fn new(artifact: Artifact) -> Result<Self, Unstorable> {
-        check_length("id", &artifact.artifact_id, MAX_ARTIFACT_ID_BYTES)?;
-        check_length("image", &artifact.image, MAX_IMAGE_BYTES)?;
+        Self::of(artifact, Recorded::default())
+    }
+
+    /// Packs an artifact after adding what pipelines recorded of it.
+    ///
+    /// # Errors
+    /// [`Unstorable`], as above, and where what was recorded does not fit the documented types.
+    pub fn with_recorded(artifact: &Artifact, recorded: Recorded) -> Result<Self, Unstorable> {
+        let artifact = artifact.with_recorded(&recorded);
+        Self::of(artifact.map_err(|problem| Unstorable(problem.to_string()))?, recorded)
+    }
+
+    fn of(artifact: Artifact, recorded: Recorded) -> Result<Self, Unstorable> {
+        for (name, value, limit) in [
+            ("id", &artifact.artifact_id, MAX_ARTIFACT_ID_BYTES),
+            ("image", &artifact.image, MAX_IMAGE_BYTES),
+        ] {
+            let bytes = value.len();
+            if bytes > limit {
+                return Err(Unstorable(format!("its {name} has {bytes} bytes, and may have {limit}")));
+            }
+        }
         let document = Document::pack(&artifact.json).map_err(|too_long| Unstorable(too_long.to_string()))?;
         let hash_key = artifact_hash_key(&artifact.image_digest, &artifact.image, &artifact.artifact_id);
-        let entries = Entries::of(&artifact, &hash_key)?;
-        let listed = entries.listed();
-        let stored = document.stored();
-        let room = MAX_DOCUMENT_BYTES_PER_ITEM - listed.len();
-        let (kept, overflow) = stored.split_at(stored.len().min(room));
-        let parts: Vec<_> = overflow.chunks(MAX_DOCUMENT_BYTES_PER_ITEM).map(<[u8]>::to_vec).collect();
-        check_parts(parts.len())?;
-        let position = Position::new(artifact.created_time, &artifact.artifact_id);
-        let place = Place {
-            image_digest: hash_key,
-            entry: artifact_entry(&position),
-            revision: digest::of_texts(&[&artifact.json]),
-            parts: parts.len(),
-            found_by: entries.digests(),
-        };
-        let mut item = item(&artifact, &position, &place, kept);
-        if !listed.is_empty() {
-            item.insert("found_by".to_owned(), bytes(listed));
+        let entry = artifact_entry(&Position::new(artifact.created_time, &artifact.artifact_id));
+        let entries = entries_of(&artifact, &hash_key, &entry);
+        let (facts, found_by) = (recorded.facts.len(), entries.len());
+        if BYTES_PER_ENTRY * found_by + BYTES_PER_FACT * facts + recorded.told.len() > MAX_LISTS_BYTES {
+            return Err(Unstorable(format!(
+                "it has {facts} recorded activities, and {found_by} entries that find it (two for each commit, one for each pull \
+                 request, environment and namespace); {BYTES_PER_FACT} bytes for each of the one and {BYTES_PER_ENTRY} for each of \
+                 the other must fit into {MAX_LISTS_BYTES}"
+            )));
         }
-        Ok(Self { artifact, place, item, parts, entries, may_empty: true })
+        check_parts(document.stored().len().div_ceil(MAX_DOCUMENT_BYTES_PER_ITEM))?;
+        Ok(Self {
+            revision: digest::of_texts(&[&artifact.json]),
+            document: document.stored().to_vec(),
+            may_empty: true,
+            artifact,
+            recorded,
+            hash_key,
+            entry,
+            entries,
+        })
     }
 
     /// The same artifact, but if it has no activities it does not replace a stored artifact that has imported
@@ -76,57 +117,100 @@ impl PackedArtifact {
     }
 
     /// The whole artifact, as it is answered.
-    pub(in crate::write) fn json(&self) -> &str {
+    pub fn json(&self) -> &str {
         &self.artifact.json
     }
 
-    /// All items of the artifact by range key, with a pointer that lists these facts.
-    pub(in crate::write) fn items(&self, recorded: Vec<String>) -> BTreeMap<String, Item> {
-        let pointer = Pointer { recorded, ..Pointer::to(Some(self.place.clone())) };
-        let items = self
-            .parts()
-            .chain(self.entries.without(&[]).cloned())
-            .chain([self.item.clone(), pointer.item(self.artifact_id())]);
-        items.map(|item| (entry_of(&item), item)).collect()
+    /// The key of the artifact's item.
+    pub(super) fn key(&self) -> Item {
+        artifact_key(&self.hash_key, &self.entry)
     }
 
-    /// Its `found-by` entries, without those that a place already has. `there` is that place.
-    pub(super) fn entries_not_at(&self, there: Option<&Place>) -> Vec<Item> {
-        let there = there.filter(|place| place.image_digest == self.place.image_digest);
-        self.entries.without(there.map_or(&[], |place| &place.found_by)).cloned().collect()
+    /// The artifact's pointer.
+    pub(super) fn pointer(&self, writer: &str) -> Item {
+        let mut pointer = self.place_beside(pointer_key(self.artifact_id()));
+        pointer.insert(WRITER.to_owned(), text(writer));
+        pointer
     }
 
-    /// The items of its parts.
-    pub(super) fn parts(&self) -> impl Iterator<Item = Item> {
-        (1..).zip(&self.parts).map(|(number, part)| {
-            let entry = artifact_part_entry(self.artifact_id(), &self.place.revision, number);
-            let mut item = artifact_key(&self.place.image_digest, &entry);
-            item.insert("document".to_owned(), bytes(part.clone()));
+    /// Adds the key of the artifact's item to an item that lies beside its pointer, or is that.
+    fn place_beside(&self, mut item: Item) -> Item {
+        item.insert(ARTIFACT_DIGEST.to_owned(), text(&self.hash_key));
+        item.insert(ARTIFACT_ENTRY.to_owned(), text(&self.entry));
+        item
+    }
+
+    /// The items that a writer puts. Of the entries, those that the artifact's item lists already stay as they
+    /// are: `listed` has their digests and nonces.
+    pub(super) fn laid_out(
+        &self,
+        writer: Short,
+        listed: &BTreeMap<Short, Short>,
+        source: Option<&str>,
+    ) -> LaidOut {
+        let mut by_nonce = BTreeMap::<Short, Vec<Short>>::new();
+        let mut entries = Vec::with_capacity(self.entries.len());
+        for (digest, entry) in &self.entries {
+            let name = EntryName { digest: *digest, nonce: *listed.get(digest).unwrap_or(&writer) };
+            by_nonce.entry(name.nonce).or_default().push(name.digest);
+            let mut item = self.place_beside(name.key(self.artifact_id()));
+            item.extend(entry.clone());
+            entries.push((name, item));
+        }
+        let found_by = list(&by_nonce);
+        let facts: Vec<_> =
+            self.recorded.facts.iter().flat_map(|fact| [fact.fact, fact.digest]).flatten().collect();
+        let told = Some(&self.recorded.told).filter(|told| *told != "{}");
+        let room = MAX_DOCUMENT_BYTES_PER_ITEM - found_by.len() - facts.len() - told.map_or(0, String::len);
+        let (kept, overflow) = self.document.split_at(self.document.len().min(room));
+        let writer = hex(writer);
+        let part = |(number, part): (usize, &[u8])| {
+            let mut item = self.place_beside(artifact_part_key(self.artifact_id(), &writer, number));
+            item.insert("document".to_owned(), bytes(part));
             item
-        })
+        };
+        let parts: Vec<_> = (1..).zip(overflow.chunks(MAX_DOCUMENT_BYTES_PER_ITEM)).map(part).collect();
+        let mut item = self.item(kept);
+        let attributes = [
+            (WRITER, Some(text(&writer))),
+            ("parts", Some(AttributeValue::N(parts.len().to_string())).filter(|_| !parts.is_empty())),
+            ("found_by", Some(bytes(found_by)).filter(|_| !entries.is_empty())),
+            ("recorded", Some(bytes(facts)).filter(|_| !self.recorded.facts.is_empty())),
+            ("told", told.map(text)),
+            ("source", source.map(text)),
+        ];
+        item.extend(attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        LaidOut { item, parts, entries }
+    }
+
+    fn item(&self, document: &[u8]) -> Item {
+        let artifact = &self.artifact;
+        let position = Position::new(artifact.created_time, &artifact.artifact_id);
+        let mut item = self.key();
+        item.insert("position".to_owned(), text(position.as_str()));
+        item.insert("revision".to_owned(), text(&self.revision));
+        item.insert("document".to_owned(), bytes(document));
+        if !artifact.image.is_empty() {
+            item.insert("image".to_owned(), text(indexed_image(&artifact.image)));
+            item.insert("repository".to_owned(), text(found_under(repository(&artifact.image))));
+        }
+        // For people who look into the table; no code reads it.
+        item.extend(note(&artifact.name).map(|name| ("name".to_owned(), name)));
+        item
     }
 }
 
-fn check_length(name: &str, value: &str, limit: usize) -> Result<(), Unstorable> {
-    if value.len() <= limit {
-        return Ok(());
+/// The names of entries as an artifact's item lists them: `listed` in `src/store/artifacts/found_by.rs` reads
+/// it.
+fn list(by_nonce: &BTreeMap<Short, Vec<Short>>) -> Vec<u8> {
+    let mut list = Vec::new();
+    for (nonce, digests) in by_nonce {
+        for digests in digests.chunks(u16::MAX.into()) {
+            let count = u16::try_from(digests.len()).expect("a chunk is not longer");
+            list.extend(nonce);
+            list.extend(count.to_be_bytes());
+            list.extend(digests.as_flattened());
+        }
     }
-    Err(Unstorable(format!("its {name} has {} bytes, and may have {limit}", value.len())))
-}
-
-fn item(artifact: &Artifact, position: &Position, place: &Place, document: &[u8]) -> Item {
-    let mut item = place.key();
-    item.insert("position".to_owned(), text(position.as_str()));
-    item.insert("revision".to_owned(), text(&place.revision));
-    item.insert("document".to_owned(), bytes(document));
-    if place.parts > 0 {
-        item.insert("parts".to_owned(), AttributeValue::N(place.parts.to_string()));
-    }
-    if !artifact.image.is_empty() {
-        item.insert("image".to_owned(), text(indexed_image(&artifact.image)));
-        item.insert("repository".to_owned(), text(repository(&artifact.image)));
-    }
-    // For people who look into the table; no code reads it.
-    item.extend(note(&artifact.name).map(|name| ("name".to_owned(), name)));
-    item
+    list
 }

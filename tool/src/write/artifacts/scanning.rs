@@ -9,7 +9,7 @@ use delivery_center::store::keys::{ARTIFACT_PREFIX, artifact_position};
 use delivery_center::store::{ItemsPage, StoreError, StoredArtifact, Usage};
 use futures_util::stream::{self, Stream, TryStreamExt as _};
 
-use super::state::FoundArtifact;
+use super::stored::FoundArtifact;
 use crate::write::Writer;
 
 impl Writer {
@@ -79,7 +79,7 @@ impl Writer {
         }
         let Some(position) = artifact_position(&entry) else { return Ok(None) };
         let state = self.artifact_state(&FoundArtifact::by_id(position.id().to_owned())).await?;
-        let document = state.json().and_then(|json| Document::pack(json).ok());
+        let document = state.artifact().and_then(|artifact| Document::pack(&artifact.json).ok());
         Ok(document.map(|document| StoredArtifact {
             position,
             repository: String::new(),

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use delivery_center::store::items::{Item, entry_of, reserved_names, text};
-use delivery_center::store::keys::{RELEASE_ENTRY, WRITER};
-use delivery_center::store::{ItemsPage, StoreError, Unavailability};
+use delivery_center::store::items::{Item, entry_of};
+use delivery_center::store::keys::{RELEASE_ENTRY, RELEASE_HASH};
+use delivery_center::store::{ItemsPage, StoreError};
 
 use crate::write::Writer;
-use crate::write::transaction::Condition;
 
 /// What is stored of one release, read consistently. The items are without documents.
 #[derive(Debug, Default)]
@@ -24,15 +23,6 @@ impl Partition {
     pub(super) fn revision(&self) -> Option<&str> {
         self.item.as_ref()?.get("revision")?.as_s().ok().map(String::as_str)
     }
-
-    /// The condition that the release's item is the one that was read.
-    pub(super) fn condition(&self) -> Condition {
-        let Some(item) = &self.item else { return Condition::Absent };
-        match item.get(WRITER).and_then(|writer| writer.as_s().ok()) {
-            Some(writer) => Condition::Has(WRITER, writer.clone()),
-            None => Condition::Lacks(WRITER),
-        }
-    }
 }
 
 /// Where a scan of the releases goes on.
@@ -40,42 +30,11 @@ impl Partition {
 pub struct ReleaseScan(Item);
 
 impl Writer {
-    /// All items of a release, read consistently; only the attributes in `projection`, where there is one.
-    pub(in crate::write) async fn release_partition(
-        &self,
-        release_id: &str,
-        projection: Option<&str>,
-    ) -> Result<Vec<Item>, StoreError> {
-        let table = self.releases_table.as_str();
-        let (mut items, mut start) = (Vec::new(), None);
-        loop {
-            let query = self
-                .client
-                .query()
-                .table_name(table)
-                .consistent_read(true)
-                .key_condition_expression("release_id = :release_id")
-                .expression_attribute_values(":release_id", text(release_id))
-                .set_projection_expression(projection.map(str::to_owned))
-                .set_expression_attribute_names(projection.and_then(reserved_names))
-                .set_exclusive_start_key(start);
-            let sent = query.send().await;
-            let output = sent.map_err(|error| StoreError::from_sdk(table, error))?;
-            let Some(found) = output.items else {
-                return Err(StoreError::unavailable(table, Unavailability::UnreadableAnswer));
-            };
-            items.extend(found);
-            start = output.last_evaluated_key;
-            if start.is_none() {
-                return Ok(items);
-            }
-        }
-    }
-
     /// What is stored of a release.
     pub(super) async fn partition(&self, release_id: &str) -> Result<Partition, StoreError> {
         let projection = "release_id, #entry, facet, #position, revision, lengths, terms, commits, writer";
-        let items = self.release_partition(release_id, Some(projection)).await?;
+        let items =
+            self.partition_of(&self.releases_table, RELEASE_HASH, release_id, Some(projection)).await?;
         let mut entries: BTreeMap<_, _> = items.into_iter().map(|item| (entry_of(&item), item)).collect();
         Ok(Partition { item: entries.remove(RELEASE_ENTRY), entries })
     }

@@ -39,6 +39,7 @@
 //! Removing a release works the same way: its commit puts an item without documents, and a last transaction
 //! removes that.
 
+use delivery_center::store::artifacts::found_by::hex;
 use delivery_center::store::items::{Attributes, Item, Subject, text};
 use delivery_center::store::keys::{PART_PREFIX, RELEASE_ENTRY, RELEASE_HASH, WRITER, release_key};
 use delivery_center::store::{StoreError, Unavailability};
@@ -257,9 +258,9 @@ impl Writer {
         stored: &Partition,
         changes: Changes,
     ) -> Result<Attempt, StoreError> {
-        let (claiming, writer) = (nonce(), nonce());
+        let (claiming, writer) = (hex(nonce()), hex(nonce()));
         let key = || release_key(release_id, RELEASE_ENTRY);
-        let as_read = stored.condition();
+        let as_read = Condition::as_read(stored.item.as_ref(), WRITER);
         let transaction = changes.in_one_transaction(key(), &as_read, &writer);
         if self.fit_into_one_transaction(&transaction) {
             return self.attempt(transaction).await;
@@ -272,7 +273,7 @@ impl Writer {
         if let Attempt::Overtaken = self.attempt(vec![claim]).await? {
             return Ok(Attempt::Overtaken);
         }
-        let claimed = Condition::Has(WRITER, claiming);
+        let claimed = Condition::Has(WRITER, text(claiming));
         // Step 2, parts, and step 3, entries.
         self.batch_write(&self.releases_table, changes.parts.into_iter().map(put).collect()).await?;
         let facets = changes.facets.into_iter().map(|facet| Write::Put(facet, None)).collect();
@@ -288,7 +289,7 @@ impl Writer {
         if let Attempt::Overtaken = self.attempt(vec![commit]).await? {
             return Ok(Attempt::Overtaken);
         }
-        let mine = Condition::Has(WRITER, writer);
+        let mine = Condition::Has(WRITER, text(writer));
         // Step 5, cleaning. The release is already stored as it should be. A writer that overtakes this one
         // here removes the rest itself.
         let removed = changes.removed.into_iter().map(|key| Write::Delete(key, None)).collect();

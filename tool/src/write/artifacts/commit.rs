@@ -1,0 +1,128 @@
+//! How an artifact is written.
+//!
+//! The artifact's own item decides: it holds the document, and lists everything else that belongs to the
+//! artifact. What it does not list counts for nothing, wherever it lies. Every write gives the item a new
+//! `writer`, a random text.
+//!
+//! A writer reads the artifact's pointer and its item, works out the new item, and commits: one transaction
+//! with the new item, and with all that must change together with it (a key, stand-ins that give way). An item
+//! that is replaced where it lies must still have the `writer` that was read. In every other case (the artifact
+//! is new, it moves to another digest or time, its pointer was lost) the pointer is written too, and must have
+//! the `writer` that was read, or still be missing: the pointer's key is made of the artifact's id alone, so
+//! two such writers meet there. Whoever is refused begins anew.
+//!
+//! The parts of the document and new entries are in the same transaction. Where they do not fit into it (more
+//! than 4 MB, or more than 100 writes) they are written beside:
+//!
+//! | step | what is written | what a crash after it leaves | who heals that |
+//! | --- | --- | --- | --- |
+//! | 1. beside | parts and new entries, under keys that hold this writer's nonce and so are nobody else's | the artifact as it was, and what no item lists: readers pass over it | there is nothing to heal; `reindex` removes it |
+//! | 2. commit | one transaction, as above | the new artifact, whole, and parts and entries of the old one, which no item lists any more | as above |
+//! | 3. cleaning | what the old item listed and the new one does not is removed; after a refusal, what was put beside | the artifact as it should be | there is nothing to heal |
+//!
+//! A writer that does not know whether its commit was made cleans nothing. DynamoDB takes a transaction that
+//! the SDK sends again as the same one, so its own commit never refuses it.
+
+use std::collections::BTreeMap;
+
+use delivery_center::store::StoreError;
+use delivery_center::store::artifacts::found_by::hex;
+use delivery_center::store::items::{Item, Subject};
+use delivery_center::store::keys::{ARTIFACT_HASH, WRITER, artifact_key_in};
+
+use super::giving_way::HandedOver;
+use super::packing::PackedArtifact;
+use super::recording::KeyItem;
+use super::stored::{ArtifactState, key_of, listed_entries, listed_keys};
+use crate::record::{Artifact, Recorded};
+use crate::write::Writer;
+use crate::write::batch_write::{delete, put};
+use crate::write::transaction::{Condition, Transacted, Write, nonce};
+
+/// An artifact to be written.
+pub struct Commit<'a> {
+    /// The artifact as it was read.
+    pub state: &'a ArtifactState,
+    /// The artifact as it is to be, with what pipelines recorded.
+    pub artifact: &'a PackedArtifact,
+    /// The revision of the record that the last import brought.
+    pub source: Option<&'a str>,
+    /// What gives way to it.
+    pub handed_over: HandedOver,
+    /// The idempotency key of the fact that is added.
+    pub key: Option<&'a KeyItem>,
+    /// Whether to write even those entries that the artifact's item lists already.
+    pub lists_anew: bool,
+}
+
+impl<'a> Commit<'a> {
+    /// A change of what pipelines recorded of an artifact.
+    pub fn of(state: &'a ArtifactState, artifact: &'a PackedArtifact) -> Self {
+        let source = state.source();
+        Self { state, artifact, source, handed_over: HandedOver::default(), key: None, lists_anew: false }
+    }
+}
+
+impl Writer {
+    /// Writes an artifact, on the condition that it is as it was read; otherwise nothing is written, and the
+    /// result is false.
+    ///
+    /// # Errors
+    /// DynamoDB fails, or refuses the request.
+    pub async fn commit(&self, commit: Commit<'_>) -> Result<bool, StoreError> {
+        let Commit { state, artifact, source, handed_over, key, lists_anew } = commit;
+        let (table, id) = (self.artifacts_table.as_str(), artifact.artifact_id());
+        let writer = nonce();
+        let listed = if lists_anew { BTreeMap::new() } else { listed_entries(state.item.as_ref()) };
+        let new = artifact.laid_out(writer, &listed, source);
+        let still_listed = listed_keys(id, Some(&new.item));
+        let mut unneeded = listed_keys(id, state.item.as_ref());
+        unneeded.retain(|key| !still_listed.contains(key));
+        unneeded.extend(handed_over.garbage);
+        let new_entries = new.entries.into_iter().filter(|(name, _)| name.nonce == writer);
+        let beside: Vec<_> = new.parts.into_iter().chain(new_entries.map(|(_, entry)| entry)).collect();
+        let mut commit = replacing(state, new.item, artifact.pointer(&hex(writer)));
+        commit.extend(handed_over.writes);
+        commit.extend(key.map(|key| key.write(id)));
+        let puts = beside.iter().map(|item| Write::Put(item.clone(), None));
+        let deletes = unneeded.iter().map(|key| Write::Delete(key.clone(), None));
+        let all: Vec<_> = commit.iter().cloned().chain(puts).chain(deletes).collect();
+        if self.fit_into_one_transaction(&all) {
+            return Ok(self.transact(table, ARTIFACT_HASH, all).await? == Transacted::Done);
+        }
+        self.batch_write(table, beside.iter().cloned().map(put).collect()).await?;
+        let is_done = self.transact(table, ARTIFACT_HASH, commit).await? == Transacted::Done;
+        let left = if is_done { unneeded } else { beside.iter().map(key_of).collect() };
+        self.batch_write(table, left.into_iter().map(delete).collect()).await?;
+        Ok(is_done)
+    }
+
+    /// Packs an artifact with what pipelines recorded of it.
+    pub(super) fn packed(
+        &self,
+        artifact: &Artifact,
+        recorded: Recorded,
+    ) -> Result<PackedArtifact, StoreError> {
+        PackedArtifact::with_recorded(artifact, recorded).map_err(|unstorable| StoreError::TooLarge {
+            table: self.artifacts_table.clone(),
+            record: Subject::Artifact(&artifact.artifact_id).to_string(),
+            reason: unstorable.to_string(),
+        })
+    }
+}
+
+/// The writes that replace an artifact's item, on the conditions that the top of this file names.
+fn replacing(state: &ArtifactState, item: Item, pointer: Item) -> Vec<Write> {
+    let key = key_of(&item);
+    let as_read = |item: &Item| Condition::as_read(Some(item), WRITER);
+    let there = state.item.as_ref().filter(|there| key_of(there) == key);
+    let is_named = state.pointer.as_ref().and_then(artifact_key_in).as_ref() == Some(&key);
+    let mut writes = vec![Write::Put(item, there.map(as_read))];
+    if there.is_none() || !is_named {
+        writes.push(Write::Put(pointer, Some(Condition::as_read(state.pointer.as_ref(), WRITER))));
+    }
+    if let Some(old) = state.item.as_ref().filter(|_| there.is_none()) {
+        writes.push(Write::Delete(key_of(old), Some(as_read(old))));
+    }
+    writes
+}
