@@ -106,11 +106,11 @@ async fn attempt(
         }
     }
     let id = state.artifact_id.clone();
-    let new = match state.artifact() {
+    let new = match state.artifact {
         Some(_) => None,
         None => Some(activity.new_artifact(&id)?),
     };
-    let artifact = state.artifact().or(new.as_ref()).expect("it is there, or new");
+    let artifact = state.artifact.as_ref().or(new.as_ref()).expect("it is there, or new");
     // A new artifact that was built is the image's own: what stood for the image gives way to it.
     let mut handed_over = match (&new, activity.kind) {
         (Some(new), ActivityKind::Build) => writer.handed_over_to(new).await?,
@@ -119,7 +119,7 @@ async fn attempt(
     let recorded = activity.recorded(&fact);
     let recorded =
         recorded.map_err(|source| FactError::Invalid { record: format!("artifact {id:?}"), source })?;
-    let recorded = state.recorded().and(std::mem::take(&mut handed_over.recorded)).and(recorded);
+    let recorded = state.recorded.clone().and(std::mem::take(&mut handed_over.recorded)).and(recorded);
     let artifact = PackedArtifact::with_recorded(artifact, recorded)?;
     let json = artifact.json().to_owned();
     let commit = Commit { handed_over, key: key.as_ref(), ..Commit::of(&state, &artifact) };
@@ -132,7 +132,7 @@ async fn attempt(
 }
 
 fn recorded_before(state: ArtifactState) -> Recorded {
-    let json = state.artifact().map_or_else(|| "null".to_owned(), |artifact| artifact.json.clone());
+    let json = state.artifact.as_ref().map_or_else(|| "null".to_owned(), |artifact| artifact.json.clone());
     Recorded { outcome: FactOutcome::Already, id: state.artifact_id, json }
 }
 

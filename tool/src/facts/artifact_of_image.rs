@@ -93,7 +93,8 @@ impl Activity {
                 let state = writer.artifact_state(&found).await?;
                 // Another build may have taken the artifact meanwhile.
                 let is_free = state
-                    .artifact()
+                    .artifact
+                    .as_ref()
                     .is_some_and(|artifact| artifact.image_digest.is_empty() && !artifact.is_built);
                 if is_free {
                     return Ok(state);

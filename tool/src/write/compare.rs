@@ -85,7 +85,7 @@ impl Writer {
         let read = self.read_first(artifact).await?;
         let plan = self.plan(artifact, &read, Mode::DryRun, KeepRecorded::Yes).await?;
         let recorded = plan.artifact.recorded.facts.len();
-        let Some(stored) = plan.state.artifact() else {
+        let Some(stored) = &plan.state.artifact else {
             return Ok((Comparison::Differs("it is missing".to_owned()), recorded));
         };
         let beside = self.items_beside(&plan.state.artifact_id).await?;

@@ -215,7 +215,7 @@ async fn newest_artifact(writer: &Writer, now: &Now, id: &str, among: &str) -> a
         }
         Err(error) => return Err(error.into()),
     };
-    let Some(artifact) = state.artifact() else {
+    let Some(artifact) = &state.artifact else {
         return Ok(Finding::note(SUBJECT, format!("{id} was removed while it was looked at")));
     };
     let artifact: ArtifactInfo = read(&artifact.json)?;

@@ -23,11 +23,11 @@
 //! A writer that does not know whether its commit was made cleans nothing. DynamoDB takes a transaction that
 //! the SDK sends again as the same one, so its own commit never refuses it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use delivery_center::store::StoreError;
 use delivery_center::store::artifacts::found_by::hex;
-use delivery_center::store::items::{Item, Subject};
+use delivery_center::store::items::{Item, Subject, entry_of};
 use delivery_center::store::keys::{ARTIFACT_HASH, WRITER, artifact_key_in};
 
 use super::giving_way::HandedOver;
@@ -58,7 +58,7 @@ pub struct Commit<'a> {
 impl<'a> Commit<'a> {
     /// A change of what pipelines recorded of an artifact.
     pub fn of(state: &'a ArtifactState, artifact: &'a PackedArtifact) -> Self {
-        let source = state.source();
+        let source = state.source.as_deref();
         Self { state, artifact, source, handed_over: HandedOver::default(), key: None, lists_anew: false }
     }
 }
@@ -74,14 +74,13 @@ impl Writer {
         let (table, id) = (self.artifacts_table.as_str(), artifact.artifact_id());
         let writer = nonce();
         let listed = if lists_anew { BTreeMap::new() } else { listed_entries(state.item.as_ref()) };
-        let new = artifact.laid_out(writer, &listed, source);
-        let still_listed = listed_keys(id, Some(&new.item));
-        let mut unneeded = listed_keys(id, state.item.as_ref());
-        unneeded.retain(|key| !still_listed.contains(key));
-        unneeded.extend(handed_over.garbage);
-        let new_entries = new.entries.into_iter().filter(|(name, _)| name.nonce == writer);
-        let beside: Vec<_> = new.parts.into_iter().chain(new_entries.map(|(_, entry)| entry)).collect();
-        let mut commit = replacing(state, new.item, artifact.pointer(&hex(writer)));
+        let (item, listed) = artifact.laid_out(writer, &listed, source);
+        let (old, new) = (listed_keys(id, state.item.as_ref()), names(&listed));
+        let old_names = names(&old);
+        let beside: Vec<_> = listed.into_iter().filter(|item| !old_names.contains(&entry_of(item))).collect();
+        let unlisted = old.into_iter().filter(|key| !new.contains(&entry_of(key)));
+        let unneeded: Vec<_> = unlisted.chain(handed_over.garbage).collect();
+        let mut commit = replacing(state, item, artifact.pointer(&hex(writer)));
         commit.extend(handed_over.writes);
         commit.extend(key.map(|key| key.write(id)));
         let puts = beside.iter().map(|item| Write::Put(item.clone(), None));
@@ -109,6 +108,11 @@ impl Writer {
             reason: unstorable.to_string(),
         })
     }
+}
+
+/// The range keys of items.
+pub(super) fn names(items: &[Item]) -> BTreeSet<String> {
+    items.iter().map(entry_of).collect()
 }
 
 /// The writes that replace an artifact's item, on the conditions that the top of this file names.

@@ -73,11 +73,11 @@ impl Writer {
             let mut pointer = at(read, &pointer_key(&id));
             if pointer.is_some() && gave_way_to(pointer.as_ref()).is_none() {
                 let state = self.state_of(id.clone(), None).await?;
-                if !state.artifact().is_none_or(Artifact::is_stand_in) {
+                if !state.artifact.as_ref().is_none_or(Artifact::is_stand_in) {
                     continue;
                 }
                 if let Some(item) = &state.item {
-                    handed_over.add(&id, item, state.recorded());
+                    handed_over.add(&id, item, state.recorded);
                 }
                 pointer = state.pointer;
             }

@@ -120,7 +120,7 @@ impl Writer {
             return stored(Outcome::Unchanged);
         }
         let imported = |state: &ArtifactState| {
-            state.artifact().is_some_and(|artifact| artifact.activities > state.recorded().facts.len())
+            state.artifact.as_ref().is_some_and(|artifact| artifact.activities > state.recorded.facts.len())
         };
         if !artifact.may_empty && artifact.artifact.activities == 0 && imported(&state) {
             return stored(Outcome::WouldEmpty("activities"));
@@ -162,22 +162,20 @@ impl Writer {
         }
         let id = artifact.artifact_id();
         let mut state = self.unread_state(id.to_owned(), Some(&artifact.key()), read).await?;
-        if let Some(item) = &state.item {
-            match self.stored(id, item).await {
-                Err(StoreError::UnreadableRecord { reason, .. }) if mode == Mode::Rewrite => {
-                    let lost = recorded_count(item);
-                    tracing::warn!(
-                        artifact = id,
-                        reason,
-                        lost,
-                        "it is written over, and activities that pipelines recorded are lost"
-                    );
-                }
-                stored => state.stored = Some(stored?),
+        match self.read_item_of(&mut state).await {
+            Err(StoreError::UnreadableRecord { reason, .. }) if mode == Mode::Rewrite => {
+                let lost = state.item.as_ref().map(recorded_count);
+                tracing::warn!(
+                    artifact = id,
+                    reason,
+                    lost,
+                    "it is written over, and activities that pipelines recorded are lost"
+                );
             }
+            read => read?,
         }
         let mut handed_over = self.handed_over_by(read, &artifact.artifact).await?;
-        let recorded = state.recorded().and(std::mem::take(&mut handed_over.recorded));
+        let recorded = state.recorded.clone().and(std::mem::take(&mut handed_over.recorded));
         let recorded = if keep == KeepRecorded::Yes { recorded } else { Recorded::default() };
         let wanted = self.packed(&artifact.artifact, recorded)?;
         let is_stored = handed_over.writes.is_empty() && state.is(&wanted);
@@ -196,12 +194,12 @@ impl Writer {
             return Ok(None);
         }
         let (bare, mut imported) = stand_in.as_recorded();
-        let stored = state.artifact().unwrap_or(&bare);
+        let stored = state.artifact.as_ref().unwrap_or(&bare);
         let held: HashSet<_> = stored.activities_by_digest().into_iter().map(|(digest, _)| digest).collect();
         imported.facts.retain(|fact| !held.contains(&fact.digest));
-        let is_stored = imported.facts.is_empty() && state.artifact().is_some();
-        let wanted = self.packed(stored, state.recorded().and(imported))?;
-        let (source, handed_over) = (state.source().map(str::to_owned), HandedOver::default());
+        let is_stored = imported.facts.is_empty() && state.artifact.is_some();
+        let wanted = self.packed(stored, state.recorded.clone().and(imported))?;
+        let (source, handed_over) = (state.source.clone(), HandedOver::default());
         Ok(Some(Plan { state, artifact: wanted, source, handed_over, is_stored }))
     }
 }

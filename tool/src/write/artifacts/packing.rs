@@ -42,15 +42,6 @@ pub struct PackedArtifact {
     pub(super) may_empty: bool,
 }
 
-/// The items of an artifact, as one writer puts them.
-pub(super) struct LaidOut {
-    /// The artifact's own item.
-    pub(super) item: Item,
-    pub(super) parts: Vec<Item>,
-    /// Its entries: those that the item listed before, and those that the writer puts.
-    pub(super) entries: Vec<(EntryName, Item)>,
-}
-
 impl PackedArtifact {
     /// Packs an artifact.
     ///
@@ -140,22 +131,22 @@ impl PackedArtifact {
         item
     }
 
-    /// The items that a writer puts. Of the entries, those that the artifact's item lists already stay as they
-    /// are: `listed` has their digests and nonces.
+    /// The artifact's item as a writer puts it, and the entries and parts that it lists. Entries that are `listed`
+    /// already, with these nonces, stay as they are.
     pub(super) fn laid_out(
         &self,
         writer: Short,
         listed: &BTreeMap<Short, Short>,
         source: Option<&str>,
-    ) -> LaidOut {
+    ) -> (Item, Vec<Item>) {
         let mut by_nonce = BTreeMap::<Short, Vec<Short>>::new();
-        let mut entries = Vec::with_capacity(self.entries.len());
+        let mut beside = Vec::with_capacity(self.entries.len());
         for (digest, entry) in &self.entries {
             let name = EntryName { digest: *digest, nonce: *listed.get(digest).unwrap_or(&writer) };
             by_nonce.entry(name.nonce).or_default().push(name.digest);
             let mut item = self.place_beside(name.key(self.artifact_id()));
             item.extend(entry.clone());
-            entries.push((name, item));
+            beside.push(item);
         }
         let found_by = list(&by_nonce);
         let facts: Vec<_> =
@@ -164,23 +155,24 @@ impl PackedArtifact {
         let room = MAX_DOCUMENT_BYTES_PER_ITEM - found_by.len() - facts.len() - told.map_or(0, String::len);
         let (kept, overflow) = self.document.split_at(self.document.len().min(room));
         let writer = hex(writer);
-        let part = |(number, part): (usize, &[u8])| {
+        let parts = overflow.chunks(MAX_DOCUMENT_BYTES_PER_ITEM);
+        let count = Some(parts.len()).filter(|count| *count > 0);
+        beside.extend((1..).zip(parts).map(|(number, part)| {
             let mut item = self.place_beside(artifact_part_key(self.artifact_id(), &writer, number));
             item.insert("document".to_owned(), bytes(part));
             item
-        };
-        let parts: Vec<_> = (1..).zip(overflow.chunks(MAX_DOCUMENT_BYTES_PER_ITEM)).map(part).collect();
+        }));
         let mut item = self.item(kept);
         let attributes = [
             (WRITER, Some(text(&writer))),
-            ("parts", Some(AttributeValue::N(parts.len().to_string())).filter(|_| !parts.is_empty())),
-            ("found_by", Some(bytes(found_by)).filter(|_| !entries.is_empty())),
+            ("parts", count.map(|count| AttributeValue::N(count.to_string()))),
+            ("found_by", Some(bytes(found_by)).filter(|_| !self.entries.is_empty())),
             ("recorded", Some(bytes(facts)).filter(|_| !self.recorded.facts.is_empty())),
             ("told", told.map(text)),
             ("source", source.map(text)),
         ];
         item.extend(attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-        LaidOut { item, parts, entries }
+        (item, beside)
     }
 
     fn item(&self, document: &[u8]) -> Item {

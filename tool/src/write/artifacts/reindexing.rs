@@ -27,7 +27,7 @@ use delivery_center::store::keys::{
 };
 use delivery_center::store::{ItemsPage, StoreError};
 
-use super::commit::Commit;
+use super::commit::{Commit, names};
 use super::giving_way::HandedOver;
 use super::packing::PackedArtifact;
 use super::stored::{ArtifactState, key_of, listed_entries, listed_keys};
@@ -117,22 +117,24 @@ impl Writer {
     async fn mend_artifact(&self, id: &str, key: Item, mode: Mode) -> Result<Mended, StoreError> {
         let beside = self.items_beside(id).await?;
         let state = self.state_of(id.to_owned(), Some(&key)).await?;
-        let (Some(item), Some(artifact)) = (&state.item, state.artifact()) else {
+        let (Some(item), Some(artifact)) = (&state.item, &state.artifact) else {
             return Ok(Mended::Unchanged);
         };
         let mut handed_over = HandedOver::default();
         if key_of(item) != key
-            && let Some(other) = self.items_at(vec![key]).await?.pop()
+            && let Some(other) = self.items_at(vec![key.clone()]).await?.pop()
         {
-            handed_over.add(id, &other, self.stored(id, &other).await?.recorded);
+            let mut of_other = self.unread_state(id.to_owned(), Some(&key), &[other.clone()]).await?;
+            self.read_item_of(&mut of_other).await?;
+            handed_over.add(id, &other, of_other.recorded);
         }
-        let recorded = state.recorded().and(std::mem::take(&mut handed_over.recorded));
+        let recorded = state.recorded.clone().and(std::mem::take(&mut handed_over.recorded));
         let packed = self.packed(artifact, recorded)?;
         let is_right =
             handed_over.writes.is_empty() && compare_artifact(&state, &packed, &beside) == Comparison::Same;
-        let listed = listed_keys(id, Some(item));
-        let garbage = beside.iter().map(key_of).filter(|key| !listed.contains(key));
-        handed_over.garbage = garbage.collect();
+        let listed = names(&listed_keys(id, Some(item)));
+        let garbage = beside.iter().filter(|item| !listed.contains(&entry_of(item)));
+        handed_over.garbage = garbage.map(key_of).collect();
         let mended = match handed_over.garbage.len() {
             0 if is_right => return Ok(Mended::Unchanged),
             garbage if is_right => Mended::Removed(garbage),
@@ -192,11 +194,12 @@ pub(in crate::write) fn compare_artifact(
     beside: &[Item],
 ) -> Comparison {
     let listed = listed_entries(state.item.as_ref());
-    let wanted = artifact.laid_out(nonce(), &listed, state.source());
-    let entries = wanted.entries.into_iter().map(|(_, entry)| entry);
+    let (item, mut wanted) = artifact.laid_out(nonce(), &listed, state.source.as_deref());
+    wanted.retain(|item| entry_of(item).starts_with(FOUND_BY_PREFIX));
+    wanted.extend([item, artifact.pointer("")]);
     let by_entry =
         |items: Vec<Item>| items.into_iter().map(|item| (entry_of(&item), item)).collect::<BTreeMap<_, _>>();
-    let wanted = by_entry(entries.chain([wanted.item, artifact.pointer("")]).collect());
+    let wanted = by_entry(wanted);
     let mut stored = by_entry(beside.iter().chain(&state.item).chain(&state.pointer).cloned().collect());
     // What no item lists is no difference.
     stored.retain(|entry, _| wanted.contains_key(entry) || artifact_position(entry).is_some());

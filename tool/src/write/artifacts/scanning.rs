@@ -79,7 +79,7 @@ impl Writer {
         }
         let Some(position) = artifact_position(&entry) else { return Ok(None) };
         let state = self.artifact_state(&FoundArtifact::by_id(position.id().to_owned())).await?;
-        let document = state.artifact().and_then(|artifact| Document::pack(&artifact.json).ok());
+        let document = state.artifact.and_then(|artifact| Document::pack(&artifact.json).ok());
         Ok(document.map(|document| StoredArtifact {
             position,
             repository: String::new(),

@@ -49,55 +49,33 @@ impl FoundArtifact {
 
 /// An artifact as it is stored now. A change of it starts from here, and is refused where the artifact has
 /// changed since.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ArtifactState {
     /// The artifact's id. It is not the one that was looked for where that artifact gave way to this one.
     pub artifact_id: String,
     pub(super) pointer: Option<Item>,
     pub(super) item: Option<Item>,
-    /// What the item holds; `None` where there is no item, or where it cannot be read and is to be written
-    /// over.
-    pub(super) stored: Option<Stored>,
-}
-
-/// What an artifact's item holds.
-#[derive(Debug, Clone)]
-pub(super) struct Stored {
-    pub(super) artifact: Artifact,
-    pub(super) revision: String,
-    pub(super) recorded: Recorded,
+    /// The artifact; `None` where there is no item, or where it cannot be read and is to be written over.
+    pub artifact: Option<Artifact>,
+    /// What pipelines recorded of it.
+    pub recorded: Recorded,
+    /// The revision of its document.
+    revision: String,
+    /// The revision of the record that the last import brought.
     pub(super) source: Option<String>,
 }
 
 impl ArtifactState {
-    /// The artifact; `None` where it is not there.
-    pub fn artifact(&self) -> Option<&Artifact> {
-        self.stored.as_ref().map(|stored| &stored.artifact)
-    }
-
-    /// What pipelines recorded of it.
-    pub fn recorded(&self) -> Recorded {
-        self.stored.as_ref().map(|stored| stored.recorded.clone()).unwrap_or_default()
-    }
-
     /// Whether it is stored as a packed artifact would be.
     pub(super) fn is(&self, artifact: &PackedArtifact) -> bool {
         self.pointer.as_ref().and_then(artifact_key_in) == Some(artifact.key())
-            && self.stored.as_ref().is_some_and(|stored| {
-                stored.revision == artifact.revision && stored.recorded == artifact.recorded
-            })
-    }
-
-    /// The revision of the record that the last import brought.
-    pub(super) fn source(&self) -> Option<&str> {
-        self.stored.as_ref()?.source.as_deref()
+            && self.revision == artifact.revision
+            && self.recorded == artifact.recorded
     }
 
     /// Whether a fact was recorded of it.
     pub fn holds(&self, fact: &FactKey) -> bool {
-        self.stored
-            .as_ref()
-            .is_some_and(|stored| stored.recorded.facts.iter().any(|held| held.fact == fact.short()))
+        self.recorded.facts.iter().any(|held| held.fact == fact.short())
     }
 }
 
@@ -187,9 +165,7 @@ impl Writer {
     ) -> Result<ArtifactState, StoreError> {
         let keys = seen_at.cloned().into_iter().chain([pointer_key(&id)]).collect();
         let mut state = self.unread_state(id, seen_at, &self.items_at(keys).await?).await?;
-        if let Some(item) = &state.item {
-            state.stored = Some(self.stored(&state.artifact_id, item).await?);
-        }
+        self.read_item_of(&mut state).await?;
         Ok(state)
     }
 
@@ -207,7 +183,7 @@ impl Writer {
         {
             item = self.items_at(vec![named]).await?.pop().or(item);
         }
-        Ok(ArtifactState { artifact_id, pointer, item, stored: None })
+        Ok(ArtifactState { artifact_id, pointer, item, ..ArtifactState::default() })
     }
 
     /// Reads the artifact that stands for an image, by its id. There need not be one.
@@ -222,42 +198,43 @@ impl Writer {
         let own = self.state_of(artifact_id.clone(), None).await?;
         let Some(other) = gave_way_to(own.pointer.as_ref()) else { return Ok(own) };
         let other = self.artifact_state(&FoundArtifact::by_id(other.clone())).await?;
-        let has_the_image = other.artifact().is_some_and(|artifact| {
+        let has_the_image = other.artifact.as_ref().is_some_and(|artifact| {
             Artifact::stand_in_ids(&artifact.image, &artifact.image_digest).contains(&artifact_id)
         });
         Ok(if has_the_image { other } else { own })
     }
 
-    /// What an artifact's item holds.
-    pub(super) async fn stored(&self, artifact_id: &str, item: &Item) -> Result<Stored, StoreError> {
-        let table = self.artifacts_table.as_str();
-        let mut attributes = Attributes::new(item.clone(), table, Subject::Artifact(artifact_id));
+    /// Reads what the item of an artifact holds, if there is one.
+    pub(super) async fn read_item_of(&self, state: &mut ArtifactState) -> Result<(), StoreError> {
+        let Some(item) = state.item.clone() else { return Ok(()) };
+        let (table, subject) = (self.artifacts_table.as_str(), Subject::Artifact(&state.artifact_id));
+        let mut attributes = Attributes::new(item.clone(), table, subject);
         let revision = attributes.text("revision")?;
         attributes.text(WRITER)?;
         attributes.bytes_or_none("found_by")?;
-        let list = attributes.bytes_or_none("recorded")?;
+        let recorded = attributes.bytes_or_none("recorded")?;
         let told = if attributes.has("told") { attributes.text("told")? } else { Recorded::default().told };
         let source = if attributes.has("source") { Some(attributes.text("source")?) } else { None };
-        let read = self.store.artifact(item.clone(), &Usage::default()).await?;
-        let Some(read) = read else {
+        let Some(read) = self.store.artifact(item.clone(), &Usage::default()).await? else {
             // Its parts are gone: it was written meanwhile, or they were lost.
-            let now = self.items_at(vec![key_of(item)]).await?.pop();
+            let now = self.items_at(vec![key_of(&item)]).await?.pop();
             let is_the_same = now.is_some_and(|now| now.get(WRITER) == item.get(WRITER));
             let incomplete = || attributes.unreadable("a part of its document is missing");
             return Err(if is_the_same { incomplete() } else { self.artifacts_changed() });
         };
-        let json = read.document.unpack();
-        let json = json.map_err(|spoiled| self.store.unreadable_artifact(artifact_id, spoiled))?;
+        let json = read.document.unpack().map_err(|spoiled| attributes.unreadable(spoiled.to_string()))?;
         let artifact = match Record::check(json.as_bytes()) {
             Ok(Record::Artifact(artifact)) => *artifact,
             Ok(Record::Release(_)) => return Err(attributes.unreadable("it is stored as a release")),
             Err(problem) => return Err(attributes.unreadable(problem.to_string())),
         };
-        let recorded = Recorded::listed(&artifact, list.as_chunks().0.as_chunks().0, told);
+        let recorded = Recorded::listed(&artifact, recorded.as_chunks().0.as_chunks().0, told);
         let recorded = recorded.ok_or_else(|| {
             attributes.unreadable("what pipelines recorded of it is not what its document holds")
         })?;
-        Ok(Stored { artifact, revision, recorded, source })
+        (state.artifact, state.recorded, state.revision, state.source) =
+            (Some(artifact), recorded, revision, source);
+        Ok(())
     }
 
     /// Those of the items of these keys that are there, read consistently.
