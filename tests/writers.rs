@@ -1,5 +1,5 @@
 //! Two writers write at the same time, in every order of their steps. In further orders one of them is killed
-//! after one of its steps, or never reads the answer to it.
+//! after one of its steps, or never reads the answer to it, or gives up on a request that comes late.
 //!
 //! A step is a request to DynamoDB, and for each key of a `BatchGetItem` a step of its own. Both writers wait
 //! at a gate before each of their steps, and the test lets one pass at a time: first in one order, and then
@@ -41,7 +41,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::support::faulty::{FaultyProxy, KeysPass, Waiting};
+use crate::support::faulty::{FaultyProxy, KeysPass, Late, Waiting};
 use crate::support::{Tables, number_of, without_nonces};
 
 /// Something that a writer does. It has done it when it returns, however often it had to try.
@@ -91,6 +91,7 @@ struct Counts {
     untroubled: usize,
     deaths: usize,
     lost_answers: usize,
+    late: usize,
 }
 
 impl AddAssign for Counts {
@@ -98,13 +99,17 @@ impl AddAssign for Counts {
         self.untroubled += more.untroubled;
         self.deaths += more.deaths;
         self.lost_answers += more.lost_answers;
+        self.late += more.late;
     }
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let Self { untroubled, deaths, lost_answers } = self;
-        write!(formatter, "{untroubled} orders, {deaths} with a death, {lost_answers} with a lost answer")
+        let Self { untroubled, deaths, lost_answers, late } = self;
+        write!(
+            formatter,
+            "{untroubled} orders, {deaths} with a death, {lost_answers} with a lost answer, {late} with a late request"
+        )
     }
 }
 
@@ -113,6 +118,8 @@ impl fmt::Display for Counts {
 enum Choice {
     Step(usize),
     StepWithoutAnswer(usize),
+    /// The writer gives up on a request, which comes to DynamoDB when everything else is done.
+    StepThatIsLate(usize),
     Kill(usize),
 }
 
@@ -120,7 +127,9 @@ impl Choice {
     /// The writer that makes a step.
     fn steps(self) -> Option<usize> {
         match self {
-            Self::Step(writer) | Self::StepWithoutAnswer(writer) => Some(writer),
+            Self::Step(writer) | Self::StepWithoutAnswer(writer) | Self::StepThatIsLate(writer) => {
+                Some(writer)
+            }
             Self::Kill(_) => None,
         }
     }
@@ -145,7 +154,9 @@ impl Orders {
         let steps: Vec<_> = made.iter().filter_map(|made| made.choice.steps()).collect();
         let turns = steps.windows(2).filter(|pair| pair[0] != pair[1]).count();
         // Whoever lost an answer tries again, perhaps after the other has acted.
-        let lost_answer = matches!(made.last(), Some(Made { choice: Choice::StepWithoutAnswer(_), .. }));
+        let lost_answer = made.last().is_some_and(|made| {
+            matches!(made.choice, Choice::StepWithoutAnswer(_) | Choice::StepThatIsLate(_))
+        });
         let may_turn = lost_answer || self.turns.is_none_or(|most| turns < most);
         let is_free =
             |writer| steps.last().is_none_or(|last| *last == writer || pending[*last].is_none() || may_turn);
@@ -167,7 +178,8 @@ impl Orders {
             }
         }
         let writes = next.into_iter().filter(|writer| pending[*writer] == Some(false));
-        choices.extend(writes.map(Choice::StepWithoutAnswer));
+        choices.extend(writes.clone().map(Choice::StepWithoutAnswer));
+        choices.extend(writes.map(Choice::StepThatIsLate));
         choices
     }
 
@@ -224,14 +236,8 @@ impl Running {
         };
     }
 
-    async fn step(&mut self, is_answered: bool) {
-        let waiting = self.next.take().expect("it waits at the gate");
-        if is_answered {
-            waiting.pass().await;
-        } else {
-            waiting.pass_and_lose_the_answer().await;
-        }
-        self.arrive().await;
+    fn waiting(&mut self) -> Waiting {
+        self.next.take().expect("it waits at the gate")
     }
 
     fn kill(&mut self) {
@@ -452,6 +458,7 @@ impl<'a> Explorer<'a> {
                     None | Some(Choice::Step(_)) => &mut counts.untroubled,
                     Some(Choice::Kill(_)) => &mut counts.deaths,
                     Some(Choice::StepWithoutAnswer(_)) => &mut counts.lost_answers,
+                    Some(Choice::StepThatIsLate(_)) => &mut counts.late,
                 } += 1;
             }
             // The next order makes the last choice differently for which there is an alternative left.
@@ -476,7 +483,7 @@ impl<'a> Explorer<'a> {
         let start = |acts| Running::start(&self.tables, acts, orders);
         let [first, second] = &self.scenario.writers;
         let mut writers = [start(first).await, start(second).await];
-        let mut made: Vec<Made> = Vec::new();
+        let (mut made, mut late): (Vec<Made>, Option<Late>) = (Vec::new(), None);
         loop {
             let pending = writers.each_ref().map(|writer| Some(writer.next.as_ref()?.only_reads));
             let choices = orders.choices(&made, pending);
@@ -484,9 +491,15 @@ impl<'a> Explorer<'a> {
             let choice = *begin.get(made.len()).unwrap_or(first);
             let only_reads = choice.steps().is_none_or(|writer| pending[writer] == Some(true));
             match choice {
-                Choice::Step(writer) => writers[writer].step(true).await,
-                Choice::StepWithoutAnswer(writer) => writers[writer].step(false).await,
+                Choice::Step(writer) => writers[writer].waiting().pass().await,
+                Choice::StepWithoutAnswer(writer) => {
+                    writers[writer].waiting().pass_and_lose_the_answer().await;
+                }
+                Choice::StepThatIsLate(writer) => late = Some(writers[writer].waiting().be_late().await),
                 Choice::Kill(writer) => writers[writer].kill(),
+            }
+            if let Some(writer) = choice.steps() {
+                writers[writer].arrive().await;
             }
             made.push(Made { choice, only_reads, choices });
             // The states up to where this order leaves the one before were looked at then.
@@ -507,6 +520,10 @@ impl<'a> Explorer<'a> {
             for act in &self.scenario.writers[writer] {
                 act(alone.clone()).await;
             }
+            *now = self.items().await;
+        }
+        if let Some(late) = late {
+            late.arrive().await;
             *now = self.items().await;
         }
         self.check_end(orders, &made, now).await;

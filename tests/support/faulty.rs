@@ -75,6 +75,20 @@ pub struct Waiting {
 enum AnswerIs {
     Given,
     Lost,
+    /// Nobody waits for it: the request comes to DynamoDB later, when it is told to.
+    Late(oneshot::Receiver<oneshot::Sender<()>>),
+}
+
+/// A request on its way, whose sender has given up on it.
+pub struct Late(oneshot::Sender<oneshot::Sender<()>>);
+
+impl Late {
+    /// Lets the request come to DynamoDB, and returns when that has answered it.
+    pub async fn arrive(self) {
+        let (has_arrived, arrived) = oneshot::channel();
+        assert!(self.0.send(has_arrived).is_ok(), "the request waits");
+        arrived.await.unwrap();
+    }
 }
 
 impl Waiting {
@@ -86,6 +100,13 @@ impl Waiting {
     /// Does the same, but whoever sent the request reads an internal error instead of the answer.
     pub async fn pass_and_lose_the_answer(self) {
         self.go(AnswerIs::Lost).await;
+    }
+
+    /// Whoever sent the request reads an internal error, and the request is still on its way.
+    pub async fn be_late(self) -> Late {
+        let (arrive, may_arrive) = oneshot::channel();
+        self.go(AnswerIs::Late(may_arrive)).await;
+        Late(arrive)
     }
 
     async fn go(self, answer: AnswerIs) {
@@ -237,7 +258,7 @@ async fn pass(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, body: Bytes) 
 /// Passes a request on when the test lets it. A BatchGetItem may become several requests, whose answers are
 /// put together.
 async fn pass_gate(
-    proxy: &Proxy,
+    proxy: &Arc<Proxy>,
     gate: &Gate,
     operation: &str,
     headers: &HeaderMap,
@@ -251,6 +272,16 @@ async fn pass_gate(
         let ((go, may_go), (has_passed, passed)) = (oneshot::channel(), oneshot::channel());
         gate.waiting.send(Waiting { only_reads, go, passed }).unwrap();
         let Ok(answer_is) = may_go.await else { return std::future::pending().await };
+        if let AnswerIs::Late(may_arrive) = answer_is {
+            let _ = has_passed.send(());
+            let (proxy, headers) = (Arc::clone(proxy), headers.clone());
+            tokio::spawn(async move {
+                let Ok(has_arrived) = may_arrive.await else { return };
+                answer(&proxy, &headers, request).await;
+                let _ = has_arrived.send(());
+            });
+            return error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError");
+        }
         let (status, answered) = answer(proxy, headers, request).await;
         // A test that has ended does not wait for this.
         let _ = has_passed.send(());
