@@ -689,6 +689,10 @@ async fn explore_one(scenario: Scenario, many: bool) -> Counts {
     let most = usize::try_from(number_of("DYNAMODB_TRANSACTION_WRITES", 100)).unwrap();
     let mut all = Counts::default();
     for mut size in scenario.sizes.iter().copied() {
+        if size.writes_per_transaction > most && scenario.sizes.iter().all(|size| !size.in_steps) {
+            println!("{}: skipped, since it does not fit into {most} writes", scenario.name);
+            continue;
+        }
         if size.writes_per_transaction > most {
             size = Size { writes_per_transaction: most, in_steps: true };
         }
