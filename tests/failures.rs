@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::endpoint::Endpoint::{self, GetArtifact, ListReleases};
 use delivery_center_tool::write::{Mended, Mode, Reindexed};
+use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -464,11 +465,10 @@ async fn a_spoiled_pointer_costs_nothing_and_is_mended() {
             assert_eq!((summary.stored, summary.unchanged), (1, 1));
         } else {
             let mut mended = 0;
-            for segment in 0..delivery_center_tool::write::SCAN_SEGMENTS {
-                for entry in tables.writer.scan_artifact_entries(segment, None).await.unwrap().0 {
-                    let found = tables.writer.mend_artifact_entry(&entry, Mode::Write).await.unwrap();
-                    mended += u32::from(found == Mended::Artifact);
-                }
+            let entries: Vec<_> = tables.writer.artifact_entries().try_collect().await.unwrap();
+            for entry in entries {
+                let found = tables.writer.mend_artifact_entry(&entry, Mode::Write).await.unwrap();
+                mended += u32::from(found == Mended::Artifact);
             }
             assert_eq!(mended, 1);
         }

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::endpoint::Endpoint::GetArtifact;
 use delivery_center_tool::record::Record;
 use delivery_center_tool::write::{KeepRecorded, Mode, PackedArtifact};
+use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 
 use crate::support::faulty::{Fault, FaultyProxy};
@@ -391,10 +392,9 @@ async fn reindexing_writes_missing_entries_and_removes_those_that_no_artifact_li
     );
     tables.put_item(&tables.names.artifacts, item).await;
     assert_ne!(dump(&tables).await, whole);
-    for segment in 0..delivery_center_tool::write::SCAN_SEGMENTS {
-        for entry in tables.writer.scan_artifact_entries(segment, None).await.unwrap().0 {
-            tables.writer.mend_artifact_entry(&entry, Mode::Write).await.unwrap();
-        }
+    let entries: Vec<_> = tables.writer.artifact_entries().try_collect().await.unwrap();
+    for entry in entries {
+        tables.writer.mend_artifact_entry(&entry, Mode::Write).await.unwrap();
     }
     assert_eq!(dump(&tables).await, whole);
 }

@@ -32,7 +32,7 @@ use axum::body::Body;
 use axum::http::Request;
 use delivery_center::endpoint::Endpoint;
 use delivery_center_tool::embedded::config;
-use delivery_center_tool::write::{SCAN_SEGMENTS, Writer};
+use delivery_center_tool::write::Writer;
 use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -626,13 +626,9 @@ fn shortened(answer: String) -> String {
 
 /// All artifacts, as an export finds them.
 async fn all_artifacts(writer: &Writer) -> Vec<Value> {
-    let mut artifacts = Vec::new();
-    for segment in 0..SCAN_SEGMENTS {
-        let stored: Vec<_> = writer.artifacts_of_segment(segment).try_collect().await.unwrap();
-        let json = |document: String| serde_json::from_str(&shortened(document)).unwrap();
-        artifacts.extend(stored.into_iter().map(|artifact| json(artifact.document.unpack().unwrap())));
-    }
-    artifacts
+    let stored: Vec<_> = writer.artifacts().try_collect().await.unwrap();
+    let json = |document: String| serde_json::from_str(&shortened(document)).unwrap();
+    stored.into_iter().map(|artifact| json(artifact.document.unpack().unwrap())).collect()
 }
 
 /// What is stored, but for the random texts by which writers know themselves. Together with `reindex` this is

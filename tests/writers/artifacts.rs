@@ -12,7 +12,8 @@ use delivery_center::service::EndpointService;
 use delivery_center_tool::facts::{Activity, ActivityKind, NamedImage, record_activity};
 use delivery_center_tool::record::{Artifact, Record};
 use delivery_center_tool::retries::Patience;
-use delivery_center_tool::write::{KeepRecorded, Mended, Mode, PackedArtifact, SCAN_SEGMENTS};
+use delivery_center_tool::write::{KeepRecorded, Mended, Mode, PackedArtifact};
+use futures_util::TryStreamExt as _;
 use serde_json::{Map, Value, json};
 
 use super::{Act, Scenario, Size};
@@ -365,18 +366,13 @@ fn loses_its_item() -> Act {
 pub(super) fn reindexes() -> Act {
     Arc::new(|writer| {
         Box::pin(async move {
-            for wants_artifacts in [true, false] {
-                for segment in 0..SCAN_SEGMENTS {
-                    let (entries, next) = writer.scan_artifact_entries(segment, None).await.unwrap();
-                    assert!(next.is_none());
-                    for entry in entries.iter().filter(|entry| entry.is_artifact() == wants_artifacts) {
-                        loop {
-                            match writer.mend_artifact_entry(entry, Mode::Write).await {
-                                Ok(Mended::Overtaken) => {}
-                                Err(error) if error.is_unavailable() => {}
-                                mended => break mended.map(|_| ()).unwrap(),
-                            }
-                        }
+            let entries: Vec<_> = writer.artifact_entries().try_collect().await.unwrap();
+            for entry in entries {
+                loop {
+                    match writer.mend_artifact_entry(&entry, Mode::Write).await {
+                        Ok(Mended::Overtaken) => {}
+                        Err(error) if error.is_unavailable() => {}
+                        mended => break mended.map(|_| ()).unwrap(),
                     }
                 }
             }

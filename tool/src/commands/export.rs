@@ -14,7 +14,7 @@ use indicatif::ProgressBar;
 
 use super::exit_status::{Ended, UnusableArguments};
 use super::{aws, terminal};
-use crate::write::{SCAN_SEGMENTS, Writer};
+use crate::write::Writer;
 
 /// How many bytes of compressed documents are fetched at once; uncompressed they are about five times as
 /// many.
@@ -238,10 +238,6 @@ fn artifacts<'a>(
 ) -> stream::LocalBoxStream<'a, Result<StoredArtifact, StoreError>> {
     match selected {
         SelectedArtifacts::OfImage(image) => writer.artifacts_of_image(image).boxed_local(),
-        SelectedArtifacts::All => {
-            let segments =
-                (0..SCAN_SEGMENTS).map(|segment| writer.artifacts_of_segment(segment).boxed_local());
-            stream::select_all(segments).boxed_local()
-        }
+        SelectedArtifacts::All => writer.artifacts().boxed_local(),
     }
 }

@@ -1,15 +1,13 @@
 //! `reindex`: works out anew, from the stored documents, the items by which records are found.
 
 use delivery_center::store::StoreError;
-use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::TryStreamExt as _;
 use indicatif::ProgressBar;
 
 use super::exit_status::Ended;
 use super::{aws, terminal};
 use crate::retries::{CONTENDED_RECORD, Patience};
-use crate::write::{
-    ArtifactEntry, ArtifactScan, Mended, Mode, Reindexed, ReleaseScan, SCAN_SEGMENTS, Writer,
-};
+use crate::write::{Mended, Mode, Reindexed, Writer};
 
 /// How many records are looked at side by side.
 const RECORDS_AT_ONCE: usize = 16;
@@ -80,8 +78,8 @@ async fn reindex_releases(
     bar: &ProgressBar,
     counts: &mut ReindexCounts,
 ) -> Result<(), StoreError> {
-    let segments = (0..SCAN_SEGMENTS).map(|segment| release_ids(writer, segment).boxed_local());
-    let mut reindexed = stream::select_all(segments)
+    let mut reindexed = writer
+        .release_ids()
         .map_ok(|release_id| async move {
             tolerate_unreadable(async || writer.reindex_release(&release_id, mode).await).await
         })
@@ -108,8 +106,8 @@ async fn reindex_artifacts(
     bar: &ProgressBar,
     counts: &mut ReindexCounts,
 ) -> Result<(), StoreError> {
-    let segments = (0..SCAN_SEGMENTS).map(|segment| artifact_entries(writer, segment).boxed_local());
-    let mut mended = stream::select_all(segments)
+    let mut mended = writer
+        .artifact_entries()
         .map_ok(|entry| async move {
             let mended =
                 tolerate_unreadable(async || match writer.mend_artifact_entry(&entry, mode).await? {
@@ -137,50 +135,6 @@ async fn reindex_artifacts(
 fn tell_unreadable(unreadable: &StoreError, bar: &ProgressBar, counts: &mut ReindexCounts) {
     counts.unreadable += 1;
     bar.suspend(|| terminal::say(format_args!("unreadable {unreadable}")));
-}
-
-/// The ids of all releases that have an item in a segment of the table, each once.
-fn release_ids(writer: &Writer, segment: i32) -> impl Stream<Item = Result<String, StoreError>> {
-    /// Where the next page begins, and the last id before it. The next page may begin with further items of
-    /// that id.
-    #[derive(Default)]
-    struct Scanned {
-        start: Option<ReleaseScan>,
-        last_id: String,
-        is_at_the_end: bool,
-    }
-    let pages = stream::try_unfold(Scanned::default(), move |scanned| async move {
-        if scanned.is_at_the_end {
-            return Ok(None);
-        }
-        let (mut ids, next) = writer.scan_release_ids(segment, scanned.start).await?;
-        ids.retain(|id| *id != scanned.last_id);
-        let last_id = ids.last().cloned().unwrap_or(scanned.last_id);
-        let scanned = Scanned { is_at_the_end: next.is_none(), start: next, last_id };
-        Ok::<_, StoreError>(Some((stream::iter(ids.into_iter().map(Ok)), scanned)))
-    });
-    pages.try_flatten()
-}
-
-/// The keys of all items in a segment of the table of artifacts.
-fn artifact_entries(writer: &Writer, segment: i32) -> impl Stream<Item = Result<ArtifactEntry, StoreError>> {
-    /// Which page is read next.
-    enum Next {
-        First,
-        Page(ArtifactScan),
-        None,
-    }
-    let pages = stream::try_unfold(Next::First, move |next| async move {
-        let start = match next {
-            Next::First => None,
-            Next::Page(start) => Some(start),
-            Next::None => return Ok(None),
-        };
-        let (entries, next) = writer.scan_artifact_entries(segment, start).await?;
-        let next = next.map_or(Next::None, Next::Page);
-        Ok::<_, StoreError>(Some((stream::iter(entries.into_iter().map(Ok)), next)))
-    });
-    pages.try_flatten()
 }
 
 /// Looks at one record. If just that record cannot be read, this is `Ok(Err(…))`, so that the others can be

@@ -8,28 +8,27 @@ mod artifacts;
 mod batch_write;
 mod compare;
 mod releases;
+mod scanning;
 mod transaction;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::document::VERSION as DOCUMENT_VERSION;
 use delivery_center::store::items::{Item, reserved_names, text};
 use delivery_center::store::keys::{RELEASE_HASH, pointer_key};
 use delivery_center::store::releases::LENGTHS_VERSION;
 use delivery_center::store::{ItemsPage, Store, StoreError, TableNames, Usage, whole};
+use futures_util::TryStreamExt as _;
 
 pub use self::artifacts::{
-    ArtifactEntry, ArtifactScan, ArtifactState, Commit, FactKey, FoundArtifact, HandedOver, KeepRecorded,
-    KeyItem, Mended, PackedArtifact, StoredOutcome,
+    ArtifactEntry, ArtifactState, Commit, FactKey, FoundArtifact, HandedOver, KeepRecorded, KeyItem, Mended,
+    PackedArtifact, StoredOutcome,
 };
 pub use self::batch_write::{Mode, Outcome, Unstorable};
 pub use self::compare::Comparison;
-pub use self::releases::{CurrentRelease, PackedRelease, Reindexed, ReleaseScan};
+pub use self::releases::{CurrentRelease, PackedRelease, Reindexed};
+use self::scanning::items_of_pages;
 use self::transaction::MAX_WRITES_PER_TRANSACTION;
-
-/// A scan of a table is split into this many segments, which can be read side by side.
-pub const SCAN_SEGMENTS: i32 = 4;
 
 /// The versions of the stored forms that this service reads and writes, in words.
 ///
@@ -92,8 +91,7 @@ impl Writer {
         hash_key: &str,
         projection: Option<&str>,
     ) -> Result<Vec<Item>, StoreError> {
-        let (mut items, mut start) = (Vec::new(), None);
-        loop {
+        let items = items_of_pages(|start| async move {
             let query = self.client.query().table_name(table).consistent_read(true);
             let sent = query
                 .key_condition_expression(format!("{hash} = :hash_key"))
@@ -104,26 +102,9 @@ impl Writer {
                 .send()
                 .await;
             let output = sent.map_err(|error| StoreError::from_sdk(table, error))?;
-            let page = ItemsPage::of(table, output.items, output.last_evaluated_key)?;
-            items.extend(page.items);
-            start = page.next;
-            if start.is_none() {
-                return Ok(items);
-            }
-        }
-    }
-
-    /// Reads one page of a scan, consistently.
-    async fn scan_page(&self, table: &str, scan: ScanFluentBuilder) -> Result<ItemsPage, StoreError> {
-        let sent = scan.table_name(table).consistent_read(true).send().await;
-        let output = sent.map_err(|error| StoreError::from_sdk(table, error))?;
-        ItemsPage::of(table, output.items, output.last_evaluated_key)
-    }
-
-    /// A scan of one of a table's [`SCAN_SEGMENTS`] segments.
-    fn scan_of_segment(&self, segment: i32, start: Option<Item>) -> ScanFluentBuilder {
-        let scan = self.client.scan().segment(segment).total_segments(SCAN_SEGMENTS);
-        scan.set_exclusive_start_key(start)
+            ItemsPage::of(table, output.items, output.last_evaluated_key)
+        });
+        items.try_collect().await
     }
 }
 

@@ -1,21 +1,24 @@
 //! Checks the newest records, and a sample: whether they can be read, and are found in every way.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use delivery_center::endpoint::Endpoint;
 use delivery_center::position::Position;
 use delivery_center::store::{ReleaseSearch, StoreError, Usage};
+use futures_util::future;
+use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 
 use super::finding::{Finding, Findings};
 use crate::answers::{ArtifactInfo, Endpoints, ReleaseInfo, query, read};
 use crate::commands::local_time::Now;
 use crate::commands::reindex::tolerate_unreadable;
 use crate::retries::{LAGGING_LIST, Patience};
-use crate::write::{ArtifactEntry, FoundArtifact, Mended, Mode, Reindexed, SCAN_SEGMENTS, Writer};
+use crate::write::{ArtifactEntry, FoundArtifact, Mended, Mode, Reindexed, Writer};
 
 /// How many records of each table are read completely.
 const SAMPLE: usize = 20;
+/// Among how many artifacts the newest one is looked for.
+const MOST_MET: usize = 10_000;
 /// For how many records it is said why they cannot be read.
 const MAX_NAMED: usize = 3;
 
@@ -67,13 +70,7 @@ pub(super) async fn examine_releases(
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
     findings.tell(newest_release(writer, now).await?)?;
-    let mut sampled = BTreeSet::new();
-    for segment in 0..SCAN_SEGMENTS {
-        if sampled.len() < SAMPLE {
-            sampled.extend(writer.scan_release_ids(segment, None).await?.0);
-        }
-    }
-    let sampled: Vec<_> = sampled.into_iter().take(SAMPLE).collect();
+    let sampled: Vec<_> = writer.release_ids().take(SAMPLE).try_collect().await?;
     let mut sample = Sample { looked_at: sampled.len(), ..Sample::default() };
     let mut readable = Vec::new();
     for release_id in &sampled {
@@ -169,31 +166,22 @@ pub(super) async fn examine_artifacts(
     now: &Now,
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
-    let mut met = Vec::new();
-    let mut is_all = true;
-    for segment in 0..SCAN_SEGMENTS {
-        let (entries, next) = writer.scan_artifact_entries(segment, None).await?;
-        met.extend(entries);
-        is_all &= next.is_none();
-        if !is_all {
-            break;
-        }
-    }
-    let artifacts = met.iter().filter(|entry| entry.is_artifact());
-    let Some(newest) = artifacts.clone().filter_map(ArtifactEntry::position).max() else {
+    let artifacts = writer.artifact_entries().try_filter(|entry| future::ready(entry.is_artifact()));
+    let met: Vec<_> = artifacts.take(MOST_MET).try_collect().await?;
+    let Some(newest) = met.iter().filter_map(ArtifactEntry::position).max() else {
         return findings.tell(Finding::note(
             "newest artifact",
             "there is none yet: fill the table with `delivery-center import`, or `record build` in pipelines",
         ));
     };
-    let among = if is_all {
+    let among = if met.len() < MOST_MET {
         String::new()
     } else {
-        format!(", the newest of {} that were looked at", artifacts.clone().count())
+        format!(", the newest of {MOST_MET} that were looked at")
     };
     findings.tell(newest_artifact(writer, now, newest.id(), &among).await?)?;
     let mut sample = Sample::default();
-    for entry in artifacts.take(SAMPLE) {
+    for entry in met.iter().take(SAMPLE) {
         sample.looked_at += 1;
         match tolerate_unreadable(async || writer.mend_artifact_entry(entry, Mode::DryRun).await).await? {
             // What was left behind does no harm.

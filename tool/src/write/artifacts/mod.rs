@@ -9,7 +9,6 @@ mod importing;
 mod packing;
 mod recording;
 mod reindexing;
-mod scanning;
 mod stored;
 
 pub use self::commit::Commit;
@@ -18,5 +17,5 @@ pub use self::importing::{KeepRecorded, StoredOutcome};
 pub use self::packing::PackedArtifact;
 pub use self::recording::{FactKey, KeyItem};
 pub(super) use self::reindexing::compare_artifact;
-pub use self::reindexing::{ArtifactEntry, ArtifactScan, Mended};
+pub use self::reindexing::{ArtifactEntry, Mended};
 pub use self::stored::{ArtifactState, FoundArtifact};

@@ -19,13 +19,13 @@
 use std::collections::BTreeMap;
 
 use delivery_center::position::Position;
+use delivery_center::store::StoreError;
 use delivery_center::store::artifacts::found_by::hex;
-use delivery_center::store::items::{Attributes, Item, Subject, entry_of, text};
+use delivery_center::store::items::{Item, entry_of, text};
 use delivery_center::store::keys::{
     ARTIFACT_HASH, FOUND_BY_PREFIX, ID_PREFIX, PART_PREFIX, WRITER, artifact_entry, artifact_key,
     artifact_key_in, artifact_position, id_hash_key, pointer_key,
 };
-use delivery_center::store::{ItemsPage, StoreError};
 
 use super::commit::{Commit, names};
 use super::giving_way::HandedOver;
@@ -43,10 +43,6 @@ pub struct ArtifactEntry {
     position: Option<Position>,
 }
 
-/// Where a scan of the artifacts goes on.
-#[derive(Debug, Clone)]
-pub struct ArtifactScan(Item);
-
 /// What became of what was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mended {
@@ -61,6 +57,11 @@ pub enum Mended {
 }
 
 impl ArtifactEntry {
+    /// What an item of the table is, by its key.
+    pub(in crate::write) fn new(hash_key: String, entry: &str) -> Self {
+        Self { hash_key, position: artifact_position(entry) }
+    }
+
     /// Whether it is an artifact's own item.
     pub fn is_artifact(&self) -> bool {
         self.position.is_some()
@@ -73,32 +74,6 @@ impl ArtifactEntry {
 }
 
 impl Writer {
-    /// What lies in one page of a segment of the table, and where the next page begins.
-    ///
-    /// # Errors
-    /// DynamoDB fails, or refuses the request.
-    pub async fn scan_artifact_entries(
-        &self,
-        segment: i32,
-        start: Option<ArtifactScan>,
-    ) -> Result<(Vec<ArtifactEntry>, Option<ArtifactScan>), StoreError> {
-        let table = self.artifacts_table.as_str();
-        let scan = self
-            .scan_of_segment(segment, start.map(|ArtifactScan(start)| start))
-            .projection_expression("image_digest, #entry")
-            .expression_attribute_names("#entry", "entry");
-        let ItemsPage { items, next } = self.scan_page(table, scan).await?;
-        let entry = |item: Item| {
-            let position = artifact_position(&entry_of(&item));
-            let hash_key = Attributes::new(item, table, Subject::SomeItem).text(ARTIFACT_HASH)?;
-            Ok(ArtifactEntry { hash_key, position })
-        };
-        let mut entries = items.into_iter().map(entry).collect::<Result<Vec<_>, StoreError>>()?;
-        // What lies beside one pointer is looked at once; the items of a hash key follow each other.
-        entries.dedup();
-        Ok((entries, next.map(ArtifactScan)))
-    }
-
     /// Looks at one of these, and mends what is wrong with it.
     ///
     /// # Errors

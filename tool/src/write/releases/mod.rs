@@ -7,5 +7,4 @@ mod writing;
 
 pub use self::current::CurrentRelease;
 pub use self::packing::PackedRelease;
-pub use self::partition::ReleaseScan;
 pub use self::writing::Reindexed;
