@@ -1,6 +1,7 @@
 //! Reads the two lists of a running Zadig, page by page.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -127,6 +128,9 @@ pub enum PageFailure {
     /// There was no answer in time.
     #[error("it did not answer in time")]
     Timeout,
+    /// Nothing answers there.
+    #[error("{0}: check the URL")]
+    NoServer(io::Error),
     /// There was no answer, or only a part of it. The message does not show the request, whose headers hold
     /// the token.
     #[error(transparent)]
@@ -283,6 +287,9 @@ impl From<ureq::Error> for FailedAttempt {
     fn from(error: ureq::Error) -> Self {
         Self::MayPass(match error {
             ureq::Error::Timeout(_) => PageFailure::Timeout,
+            ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                PageFailure::NoServer(error)
+            }
             other => PageFailure::Connection(other),
         })
     }
