@@ -178,7 +178,7 @@ impl<B: Send + 'static> Service<Request<B>> for EndpointService {
 
 /// Logs a fault, with its cause. A caller's mistake is logged at `debug` only, since the caller reads it in
 /// the answer.
-fn log_fault(endpoint: Endpoint, error: &Error, request_id: &str) {
+pub fn log_fault(endpoint: Endpoint, error: &Error, request_id: &str) {
     let endpoint = endpoint.name();
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     match error.status() {

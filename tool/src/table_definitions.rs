@@ -66,7 +66,7 @@ pub enum TableError {
         difference: String,
     },
     /// DynamoDB did not do what was asked.
-    #[error(transparent)]
+    #[error("{0}")]
     DynamoDb(#[from] StoreError),
     /// The table, or its index, is still being made.
     #[error("table {table:?} is not active after {} seconds; run this again later", TABLE_CREATION.as_secs())]
@@ -74,17 +74,6 @@ pub enum TableError {
         /// The table's name.
         table: String,
     },
-}
-
-impl TableError {
-    /// Whether another attempt may succeed.
-    pub fn is_unreachable(&self) -> bool {
-        match self {
-            Self::DynamoDb(error) => error.is_unavailable(),
-            Self::NotActive { .. } => true,
-            Self::UnreadableTemplate(_) | Self::Template(_) | Self::OtherSchema { .. } => false,
-        }
-    }
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,7 @@ mod story;
 use anyhow::bail;
 use clap::builder::NonEmptyStringValueParser;
 use delivery_center::endpoint::Endpoint;
+use delivery_center::error::Status;
 use delivery_center::image_reference::repository;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use story::{Story, Successor};
@@ -89,9 +90,9 @@ pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Ended> {
         let Answered { json, next: older } = match endpoints.ask(Endpoint::GetArtifact, &query).await {
             Ok(answered) => answered,
             // The older ones were removed meanwhile.
-            Err(AskError::NotFound { .. }) if number > 0 => break,
-            Err(AskError::NotFound { description }) => {
-                terminal::say(format_args!("{}", StoredText::from(description.as_str())));
+            Err(error) if error.has_status(Status::NotFound) && number > 0 => break,
+            Err(error) if error.has_status(Status::NotFound) => {
+                terminal::say(StoredText::from(error.to_string().as_str()));
                 let is_digest = ["sha256", "sha512"].contains(&name);
                 if !image.is_empty() && !is_digest && registry(name).is_none() {
                     terminal::say(

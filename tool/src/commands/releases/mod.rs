@@ -4,6 +4,7 @@ mod table;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use delivery_center::error::Status;
 use delivery_center::store::filters::{FILTERS, Filter};
 use table::ReleasesTable;
 
@@ -11,7 +12,7 @@ use super::exit_status::{Ended, UnusableArguments};
 use super::layout::width;
 use super::local_time::{self, Now};
 use super::{aws, terminal};
-use crate::answers::{AskError, Endpoints, ReleaseInfo, read};
+use crate::answers::{Endpoints, ReleaseInfo, read};
 
 /// Which releases went out: by project, image, commit, environment, time.
 ///
@@ -60,7 +61,7 @@ pub(super) async fn run(arguments: ReleasesArguments) -> anyhow::Result<Ended> {
     let found = match endpoints.newest_releases(&parameters, limit as usize).await {
         // One of them may be larger than an answer can be; of a question that cannot be read the same is said
         // again.
-        Err(AskError::BadRequest { .. }) if !is_json => {
+        Err(error) if error.has_status(Status::BadRequest) && !is_json => {
             let brief = [&parameters[..], &[("verbosity", "brief".to_owned())]].concat();
             let found = endpoints.newest_releases(&brief, limit as usize).await?;
             terminal::say(
