@@ -4,7 +4,8 @@ mod table;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
-use delivery_center::error::Status;
+use delivery_center::error::{Error, Status};
+use delivery_center::query::ParameterError;
 use delivery_center::store::filters::{FILTERS, Filter};
 use table::ReleasesTable;
 
@@ -12,7 +13,7 @@ use super::exit_status::{Ended, UnusableArguments};
 use super::layout::width;
 use super::local_time::{self, Now};
 use super::{aws, terminal};
-use crate::answers::{Endpoints, ReleaseInfo, read};
+use crate::answers::{AskError, Endpoints, ReleaseInfo, read};
 
 /// Which releases went out: by project, image, commit, environment, time.
 ///
@@ -59,6 +60,10 @@ pub(super) async fn run(arguments: ReleasesArguments) -> anyhow::Result<Ended> {
     let endpoints = Endpoints::new(aws::answering_store().await?);
     let parameters = arguments.parameters();
     let found = match endpoints.newest_releases(&parameters, limit as usize).await {
+        // The endpoint says it in Go's words, which Zadig's clients know, and nobody at a terminal.
+        Err(AskError::Refused(Error::Parameter(ParameterError::TaskId(_)))) => {
+            return Err(UnusableArguments("--task is not a task's number: give one such as 12").into());
+        }
         // One of them may be larger than an answer can be; of a question that cannot be read the same is said
         // again.
         Err(error) if error.has_status(Status::BadRequest) && !is_json => {
