@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use delivery_center::endpoint::Endpoint::ListReleases;
 use delivery_center::list_releases;
 use delivery_center::query::Query;
+use delivery_center::store::releases::LENGTHS_VERSION;
 use delivery_center::store::{ReleaseFilter, Usage};
 use delivery_center_tool::record::Record;
 use delivery_center_tool::write::{Mode, PackedRelease};
@@ -411,7 +412,7 @@ async fn add_passed_over_entries(tables: &Tables, facet: &str, count: usize) {
             ("facet", facet.to_owned()),
             ("position", format!("{:012}#{id}", BEGIN + 1)),
             ("revision", "r".to_owned()),
-            ("lengths", "1:1,1,1,1,0,0".to_owned()),
+            ("lengths", format!("{LENGTHS_VERSION}:1,1,1,1,0,0")),
         ];
         let item = item.map(|(name, text)| (name.to_owned(), AttributeValue::S(text)));
         let put = PutRequest::builder().set_item(Some(item.into())).build().unwrap();
