@@ -1,10 +1,11 @@
 //! Asks both endpoints in this process: the same requests, the same code and the same JSON as the functions'.
 //!
 //! - `stored_text`: text out of a record, made harmless where it is shown;
-//! - `commit`, `release`, `artifact`: what the tool reads of the JSON.
+//! - `lenient`, `commit`, `release`, `artifact`: what the tool reads of the JSON.
 
 mod artifact;
 mod commit;
+mod lenient;
 mod release;
 mod stored_text;
 
@@ -23,8 +24,7 @@ use flate2::read::GzDecoder;
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, LINK};
 pub use release::{BuildInfo, DeployInfo, EnvInfo, ReleaseInfo, VersionInfo};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 pub use stored_text::{StoredText, harmless, is_harmful};
 
@@ -194,19 +194,11 @@ fn next_query(headers: &HeaderMap) -> Option<String> {
     Some(query.to_owned())
 }
 
-/// Reads a field that may be missing, `null`, or of any shape. What cannot be read is taken for absent.
-fn leniently<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
-    Ok(serde_json::from_value(value).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use serde::de::value::{Error, MapDeserializer};
-    use serde::de::{Error as _, Visitor};
-    use serde::forward_to_deserialize_any;
+    use serde::de::{DeserializeOwned, Error as _, Visitor};
+    use serde::{Deserializer, forward_to_deserialize_any};
 
     use super::release::{ContainerInfo, DistributeInfo, ImageInfo, ServiceInfo};
     use super::*;
