@@ -139,10 +139,7 @@ impl LastGood {
         } else if let Some(InputRecord { content: Content::Packed(packed), bytes, .. }) =
             checked(unchecked(earlier), sink)
         {
-            sink.journal.count(packed.row(), |counts| {
-                counts.read += 1;
-                counts.repeated += 1;
-            });
+            sink.journal.count(packed.row(), 1, |counts| &mut counts.repeated);
             sink.journal.progress.bytes(bytes as u64);
         }
     }

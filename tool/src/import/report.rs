@@ -68,6 +68,28 @@ pub struct Counts {
     pub recorded_kept: u64,
 }
 
+/// One of the counts.
+pub(super) type Column = fn(&mut Counts) -> &mut u64;
+
+/// All of them, with their headings in a report.
+const COLUMNS: [(&str, Column); 11] = [
+    ("read", |counts| &mut counts.read),
+    ("stored", |counts| &mut counts.stored),
+    ("unchanged", |counts| &mut counts.unchanged),
+    ("differing", |counts| &mut counts.differing),
+    ("deleted", |counts| &mut counts.deleted),
+    ("refused", |counts| &mut counts.refused),
+    ("held back", |counts| &mut counts.held_back),
+    ("orphaned", |counts| &mut counts.orphaned),
+    ("repeated", |counts| &mut counts.repeated),
+    ("credentials dropped", |counts| &mut counts.credentials_dropped),
+    ("recorded kept", |counts| &mut counts.recorded_kept),
+];
+
+fn number(mut counts: Counts, column: Column) -> u64 {
+    *column(&mut counts)
+}
+
 /// The totals of an import, in a few lines.
 impl fmt::Display for Counts {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -178,19 +200,13 @@ impl Report {
 
     /// Everything together.
     pub fn totals(&self) -> Counts {
-        self.counts.values().fold(Counts::default(), |sum, counts| Counts {
-            read: sum.read + counts.read,
-            stored: sum.stored + counts.stored,
-            unchanged: sum.unchanged + counts.unchanged,
-            differing: sum.differing + counts.differing,
-            deleted: sum.deleted + counts.deleted,
-            refused: sum.refused + counts.refused,
-            held_back: sum.held_back + counts.held_back,
-            orphaned: sum.orphaned + counts.orphaned,
-            repeated: sum.repeated + counts.repeated,
-            credentials_dropped: sum.credentials_dropped + counts.credentials_dropped,
-            recorded_kept: sum.recorded_kept + counts.recorded_kept,
-        })
+        let mut totals = Counts::default();
+        for counts in self.counts.values() {
+            for (_, column) in COLUMNS {
+                *column(&mut totals) += number(*counts, column);
+            }
+        }
+        totals
     }
 
     /// `delivery_version` or `artifact`, if nothing of it was read although records were read that belong to
@@ -224,24 +240,10 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        type Column = (&'static str, fn(&Counts) -> u64);
-        let columns: [Column; 11] = [
-            ("read", |counts| counts.read),
-            ("stored", |counts| counts.stored),
-            ("unchanged", |counts| counts.unchanged),
-            ("differing", |counts| counts.differing),
-            ("deleted", |counts| counts.deleted),
-            ("refused", |counts| counts.refused),
-            ("held back", |counts| counts.held_back),
-            ("orphaned", |counts| counts.orphaned),
-            ("repeated", |counts| counts.repeated),
-            ("credentials dropped", |counts| counts.credentials_dropped),
-            ("recorded kept", |counts| counts.recorded_kept),
-        ];
         let totals = self.totals();
-        let shown: Vec<_> = columns
+        let shown: Vec<_> = COLUMNS
             .into_iter()
-            .filter(|(name, count)| matches!(*name, "read" | "unchanged") || count(&totals) > 0)
+            .filter(|(name, column)| matches!(*name, "read" | "unchanged") || number(totals, *column) > 0)
             .collect();
         write!(formatter, "{:20}", "")?;
         for (name, _) in &shown {
@@ -249,8 +251,8 @@ impl fmt::Display for Report {
         }
         for (row, counts) in self.rows() {
             write!(formatter, "\n{row:20}")?;
-            for (name, count) in &shown {
-                write!(formatter, " {:>width$}", count(&counts), width = name.len().max(10))?;
+            for (name, column) in &shown {
+                write!(formatter, " {:>width$}", number(counts, *column), width = name.len().max(10))?;
             }
         }
         Ok(())
@@ -281,27 +283,28 @@ impl Journal {
         }
     }
 
-    pub(super) fn count(&self, row: &'static str, count: impl FnOnce(&mut Counts)) {
-        count(lock(&self.counts).entry(row).or_default());
+    /// Adds to one of the counts.
+    pub(super) fn add(&self, row: &'static str, number: u64, column: Column) {
+        *column(lock(&self.counts).entry(row).or_default()) += number;
+    }
+
+    /// Counts records that were read, by what became of them.
+    pub(super) fn count(&self, row: &'static str, records: u64, became: Column) {
+        self.add(row, records, |counts| &mut counts.read);
+        self.add(row, records, became);
+    }
+
+    /// Counts the children of a record, which share its fate.
+    pub(super) fn count_children(&self, children: &[(Collection, u64)], became: Column) {
+        for (collection, records) in children {
+            self.count(collection.name(), *records, became);
+        }
     }
 
     pub(super) fn refused(&self, row: &'static str, place: &str, reason: &str) {
-        self.count(row, |counts| {
-            counts.read += 1;
-            counts.refused += 1;
-        });
+        self.count(row, 1, |counts| &mut counts.refused);
         self.write(&json!({"outcome": "refused", "collection": row, "place": place, "reason": reason}));
         self.progress.refused(place, reason);
-    }
-
-    /// Counts the children of a refused record.
-    pub(super) fn children_refused(&self, children: Vec<(Collection, u64)>) {
-        for (collection, children) in children {
-            self.count(collection.name(), |counts| {
-                counts.read += children;
-                counts.refused += children;
-            });
-        }
     }
 
     /// Lists a good record that is not taken. The caller counts it.
@@ -319,10 +322,7 @@ impl Journal {
     }
 
     pub(super) fn orphaned(&self, row: &'static str, id: &str, owner: Option<&str>) {
-        self.count(row, |counts| {
-            counts.read += 1;
-            counts.orphaned += 1;
-        });
+        self.count(row, 1, |counts| &mut counts.orphaned);
         self.write(&json!({"outcome": "orphaned", "collection": row, "id": id, "belongs_to": owner}));
         self.progress.orphaned(row);
     }
