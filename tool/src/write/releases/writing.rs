@@ -73,13 +73,6 @@ struct Changes {
     removed: Vec<Item>,
 }
 
-/// What became of an attempt to write a release.
-enum Attempt {
-    Written,
-    /// Somebody else wrote it meanwhile.
-    Overtaken,
-}
-
 /// What became of one release that was to be reindexed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reindexed {
@@ -130,7 +123,7 @@ impl Writer {
             if mode == Mode::DryRun || changes.is_empty() {
                 return Ok(outcome);
             }
-            if let Attempt::Written = self.write_release(release.release_id(), &stored, changes).await? {
+            if self.write_release(release.release_id(), &stored, changes).await? {
                 return Ok(outcome);
             }
             if !patience.wait().await {
@@ -184,7 +177,7 @@ impl Writer {
                 return Ok(false);
             }
             let changes = Changes::between(release, &stored, Mode::Write);
-            if let Attempt::Written = self.write_release(release.release_id(), &stored, changes).await? {
+            if self.write_release(release.release_id(), &stored, changes).await? {
                 return Ok(true);
             }
             if !patience.wait().await {
@@ -209,9 +202,7 @@ impl Writer {
                 let changes = Changes::between(&wanted, &stored, Mode::Write);
                 let (is_there, count) = (!wanted.is_deleted(), changes.len());
                 let is_done = mode == Mode::DryRun || changes.is_empty();
-                if is_done
-                    || matches!(self.write_release(release_id, &stored, changes).await?, Attempt::Written)
-                {
+                if is_done || self.write_release(release_id, &stored, changes).await? {
                     return Ok(if is_there { Reindexed::Release(count) } else { Reindexed::Dangling(count) });
                 }
             }
@@ -250,13 +241,13 @@ impl Writer {
 
     /// Makes the changes, on the condition that the release's item is still the one in `stored`: in one
     /// transaction where they fit, and otherwise in the steps that the table at the top of this file
-    /// explains.
+    /// explains. The result is false where somebody else wrote the release meanwhile.
     async fn write_release(
         &self,
         release_id: &str,
         stored: &Partition,
         changes: Changes,
-    ) -> Result<Attempt, StoreError> {
+    ) -> Result<bool, StoreError> {
         let (claiming, writer) = (nonce(), nonce());
         let key = || release_key(release_id, RELEASE_ENTRY);
         let as_read = stored.condition();
@@ -269,15 +260,15 @@ impl Writer {
             None => Write::Put(without_documents(release_id, &claiming), Some(as_read)),
             Some(_) => Write::Set(key(), WRITER, claiming.clone(), as_read),
         };
-        if let Attempt::Overtaken = self.attempt(vec![claim]).await? {
-            return Ok(Attempt::Overtaken);
+        if !self.attempt(vec![claim]).await? {
+            return Ok(false);
         }
         let claimed = Condition::Has(WRITER, claiming);
         // Step 2, parts, and step 3, entries.
         self.batch_write(&self.releases_table, changes.parts.into_iter().map(put).collect()).await?;
         let facets = changes.facets.into_iter().map(|facet| Write::Put(facet, None)).collect();
-        if let Attempt::Overtaken = self.attempt_in_steps(key(), &claimed, facets).await? {
-            return Ok(Attempt::Overtaken);
+        if !self.attempt_in_steps(key(), &claimed, facets).await? {
+            return Ok(false);
         }
         // Step 4, commit.
         let commit = match changes.item {
@@ -285,43 +276,42 @@ impl Writer {
             None if changes.is_removal => Write::Put(without_documents(release_id, &writer), Some(claimed)),
             None => Write::Set(key(), WRITER, writer.clone(), claimed),
         };
-        if let Attempt::Overtaken = self.attempt(vec![commit]).await? {
-            return Ok(Attempt::Overtaken);
+        if !self.attempt(vec![commit]).await? {
+            return Ok(false);
         }
         let mine = Condition::Has(WRITER, writer);
         // Step 5, cleaning. The release is already stored as it should be. A writer that overtakes this one
         // here removes the rest itself.
         let removed = changes.removed.into_iter().map(|key| Write::Delete(key, None)).collect();
-        let removed = self.attempt_in_steps(key(), &mine, removed).await?;
-        if changes.is_removal && matches!(removed, Attempt::Written) {
+        let is_removed = self.attempt_in_steps(key(), &mine, removed).await?;
+        if changes.is_removal && is_removed {
             self.attempt(vec![Write::Delete(key(), Some(mine))]).await?;
         }
-        Ok(Attempt::Written)
+        Ok(true)
     }
 
-    async fn attempt(&self, writes: Vec<Write>) -> Result<Attempt, StoreError> {
-        Ok(match self.transact(&self.releases_table, RELEASE_HASH, writes).await? {
-            Transacted::Done => Attempt::Written,
-            Transacted::Refused(_) => Attempt::Overtaken,
-        })
+    /// Makes writes in one transaction; the result is false where one of their conditions is not met.
+    async fn attempt(&self, writes: Vec<Write>) -> Result<bool, StoreError> {
+        let transacted = self.transact(&self.releases_table, RELEASE_HASH, writes).await?;
+        Ok(matches!(transacted, Transacted::Done))
     }
 
     /// Makes writes in as many transactions as they need. Each of them checks that the item of `key` meets
-    /// the condition.
+    /// the condition; the result is false from the first one on for which it does not.
     async fn attempt_in_steps(
         &self,
         key: Item,
         condition: &Condition,
         writes: Vec<Write>,
-    ) -> Result<Attempt, StoreError> {
+    ) -> Result<bool, StoreError> {
         for writes in writes.chunks(self.writes_per_transaction - 1) {
             let check = Write::Check(key.clone(), condition.clone());
             let checked = std::iter::once(check).chain(writes.iter().cloned()).collect();
-            if let Attempt::Overtaken = self.attempt(checked).await? {
-                return Ok(Attempt::Overtaken);
+            if !self.attempt(checked).await? {
+                return Ok(false);
             }
         }
-        Ok(Attempt::Written)
+        Ok(true)
     }
 }
 
