@@ -7,16 +7,19 @@ use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
 
 use futures_util::FutureExt as _;
-use http::{HeaderMap, Method, Request, Uri};
+use http::request::Parts;
+use http::{Method, Request};
 use tower::Service;
 
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Status};
+use crate::get_artifact::ArtifactRequest;
+use crate::list_releases::ListRequest;
 use crate::query::Query;
 use crate::query::strconv::quote;
 use crate::response::{self, Response};
 use crate::store::{Store, Usage};
-use crate::{get_artifact, list_releases, time_limit};
+use crate::time_limit;
 
 /// The log line has at most this many characters of the subject. Where the query cannot be read there is no
 /// subject, and the line has at most `MAX_QUERY_CHARACTERS` of the query instead.
@@ -84,8 +87,8 @@ impl EndpointService {
         let (parts, _) = request.into_parts();
         let invocation = parts.extensions.get::<Invocation>().cloned().unwrap_or_default();
         let query = Query::parse(parts.uri.query().unwrap_or_default());
-        let usage = Usage::default();
-        let routed = self.route(&parts.method, &parts.uri, &query, &parts.headers, &usage);
+        let (usage, mut subject) = (Usage::default(), String::new());
+        let routed = self.route(&parts, &query, &mut subject, &usage);
         // A panic can only spoil what belongs to this request: the store keeps nothing half done between two
         // awaits.
         let caught = AssertUnwindSafe(routed).catch_unwind();
@@ -94,7 +97,12 @@ impl EndpointService {
             Ok(Err(_)) => Err(Error::Panicked),
             Err(_) => Err(Error::OutOfTime),
         };
-        self.log_and_respond(result, &invocation.request_id, &self.subject(&query), &usage, started)
+        let subject = if subject.is_empty() {
+            quote(&cut(&query.encode(), MAX_QUERY_CHARACTERS))
+        } else {
+            cut(&subject, MAX_SUBJECT_CHARACTERS)
+        };
+        self.log_and_respond(result, &invocation.request_id, &subject, &usage, started)
     }
 
     /// Answers an event that could not be read as a request.
@@ -127,36 +135,31 @@ impl EndpointService {
         response
     }
 
+    /// Answers what is asked for, and leaves in `subject` what that is where it can be read.
     async fn route(
         &self,
-        method: &Method,
-        uri: &Uri,
+        parts: &Parts,
         query: &Query,
-        headers: &HeaderMap,
+        subject: &mut String,
         usage: &Usage,
     ) -> Result<(Response, usize), Error> {
-        if uri.path() != self.endpoint.path() {
-            return Err(Error::NoSuchPath { path: uri.path().to_owned() });
+        if parts.uri.path() != self.endpoint.path() {
+            return Err(Error::NoSuchPath { path: parts.uri.path().to_owned() });
         }
-        if method != Method::GET {
+        if parts.method != Method::GET {
             return Err(Error::MethodNotAllowed);
         }
         match self.endpoint {
-            Endpoint::ListReleases => list_releases::answer(&self.store, query, headers, usage).await,
-            Endpoint::GetArtifact => Ok((get_artifact::answer(&self.store, query, headers, usage).await?, 1)),
-        }
-    }
-
-    /// What was asked for: the filter or the image, or the quoted query where it cannot be read.
-    fn subject(&self, query: &Query) -> String {
-        let read = match self.endpoint {
-            Endpoint::ListReleases => list_releases::subject(query),
-            Endpoint::GetArtifact => get_artifact::subject(query),
-        };
-        let cut = |text: &str, characters| text.chars().take(characters).collect::<String>();
-        match read {
-            Ok(subject) => cut(&subject, MAX_SUBJECT_CHARACTERS),
-            Err(_) => quote(&cut(&query.encode(), MAX_QUERY_CHARACTERS)),
+            Endpoint::ListReleases => {
+                let request = ListRequest::read(query, &parts.headers)?;
+                *subject = request.subject();
+                request.answer(&self.store, usage).await
+            }
+            Endpoint::GetArtifact => {
+                let request = ArtifactRequest::read(query, &parts.headers)?;
+                *subject = request.subject();
+                Ok((request.answer(&self.store, usage).await?, 1))
+            }
         }
     }
 }
@@ -174,6 +177,10 @@ impl<B: Send + 'static> Service<Request<B>> for EndpointService {
         let service = self.clone();
         Box::pin(async move { Ok(service.answer(request).await) })
     }
+}
+
+fn cut(text: &str, characters: usize) -> String {
+    text.chars().take(characters).collect()
 }
 
 /// Logs a fault, with its cause. A caller's mistake is logged at `debug` only, since the caller reads it in

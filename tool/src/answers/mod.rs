@@ -15,11 +15,12 @@ pub use artifact::{ActivityInfo, ArtifactInfo, EnvironmentInfo};
 pub use commit::CommitInfo;
 use delivery_center::endpoint::Endpoint;
 use delivery_center::error::{Error, Status};
+use delivery_center::get_artifact::ArtifactRequest;
+use delivery_center::list_releases::ListRequest;
 use delivery_center::query::Query;
 use delivery_center::response::Response;
 use delivery_center::service::log_fault;
 use delivery_center::store::{Activities, ArtifactSearch, Deployment, Store, Usage};
-use delivery_center::{get_artifact, list_releases};
 use flate2::read::GzDecoder;
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, LINK};
@@ -91,12 +92,14 @@ impl Endpoints {
         let usage = Usage::default();
         // With gzip, about five times as much fits into an answer.
         let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("gzip"))]);
-        match endpoint {
+        Ok(match endpoint {
             Endpoint::ListReleases => {
-                list_releases::answer(&self.store, query, &headers, &usage).await.map(|(answer, _)| answer)
+                ListRequest::read(query, &headers)?.answer(&self.store, &usage).await?.0
             }
-            Endpoint::GetArtifact => get_artifact::answer(&self.store, query, &headers, &usage).await,
-        }
+            Endpoint::GetArtifact => {
+                ArtifactRequest::read(query, &headers)?.answer(&self.store, &usage).await?
+            }
+        })
     }
 
     /// The artifact of a repository that runs in one namespace of an environment now, and since when, in Unix
