@@ -18,9 +18,8 @@ use crate::position::Position;
 use crate::store::error::StoreError;
 use crate::store::items::{Attributes, Item, Subject};
 
-/// The version of the form in which lengths are stored. It is raised also when releases stand in other lists
-/// than before, or when their entries tell something else: a search would find wrongly what an older version
-/// stored, and so that is an error.
+/// The version of the form in which lengths are stored. It is raised also where a search would find wrongly
+/// what an older version stored, and `reindex` could not mend that: it is an error then.
 pub const LENGTHS_VERSION: &str = "2";
 
 /// How much of a release is asked for.
