@@ -1,15 +1,11 @@
 //! One HTTP request in, one HTTP response out: routing, panics, and what is logged of a request.
 
-use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
 
 use futures_util::FutureExt as _;
 use http::request::Parts;
 use http::{Method, Request};
-use tower::Service;
 
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Status};
@@ -26,8 +22,7 @@ use crate::time_limit;
 const MAX_SUBJECT_CHARACTERS: usize = 300;
 const MAX_QUERY_CHARACTERS: usize = 200;
 
-/// An endpoint over a store, as a service from requests to responses. Whatever goes wrong becomes a response
-/// too.
+/// An endpoint over a store: it makes a response of each request. Whatever goes wrong becomes a response too.
 #[derive(Debug, Clone)]
 pub struct EndpointService {
     endpoint: Endpoint,
@@ -161,21 +156,6 @@ impl EndpointService {
                 Ok((request.answer(&self.store, usage).await?, 1))
             }
         }
-    }
-}
-
-impl<B: Send + 'static> Service<Request<B>> for EndpointService {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let service = self.clone();
-        Box::pin(async move { Ok(service.answer(request).await) })
     }
 }
 
