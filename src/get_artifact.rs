@@ -9,6 +9,7 @@ use crate::document::{Document, Inflater, Spoiled};
 use crate::error::Error;
 use crate::etag;
 use crate::gzip_splice::{GzipSplice, gzip_length_of_document, gzip_length_without_documents};
+use crate::query::strconv::quote;
 use crate::query::{ParameterError, Query};
 use crate::request::{ArtifactLookup, WantedBy};
 use crate::response::{self, Response};
@@ -83,27 +84,33 @@ async fn find(
     wanted: WantedBy,
     usage: &Usage,
 ) -> Result<(StoredArtifact, Option<String>), Error> {
-    let given = |name| query.first(name).unwrap_or_default().to_owned();
+    let given = |name| query.first(name).unwrap_or_default();
     match wanted {
         WantedBy::Image(image) => {
             let artifact = store.newest_artifact(&image, usage).await?;
-            Ok((artifact.ok_or_else(|| Error::NoSuchArtifact { image: given("image") })?, None))
+            let none = || Error::NoArtifact(format!("for image {}", quote(given("image"))));
+            Ok((artifact.ok_or_else(none)?, None))
         }
         WantedBy::Search(search, older_than) => {
             let found = store.find_newest_artifact(&search, older_than, usage).await?;
-            let NewestFound { artifact, has_older } = found.ok_or_else(|| match &search {
-                ArtifactSearch::Commit(_, repository) => {
-                    Error::NoArtifactOfCommit { commit: given("commit"), repository: repository.clone() }
-                }
-                ArtifactSearch::PullRequest(_, repository) => {
-                    Error::NoArtifactOfPullRequest { number: given("pr"), repository: repository.clone() }
-                }
-                ArtifactSearch::RunningIn { repository, env_name, namespace } => Error::NothingRuns {
-                    repository: repository.clone(),
-                    env_name: env_name.clone(),
-                    namespace: namespace.clone(),
-                },
-            })?;
+            let none = || {
+                Error::NoArtifact(match &search {
+                    ArtifactSearch::Commit(_, None) => format!("for commit {}", quote(given("commit"))),
+                    ArtifactSearch::Commit(_, Some(repository)) => {
+                        format!("for commit {} of {}", quote(given("commit")), quote(repository))
+                    }
+                    ArtifactSearch::PullRequest(_, repository) => {
+                        format!("for pull request {} of {}", given("pr"), quote(repository))
+                    }
+                    ArtifactSearch::RunningIn { repository, env_name, namespace } => {
+                        let namespace =
+                            namespace.as_deref().map(|namespace| format!(" ({})", quote(namespace)));
+                        let namespace = namespace.unwrap_or_default();
+                        format!("of {} runs in {}{namespace}", quote(repository), quote(env_name))
+                    }
+                })
+            };
+            let NewestFound { artifact, has_older } = found.ok_or_else(none)?;
             // A search for what runs in an environment has one answer: what ran there before does not run
             // there now.
             let has_next = has_older && !matches!(search, ArtifactSearch::RunningIn { .. });
