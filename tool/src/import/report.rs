@@ -153,7 +153,7 @@ impl fmt::Display for HeldBack {
 }
 
 /// What an import or a verification did: its counts, what it held back, and the file that the report goes to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Report {
     counts: BTreeMap<&'static str, Counts>,
     held_back: Vec<HeldBack>,
@@ -259,33 +259,31 @@ impl fmt::Display for Report {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Collects the report. Everything that reads and writes shares it.
 pub(super) struct Journal {
     pub(super) progress: Arc<dyn Progress>,
-    counts: Mutex<BTreeMap<&'static str, Counts>>,
-    held_back: Mutex<Vec<HeldBack>>,
-    file: Mutex<Option<ReportFile>>,
+    report: Mutex<Report>,
 }
 
 impl Journal {
     pub(super) fn new(progress: Arc<dyn Progress>, file: Option<ReportFile>) -> Self {
-        Self { progress, counts: Mutex::default(), held_back: Mutex::default(), file: Mutex::new(file) }
+        Self { progress, report: Mutex::new(Report { file, ..Report::default() }) }
+    }
+
+    fn report(&self) -> MutexGuard<'_, Report> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a line to the report, where one is wanted.
     fn write(&self, line: &Value) {
-        if let Some(file) = &mut *lock(&self.file) {
+        if let Some(file) = &mut self.report().file {
             file.push(line);
         }
     }
 
     /// Adds to one of the counts.
     pub(super) fn add(&self, row: &'static str, number: u64, column: Column) {
-        *column(lock(&self.counts).entry(row).or_default()) += number;
+        *column(self.report().counts.entry(row).or_default()) += number;
     }
 
     /// Counts records that were read, by what became of them.
@@ -310,7 +308,7 @@ impl Journal {
     /// Lists a good record that is not taken. The caller counts it.
     pub(super) fn held_back(&self, row: &'static str, id: &str, reason: &str) {
         self.write(&json!({"outcome": "held_back", "collection": row, "id": id, "reason": reason}));
-        let mut held_back = lock(&self.held_back);
+        let held_back = &mut self.report().held_back;
         // There are only a few more reasons than sections, so a search is fast enough.
         let known = held_back.iter_mut().find(|held| held.row == row && held.reason == reason);
         if let Some(known) = known {
@@ -340,11 +338,7 @@ impl Journal {
     }
 
     pub(super) fn finish(&self) -> Report {
-        Report {
-            counts: std::mem::take(&mut *lock(&self.counts)),
-            held_back: std::mem::take(&mut *lock(&self.held_back)),
-            file: lock(&self.file).take(),
-        }
+        std::mem::take(&mut *self.report())
     }
 }
 
