@@ -169,6 +169,24 @@ impl ItemsPage {
     }
 }
 
+/// Puts elements with their weights into groups, in order: at most `most` of them in a group, which may weigh
+/// `weight` together. An element that weighs more is a group of its own.
+pub fn grouped<T>(weighed: impl IntoIterator<Item = (T, usize)>, most: usize, weight: usize) -> Vec<Vec<T>> {
+    let mut groups: Vec<Vec<T>> = Vec::new();
+    let mut together = 0;
+    for (element, own) in weighed {
+        together += own;
+        match groups.last_mut() {
+            Some(group) if group.len() < most && together <= weight => group.push(element),
+            _ => {
+                together = own;
+                groups.push(vec![element]);
+            }
+        }
+    }
+    groups
+}
+
 /// A request for items by key that reads only the attributes in `projection`.
 pub fn projected(keys: Vec<Item>, projection: &str, is_consistent: bool) -> KeysAndAttributes {
     KeysAndAttributes::builder()

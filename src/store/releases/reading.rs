@@ -14,7 +14,7 @@ use crate::store::facets::{Facet, ReleaseSearch, listed};
 use crate::store::items::{Attributes, Item, Subject, entry_of};
 use crate::store::json::Json;
 use crate::store::keys::{RELEASE_ENTRY, WRITER, release_key, release_part_entry};
-use crate::store::{MAX_KEYS_PER_CALL, Store, Usage, projected};
+use crate::store::{MAX_KEYS_PER_CALL, Store, Usage, grouped, projected};
 
 /// How many BatchGetItem calls run side by side: each is a connection, and more only queue on one core.
 const MAX_CALLS_AT_ONCE: usize = 8;
@@ -218,26 +218,12 @@ fn calls<'a>(
     entries: impl Iterator<Item = &'a ReleaseEntry>,
     verbosity: Verbosity,
 ) -> Vec<KeysAndAttributes> {
-    let mut calls = Vec::new();
-    let (mut call, mut bytes) = (Vec::new(), 0);
-    let request = |keys| projected(keys, documents(verbosity), false);
-    for entry in entries {
+    let keys = entries.flat_map(|entry| {
         let mean = entry.lengths.packed(verbosity) / (1 + entry.lengths.parts(verbosity));
-        for key in keys(entry, verbosity) {
-            if call.len() == MAX_KEYS_PER_CALL
-                || (bytes + mean > MAX_STORED_BYTES_PER_CALL && !call.is_empty())
-            {
-                calls.push(request(std::mem::take(&mut call)));
-                bytes = 0;
-            }
-            call.push(key);
-            bytes += mean;
-        }
-    }
-    if !call.is_empty() {
-        calls.push(request(call));
-    }
-    calls
+        keys(entry, verbosity).map(move |key| (key, mean))
+    });
+    let calls = grouped(keys, MAX_KEYS_PER_CALL, MAX_STORED_BYTES_PER_CALL).into_iter();
+    calls.map(|keys| projected(keys, documents(verbosity), false)).collect()
 }
 
 /// Both documents of one revision of a release out of its items; `None` where one of these is missing.
