@@ -46,13 +46,14 @@ impl Store {
         // read again alone.
         let doubled = if search.reads_one_list() { BTreeSet::new() } else { ids_at_two_positions(entries) };
         let is_single = |entry: &ReleaseEntry| !doubled.contains(entry.position.id());
-        let kept = |entry: &ReleaseEntry| self.kept(entry, verbosity).filter(|_| is_single(entry));
-        let known: Vec<_> = entries.iter().map(kept).collect();
-        let missing = entries.iter().zip(&known).filter(|(entry, known)| known.is_none() && is_single(entry));
+        let in_memory = |entry: &ReleaseEntry| self.in_memory(entry, verbosity).filter(|_| is_single(entry));
+        let in_memory: Vec<_> = entries.iter().map(in_memory).collect();
+        let missing = entries.iter().zip(&in_memory);
+        let missing = missing.filter(|(entry, in_memory)| in_memory.is_none() && is_single(entry));
         let mut items = self.items(missing.map(|(entry, _)| entry), verbosity, usage).await?;
         let mut releases = Vec::with_capacity(entries.len());
-        for (entry, known) in entries.iter().zip(known) {
-            releases.push(if let Some(release) = known {
+        for (entry, in_memory) in entries.iter().zip(in_memory) {
+            releases.push(if let Some(release) = in_memory {
                 usage.count_seen_before();
                 Some(release)
             } else if let Some(release) = items.take_release(entry, verbosity)? {
@@ -106,7 +107,7 @@ impl Store {
         ItemsByKey::new(found.into_iter().flatten(), table)
     }
 
-    fn kept(&self, entry: &ReleaseEntry, verbosity: Verbosity) -> Option<StoredRelease> {
+    fn in_memory(&self, entry: &ReleaseEntry, verbosity: Verbosity) -> Option<StoredRelease> {
         self.documents.as_ref()?.get(entry, verbosity)
     }
 
