@@ -1,5 +1,5 @@
-//! Each endpoint has one name, on which template, binaries, routes, modules, events and tests agree; and pages
-//! list the filters that there are.
+//! Each endpoint has one name, on which template, binaries, routes, modules, events and tests agree. Pages list
+//! the filters that there are.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

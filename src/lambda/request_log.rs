@@ -23,8 +23,8 @@ use crate::service::AnsweredRequest;
 /// The metric that has two dimensions. There is only one such metric, since CloudWatch asks a price for every
 /// metric and every combination of its dimensions' values.
 const REQUESTS: &[Metric] = &[Metric { name: "requests", unit: "Count" }];
-/// What a request cost, by endpoint; and last of a list, how many releases it had, and how many of them were in
-/// memory.
+/// What a request cost, by endpoint; and last, of a list, how many releases it had and how many of them were
+/// in memory.
 const COSTS: &[Metric] = &[
     Metric { name: "milliseconds", unit: "Milliseconds" },
     Metric { name: "bytes", unit: "Bytes" },

@@ -286,8 +286,8 @@ fn collection_and_format(path: &Path) -> (Option<Collection>, Option<Format>) {
     (Collection::named(name.rsplit_once('.').map_or(name, |(_, name)| name)), format)
 }
 
-/// Reads the beginning of a file, inflated, and gives it with the rest of the input: at most so many bytes, and
-/// no more than has come when something but blanks is among them, since a pipe may wait for its writer.
+/// Reads the beginning of a file, inflated, and gives it with the rest of the input: at most so many bytes,
+/// and no more than has come when something but blanks is among them, since a pipe may wait for its writer.
 ///
 /// Where the file ends or fails earlier, there are fewer bytes and no error here: whoever reads on meets the
 /// failure. An archive is an error here.

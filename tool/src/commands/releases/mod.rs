@@ -17,11 +17,13 @@ use crate::answers::{AskError, Endpoints, ReleaseInfo, read};
 
 /// Which releases went out: by project, image, commit, environment, time.
 ///
-/// Newest first; all the filters that are given must hold. It reads the tables that the AWS environment names, through
-/// the same code as the functions, and needs `dynamodb:Query` and `dynamodb:BatchGetItem` on them. Times are local.
+/// Newest first; all the filters that are given must hold. It reads the tables that the AWS environment
+/// names, through the same code as the functions, and needs `dynamodb:Query` and `dynamodb:BatchGetItem` on
+/// them. Times are local.
 ///
-/// The table shows the images that a release deployed; or else those that it built; or else those that it distributed. `--image` finds
-/// more: what ran in the release's environment, and digests too. `--json` shows all of it.
+/// The table shows the images that a release deployed; or else those that it built; or else those that it
+/// distributed. `--image` finds more: what ran in the release's environment, and digests too. `--json` shows
+/// all of it.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   delivery-center releases --env prod --since yesterday    what went out last night?
@@ -33,8 +35,8 @@ Exit status: 0 found; 1 no release matches; 2 failed, and stderr says why.")]
 pub(super) struct ReleasesArguments {
     #[command(flatten)]
     filters: Filters,
-    /// Only releases made at this time or later: 90m, 12h, 2d, 1w (ago); yesterday, 'yesterday 18:00', 08:30, 2026-11-24 (local);
-    /// RFC 3339; Unix seconds.
+    /// Only releases made at this time or later: 90m, 12h, 2d, 1w (ago); yesterday, 'yesterday 18:00', 08:30,
+    /// 2026-11-24 (local); RFC 3339; Unix seconds.
     #[arg(long, value_name = "TIME", value_parser = local_time::read, verbatim_doc_comment)]
     since: Option<i64>,
     /// Only releases made before this time.

@@ -13,13 +13,25 @@
 //!
 //! Larger changes are written in steps:
 //!
-//! | step | what is written | what a crash after it leaves | who heals that |
-//! | --- | --- | --- | --- |
-//! | 1. claim | the old item names this writer as claiming, and stays as it was otherwise. Where there is no item, one without documents is made, which readers take for absent | the release as it was | there is nothing to heal |
-//! | 2. parts | the parts of the new revision. Their keys hold the revision, so they are in nobody's way | the release as it was, and parts that nobody reads | the next writer of the release, or `reindex` |
-//! | 3. entries | the facet entries of the new revision, in transactions that check the claim | the release as it was. An entry now names the new revision; a reader who meets it finds the old item, reads it again consistently, and answers that. Only if its time changed, or what it is found by, may lists and combinations of filters leave it out until it is written again | as above |
-//! | 4. commit | in one transaction, and only where the old item still bears the claim: the new item, which names this writer as having written it | the new release, whole, and the old one's entries and parts, which readers pass over | as above |
-//! | 5. cleaning | what the new item does not need is removed, in transactions that check that the item still names this writer | the new release, and what was not removed yet | as above |
+//! | step | what is written | what a crash after it leaves |
+//! | --- | --- | --- |
+//! | 1. claim | the old item names this writer as claiming | the release as it was |
+//! | 2. parts | the parts of the new revision | the release as it was, and parts that nobody reads |
+//! | 3. entries | its facet entries | the release as it was, with parts and entries of the new revision |
+//! | 4. commit | the new item | the new release, whole, and the old one's entries and parts |
+//! | 5. cleaning | what the new item does not need is removed | the new release, and what is left to remove |
+//!
+//! The next writer of the release heals what a crash leaves, and so does `reindex`.
+//!
+//! 1. The old item stays as it was otherwise. Where there is no item, one without documents is made, which
+//!    readers take for absent. Of this step there is nothing to heal.
+//! 2. The keys of the parts hold the revision, so they are in nobody's way.
+//! 3. Each transaction checks the claim. A reader who meets an entry of the new revision finds the old item,
+//!    reads it again consistently, and answers that. Only if its time changed, or what it is found by, may
+//!    lists and combinations of filters leave it out until it is written again.
+//! 4. In one transaction, and only where the old item still bears the claim. The new item names this writer
+//!    as having written it. Readers pass over the old one's entries and parts.
+//! 5. Each transaction checks that the item still names this writer.
 //!
 //! Say that two writers meet:
 //!
