@@ -71,11 +71,6 @@ impl EndpointService {
         Self { log, ..self }
     }
 
-    /// The endpoint.
-    pub fn endpoint(&self) -> Endpoint {
-        self.endpoint
-    }
-
     /// Answers a request.
     pub async fn answer<B>(&self, request: Request<B>) -> Response {
         let started = Instant::now();

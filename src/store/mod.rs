@@ -86,11 +86,6 @@ impl Store {
         &self.client
     }
 
-    /// The name of the table of releases.
-    pub fn releases_table(&self) -> &str {
-        &self.releases_table
-    }
-
     /// The name of the table of artifacts.
     pub fn artifacts_table(&self) -> &str {
         &self.artifacts_table
