@@ -11,23 +11,16 @@ const MAX_COMMIT_DIGITS: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommitPrefix(String);
 
-/// A text that was given for a commit and has another form.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnreadableCommit {
-    /// What was given.
-    pub commit: String,
-}
-
 impl CommitPrefix {
     /// Reads the `commit` parameter.
     ///
     /// # Errors
-    /// [`UnreadableCommit`], where it is not 7 to 64 hex digits.
-    pub fn parse(commit: &str) -> Result<Self, UnreadableCommit> {
+    /// The text, where it is not 7 to 64 hex digits.
+    pub fn parse(commit: &str) -> Result<Self, String> {
         let has_form = (MIN_COMMIT_DIGITS..=MAX_COMMIT_DIGITS).contains(&commit.len())
             && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !has_form {
-            return Err(UnreadableCommit { commit: commit.to_owned() });
+            return Err(commit.to_owned());
         }
         Ok(Self(commit.to_ascii_lowercase()))
     }
@@ -72,7 +65,7 @@ mod tests {
             assert_eq!(CommitPrefix::parse(commit).unwrap().as_str(), commit.to_lowercase());
         }
         for commit in ["", "4b15c4", "4b15c4g", "4b15c43 ", "é4b15c4", &"a".repeat(65)] {
-            assert_eq!(CommitPrefix::parse(commit), Err(UnreadableCommit { commit: commit.to_owned() }));
+            assert_eq!(CommitPrefix::parse(commit), Err(commit.to_owned()));
         }
     }
 

@@ -63,38 +63,9 @@ pub enum Error {
         /// What would help, after a colon; empty where nothing would.
         remedy: &'static str,
     },
-    /// No artifact has that image.
-    #[error("no artifact for image {}", quote(.image))]
-    NoSuchArtifact {
-        /// What was asked for.
-        image: String,
-    },
-    /// No artifact was made from that commit.
-    #[error("no artifact for commit {}{}", quote(.commit), of_repository(.repository.as_deref()))]
-    NoArtifactOfCommit {
-        /// What was asked for.
-        commit: String,
-        /// The repository, where it was given too.
-        repository: Option<String>,
-    },
-    /// No artifact was made from that pull request.
-    #[error("no artifact for pull request {number} of {}", quote(.repository))]
-    NoArtifactOfPullRequest {
-        /// What was asked for.
-        number: String,
-        /// Its repository.
-        repository: String,
-    },
-    /// No artifact of that repository runs in that environment.
-    #[error("no artifact of {} runs in {}{}", quote(.repository), quote(.env_name), in_namespace(.namespace.as_deref()))]
-    NothingRuns {
-        /// The repository of images.
-        repository: String,
-        /// The environment.
-        env_name: String,
-        /// The namespace, where it was given too.
-        namespace: Option<String>,
-    },
+    /// No artifact is what was asked for, which the text says.
+    #[error("no artifact {0}")]
+    NoArtifact(String),
     /// The path is not the endpoint's.
     #[error("no such path {}", quote(.path))]
     NoSuchPath {
@@ -164,11 +135,7 @@ impl Error {
             | Self::PageTooDeep { .. }
             | Self::ReleaseTooLarge { .. }
             | Self::ArtifactTooLarge { .. } => Status::BadRequest,
-            Self::NoSuchArtifact { .. }
-            | Self::NoArtifactOfCommit { .. }
-            | Self::NoArtifactOfPullRequest { .. }
-            | Self::NothingRuns { .. }
-            | Self::NoSuchPath { .. } => Status::NotFound,
+            Self::NoArtifact(_) | Self::NoSuchPath { .. } => Status::NotFound,
             Self::MethodNotAllowed => Status::MethodNotAllowed,
             Self::Store(
                 StoreError::UnreadableRecord { .. }
@@ -181,14 +148,6 @@ impl Error {
             Self::Store(StoreError::Unavailable { .. }) | Self::OutOfTime => Status::ServiceUnavailable,
         }
     }
-}
-
-fn of_repository(repository: Option<&str>) -> String {
-    repository.map(|repository| format!(" of {}", quote(repository))).unwrap_or_default()
-}
-
-fn in_namespace(namespace: Option<&str>) -> String {
-    namespace.map(|namespace| format!(" ({})", quote(namespace))).unwrap_or_default()
 }
 
 /// A position as it must be written in a query, where its `#` would begin a fragment.

@@ -9,6 +9,7 @@ use crate::document::{Document, Inflater, Spoiled};
 use crate::error::Error;
 use crate::etag;
 use crate::gzip_splice::{GzipSplice, gzip_length_of_document, gzip_length_without_documents};
+use crate::query::strconv::quote;
 use crate::query::{ParameterError, Query};
 use crate::request::{ArtifactLookup, WantedBy};
 use crate::response::{self, Response};
@@ -25,47 +26,55 @@ struct Environment {
     running: bool,
 }
 
-/// The artifact that a query asks for, for the log.
-///
-/// # Errors
-/// The query names no artifact, or it cannot be read.
-pub fn subject(query: &Query) -> Result<String, ParameterError> {
-    let ArtifactLookup { wanted, .. } = ArtifactLookup::from_query(query)?;
-    Ok(match wanted {
-        WantedBy::Image(_) => query.first("image").unwrap_or_default().to_owned(),
-        WantedBy::Search(search, _) => search.to_string(),
-    })
+/// What a request asks for.
+pub struct ArtifactRequest<'a> {
+    query: &'a Query,
+    headers: &'a HeaderMap,
+    lookup: ArtifactLookup,
 }
 
-/// Answers a request for an artifact.
-///
-/// # Errors
-/// An [`Error`], which says what the caller reads.
-pub async fn answer(
-    store: &Store,
-    query: &Query,
-    headers: &HeaderMap,
-    usage: &Usage,
-) -> Result<Response, Error> {
-    let ArtifactLookup { wanted, with_environments } = ArtifactLookup::from_query(query)?;
-    let (artifact, next) = find(store, query, wanted, usage).await?;
-    let environments =
-        if with_environments { Some(environments(store, &artifact, usage).await?) } else { None };
-    let etag = etag::of_artifact(&artifact.revision, environments.as_deref());
-    let next = next.as_deref();
-    if etag::is_known(headers, &etag) {
-        return Ok(response::with_next(response::not_modified(&etag), next));
+impl<'a> ArtifactRequest<'a> {
+    /// Reads what is asked for.
+    ///
+    /// # Errors
+    /// The query names no artifact, or it cannot be read.
+    pub fn read(query: &'a Query, headers: &'a HeaderMap) -> Result<Self, ParameterError> {
+        Ok(Self { query, headers, lookup: ArtifactLookup::from_query(query)? })
     }
-    let coding = ContentCoding::accepted(headers);
-    let body = body(store, &artifact, environments.as_deref(), coding)?;
-    if !fits(coding, &body, next.map(str::len)) {
-        let remedy = match coding {
-            ContentCoding::Identity => ": accept gzip",
-            ContentCoding::Gzip => "",
-        };
-        return Err(Error::ArtifactTooLarge { artifact_id: artifact.position.id().to_owned(), remedy });
+
+    /// What is asked for, as the log has it.
+    pub fn subject(&self) -> String {
+        match &self.lookup.wanted {
+            WantedBy::Image(_) => self.query.first("image").unwrap_or_default().to_owned(),
+            WantedBy::Search(search, _) => search.to_string(),
+        }
     }
-    Ok(response::with_next(response::ok(&etag, coding, body), next))
+
+    /// Answers it.
+    ///
+    /// # Errors
+    /// An [`Error`], which says what the caller reads.
+    pub async fn answer(self, store: &Store, usage: &Usage) -> Result<Response, Error> {
+        let ArtifactLookup { wanted, with_environments } = self.lookup;
+        let (artifact, next) = find(store, self.query, wanted, usage).await?;
+        let environments =
+            if with_environments { Some(environments(store, &artifact, usage).await?) } else { None };
+        let etag = etag::of_artifact(&artifact.revision, environments.as_deref());
+        let next = next.as_deref();
+        if etag::is_known(self.headers, &etag) {
+            return Ok(response::with_next(response::not_modified(&etag), next));
+        }
+        let coding = ContentCoding::accepted(self.headers);
+        let body = body(store, &artifact, environments.as_deref(), coding)?;
+        if !fits(coding, &body, next.map(str::len)) {
+            let remedy = match coding {
+                ContentCoding::Identity => ": accept gzip",
+                ContentCoding::Gzip => "",
+            };
+            return Err(Error::ArtifactTooLarge { artifact_id: artifact.position.id().to_owned(), remedy });
+        }
+        Ok(response::with_next(response::ok(&etag, coding, body), next))
+    }
 }
 
 /// The newest artifact that is wanted, and the query of the next older one.
@@ -75,27 +84,33 @@ async fn find(
     wanted: WantedBy,
     usage: &Usage,
 ) -> Result<(StoredArtifact, Option<String>), Error> {
-    let given = |name| query.first(name).unwrap_or_default().to_owned();
+    let given = |name| query.first(name).unwrap_or_default();
     match wanted {
         WantedBy::Image(image) => {
             let artifact = store.newest_artifact(&image, usage).await?;
-            Ok((artifact.ok_or_else(|| Error::NoSuchArtifact { image: given("image") })?, None))
+            let none = || Error::NoArtifact(format!("for image {}", quote(given("image"))));
+            Ok((artifact.ok_or_else(none)?, None))
         }
         WantedBy::Search(search, older_than) => {
             let found = store.find_newest_artifact(&search, older_than, usage).await?;
-            let NewestFound { artifact, has_older } = found.ok_or_else(|| match &search {
-                ArtifactSearch::Commit(_, repository) => {
-                    Error::NoArtifactOfCommit { commit: given("commit"), repository: repository.clone() }
-                }
-                ArtifactSearch::PullRequest(_, repository) => {
-                    Error::NoArtifactOfPullRequest { number: given("pr"), repository: repository.clone() }
-                }
-                ArtifactSearch::RunningIn { repository, env_name, namespace } => Error::NothingRuns {
-                    repository: repository.clone(),
-                    env_name: env_name.clone(),
-                    namespace: namespace.clone(),
-                },
-            })?;
+            let none = || {
+                Error::NoArtifact(match &search {
+                    ArtifactSearch::Commit(_, None) => format!("for commit {}", quote(given("commit"))),
+                    ArtifactSearch::Commit(_, Some(repository)) => {
+                        format!("for commit {} of {}", quote(given("commit")), quote(repository))
+                    }
+                    ArtifactSearch::PullRequest(_, repository) => {
+                        format!("for pull request {} of {}", given("pr"), quote(repository))
+                    }
+                    ArtifactSearch::RunningIn { repository, env_name, namespace } => {
+                        let namespace =
+                            namespace.as_deref().map(|namespace| format!(" ({})", quote(namespace)));
+                        let namespace = namespace.unwrap_or_default();
+                        format!("of {} runs in {}{namespace}", quote(repository), quote(env_name))
+                    }
+                })
+            };
+            let NewestFound { artifact, has_older } = found.ok_or_else(none)?;
             // A search for what runs in an environment has one answer: what ran there before does not run
             // there now.
             let has_next = has_older && !matches!(search, ArtifactSearch::RunningIn { .. });

@@ -21,26 +21,18 @@ pub enum ImageReference {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ImageDigest(String);
 
-/// A text that was given for a digest and has another form.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnreadableDigest {
-    /// What was given.
-    pub digest: String,
-}
-
 impl ImageReference {
     /// Reads the `image` parameter.
     ///
     /// # Errors
-    /// [`UnreadableDigest`], where the digest has another form than OCI's.
-    pub fn parse(image: &str) -> Result<Self, UnreadableDigest> {
-        let unreadable = |digest: &str| UnreadableDigest { digest: digest.to_owned() };
+    /// The digest, where it has another form than OCI's.
+    pub fn parse(image: &str) -> Result<Self, String> {
         if let Some((name, digest)) = image.split_once('@') {
-            let digest = ImageDigest::parse(digest).ok_or_else(|| unreadable(digest))?;
+            let digest = ImageDigest::parse(digest).ok_or_else(|| digest.to_owned())?;
             return Ok(Self::Digest { digest, repository: Some(repository(name).to_owned()) });
         }
         if image.starts_with("sha256:") || image.starts_with("sha512:") {
-            let digest = ImageDigest::parse(image).ok_or_else(|| unreadable(image))?;
+            let digest = ImageDigest::parse(image).ok_or_else(|| image.to_owned())?;
             return Ok(Self::Digest { digest, repository: None });
         }
         Ok(Self::Pushed(image.to_owned()))

@@ -26,10 +26,12 @@ const MAX_INDEX_PAGES_PER_LIST: usize = 4;
 const MAX_INDEX_PAGES_PER_NUMBERED_PAGE: usize = 20;
 
 /// What a request asks for, and how it is to be answered.
-struct ListRequest<'a> {
+pub struct ListRequest<'a> {
     query: &'a Query,
+    headers: &'a HeaderMap,
     /// The length of a link's query without its cursor.
     query_without_cursor: usize,
+    filter: ReleaseFilter,
     extent: Extent,
     verbosity: Verbosity,
     coding: ContentCoding,
@@ -64,56 +66,6 @@ impl Rest {
     }
 }
 
-/// What a query asks for, as the log has it: its terms and times, such as `project=shop&label=release`.
-///
-/// # Errors
-/// What cannot be read of the query.
-pub fn subject(query: &Query) -> Result<String, ParameterError> {
-    let filter = ReleaseFilter::from_query(query)?;
-    Extent::from_query(query)?;
-    Ok(filter.to_string())
-}
-
-/// Answers a request for the list, and tells how many releases that are.
-///
-/// # Errors
-/// An [`Error`]; docs/api.md lists them.
-pub async fn answer(
-    store: &Store,
-    query: &Query,
-    headers: &HeaderMap,
-    usage: &Usage,
-) -> Result<(Response, usize), Error> {
-    let filter = ReleaseFilter::from_query(query)?;
-    let request = ListRequest {
-        query,
-        query_without_cursor: query.with("after", "").len(),
-        extent: Extent::from_query(query)?,
-        verbosity: verbosity(query),
-        coding: ContentCoding::accepted(headers),
-    };
-    let search = filter.search();
-    let selection = match &search {
-        Some(search) => request.select(store, search, usage).await?,
-        None => Selection::default(),
-    };
-    let count = selection.entries.len();
-    let next = request.next(&selection);
-    let etag = etag::of_releases(request.verbosity, &selection.entries, selection.rest.in_etag());
-    if etag::is_known(headers, &etag) {
-        return Ok((response::with_next(response::not_modified(&etag), next.as_deref()), count));
-    }
-    let releases = match &search {
-        Some(search) => store.releases(search, &selection.entries, request.verbosity, usage).await?,
-        None => Vec::new(),
-    };
-    let body = request.body(store, &selection, &releases)?;
-    if !fits(request.coding, &body, next.as_ref().map(String::len)) {
-        return Err(store.releases_changed().into());
-    }
-    Ok((response::with_next(response::ok(&etag, request.coding, body), next.as_deref()), count))
-}
-
 fn verbosity(query: &Query) -> Verbosity {
     match query.first("verbosity") {
         Some("brief") => Verbosity::Brief,
@@ -121,7 +73,55 @@ fn verbosity(query: &Query) -> Verbosity {
     }
 }
 
-impl ListRequest<'_> {
+impl<'a> ListRequest<'a> {
+    /// Reads what is asked for.
+    ///
+    /// # Errors
+    /// What cannot be read of the query.
+    pub fn read(query: &'a Query, headers: &'a HeaderMap) -> Result<Self, ParameterError> {
+        Ok(Self {
+            query,
+            headers,
+            query_without_cursor: query.with("after", "").len(),
+            filter: ReleaseFilter::from_query(query)?,
+            extent: Extent::from_query(query)?,
+            verbosity: verbosity(query),
+            coding: ContentCoding::accepted(headers),
+        })
+    }
+
+    /// What is asked for, as the log has it: terms and times, such as `project=shop&label=release`.
+    pub fn subject(&self) -> String {
+        self.filter.to_string()
+    }
+
+    /// Answers it, and tells how many releases that are.
+    ///
+    /// # Errors
+    /// An [`Error`]; docs/api.md lists them.
+    pub async fn answer(&self, store: &Store, usage: &Usage) -> Result<(Response, usize), Error> {
+        let search = self.filter.search();
+        let selection = match &search {
+            Some(search) => self.select(store, search, usage).await?,
+            None => Selection::default(),
+        };
+        let count = selection.entries.len();
+        let next = self.next(&selection);
+        let etag = etag::of_releases(self.verbosity, &selection.entries, selection.rest.in_etag());
+        if etag::is_known(self.headers, &etag) {
+            return Ok((response::with_next(response::not_modified(&etag), next.as_deref()), count));
+        }
+        let releases = match &search {
+            Some(search) => store.releases(search, &selection.entries, self.verbosity, usage).await?,
+            None => Vec::new(),
+        };
+        let body = self.body(store, &selection, &releases)?;
+        if !fits(self.coding, &body, next.as_ref().map(String::len)) {
+            return Err(store.releases_changed().into());
+        }
+        Ok((response::with_next(response::ok(&etag, self.coding, body), next.as_deref()), count))
+    }
+
     async fn select(&self, store: &Store, search: &ReleaseSearch, usage: &Usage) -> Result<Selection, Error> {
         match &self.extent {
             Extent::All { after } => self.select_all(store, search, after.as_ref(), usage).await,

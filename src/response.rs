@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue, LINK, RETRY_AFTER, VARY};
-use serde::Serialize;
+use serde_json::json;
 
 use crate::accept_encoding::ContentCoding;
 use crate::error::{Error, Status};
@@ -40,32 +40,17 @@ fn etag_value(etag: &str) -> HeaderValue {
     HeaderValue::from_str(etag).expect("an entity tag is made of hex digits")
 }
 
-/// Zadig's error object. The order of the fields is the order in which they are answered.
-#[derive(Serialize)]
-struct ErrorBody<'a> {
-    code: u16,
-    description: &'a str,
-    extra: Extra,
-    message: &'a str,
-    r#type: &'a str,
-}
-
-#[derive(Serialize)]
-struct Extra {}
-
-/// The answer that tells the caller of an error.
+/// The answer that tells the caller of an error: Zadig's error object, with its fields in Zadig's order.
 pub fn from_error(error: &Error) -> Response {
     let status = error.status();
-    let description = error.to_string();
-    let body = ErrorBody {
-        code: status.code().as_u16(),
-        description: &description,
-        extra: Extra {},
-        message: status.message(),
-        r#type: "error",
-    };
-    let body = serde_json::to_vec(&body).expect("texts and a number always serialize");
-    let mut response = Response::new(Bytes::from(body));
+    let body = json!({
+        "code": status.code().as_u16(),
+        "description": error.to_string(),
+        "extra": {},
+        "message": status.message(),
+        "type": "error",
+    });
+    let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = status.code();
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     match status {

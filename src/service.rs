@@ -1,30 +1,28 @@
 //! One HTTP request in, one HTTP response out: routing, panics, and what is logged of a request.
 
-use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
 
 use futures_util::FutureExt as _;
-use http::{HeaderMap, Method, Request, Uri};
-use tower::Service;
+use http::request::Parts;
+use http::{Method, Request};
 
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Status};
+use crate::get_artifact::ArtifactRequest;
+use crate::list_releases::ListRequest;
 use crate::query::Query;
 use crate::query::strconv::quote;
 use crate::response::{self, Response};
 use crate::store::{Store, Usage};
-use crate::{get_artifact, list_releases, time_limit};
+use crate::time_limit;
 
 /// The log line has at most this many characters of the subject. Where the query cannot be read there is no
 /// subject, and the line has at most `MAX_QUERY_CHARACTERS` of the query instead.
 const MAX_SUBJECT_CHARACTERS: usize = 300;
 const MAX_QUERY_CHARACTERS: usize = 200;
 
-/// An endpoint over a store, as a service from requests to responses. Whatever goes wrong becomes a response
-/// too.
+/// An endpoint over a store: it makes a response of each request. Whatever goes wrong becomes a response too.
 #[derive(Debug, Clone)]
 pub struct EndpointService {
     endpoint: Endpoint,
@@ -73,19 +71,14 @@ impl EndpointService {
         Self { log, ..self }
     }
 
-    /// The endpoint.
-    pub fn endpoint(&self) -> Endpoint {
-        self.endpoint
-    }
-
     /// Answers a request.
     pub async fn answer<B>(&self, request: Request<B>) -> Response {
         let started = Instant::now();
         let (parts, _) = request.into_parts();
         let invocation = parts.extensions.get::<Invocation>().cloned().unwrap_or_default();
         let query = Query::parse(parts.uri.query().unwrap_or_default());
-        let usage = Usage::default();
-        let routed = self.route(&parts.method, &parts.uri, &query, &parts.headers, &usage);
+        let (usage, mut subject) = (Usage::default(), String::new());
+        let routed = self.route(&parts, &query, &mut subject, &usage);
         // A panic can only spoil what belongs to this request: the store keeps nothing half done between two
         // awaits.
         let caught = AssertUnwindSafe(routed).catch_unwind();
@@ -94,7 +87,12 @@ impl EndpointService {
             Ok(Err(_)) => Err(Error::Panicked),
             Err(_) => Err(Error::OutOfTime),
         };
-        self.log_and_respond(result, &invocation.request_id, &self.subject(&query), &usage, started)
+        let subject = if subject.is_empty() {
+            quote(&cut(&query.encode(), MAX_QUERY_CHARACTERS))
+        } else {
+            cut(&subject, MAX_SUBJECT_CHARACTERS)
+        };
+        self.log_and_respond(result, &invocation.request_id, &subject, &usage, started)
     }
 
     /// Answers an event that could not be read as a request.
@@ -127,58 +125,42 @@ impl EndpointService {
         response
     }
 
+    /// Answers what is asked for, and leaves in `subject` what that is where it can be read.
     async fn route(
         &self,
-        method: &Method,
-        uri: &Uri,
+        parts: &Parts,
         query: &Query,
-        headers: &HeaderMap,
+        subject: &mut String,
         usage: &Usage,
     ) -> Result<(Response, usize), Error> {
-        if uri.path() != self.endpoint.path() {
-            return Err(Error::NoSuchPath { path: uri.path().to_owned() });
+        if parts.uri.path() != self.endpoint.path() {
+            return Err(Error::NoSuchPath { path: parts.uri.path().to_owned() });
         }
-        if method != Method::GET {
+        if parts.method != Method::GET {
             return Err(Error::MethodNotAllowed);
         }
         match self.endpoint {
-            Endpoint::ListReleases => list_releases::answer(&self.store, query, headers, usage).await,
-            Endpoint::GetArtifact => Ok((get_artifact::answer(&self.store, query, headers, usage).await?, 1)),
-        }
-    }
-
-    /// What was asked for: the filter or the image, or the quoted query where it cannot be read.
-    fn subject(&self, query: &Query) -> String {
-        let read = match self.endpoint {
-            Endpoint::ListReleases => list_releases::subject(query),
-            Endpoint::GetArtifact => get_artifact::subject(query),
-        };
-        let cut = |text: &str, characters| text.chars().take(characters).collect::<String>();
-        match read {
-            Ok(subject) => cut(&subject, MAX_SUBJECT_CHARACTERS),
-            Err(_) => quote(&cut(&query.encode(), MAX_QUERY_CHARACTERS)),
+            Endpoint::ListReleases => {
+                let request = ListRequest::read(query, &parts.headers)?;
+                *subject = request.subject();
+                request.answer(&self.store, usage).await
+            }
+            Endpoint::GetArtifact => {
+                let request = ArtifactRequest::read(query, &parts.headers)?;
+                *subject = request.subject();
+                Ok((request.answer(&self.store, usage).await?, 1))
+            }
         }
     }
 }
 
-impl<B: Send + 'static> Service<Request<B>> for EndpointService {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let service = self.clone();
-        Box::pin(async move { Ok(service.answer(request).await) })
-    }
+fn cut(text: &str, characters: usize) -> String {
+    text.chars().take(characters).collect()
 }
 
 /// Logs a fault, with its cause. A caller's mistake is logged at `debug` only, since the caller reads it in
 /// the answer.
-fn log_fault(endpoint: Endpoint, error: &Error, request_id: &str) {
+pub fn log_fault(endpoint: Endpoint, error: &Error, request_id: &str) {
     let endpoint = endpoint.name();
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     match error.status() {

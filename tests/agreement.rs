@@ -1,9 +1,11 @@
-//! Each endpoint has one name, on which template, binaries, routes, modules, events and tests agree.
+//! Each endpoint has one name, on which template, binaries, routes, modules, events and tests agree. Pages list
+//! the filters that there are.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use delivery_center::endpoint::Endpoint;
+use delivery_center::store::filters::FILTERS;
 use serde_yaml_ng::Value;
 
 fn root() -> PathBuf {
@@ -77,6 +79,17 @@ fn every_endpoint_has_one_name_everywhere() {
         ] {
             assert!(root().join(&file).is_file(), "{file}");
         }
+    }
+}
+
+#[test]
+fn the_pages_that_list_the_filters_list_all_of_them() {
+    let page = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
+    let (readme, api, terminal) = (page("README.md"), page("docs/api.md"), page("docs/terminal.md"));
+    for filter in &FILTERS {
+        assert!(readme.contains(&format!("`{}`", filter.parameter)), "README.md: {}", filter.parameter);
+        assert!(api.contains(&format!("\n| `{}` | ", filter.parameter)), "docs/api.md: {}", filter.parameter);
+        assert!(terminal.contains(&format!("--{} ", filter.name)), "docs/terminal.md: {}", filter.name);
     }
 }
 

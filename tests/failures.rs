@@ -235,6 +235,24 @@ async fn an_entry_that_this_service_did_not_write_is_an_error_that_names_it() {
     assert_eq!(tables.get(ListReleases, "").await.release_ids(), ["r1"]);
 }
 
+/// What an earlier version found releases by may be found wrongly now.
+#[tokio::test]
+async fn a_release_that_an_earlier_version_stored_is_an_error_that_says_what_to_do() {
+    let tables = Tables::empty().await;
+    tables.import(&release("r1", 1).to_string()).await;
+    for mut item in tables.items(&tables.names.releases).await {
+        let older = item.get("lengths").map(|lengths| lengths.as_s().unwrap().replacen("2:", "1:", 1));
+        if let Some(older) = older {
+            item.insert("lengths".to_owned(), AttributeValue::S(older));
+            tables.put_item(&tables.names.releases, item).await;
+        }
+    }
+    for query in ["", "taskId=1", "projectName=p&taskId=1"] {
+        let description = check(&tables.get(ListReleases, query).await, 500);
+        assert!(description.contains("release \"r1\"") && description.contains("export"), "{description}");
+    }
+}
+
 #[tokio::test]
 async fn garbage_never_ends_a_function_and_is_never_a_bare_failure() {
     let tables = Tables::with_samples().await;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use delivery_center::list_releases;
+use delivery_center::list_releases::ListRequest;
 use delivery_center::query::Query;
 use delivery_center::store::Usage;
 use http::HeaderMap;
@@ -63,9 +63,9 @@ fn queries(number: u64) -> Vec<String> {
 /// Calls, round trips and read units of a request.
 async fn cost(tables: &Tables, query: &str) -> (u32, u32, f64) {
     let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, "gzip".parse().unwrap())]);
-    let usage = Usage::default();
-    let (_, count) =
-        list_releases::answer(&tables.store, &Query::parse(query), &headers, &usage).await.unwrap();
+    let (query_read, usage) = (Query::parse(query), Usage::default());
+    let request = ListRequest::read(&query_read, &headers).unwrap();
+    let (_, count) = request.answer(&tables.store, &usage).await.unwrap();
     let found = if query.contains("taskId") { 1..=WORKFLOWS } else { 20..=20 };
     assert!(found.contains(&(count as u64)), "{query}: {count}");
     (usage.calls(), usage.round_trips(), usage.read_units())

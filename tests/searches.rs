@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use delivery_center::endpoint::Endpoint::ListReleases;
-use delivery_center::list_releases;
+use delivery_center::list_releases::ListRequest;
 use delivery_center::query::Query;
+use delivery_center::store::releases::LENGTHS_VERSION;
 use delivery_center::store::{ReleaseFilter, Usage};
 use delivery_center_tool::record::Record;
 use delivery_center_tool::write::{Mode, PackedRelease};
@@ -298,12 +299,14 @@ async fn a_digest_in_a_repository_takes_two_round_trips_whatever_other_repositor
     tables.import(&lines(&records)).await;
     add_passed_over_entries(&tables, &format!("image={}", DIGESTS[0]), 2_000).await;
     let usage = Usage::default();
-    let query = Query::parse(&format!("image={}", in_repository("a")));
-    let (_, count) = list_releases::answer(&tables.store, &query, &HeaderMap::new(), &usage).await.unwrap();
+    let (query, headers) = (Query::parse(&format!("image={}", in_repository("a"))), HeaderMap::new());
+    let request = ListRequest::read(&query, &headers).unwrap();
+    let (_, count) = request.answer(&tables.store, &usage).await.unwrap();
     assert_eq!((count, usage.round_trips(), usage.calls()), (3, 2, 3));
     let page = Usage::default();
     let query = Query::parse(&format!("image={}&per_page=1", in_repository("a")));
-    list_releases::answer(&tables.store, &query, &HeaderMap::new(), &page).await.unwrap();
+    let request = ListRequest::read(&query, &headers).unwrap();
+    request.answer(&tables.store, &page).await.unwrap();
     assert_eq!((page.round_trips(), page.calls()), (2, 3));
     assert!(page.read_units() < usage.read_units(), "a page reads no more entries than it needs");
 }
@@ -411,7 +414,7 @@ async fn add_passed_over_entries(tables: &Tables, facet: &str, count: usize) {
             ("facet", facet.to_owned()),
             ("position", format!("{:012}#{id}", BEGIN + 1)),
             ("revision", "r".to_owned()),
-            ("lengths", "1:1,1,1,1,0,0".to_owned()),
+            ("lengths", format!("{LENGTHS_VERSION}:1,1,1,1,0,0")),
         ];
         let item = item.map(|(name, text)| (name.to_owned(), AttributeValue::S(text)));
         let put = PutRequest::builder().set_item(Some(item.into())).build().unwrap();

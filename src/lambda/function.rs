@@ -117,9 +117,7 @@ pub fn start_logging() {
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
 
-    let wanted = std::env::var("RUST_LOG").ok().filter(|wanted| !wanted.is_empty());
-    let parsed = wanted.as_deref().map(str::parse::<Targets>);
-    let default = || Targets::new().with_default(LevelFilter::INFO);
+    let parsed = variable("RUST_LOG").map(|wanted| wanted.parse::<Targets>());
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
@@ -127,7 +125,7 @@ pub fn start_logging() {
         .with_span_list(false);
     let filter = match &parsed {
         Some(Ok(targets)) => targets.clone(),
-        Some(Err(_)) | None => default(),
+        Some(Err(_)) | None => Targets::new().with_default(LevelFilter::INFO),
     };
     let started = tracing_subscriber::registry().with(filter).with(lines).try_init();
     if let (Some(Err(error)), Ok(())) = (parsed, started) {

@@ -23,19 +23,13 @@ use crate::service::AnsweredRequest;
 /// The metric that has two dimensions. There is only one such metric, since CloudWatch asks a price for every
 /// metric and every combination of its dimensions' values.
 const REQUESTS: &[Metric] = &[Metric { name: "requests", unit: "Count" }];
-/// What a request cost, by endpoint.
+/// What a request cost, by endpoint; and last, of a list, how many releases it had and how many of them were
+/// in memory.
 const COSTS: &[Metric] = &[
     Metric { name: "milliseconds", unit: "Milliseconds" },
     Metric { name: "bytes", unit: "Bytes" },
     Metric { name: "dynamodb_calls", unit: "Count" },
     Metric { name: "read_units", unit: "Count" },
-];
-/// The same for a list, with how many releases it had and how many of them were in memory.
-const LIST_COSTS: &[Metric] = &[
-    COSTS[0],
-    COSTS[1],
-    COSTS[2],
-    COSTS[3],
     Metric { name: "count", unit: "Count" },
     Metric { name: "seen_before", unit: "Count" },
 ];
@@ -82,7 +76,7 @@ struct Directive<'a> {
     metrics: &'static [Metric],
 }
 
-#[derive(Clone, Copy, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Metric {
     name: &'static str,
@@ -140,8 +134,8 @@ fn directives(endpoint: Endpoint) -> Option<Box<RawValue>> {
     let namespace = std::env::var("METRICS_NAMESPACE").ok().filter(|namespace| !namespace.is_empty())?;
     let namespace = namespace.as_str();
     let costs = match endpoint {
-        Endpoint::ListReleases => LIST_COSTS,
-        Endpoint::GetArtifact => COSTS,
+        Endpoint::ListReleases => COSTS,
+        Endpoint::GetArtifact => &COSTS[..4],
     };
     let directives = [
         Directive { namespace, dimensions: [&["endpoint", "status_class"]], metrics: REQUESTS },

@@ -7,9 +7,7 @@ mod time;
 use form_urlencoded::{Serializer, byte_serialize, parse};
 
 use self::strconv::{AtoiError, quote};
-pub use self::time::{UnreadableTime, moment, unix_seconds};
-use crate::commit_prefix::UnreadableCommit;
-use crate::image_reference::UnreadableDigest;
+pub use self::time::{moment, unix_seconds};
 
 /// The parameters in the order in which they came, decoded as the URL standard decodes a form
 /// (<https://url.spec.whatwg.org/#urlencoded-parsing>).
@@ -51,7 +49,7 @@ pub fn encoded_length(value: &str) -> usize {
     byte_serialize(value.as_bytes()).map(str::len).sum()
 }
 
-/// A parameter that cannot be read. The displayed text is the answer's `description`.
+/// A parameter that cannot be read, with what was given. The displayed text is the answer's `description`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParameterError {
     /// `taskId` is not a number; the words are Go's.
@@ -64,11 +62,8 @@ pub enum ParameterError {
     #[error("page args err :{0}")]
     Page(AtoiError),
     /// `after` does not have the form of a cursor.
-    #[error("after {} is not a cursor: take one from a Link header", quote(.after))]
-    After {
-        /// What was given.
-        after: String,
-    },
+    #[error("after {} is not a cursor: take one from a Link header", quote(.0))]
+    After(String),
     /// `after` names one place to begin at, `page` and `per_page` another.
     #[error("after cannot be combined with page or per_page")]
     AfterWithPage,
@@ -78,9 +73,9 @@ pub enum ParameterError {
     /// `image` has a digest of another form than OCI's.
     #[error(
         "image digest {} is neither sha256: and 64 nor sha512: and 128 lower-case hex digits",
-        quote(.0.digest.as_str())
+        quote(.0)
     )]
-    Digest(UnreadableDigest),
+    Digest(String),
     /// More than one of `image`, `commit` and `pr` is given.
     #[error("image, commit and pr each name an artifact: give one of them")]
     SeveralArtifacts,
@@ -88,20 +83,14 @@ pub enum ParameterError {
     #[error("pr args err :{0}")]
     PullRequest(AtoiError),
     /// `pr` is a number that no pull request has.
-    #[error("pr {} is no pull request: the first is 1", quote(.number))]
-    PullRequestBelowOne {
-        /// What was given.
-        number: String,
-    },
+    #[error("pr {} is no pull request: the first is 1", quote(.0))]
+    PullRequestBelowOne(String),
     /// `pr` is given without its repository.
     #[error("pr needs repo=owner/name: every repository has pull requests of that number")]
     NoRepository,
     /// `repo` has another form than `owner/name`.
-    #[error("repo {} is not owner/name", quote(.repository))]
-    Repository {
-        /// What was given.
-        repository: String,
-    },
+    #[error("repo {} is not owner/name", quote(.0))]
+    Repository(String),
     /// `envName` is given without an image's repository, or with a tag or a digest.
     #[error(
         "envName asks which image of a repository runs there: give image=registry/repo/name, without a tag or digest"
@@ -111,18 +100,18 @@ pub enum ParameterError {
     #[error("after cannot be combined with image: such a look-up has one answer")]
     AfterWithImage,
     /// `commit` is not the beginning of a commit's id.
-    #[error("commit {} is not 7 to 64 hex digits", quote(.0.commit.as_str()))]
-    Commit(UnreadableCommit),
+    #[error("commit {} is not 7 to 64 hex digits", quote(.0))]
+    Commit(String),
     /// `since` is not a time.
     #[error("since {}", not_a_time(.0))]
-    Since(UnreadableTime),
+    Since(String),
     /// `until` is not a time.
     #[error("until {}", not_a_time(.0))]
-    Until(UnreadableTime),
+    Until(String),
 }
 
-fn not_a_time(unreadable: &UnreadableTime) -> String {
-    let time = quote(&unreadable.time);
+fn not_a_time(given: &str) -> String {
+    let time = quote(given);
     format!(
         "{time} is neither Unix seconds nor a time as in RFC 3339: 2026-11-24, 2026-11-24T12:00:00Z, 2026-11-24T12:00:00%2B08:00"
     )

@@ -4,18 +4,11 @@ use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 
 use crate::position::UnixSeconds;
 
-/// A text that was given for a time and has another form.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnreadableTime {
-    /// What was given.
-    pub time: String,
-}
-
 /// Reads a moment or a date, which means its midnight in UTC. A time before 1970 becomes 0.
 ///
 /// # Errors
-/// [`UnreadableTime`], where it has another form.
-pub fn unix_seconds(text: &str) -> Result<UnixSeconds, UnreadableTime> {
+/// The text, where it has another form.
+pub fn unix_seconds(text: &str) -> Result<UnixSeconds, String> {
     let midnight = || moment(&format!("{text}T00:00:00Z"));
     let seconds = moment(text).or_else(|unreadable| midnight().map_err(|_| unreadable))?;
     Ok(UnixSeconds::try_from(seconds).unwrap_or(0))
@@ -24,14 +17,14 @@ pub fn unix_seconds(text: &str) -> Result<UnixSeconds, UnreadableTime> {
 /// Reads Unix seconds, or a time with its offset as in RFC 3339. Fractions of a second are cut off.
 ///
 /// # Errors
-/// [`UnreadableTime`], where it has another form.
-pub fn moment(text: &str) -> Result<i64, UnreadableTime> {
+/// The text, where it has another form.
+pub fn moment(text: &str) -> Result<i64, String> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // A number with too many digits is later than any record.
         return Ok(text.parse().unwrap_or(i64::MAX));
     }
     let time = DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset);
-    time.map(|time| time.secs()).map_err(|_| UnreadableTime { time: text.to_owned() })
+    time.map(|time| time.secs()).map_err(|_| text.to_owned())
 }
 
 #[cfg(test)]

@@ -90,15 +90,11 @@ fn running_in(
 fn pull_request(number: &str) -> Result<u64, ParameterError> {
     let read = strconv::atoi(number).map_err(ParameterError::PullRequest)?;
     let positive = u64::try_from(read).ok().filter(|number| *number > 0);
-    positive.ok_or_else(|| ParameterError::PullRequestBelowOne { number: number.to_owned() })
+    positive.ok_or_else(|| ParameterError::PullRequestBelowOne(number.to_owned()))
 }
 
 /// Reads `owner/name`. There may be more than one `/`, since an owner may be a group within a group.
 fn repository_name(repository: &str) -> Result<String, ParameterError> {
     let has_form = repository.contains('/') && repository.split('/').all(|part| !part.is_empty());
-    if has_form {
-        Ok(repository.to_owned())
-    } else {
-        Err(ParameterError::Repository { repository: repository.to_owned() })
-    }
+    if has_form { Ok(repository.to_owned()) } else { Err(ParameterError::Repository(repository.to_owned())) }
 }

@@ -49,5 +49,5 @@ fn or_default(number: Option<i64>, default: u64) -> u64 {
 }
 
 pub(super) fn cursor(after: &str) -> Result<Position, ParameterError> {
-    Position::parse(after).ok_or_else(|| ParameterError::After { after: after.to_owned() })
+    Position::parse(after).ok_or_else(|| ParameterError::After(after.to_owned()))
 }

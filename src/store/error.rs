@@ -169,46 +169,13 @@ impl StoreError {
     where
         E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
     {
-        /// The variant that it will be, before the source is put into it.
-        enum Kind {
-            TableMissing,
-            AccessDenied,
-            Refused,
-            Unavailable(Unavailability),
-        }
-        let kind = match &error {
-            SdkError::TimeoutError(_) => Kind::Unavailable(Unavailability::NotInTime),
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-                Kind::Unavailable(Unavailability::NotInTime)
-            }
-            SdkError::DispatchFailure(failure) if failure.is_io() => {
-                Kind::Unavailable(Unavailability::Unreached)
-            }
-            // There was no request: credentials or a region are missing, or the endpoint is not a URL.
-            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => Kind::Refused,
-            SdkError::ServiceError(service) => match service.err().code() {
-                Some("ResourceNotFoundException") => Kind::TableMissing,
-                Some(code) if DENIED.contains(&code) => Kind::AccessDenied,
-                Some(code) if THROTTLED.contains(&code) => Kind::Unavailable(Unavailability::Throttled),
-                Some(code) if FAILED.contains(&code) => Kind::Unavailable(Unavailability::Failed),
-                _ if service.raw().status().is_server_error() || service.raw().status().as_u16() == 429 => {
-                    Kind::Unavailable(Unavailability::Failed)
-                }
-                // The status is a success, but the body is cut off or not JSON. Whatever caused that on the
-                // way, another attempt may pass.
-                _ if service.raw().status().is_success() => {
-                    Kind::Unavailable(Unavailability::UnreadableAnswer)
-                }
-                _ => Kind::Refused,
-            },
-            _ => Kind::Unavailable(Unavailability::UnreadableAnswer),
-        };
+        let (reason, code) = (unavailability(&error), error.code().map(str::to_owned));
         let (table, source) = (table.to_owned(), CallError::new(error));
-        match kind {
-            Kind::TableMissing => Self::TableMissing { table, source },
-            Kind::AccessDenied => Self::AccessDenied { table, source },
-            Kind::Refused => Self::Refused { table, source },
-            Kind::Unavailable(reason) => Self::Unavailable { table, reason, source: Some(source) },
+        match (reason, code.as_deref()) {
+            (Some(reason), _) => Self::Unavailable { table, reason, source: Some(source) },
+            (None, Some("ResourceNotFoundException")) => Self::TableMissing { table, source },
+            (None, Some(code)) if DENIED.contains(&code) => Self::AccessDenied { table, source },
+            (None, _) => Self::Refused { table, source },
         }
     }
 
@@ -220,5 +187,25 @@ impl StoreError {
     /// The error where no single call failed.
     pub fn unavailable(table: &str, reason: Unavailability) -> Self {
         Self::Unavailable { table: table.to_owned(), reason, source: None }
+    }
+}
+
+/// Why a call that failed may succeed at another time; `None` where it will not.
+fn unavailability<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<Unavailability> {
+    match error {
+        SdkError::TimeoutError(_) => Some(Unavailability::NotInTime),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => Some(Unavailability::NotInTime),
+        SdkError::DispatchFailure(failure) if failure.is_io() => Some(Unavailability::Unreached),
+        // There was no request: credentials or a region are missing, or the endpoint is not a URL.
+        SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => None,
+        SdkError::ServiceError(service) => match (service.err().code(), service.raw().status()) {
+            (Some(code), _) if THROTTLED.contains(&code) => Some(Unavailability::Throttled),
+            (Some(code), _) if FAILED.contains(&code) => Some(Unavailability::Failed),
+            (_, status) if status.is_server_error() || status.as_u16() == 429 => Some(Unavailability::Failed),
+            // The body is cut off or not JSON. Whatever caused that on the way, another attempt may pass.
+            (_, status) if status.is_success() => Some(Unavailability::UnreadableAnswer),
+            _ => None,
+        },
+        _ => Some(Unavailability::UnreadableAnswer),
     }
 }

@@ -28,7 +28,8 @@ pub fn entry_of(item: &Item) -> String {
 }
 
 /// The names behind the placeholders `#entry` and `#position` in an expression; `None` where it has neither.
-/// DynamoDB reserves both words, so that an expression cannot use the names themselves.
+/// DynamoDB reserves the word `position`, so that an expression cannot use the name itself. It does not
+/// reserve `entry`, which is written in the same way to need no other rule.
 pub fn reserved_names(expression: &str) -> Option<HashMap<String, String>> {
     let used = ["entry", "position"].into_iter().filter(|name| expression.contains(&format!("#{name}")));
     let names: HashMap<_, _> = used.map(|name| (format!("#{name}"), name.to_owned())).collect();

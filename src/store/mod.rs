@@ -86,11 +86,6 @@ impl Store {
         &self.client
     }
 
-    /// The name of the table of releases.
-    pub fn releases_table(&self) -> &str {
-        &self.releases_table
-    }
-
     /// The name of the table of artifacts.
     pub fn artifacts_table(&self) -> &str {
         &self.artifacts_table
@@ -167,6 +162,24 @@ impl ItemsPage {
         let no_answer = || StoreError::unavailable(table, Unavailability::UnreadableAnswer);
         Ok(Self { items: items.ok_or_else(no_answer)?, next })
     }
+}
+
+/// Puts elements with their weights into groups, in order: at most `most` of them in a group, which may weigh
+/// `weight` together. An element that weighs more is a group of its own.
+pub fn grouped<T>(weighed: impl IntoIterator<Item = (T, usize)>, most: usize, weight: usize) -> Vec<Vec<T>> {
+    let mut groups: Vec<Vec<T>> = Vec::new();
+    let mut together = 0;
+    for (element, own) in weighed {
+        together += own;
+        match groups.last_mut() {
+            Some(group) if group.len() < most && together <= weight => group.push(element),
+            _ => {
+                together = own;
+                groups.push(vec![element]);
+            }
+        }
+    }
+    groups
 }
 
 /// A request for items by key that reads only the attributes in `projection`.

@@ -4,37 +4,24 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, IndexStatus, KeySchemaElement, KeyType,
-    Projection, ProjectionType, ScalarAttributeType, TableDescription, TableStatus,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, IndexStatus, KeySchemaElement, Projection,
+    TableDescription, TableStatus,
 };
 use delivery_center::store::{StoreError, TableNames};
-use serde::Deserialize;
+use serde_yaml_ng::Value;
 
 use crate::retries::{Patience, TABLE_CREATION};
 
 const TEMPLATE: &str = include_str!("../../template.yaml");
 
 /// One table, as `template.yaml` defines it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct TableDefinition {
     /// The table's name.
     pub name: String,
-    keys: Keys,
-    index: Index,
-}
-
-/// The two attributes that are the key of a table or an index. Both are texts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Keys {
-    hash: String,
-    range: String,
-}
-
-/// The index of a table. It holds whole items.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Index {
-    name: String,
-    keys: Keys,
+    attributes: Vec<AttributeDefinition>,
+    keys: Vec<KeySchemaElement>,
+    indexes: Vec<GlobalSecondaryIndex>,
 }
 
 /// What became of a table that was to be created.
@@ -49,12 +36,9 @@ pub enum Created {
 /// Why a table is not as it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// The template is not YAML, or does not have both tables.
+    /// The template that is built in is not YAML. A test excludes that.
     #[error("template.yaml cannot be read")]
     UnreadableTemplate(#[from] serde_yaml_ng::Error),
-    /// The template does not define the tables as this module reads them.
-    #[error("template.yaml: {0}")]
-    Template(String),
     /// A table of that name has another schema.
     #[error(
         "table {table:?} exists with another schema: {difference}; choose another name, or delete that table"
@@ -66,7 +50,7 @@ pub enum TableError {
         difference: String,
     },
     /// DynamoDB did not do what was asked.
-    #[error(transparent)]
+    #[error("{0}")]
     DynamoDb(#[from] StoreError),
     /// The table, or its index, is still being made.
     #[error("table {table:?} is not active after {} seconds; run this again later", TABLE_CREATION.as_secs())]
@@ -76,124 +60,49 @@ pub enum TableError {
     },
 }
 
-impl TableError {
-    /// Whether another attempt may succeed.
-    pub fn is_unreachable(&self) -> bool {
-        match self {
-            Self::DynamoDb(error) => error.is_unavailable(),
-            Self::NotActive { .. } => true,
-            Self::UnreadableTemplate(_) | Self::Template(_) | Self::OtherSchema { .. } => false,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Template {
-    resources: Resources,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Resources {
-    releases_table: TableResource,
-    artifacts_table: TableResource,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct TableResource {
-    properties: TableProperties,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct TableProperties {
-    key_schema: Vec<KeyProperties>,
-    attribute_definitions: Vec<AttributeProperties>,
-    global_secondary_indexes: Vec<IndexProperties>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct KeyProperties {
-    attribute_name: String,
-    key_type: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct AttributeProperties {
-    attribute_name: String,
-    attribute_type: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct IndexProperties {
-    index_name: String,
-    key_schema: Vec<KeyProperties>,
-    projection: ProjectionProperties,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ProjectionProperties {
-    projection_type: String,
-}
-
 /// Both tables under the given names.
 ///
 /// # Errors
-/// [`TableError`], where the `template.yaml` that is built in is not as expected. A test excludes that.
+/// [`TableError::UnreadableTemplate`].
 pub fn definitions(names: &TableNames) -> Result<[TableDefinition; 2], TableError> {
-    let template: Template = serde_yaml_ng::from_str(TEMPLATE)?;
-    let Resources { releases_table, artifacts_table } = template.resources;
-    Ok([
-        TableDefinition::new(names.releases.clone(), releases_table.properties)?,
-        TableDefinition::new(names.artifacts.clone(), artifacts_table.properties)?,
-    ])
+    let template: Value = serde_yaml_ng::from_str(TEMPLATE)?;
+    let definition = |name: &str, resource: &str| {
+        TableDefinition::new(name, &template["Resources"][resource]["Properties"])
+    };
+    Ok([definition(&names.releases, "ReleasesTable"), definition(&names.artifacts, "ArtifactsTable")])
 }
 
 impl TableDefinition {
-    fn new(name: String, properties: TableProperties) -> Result<Self, TableError> {
-        let are_texts =
-            properties.attribute_definitions.iter().all(|attribute| attribute.attribute_type == "S");
-        let project_all =
-            properties.global_secondary_indexes.iter().all(|index| index.projection.projection_type == "ALL");
-        if !are_texts || !project_all {
-            return Err(TableError::Template(
-                "a key is not a text, or an index does not project everything".to_owned(),
-            ));
+    fn new(name: &str, properties: &Value) -> Self {
+        const WHOLE: &str = "all is given";
+        let keys = |schema: &Value| -> Vec<_> {
+            let key = |key: &Value| {
+                let key_type = text(key, "KeyType").into();
+                let key = KeySchemaElement::builder().attribute_name(text(key, "AttributeName"));
+                key.key_type(key_type).build().expect(WHOLE)
+            };
+            elements(schema, "KeySchema").map(key).collect()
+        };
+        let attribute = |attribute: &Value| {
+            let attribute_type = text(attribute, "AttributeType").into();
+            let attribute = AttributeDefinition::builder().attribute_name(text(attribute, "AttributeName"));
+            attribute.attribute_type(attribute_type).build().expect(WHOLE)
+        };
+        let index = |index: &Value| {
+            let projection_type = text(&index["Projection"], "ProjectionType").into();
+            GlobalSecondaryIndex::builder()
+                .index_name(text(index, "IndexName"))
+                .set_key_schema(Some(keys(index)))
+                .projection(Projection::builder().projection_type(projection_type).build())
+                .build()
+                .expect(WHOLE)
+        };
+        Self {
+            name: name.to_owned(),
+            attributes: elements(properties, "AttributeDefinitions").map(attribute).collect(),
+            keys: keys(properties),
+            indexes: elements(properties, "GlobalSecondaryIndexes").map(index).collect(),
         }
-        let keys = Keys::new(properties.key_schema)?;
-        let [index] = <[IndexProperties; 1]>::try_from(properties.global_secondary_indexes)
-            .map_err(|_| TableError::Template("a table does not have exactly one index".to_owned()))?;
-        let index = Index { name: index.index_name, keys: Keys::new(index.key_schema)? };
-        let definition = Self { name, keys, index };
-        let mut defined: Vec<_> = properties
-            .attribute_definitions
-            .iter()
-            .map(|attribute| attribute.attribute_name.as_str())
-            .collect();
-        defined.sort_unstable();
-        if defined != definition.key_attributes() {
-            return Err(TableError::Template(format!(
-                "the attributes of {:?} are not its keys",
-                definition.name
-            )));
-        }
-        Ok(definition)
-    }
-
-    /// The names of all key attributes, sorted, each once.
-    fn key_attributes(&self) -> Vec<&str> {
-        let all = [&self.keys, &self.index.keys];
-        let mut names: Vec<_> =
-            all.iter().flat_map(|keys| [keys.hash.as_str(), keys.range.as_str()]).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
     }
 
     /// Creates the table and waits until it can be used.
@@ -208,19 +117,12 @@ impl TableDefinition {
             self.wait(client).await?;
             return Ok(Created::Already);
         }
-        let attributes = self.key_attributes().into_iter().map(|name| {
-            AttributeDefinition::builder()
-                .attribute_name(name)
-                .attribute_type(ScalarAttributeType::S)
-                .build()
-                .expect("all is given")
-        });
         client
             .create_table()
             .table_name(&self.name)
-            .set_attribute_definitions(Some(attributes.collect()))
-            .set_key_schema(Some(self.keys.schema()))
-            .global_secondary_indexes(self.index.definition())
+            .set_attribute_definitions(Some(self.attributes.clone()))
+            .set_key_schema(Some(self.keys.clone()))
+            .set_global_secondary_indexes(Some(self.indexes.clone()))
             .billing_mode(BillingMode::PayPerRequest)
             .send()
             .await
@@ -236,9 +138,22 @@ impl TableDefinition {
     pub async fn existing(&self, client: &Client) -> Result<Option<TableDescription>, TableError> {
         let table = self.describe(client).await?;
         if let Some(table) = &table {
-            self.check(table)?;
+            let indexes = table.global_secondary_indexes().iter();
+            let indexes = indexes.map(|index| (index.index_name(), index.key_schema(), index.projection()));
+            let found = schema(table.attribute_definitions(), table.key_schema(), indexes);
+            let wanted = self.schema();
+            if found != wanted {
+                let difference = format!("{found} instead of {wanted}");
+                return Err(TableError::OtherSchema { table: self.name.clone(), difference });
+            }
         }
         Ok(table)
+    }
+
+    fn schema(&self) -> String {
+        let indexes = self.indexes.iter();
+        let indexes = indexes.map(|index| (Some(index.index_name()), index.key_schema(), index.projection()));
+        schema(&self.attributes, &self.keys, indexes)
     }
 
     async fn describe(&self, client: &Client) -> Result<Option<TableDescription>, TableError> {
@@ -266,44 +181,36 @@ impl TableDefinition {
         Ok(())
     }
 
-    fn check(&self, table: &TableDescription) -> Result<(), TableError> {
-        let keys = Keys::of(table.key_schema());
-        let indexes: Vec<_> = table
-            .global_secondary_indexes()
-            .iter()
-            .map(|index| {
-                (
-                    index.index_name().unwrap_or_default().to_owned(),
-                    Keys::of(index.key_schema()),
-                    projects_all(index.projection()),
-                )
-            })
-            .collect();
-        let wanted = [(self.index.name.clone(), self.index.keys.names(), true)];
-        let difference = if keys != self.keys.names() {
-            format!("its keys are {keys:?} instead of {:?}", self.keys.names())
-        } else if indexes != wanted {
-            format!(
-                "its indexes (name, keys, whether all is projected) are {indexes:?} instead of {wanted:?}"
-            )
-        } else if table
-            .attribute_definitions()
-            .iter()
-            .any(|attribute| *attribute.attribute_type() != ScalarAttributeType::S)
-        {
-            "its keys are not all texts".to_owned()
-        } else {
-            return Ok(());
-        };
-        Err(TableError::OtherSchema { table: self.name.clone(), difference })
-    }
-
     fn failed<E>(&self, error: SdkError<E>) -> TableError
     where
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
         StoreError::from_sdk(&self.name, error).into()
     }
+}
+
+/// A schema in one line, by which two are compared and shown.
+fn schema<'a>(
+    attributes: &[AttributeDefinition],
+    keys: &[KeySchemaElement],
+    indexes: impl Iterator<Item = (Option<&'a str>, &'a [KeySchemaElement], Option<&'a Projection>)>,
+) -> String {
+    let keys_in_words = |keys: &[KeySchemaElement]| {
+        let key = |key: &KeySchemaElement| {
+            let name = key.attribute_name();
+            let attribute = attributes.iter().find(|attribute| attribute.attribute_name() == name);
+            let attribute_type = attribute.map_or("", |attribute| attribute.attribute_type().as_str());
+            format!("{name} ({attribute_type} {})", key.key_type())
+        };
+        keys.iter().map(key).collect::<Vec<_>>().join(", ")
+    };
+    let mut parts = vec![format!("keys {}", keys_in_words(keys))];
+    for (name, keys, projection) in indexes {
+        let projected = projection.and_then(Projection::projection_type).map_or("", |kind| kind.as_str());
+        let (name, keys) = (name.unwrap_or_default(), keys_in_words(keys));
+        parts.push(format!("index {name} of {projected}: {keys}"));
+    }
+    parts.join("; ")
 }
 
 /// Whether the table and its indexes can be used: a table is active also while an index is added to it. An
@@ -314,47 +221,12 @@ fn is_active(table: &TableDescription) -> bool {
         && indexes.all(|index| index.index_status().is_none_or(|status| *status == IndexStatus::Active))
 }
 
-fn projects_all(projection: Option<&Projection>) -> bool {
-    projection.and_then(Projection::projection_type) == Some(&ProjectionType::All)
+fn elements<'a>(object: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+    object[name].as_sequence().into_iter().flatten()
 }
 
-impl Keys {
-    fn new(schema: Vec<KeyProperties>) -> Result<Self, TableError> {
-        let mut keys = schema.into_iter();
-        match (keys.next(), keys.next(), keys.next()) {
-            (Some(hash), Some(range), None) if hash.key_type == "HASH" && range.key_type == "RANGE" => {
-                Ok(Self { hash: hash.attribute_name, range: range.attribute_name })
-            }
-            _ => Err(TableError::Template("a key is not one HASH and then one RANGE attribute".to_owned())),
-        }
-    }
-
-    /// The names of an existing schema's keys, in its order.
-    fn of(schema: &[KeySchemaElement]) -> Vec<String> {
-        schema.iter().map(|element| element.attribute_name().to_owned()).collect()
-    }
-
-    fn names(&self) -> Vec<String> {
-        vec![self.hash.clone(), self.range.clone()]
-    }
-
-    fn schema(&self) -> Vec<KeySchemaElement> {
-        let element = |name: &str, key_type| {
-            KeySchemaElement::builder().attribute_name(name).key_type(key_type).build().expect("all is given")
-        };
-        vec![element(&self.hash, KeyType::Hash), element(&self.range, KeyType::Range)]
-    }
-}
-
-impl Index {
-    fn definition(&self) -> GlobalSecondaryIndex {
-        GlobalSecondaryIndex::builder()
-            .index_name(&self.name)
-            .set_key_schema(Some(self.keys.schema()))
-            .projection(Projection::builder().projection_type(ProjectionType::All).build())
-            .build()
-            .expect("all is given")
-    }
+fn text<'a>(object: &'a Value, name: &str) -> &'a str {
+    object[name].as_str().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -365,11 +237,15 @@ mod tests {
     fn the_template_defines_both_tables() {
         let names = TableNames { releases: "r".to_owned(), artifacts: "a".to_owned() };
         let [releases, artifacts] = definitions(&names).unwrap();
-        assert_eq!(releases.keys.names(), ["release_id", "entry"]);
-        assert_eq!(artifacts.keys.names(), ["image_digest", "entry"]);
-        assert_eq!(releases.index.name, "by_facet");
-        assert_eq!(releases.index.keys.names(), ["facet", "position"]);
-        assert_eq!(artifacts.index.name, "by_image");
-        assert_eq!(artifacts.index.keys.names(), ["image", "position"]);
+        assert_eq!((releases.name.as_str(), artifacts.name.as_str()), ("r", "a"));
+        assert_eq!(
+            releases.schema(),
+            "keys release_id (S HASH), entry (S RANGE); index by_facet of ALL: facet (S HASH), position (S RANGE)"
+        );
+        assert_eq!(
+            artifacts.schema(),
+            "keys image_digest (S HASH), entry (S RANGE); index by_image of ALL: image (S HASH), position (S RANGE)"
+        );
+        assert_eq!([releases, artifacts].map(|table| table.attributes.len()), [4, 4], "of keys alone");
     }
 }

@@ -251,6 +251,31 @@ async fn an_endpoint_where_nothing_answers_is_told_within_seconds_and_each_cause
 }
 
 #[tokio::test]
+async fn a_missing_table_is_told_with_what_to_do_and_nothing_else() {
+    let tables = Tables::missing();
+    let sample = format!("{}/../samples/reference-release.json", env!("CARGO_MANIFEST_DIR"));
+    for (arguments, variable) in [
+        (&["releases"][..], "RELEASES_TABLE"),
+        (&["artifact", "reg/cart:1"], "ARTIFACTS_TABLE"),
+        (&["diff", "--project", "shop", "1", "2"], "RELEASES_TABLE"),
+        (&["import", &sample], "RELEASES_TABLE"),
+        (&["verify", &sample], "RELEASES_TABLE"),
+        (&["export"], "RELEASES_TABLE"),
+        (&["export", "--artifacts"], "ARTIFACTS_TABLE"),
+        (&["record", "deploy", "--image", "reg/cart:1", "--env", "prod"], "ARTIFACTS_TABLE"),
+    ] {
+        let ran = run_on(&tables, arguments).await;
+        assert_ne!(ran.status, Some(0));
+        let lines: Vec<_> = ran.err.lines().collect();
+        let [error, advice] = lines.as_slice() else { panic!("{arguments:?}: {ran:?}") };
+        assert!(error.starts_with("error: ") && error.contains("does not exist"), "{error}");
+        for part in ["AWS_REGION", variable, "delivery-center tables create"] {
+            assert!(advice.contains(part), "{arguments:?}: {advice}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_dynamodb_that_throttles_the_first_contact_is_tried_again() {
     let tables = Tables::empty().await;
     let plan = |_: &str, number: u64| if number <= 3 { Fault::Throttle } else { Fault::None };

@@ -276,6 +276,18 @@ async fn nothing_found_is_1_and_a_failure_2() {
 }
 
 #[tokio::test]
+async fn a_task_that_is_no_number_is_told_by_its_option_and_not_in_gos_words() {
+    let tables = Tables::empty().await;
+    for more in [&[][..], &["--json"], &["--limit", "200"]] {
+        for task in ["x", "99999999999999999999"] {
+            let ran = run_on(&tables, &[&["releases", "--task", task], more].concat()).await;
+            let said = "error: --task is not a task's number: give one such as 12\n";
+            assert_eq!((ran.status, ran.err.as_str()), (Some(2), said));
+        }
+    }
+}
+
+#[tokio::test]
 async fn colours_are_for_terminals_and_not_where_they_are_unwanted() {
     let tables = three(&Times::new()).await;
     let out = async |environment: &[(&str, &str)]| {

@@ -18,8 +18,9 @@ use crate::position::Position;
 use crate::store::error::StoreError;
 use crate::store::items::{Attributes, Item, Subject};
 
-/// The version of the form in which lengths are stored.
-pub const LENGTHS_VERSION: &str = "1";
+/// The version of the form in which lengths are stored. It is raised also where a search would find wrongly
+/// what an older version stored, and `reindex` could not mend that: it is an error then.
+pub const LENGTHS_VERSION: &str = "2";
 
 /// How much of a release is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +100,10 @@ impl fmt::Display for Lengths {
 
 /// Lengths in a form that this version does not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("its lengths have a form that this version of the service does not read")]
+#[error(
+    "its lengths have a form that this version of the service does not read; \
+     export it with the version that stored it, and import that into new tables"
+)]
 pub struct UnreadableLengths;
 
 impl FromStr for Lengths {
@@ -188,11 +192,11 @@ mod tests {
         for text in [
             "",
             "1,2,3,4,5,6",
-            "1:1,2,3,4,5",
-            "1:1,2,3,4,5,6,7",
-            "1:1,2,3,4,5,x",
-            "1:-1,2,3,4,5,6",
-            "2:1,2,3,4,5,6",
+            "2:1,2,3,4,5",
+            "2:1,2,3,4,5,6,7",
+            "2:1,2,3,4,5,x",
+            "2:-1,2,3,4,5,6",
+            "1:1,2,3,4,5,6",
         ] {
             assert_eq!(text.parse::<Lengths>(), Err(UnreadableLengths), "{text}");
         }

@@ -14,7 +14,7 @@ use crate::store::facets::{Facet, ReleaseSearch, listed};
 use crate::store::items::{Attributes, Item, Subject, entry_of};
 use crate::store::json::Json;
 use crate::store::keys::{RELEASE_ENTRY, WRITER, release_key, release_part_entry};
-use crate::store::{MAX_KEYS_PER_CALL, Store, Usage, projected};
+use crate::store::{MAX_KEYS_PER_CALL, Store, Usage, grouped, projected};
 
 /// How many BatchGetItem calls run side by side: each is a connection, and more only queue on one core.
 const MAX_CALLS_AT_ONCE: usize = 8;
@@ -46,13 +46,14 @@ impl Store {
         // read again alone.
         let doubled = if search.reads_one_list() { BTreeSet::new() } else { ids_at_two_positions(entries) };
         let is_single = |entry: &ReleaseEntry| !doubled.contains(entry.position.id());
-        let kept = |entry: &ReleaseEntry| self.kept(entry, verbosity).filter(|_| is_single(entry));
-        let known: Vec<_> = entries.iter().map(kept).collect();
-        let missing = entries.iter().zip(&known).filter(|(entry, known)| known.is_none() && is_single(entry));
+        let in_memory = |entry: &ReleaseEntry| self.in_memory(entry, verbosity).filter(|_| is_single(entry));
+        let in_memory: Vec<_> = entries.iter().map(in_memory).collect();
+        let missing = entries.iter().zip(&in_memory);
+        let missing = missing.filter(|(entry, in_memory)| in_memory.is_none() && is_single(entry));
         let mut items = self.items(missing.map(|(entry, _)| entry), verbosity, usage).await?;
         let mut releases = Vec::with_capacity(entries.len());
-        for (entry, known) in entries.iter().zip(known) {
-            releases.push(if let Some(release) = known {
+        for (entry, in_memory) in entries.iter().zip(in_memory) {
+            releases.push(if let Some(release) = in_memory {
                 usage.count_seen_before();
                 Some(release)
             } else if let Some(release) = items.take_release(entry, verbosity)? {
@@ -106,7 +107,7 @@ impl Store {
         ItemsByKey::new(found.into_iter().flatten(), table)
     }
 
-    fn kept(&self, entry: &ReleaseEntry, verbosity: Verbosity) -> Option<StoredRelease> {
+    fn in_memory(&self, entry: &ReleaseEntry, verbosity: Verbosity) -> Option<StoredRelease> {
         self.documents.as_ref()?.get(entry, verbosity)
     }
 
@@ -218,26 +219,12 @@ fn calls<'a>(
     entries: impl Iterator<Item = &'a ReleaseEntry>,
     verbosity: Verbosity,
 ) -> Vec<KeysAndAttributes> {
-    let mut calls = Vec::new();
-    let (mut call, mut bytes) = (Vec::new(), 0);
-    let request = |keys| projected(keys, documents(verbosity), false);
-    for entry in entries {
+    let keys = entries.flat_map(|entry| {
         let mean = entry.lengths.packed(verbosity) / (1 + entry.lengths.parts(verbosity));
-        for key in keys(entry, verbosity) {
-            if call.len() == MAX_KEYS_PER_CALL
-                || (bytes + mean > MAX_STORED_BYTES_PER_CALL && !call.is_empty())
-            {
-                calls.push(request(std::mem::take(&mut call)));
-                bytes = 0;
-            }
-            call.push(key);
-            bytes += mean;
-        }
-    }
-    if !call.is_empty() {
-        calls.push(request(call));
-    }
-    calls
+        keys(entry, verbosity).map(move |key| (key, mean))
+    });
+    let calls = grouped(keys, MAX_KEYS_PER_CALL, MAX_STORED_BYTES_PER_CALL).into_iter();
+    calls.map(|keys| projected(keys, documents(verbosity), false)).collect()
 }
 
 /// Both documents of one revision of a release out of its items; `None` where one of these is missing.

@@ -1,10 +1,11 @@
 //! Asks both endpoints in this process: the same requests, the same code and the same JSON as the functions'.
 //!
 //! - `stored_text`: text out of a record, made harmless where it is shown;
-//! - `commit`, `release`, `artifact`: what the tool reads of the JSON.
+//! - `lenient`, `commit`, `release`, `artifact`: what the tool reads of the JSON.
 
 mod artifact;
 mod commit;
+mod lenient;
 mod release;
 mod stored_text;
 
@@ -13,14 +14,18 @@ use std::io::Read as _;
 pub use artifact::{ActivityInfo, ArtifactInfo, EnvironmentInfo};
 pub use commit::CommitInfo;
 use delivery_center::endpoint::Endpoint;
-use delivery_center::service::EndpointService;
-use delivery_center::store::{Activities, ArtifactSearch, Deployment, Store, StoreError, Usage};
+use delivery_center::error::{Error, Status};
+use delivery_center::get_artifact::ArtifactRequest;
+use delivery_center::list_releases::ListRequest;
+use delivery_center::query::Query;
+use delivery_center::response::Response;
+use delivery_center::service::log_fault;
+use delivery_center::store::{Activities, ArtifactSearch, Deployment, Store, Usage};
 use flate2::read::GzDecoder;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, LINK};
-use http::{HeaderMap, Request, StatusCode};
+use http::HeaderMap;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, LINK};
 pub use release::{BuildInfo, DeployInfo, EnvInfo, ReleaseInfo, VersionInfo};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 pub use stored_text::{StoredText, harmless, is_harmful};
 
@@ -52,36 +57,19 @@ pub struct Releases {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// 404: nothing is known of what was asked for.
-    #[error("{description}")]
-    NotFound {
-        /// The endpoint's words.
-        description: String,
-    },
-    /// 400: the question cannot be read, or its answer does not fit.
-    #[error("{description}")]
-    BadRequest {
-        /// The endpoint's words.
-        description: String,
-    },
-    /// The tables did not answer, or hold what cannot be read.
-    #[error("{description}")]
-    Failed {
-        /// The endpoint's words.
-        description: String,
-    },
-    /// The question is longer than a URL can be.
-    #[error("the question is too long")]
-    TooLong(#[source] http::Error),
+    /// The endpoint's own error, with its cause.
+    #[error("{0}")]
+    Refused(#[from] Error),
     /// The answer is not the JSON that docs/api.md describes.
     #[error("the answer cannot be read")]
     Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The error object of docs/api.md.
-#[derive(Deserialize)]
-struct ErrorInfo {
-    description: String,
+impl AskError {
+    /// Whether the endpoint answers with this status.
+    pub fn has_status(&self, status: Status) -> bool {
+        matches!(self, Self::Refused(error) if error.status() == status)
+    }
 }
 
 impl Endpoints {
@@ -90,26 +78,27 @@ impl Endpoints {
         Self { store }
     }
 
-    /// Asks an endpoint, as `GET <endpoint>?<query>` does.
+    /// Asks an endpoint, as `GET <endpoint>?<query>` does, and logs a fault as the functions do.
     ///
     /// # Errors
     /// Every answer but a 200.
     pub async fn ask(&self, endpoint: Endpoint, query: &str) -> Result<Answered, AskError> {
-        let request = Request::get(format!("{}?{query}", endpoint.path()))
-            // With gzip, about five times as much fits into an answer.
-            .header(ACCEPT_ENCODING, "gzip")
-            .body(())
-            .map_err(AskError::TooLong)?;
-        let answer = EndpointService::new(endpoint, self.store.clone()).answer(request).await;
-        let json = text(answer.headers(), answer.body())?;
-        if answer.status() == StatusCode::OK {
-            return Ok(Answered { json, next: next_query(answer.headers()) });
-        }
-        let ErrorInfo { description } = read(&json)?;
-        Err(match answer.status() {
-            StatusCode::NOT_FOUND => AskError::NotFound { description },
-            StatusCode::BAD_REQUEST => AskError::BadRequest { description },
-            _ => AskError::Failed { description },
+        let answer = self.answer(endpoint, &Query::parse(query)).await;
+        let answer = answer.inspect_err(|error| log_fault(endpoint, error, ""))?;
+        Ok(Answered { json: text(answer.headers(), answer.body())?, next: next_query(answer.headers()) })
+    }
+
+    async fn answer(&self, endpoint: Endpoint, query: &Query) -> Result<Response, Error> {
+        let usage = Usage::default();
+        // With gzip, about five times as much fits into an answer.
+        let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("gzip"))]);
+        Ok(match endpoint {
+            Endpoint::ListReleases => {
+                ListRequest::read(query, &headers)?.answer(&self.store, &usage).await?.0
+            }
+            Endpoint::GetArtifact => {
+                ArtifactRequest::read(query, &headers)?.answer(&self.store, &usage).await?
+            }
         })
     }
 
@@ -130,8 +119,7 @@ impl Endpoints {
             namespace: Some(namespace.to_owned()),
         };
         let found = self.store.find_newest_artifact(&search, None, &Usage::default()).await;
-        let failed = |error: StoreError| AskError::Failed { description: error.to_string() };
-        let Some(found) = found.map_err(failed)? else { return Ok(None) };
+        let Some(found) = found.map_err(Error::from)? else { return Ok(None) };
         let unreadable = |spoiled| AskError::Unreadable(Box::new(spoiled));
         let json = found.artifact.document.unpack().map_err(unreadable)?;
         let activities = Activities::of(&json).map_err(|error| AskError::Unreadable(Box::new(error)))?;
@@ -157,7 +145,7 @@ impl Endpoints {
             let page = [("page", "1".to_owned()), ("per_page", limit.to_string())];
             match self.ask(Endpoint::ListReleases, &query([parameters, &page].concat())).await {
                 // If the question itself is what cannot be read, it is refused again there.
-                Err(AskError::BadRequest { .. }) => {}
+                Err(error) if error.has_status(Status::BadRequest) => {}
                 Err(error) => return Err(error),
                 Ok(Answered { json, next }) => {
                     return Ok(Releases { releases: read(&json)?, has_more: next.is_some() });
@@ -209,19 +197,11 @@ fn next_query(headers: &HeaderMap) -> Option<String> {
     Some(query.to_owned())
 }
 
-/// Reads a field that may be missing, `null`, or of any shape. What cannot be read is taken for absent.
-fn leniently<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
-    Ok(serde_json::from_value(value).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use serde::de::value::{Error, MapDeserializer};
-    use serde::de::{Error as _, Visitor};
-    use serde::forward_to_deserialize_any;
+    use serde::de::{DeserializeOwned, Error as _, Visitor};
+    use serde::{Deserializer, forward_to_deserialize_any};
 
     use super::release::{ContainerInfo, DistributeInfo, ImageInfo, ServiceInfo};
     use super::*;

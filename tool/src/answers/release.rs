@@ -1,160 +1,117 @@
 //! What the tool reads of a release.
 
-use serde::Deserialize;
+use super::lenient::lenient;
+use super::{CommitInfo, StoredText};
 
-use super::{CommitInfo, StoredText, leniently};
+lenient! {
+    /// A release.
+    #[serde(rename_all = "camelCase")]
+    pub struct ReleaseInfo {
+        /// What it is.
+        pub version_info: VersionInfo,
+        /// What was built for it.
+        pub build_info: Vec<BuildInfo>,
+        /// What it deployed.
+        pub deploy_info: Vec<DeployInfo>,
+        /// Where it was distributed to.
+        pub distribute_info: Vec<DistributeInfo>,
+    }
 
-/// A release.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ReleaseInfo {
-    /// What it is.
-    #[serde(deserialize_with = "leniently")]
-    pub version_info: VersionInfo,
-    /// What was built for it.
-    #[serde(deserialize_with = "leniently")]
-    pub build_info: Vec<BuildInfo>,
-    /// What it deployed.
-    #[serde(deserialize_with = "leniently")]
-    pub deploy_info: Vec<DeployInfo>,
-    /// Where it was distributed to.
-    #[serde(deserialize_with = "leniently")]
-    pub distribute_info: Vec<DistributeInfo>,
-}
+    /// A release's own fields.
+    #[serde(rename_all = "camelCase")]
+    pub struct VersionInfo {
+        /// Its id.
+        pub id: StoredText,
+        /// Its version.
+        pub version: StoredText,
+        /// Its project.
+        pub product_name: StoredText,
+        /// The workflow that made it; empty where none did.
+        pub workflow_name: StoredText,
+        /// The workflow's task; none or 0 where none made it.
+        pub task_id: Option<u64>,
+        /// Its labels.
+        pub labels: Vec<StoredText>,
+        /// The environment as it was then.
+        pub product_env_info: Option<EnvInfo>,
+        /// Who made it.
+        pub created_by: StoredText,
+        /// When, in Unix seconds.
+        #[serde(rename = "created_at")]
+        pub created_at: i64,
+    }
 
-/// A release's own fields.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct VersionInfo {
-    /// Its id.
-    #[serde(deserialize_with = "leniently")]
-    pub id: StoredText,
-    /// Its version.
-    #[serde(deserialize_with = "leniently")]
-    pub version: StoredText,
-    /// Its project.
-    #[serde(deserialize_with = "leniently")]
-    pub product_name: StoredText,
-    /// The workflow that made it; empty where none did.
-    #[serde(deserialize_with = "leniently")]
-    pub workflow_name: StoredText,
-    /// The workflow's task; none or 0 where none made it.
-    #[serde(deserialize_with = "leniently")]
-    pub task_id: Option<u64>,
-    /// Its labels.
-    #[serde(deserialize_with = "leniently")]
-    pub labels: Vec<StoredText>,
-    /// The environment as it was then.
-    #[serde(deserialize_with = "leniently")]
-    pub product_env_info: Option<EnvInfo>,
-    /// Who made it.
-    #[serde(deserialize_with = "leniently")]
-    pub created_by: StoredText,
-    /// When, in Unix seconds.
-    #[serde(rename = "created_at", deserialize_with = "leniently")]
-    pub created_at: i64,
-}
+    /// An environment as it was when a release was made.
+    pub struct EnvInfo {
+        /// Its name.
+        pub env_name: StoredText,
+        /// Its namespace.
+        pub namespace: StoredText,
+        /// Its services, grouped as they start.
+        pub services: Vec<Vec<ServiceInfo>>,
+    }
 
-/// An environment as it was when a release was made.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct EnvInfo {
-    /// Its name.
-    #[serde(deserialize_with = "leniently")]
-    pub env_name: StoredText,
-    /// Its namespace.
-    #[serde(deserialize_with = "leniently")]
-    pub namespace: StoredText,
-    /// Its services, grouped as they start.
-    #[serde(deserialize_with = "leniently")]
-    pub services: Vec<Vec<ServiceInfo>>,
-}
+    /// A service in an environment.
+    pub struct ServiceInfo {
+        /// Its name.
+        pub service_name: StoredText,
+        /// Its containers.
+        pub containers: Vec<ContainerInfo>,
+    }
 
-/// A service in an environment.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct ServiceInfo {
-    /// Its name.
-    #[serde(deserialize_with = "leniently")]
-    pub service_name: StoredText,
-    /// Its containers.
-    #[serde(deserialize_with = "leniently")]
-    pub containers: Vec<ContainerInfo>,
-}
+    /// A container of a service.
+    pub struct ContainerInfo {
+        /// Its name.
+        pub name: StoredText,
+        /// Its image.
+        pub image: StoredText,
+    }
 
-/// A container of a service.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct ContainerInfo {
-    /// Its name.
-    #[serde(deserialize_with = "leniently")]
-    pub name: StoredText,
-    /// Its image.
-    #[serde(deserialize_with = "leniently")]
-    pub image: StoredText,
-}
+    /// A build of a release.
+    #[serde(rename_all = "camelCase")]
+    pub struct BuildInfo {
+        /// The service.
+        pub service_name: StoredText,
+        /// The image that was made.
+        pub image_name: StoredText,
+        /// What is known of the image.
+        pub image_info: ImageInfo,
+        /// What it was made from.
+        pub commits: Vec<CommitInfo>,
+    }
 
-/// A build of a release.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct BuildInfo {
-    /// The service.
-    #[serde(deserialize_with = "leniently")]
-    pub service_name: StoredText,
-    /// The image that was made.
-    #[serde(deserialize_with = "leniently")]
-    pub image_name: StoredText,
-    /// What is known of the image.
-    #[serde(deserialize_with = "leniently")]
-    pub image_info: ImageInfo,
-    /// What it was made from.
-    #[serde(deserialize_with = "leniently")]
-    pub commits: Vec<CommitInfo>,
-}
+    /// What a build knows of its image.
+    #[serde(rename_all = "camelCase")]
+    pub struct ImageInfo {
+        /// The digest.
+        pub image_digest: StoredText,
+    }
 
-/// What a build knows of its image.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ImageInfo {
-    /// The digest.
-    #[serde(deserialize_with = "leniently")]
-    pub image_digest: StoredText,
-}
+    /// A deploy of a release.
+    #[serde(rename_all = "camelCase")]
+    pub struct DeployInfo {
+        /// `<service>/<container>` where there is a container, else the service.
+        service_name: StoredText,
+        /// The container.
+        pub container_name: StoredText,
+        /// The image.
+        pub image: StoredText,
+        /// The manifests.
+        pub yaml_contents: Vec<StoredText>,
+    }
 
-/// A deploy of a release.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct DeployInfo {
-    /// `<service>/<container>` where there is a container, else the service.
-    #[serde(deserialize_with = "leniently")]
-    service_name: StoredText,
-    /// The container.
-    #[serde(deserialize_with = "leniently")]
-    pub container_name: StoredText,
-    /// The image.
-    #[serde(deserialize_with = "leniently")]
-    pub image: StoredText,
-    /// The manifests.
-    #[serde(deserialize_with = "leniently")]
-    pub yaml_contents: Vec<StoredText>,
-}
-
-/// A distribution of a release.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct DistributeInfo {
-    /// The service.
-    #[serde(deserialize_with = "leniently")]
-    pub service_name: StoredText,
-    /// The chart.
-    #[serde(deserialize_with = "leniently")]
-    pub chart_name: StoredText,
-    /// The image as it is called there.
-    #[serde(deserialize_with = "leniently")]
-    pub registry_name: StoredText,
-    /// The images of a chart.
-    #[serde(deserialize_with = "leniently")]
-    pub sub_distributes: Vec<DistributeInfo>,
+    /// A distribution of a release.
+    #[serde(rename_all = "camelCase")]
+    pub struct DistributeInfo {
+        /// The service.
+        pub service_name: StoredText,
+        /// The chart.
+        pub chart_name: StoredText,
+        /// The image as it is called there.
+        pub registry_name: StoredText,
+        /// The images of a chart.
+        pub sub_distributes: Vec<DistributeInfo>,
+    }
 }
 
 impl DeployInfo {

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
-use delivery_center::store::StoreError;
+use delivery_center::error::Error;
+use delivery_center::store::{StoreError, TableNames};
 
 use super::terminal;
 use crate::facts::FactError;
-use crate::import::ImportError;
 use crate::input::server::ServerError;
 use crate::table_definitions::TableError;
 
@@ -28,6 +28,7 @@ pub(super) fn of_command(ended: anyhow::Result<Ended>, is_question: bool) -> Exi
         Ok(Ended::NotWell) => ExitCode::from(1),
         Err(error) => {
             terminal::say(format_args!("error: {}", with_causes(&error)));
+            advice(&error).into_iter().for_each(terminal::say);
             let is_unusable = is_about_arguments(&error) && !is_record_command();
             ExitCode::from(if is_question || is_unusable || is_unreachable(&error) { 2 } else { 1 })
         }
@@ -93,9 +94,26 @@ fn hide_secrets(unreadable: &mut clap::Error) {
 /// Whether DynamoDB or Zadig could not be reached, so that the same command may succeed at another time.
 pub(super) fn is_unreachable(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.downcast_ref::<ImportError>().is_some_and(ImportError::is_unreachable)
-            || cause.downcast_ref::<TableError>().is_some_and(TableError::is_unreachable)
-            || cause.downcast_ref::<FactError>().is_some_and(FactError::is_unreachable)
-            || cause.downcast_ref::<StoreError>().is_some_and(StoreError::is_unavailable)
+        cause.downcast_ref().is_some_and(ServerError::is_unreachable)
+            || matches!(cause.downcast_ref(), Some(TableError::NotActive { .. }))
+            || matches!(cause.downcast_ref(), Some(FactError::Contended))
+    }) || store_error(error).is_some_and(StoreError::is_unavailable)
+}
+
+/// What went wrong with a table, if that is why a command failed.
+fn store_error(error: &anyhow::Error) -> Option<&StoreError> {
+    error.chain().find_map(|cause| match cause.downcast_ref() {
+        Some(Error::Store(error)) => Some(error),
+        _ => cause.downcast_ref(),
     })
+}
+
+/// What to do about a table that does not exist, as `doctor` says it.
+fn advice(error: &anyhow::Error) -> Option<String> {
+    let Some(StoreError::TableMissing { table, .. }) = store_error(error) else { return None };
+    let is_releases = *table == TableNames::from_environment().releases;
+    let variable = if is_releases { "RELEASES_TABLE" } else { "ARTIFACTS_TABLE" };
+    Some(format!(
+        "look at AWS_REGION and {variable}; deploy the template, or run `delivery-center tables create` on a laptop"
+    ))
 }

@@ -8,6 +8,7 @@ use delivery_center::image_reference::ImageReference;
 use delivery_center::query::{ParameterError, Query};
 use delivery_center::store::{
     ReleaseEntry, ReleaseFilter, ReleaseSearch, StoreError, StoredArtifact, StoredRelease, Usage, Verbosity,
+    grouped,
 };
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use indicatif::ProgressBar;
@@ -204,22 +205,11 @@ fn releases<'a>(
 }
 
 fn fetches(entries: Vec<ReleaseEntry>) -> Vec<Vec<ReleaseEntry>> {
-    let mut fetches: Vec<Vec<ReleaseEntry>> = Vec::new();
-    let mut bytes = 0;
-    for entry in entries {
+    let weighed = entries.into_iter().map(|entry| {
         let packed = entry.lengths.packed(Verbosity::Detailed);
-        bytes += packed;
-        match fetches.last_mut() {
-            Some(fetch) if bytes <= MAX_PACKED_BYTES_A_FETCH && fetch.len() < MAX_RELEASES_A_FETCH => {
-                fetch.push(entry);
-            }
-            _ => {
-                bytes = packed;
-                fetches.push(vec![entry]);
-            }
-        }
-    }
-    fetches
+        (entry, packed)
+    });
+    grouped(weighed, MAX_RELEASES_A_FETCH, MAX_PACKED_BYTES_A_FETCH)
 }
 
 async fn fetch(

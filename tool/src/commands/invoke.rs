@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use delivery_center::endpoint::Endpoint;
 use delivery_center::lambda;
 use delivery_center::service::EndpointService;
@@ -18,35 +19,26 @@ use super::{aws, log_lines, terminal};
 #[derive(clap::Args)]
 pub(super) struct InvokeArguments {
     /// The function that answers.
-    function: Function,
+    #[arg(value_parser = PossibleValuesParser::new(Endpoint::ALL.map(Endpoint::name)).map(|name| named(&name)))]
+    function: Endpoint,
     /// The file with the event, or - for standard input. The folder events/ has an event for every case.
     #[arg(long, value_name = "FILE")]
     event: PathBuf,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Function {
-    ListReleases,
-    GetArtifact,
-}
-
-impl From<Function> for Endpoint {
-    fn from(function: Function) -> Self {
-        match function {
-            Function::ListReleases => Self::ListReleases,
-            Function::GetArtifact => Self::GetArtifact,
-        }
-    }
-}
-
 pub(super) async fn run(arguments: InvokeArguments) -> anyhow::Result<Ended> {
     let event =
         read(&arguments.event).with_context(|| format!("cannot read {}", arguments.event.display()))?;
-    let service = EndpointService::new(arguments.function.into(), aws::answering_store().await?)
+    let service = EndpointService::new(arguments.function, aws::answering_store().await?)
         .with_log(log_lines::log_request);
     let response = lambda::event::answer_json(&service, &event).await?;
     terminal::print(response)?;
     Ok(Ended::Well)
+}
+
+fn named(name: &str) -> Endpoint {
+    let mut endpoints = Endpoint::ALL.into_iter();
+    endpoints.find(|endpoint| endpoint.name() == name).expect("no other value is possible")
 }
 
 fn read(path: &Path) -> std::io::Result<String> {

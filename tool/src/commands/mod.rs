@@ -89,7 +89,7 @@ impl Default for Command {
 }
 
 impl Command {
-    /// Whether it asks one question in a terminal. The service's line for each request is of no use there.
+    /// Whether it asks one question in a terminal, and says itself what fails.
     fn is_question(&self) -> bool {
         matches!(self, Self::Releases(_) | Self::Artifact(_) | Self::Diff(_))
     }
@@ -103,7 +103,7 @@ pub async fn run() -> ExitCode {
     };
     let command = arguments.command.unwrap_or_default();
     let is_question = command.is_question();
-    log_lines::start(if is_question { LevelFilter::WARN } else { LevelFilter::INFO });
+    log_lines::start(if is_question { LevelFilter::OFF } else { LevelFilter::INFO });
     let ended = match command {
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Tables(command) => tables::run(command).await,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use delivery_center::store::StoreError;
 
-use super::report::{ARTIFACTS_ROW, Journal, RECORDS_ROW, RELEASES_ROW};
+use super::report::{ARTIFACTS_ROW, Column, Journal, RECORDS_ROW, RELEASES_ROW};
 use crate::input::zadig_collections::Collection;
 use crate::record::Record;
 use crate::write::{
@@ -109,7 +109,7 @@ impl Batch {
                 Ok(record) => packed.add(record.for_task(task), row, input.children, journal),
                 Err((row, reason)) => {
                     journal.refused(row, &input.place, &reason);
-                    journal.children_refused(input.children);
+                    journal.count_children(&input.children, |counts| &mut counts.refused);
                 }
             }
         }
@@ -201,14 +201,6 @@ struct Counted {
     children: Vec<(Collection, u64)>,
 }
 
-impl Counted {
-    /// The rows in which the record and its children are counted, and how many records in each.
-    fn rows(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let children = self.children.iter().map(|(collection, children)| (collection.name(), *children));
-        std::iter::once((self.row, 1)).chain(children)
-    }
-}
-
 /// What became of a packed record.
 enum Fate {
     Stored,
@@ -219,21 +211,6 @@ enum Fate {
     Differs(String),
     /// What is stored of it cannot be read, and is therefore not replaced.
     Unreadable(String),
-}
-
-impl Fate {
-    /// What became of a record, and how many recorded activities it holds. A stored record that cannot be
-    /// read is the fate of that one record; any other error ends the whole import.
-    fn from_result<T>(
-        result: Result<T, StoreError>,
-        fate: impl FnOnce(T) -> (Self, usize),
-    ) -> Result<(Self, usize), StoreError> {
-        match result {
-            Ok(outcome) => Ok(fate(outcome)),
-            Err(error @ StoreError::UnreadableRecord { .. }) => Ok((Self::Unreadable(error.to_string()), 0)),
-            Err(error) => Err(error),
-        }
-    }
 }
 
 #[derive(Default)]
@@ -254,7 +231,7 @@ impl PackedBatch {
         journal: &Journal,
     ) {
         let row = row.unwrap_or_else(|| packed.row());
-        journal.count(row, |counts| counts.credentials_dropped += packed.credentials_dropped);
+        journal.add(row, packed.credentials_dropped, |counts| &mut counts.credentials_dropped);
         match packed.record {
             PackedRecord::Release(release) => {
                 let id = release.release_id().to_owned();
@@ -269,31 +246,32 @@ impl PackedBatch {
         }
     }
 
-    /// What became of the releases, then of the artifacts, and how many recorded activities each holds.
+    /// What became of the releases, then of the artifacts, and how many recorded activities each holds. A
+    /// stored record that cannot be read is the fate of that one record; any other error ends the whole
+    /// import.
     async fn write_or_compare(&self, writer: &Writer, task: Task) -> Result<Vec<(Fate, usize)>, StoreError> {
-        let (releases, artifacts) = (&self.releases, &self.artifacts);
+        let mut fates: Vec<Result<(Fate, usize), StoreError>> = Vec::new();
         match task {
             Task::Import { mode, recorded, .. } => {
-                let releases = writer.put_releases(releases, mode).await;
-                let artifacts = writer.put_artifacts(artifacts, mode, recorded).await;
-                let releases = releases
-                    .into_iter()
-                    .map(|result| Fate::from_result(result, |outcome| (outcome.into(), 0)));
-                let of_artifact =
-                    |StoredOutcome { outcome, recorded_kept }| (Fate::from(outcome), recorded_kept);
-                let artifacts = artifacts.into_iter().map(|result| Fate::from_result(result, of_artifact));
-                releases.chain(artifacts).collect()
+                let releases = writer.put_releases(&self.releases, mode).await;
+                fates.extend(releases.into_iter().map(|put| put.map(|outcome| (outcome.into(), 0))));
+                let artifacts = writer.put_artifacts(&self.artifacts, mode, recorded).await;
+                let fate = |put: StoredOutcome| (put.outcome.into(), put.recorded_kept);
+                fates.extend(artifacts.into_iter().map(|put| put.map(fate)));
             }
             Task::Verify => {
-                let releases = writer.compare_releases(releases).await;
-                let artifacts = writer.compare_artifacts(artifacts).await;
-                let releases =
-                    releases.into_iter().map(|result| Fate::from_result(result, |found| (found.into(), 0)));
-                let of_artifact = |(found, recorded): (Comparison, usize)| (Fate::from(found), recorded);
-                let artifacts = artifacts.into_iter().map(|result| Fate::from_result(result, of_artifact));
-                releases.chain(artifacts).collect()
+                let releases = writer.compare_releases(&self.releases).await;
+                fates.extend(releases.into_iter().map(|compared| compared.map(|found| (found.into(), 0))));
+                let artifacts = writer.compare_artifacts(&self.artifacts).await;
+                let fate = |(found, recorded): (Comparison, usize)| (found.into(), recorded);
+                fates.extend(artifacts.into_iter().map(|compared| compared.map(fate)));
             }
         }
+        let told = fates.into_iter().map(|fate| match fate {
+            Err(error @ StoreError::UnreadableRecord { .. }) => Ok((Fate::Unreadable(error.to_string()), 0)),
+            fate => fate,
+        });
+        told.collect()
     }
 }
 
@@ -327,29 +305,28 @@ impl From<Comparison> for Fate {
 
 /// Counts a record, and with it its children, which share its fate.
 fn count(journal: &Journal, counted: &Counted, fate: &Fate, recorded: usize) {
-    match fate {
+    let Counted { row, id, children } = counted;
+    let became: Column = match fate {
+        Fate::Stored => |counts| &mut counts.stored,
+        Fate::Unchanged => |counts| &mut counts.unchanged,
+        Fate::Deleted => |counts| &mut counts.deleted,
         Fate::HeldBack(section) => {
             let reason = format!(
                 "it has no {section}, but the stored one has; --allow-emptying stores it all the same"
             );
-            journal.held_back(counted.row, &counted.id, &reason);
+            journal.held_back(row, id, &reason);
+            |counts| &mut counts.held_back
         }
-        Fate::Differs(reason) => journal.differing(counted.row, &counted.id, reason),
-        Fate::Unreadable(reason) => journal.unreadable(counted.row, &counted.id, reason),
-        Fate::Stored | Fate::Unchanged | Fate::Deleted => {}
-    }
-    journal.count(counted.row, |counts| counts.recorded_kept += recorded as u64);
-    for (row, records) in counted.rows() {
-        journal.count(row, |counts| {
-            counts.read += records;
-            match fate {
-                Fate::Stored => counts.stored += records,
-                Fate::Unchanged => counts.unchanged += records,
-                Fate::Deleted => counts.deleted += records,
-                Fate::HeldBack(_) => counts.held_back += records,
-                Fate::Differs(_) => counts.differing += records,
-                Fate::Unreadable(_) => counts.refused += records,
-            }
-        });
-    }
+        Fate::Differs(reason) => {
+            journal.differing(row, id, reason);
+            |counts| &mut counts.differing
+        }
+        Fate::Unreadable(reason) => {
+            journal.unreadable(row, id, reason);
+            |counts| &mut counts.refused
+        }
+    };
+    journal.add(row, recorded as u64, |counts| &mut counts.recorded_kept);
+    journal.count(row, 1, became);
+    journal.count_children(children, became);
 }

@@ -110,7 +110,7 @@ fn read_file(
                 continue;
             }
         };
-        journal.count(row, |counts| counts.credentials_dropped += record.credentials_dropped);
+        journal.add(row, record.credentials_dropped, |counts| &mut counts.credentials_dropped);
         // A soft-deleted child is only counted.
         let is_deleted_child = record.is_deleted && file.collection.section().is_some();
         let json = Some(if is_deleted_child { "" } else { record.json.as_str() });

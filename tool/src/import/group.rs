@@ -75,10 +75,7 @@ impl Group {
         let is_child = collection.section().is_some();
         if self.last.as_ref().is_some_and(|(last, last_id)| *last == collection && last_id == id) {
             if json.is_some() {
-                journal.count(collection.name(), |counts| {
-                    counts.read += 1;
-                    counts.repeated += 1;
-                });
+                journal.count(collection.name(), 1, |counts| &mut counts.repeated);
             }
             return;
         }
@@ -88,10 +85,7 @@ impl Group {
             None => self.is_owner_refused = true,
             Some("") if is_child => {
                 self.deleted.insert(collection);
-                journal.count(collection.name(), |counts| {
-                    counts.read += 1;
-                    counts.deleted += 1;
-                });
+                journal.count(collection.name(), 1, |counts| &mut counts.deleted);
             }
             Some(json) if is_child => {
                 self.is_overlong |= self.bytes > MAX_RECORD_BYTES;
@@ -133,18 +127,14 @@ impl Group {
         let is_incomplete = self.is_owner_refused || self.is_child_refused;
         if self.is_overlong && !is_incomplete {
             journal.refused(family.name(), &place, "it is longer than 64 MiB with all that belongs to it");
-            journal.children_refused(children);
+            journal.count_children(&children, |counts| &mut counts.refused);
             return None;
         }
         let refused = is_incomplete.then_some("a record that belongs to it was refused");
         if let Some(reason) = refused.or(damaged.0.get(&family).map(String::as_str)) {
             journal.held_back(family.name(), &self.owner, reason);
-            for (collection, held_back) in self.own.map(|_| (family, 1)).into_iter().chain(children) {
-                journal.count(collection.name(), |counts| {
-                    counts.read += held_back;
-                    counts.held_back += held_back;
-                });
-            }
+            children.extend(self.own.map(|_| (family, 1)));
+            journal.count_children(&children, |counts| &mut counts.held_back);
             return None;
         }
         let is_live = |collection| children.iter().any(|(live, _)| *live == collection);

@@ -19,50 +19,32 @@ use crate::record::UncheckedRecord;
 pub struct Source {
     /// The name under which problems are reported.
     pub name: String,
-    input: SourceInput,
-}
-
-enum SourceInput {
-    /// Opened only while it is read: there may be more files than a process may have open.
-    At(PathBuf),
-    Open(Box<dyn Read + Send>),
+    length: Option<u64>,
+    /// Opens it, when it is read: there may be more files than a process may have open.
+    open: Box<dyn FnOnce() -> io::Result<Box<dyn Read + Send>> + Send>,
 }
 
 impl Source {
     /// The file at a path.
     pub fn at(name: String, path: PathBuf) -> Self {
-        Self { name, input: SourceInput::At(path) }
+        let length = path.metadata().ok().map(|metadata| metadata.len());
+        Self { name, length, open: Box::new(|| Ok(Box::new(File::open(path)?))) }
     }
 
     /// An input that is open already, such as standard input.
     pub fn open(name: String, input: impl Read + Send + 'static) -> Self {
-        Self { name, input: SourceInput::Open(Box::new(input)) }
-    }
-
-    fn length(&self) -> Option<u64> {
-        match &self.input {
-            SourceInput::At(path) => path.metadata().ok().map(|metadata| metadata.len()),
-            SourceInput::Open(_) => None,
-        }
-    }
-
-    fn into_reader(self) -> io::Result<Box<dyn Read + Send>> {
-        match self.input {
-            SourceInput::At(path) => Ok(Box::new(File::open(path)?)),
-            SourceInput::Open(input) => Ok(input),
-        }
+        Self { name, length: None, open: Box::new(|| Ok(Box::new(input))) }
     }
 }
 
 /// Reads every record, and passes on those that count.
 pub(super) fn read(sources: Vec<Source>, sink: &mut Sink) -> Result<(), ImportError> {
     let progress = Arc::clone(&sink.journal.progress);
-    progress.begins("reading", sources.iter().map(Source::length).sum());
+    progress.begins("reading", sources.iter().map(|source| source.length).sum());
     let (mut join, mut read) = (Join::new()?, 0);
-    for source in sources {
-        let name = source.name.clone();
+    for Source { name, open, .. } in sources {
         let counted = |input| CountedRead { input, count: |bytes| progress.bytes(bytes) };
-        let input = source.into_reader().and_then(|input| inflated(counted(input)));
+        let input = open().and_then(|input| inflated(counted(input)));
         let input = input.map_err(|source| ImportError::Open { name: name.clone(), source })?;
         for found in RecordReader::new(input) {
             read += 1;
@@ -139,10 +121,7 @@ impl LastGood {
         } else if let Some(InputRecord { content: Content::Packed(packed), bytes, .. }) =
             checked(unchecked(earlier), sink)
         {
-            sink.journal.count(packed.row(), |counts| {
-                counts.read += 1;
-                counts.repeated += 1;
-            });
+            sink.journal.count(packed.row(), 1, |counts| &mut counts.repeated);
             sink.journal.progress.bytes(bytes as u64);
         }
     }

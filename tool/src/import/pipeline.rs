@@ -23,7 +23,7 @@ pub(super) const RECORDS_A_STEP: u64 = 1000;
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The tables could not be read or written.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
     /// A file could not be opened.
     #[error("{name} cannot be opened")]
@@ -40,19 +40,8 @@ pub enum ImportError {
     #[error("the temporary database failed; let TMPDIR name a directory with room for twice the input")]
     Temporary(#[from] rusqlite::Error),
     /// The server could not be read.
-    #[error(transparent)]
+    #[error("{0}")]
     Server(#[from] ServerError),
-}
-
-impl ImportError {
-    /// Whether DynamoDB or Zadig might answer at another time.
-    pub fn is_unreachable(&self) -> bool {
-        match self {
-            Self::Store(error) => error.is_unavailable(),
-            Self::Server(error) => error.is_unreachable(),
-            Self::Open { .. } | Self::NoDocuments | Self::Temporary(_) => false,
-        }
-    }
 }
 
 /// Takes the records of a reader, and hands them to the pipeline in batches.

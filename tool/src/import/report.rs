@@ -68,6 +68,28 @@ pub struct Counts {
     pub recorded_kept: u64,
 }
 
+/// One of the counts.
+pub(super) type Column = fn(&mut Counts) -> &mut u64;
+
+/// All of them, with their headings in a report.
+const COLUMNS: [(&str, Column); 11] = [
+    ("read", |counts| &mut counts.read),
+    ("stored", |counts| &mut counts.stored),
+    ("unchanged", |counts| &mut counts.unchanged),
+    ("differing", |counts| &mut counts.differing),
+    ("deleted", |counts| &mut counts.deleted),
+    ("refused", |counts| &mut counts.refused),
+    ("held back", |counts| &mut counts.held_back),
+    ("orphaned", |counts| &mut counts.orphaned),
+    ("repeated", |counts| &mut counts.repeated),
+    ("credentials dropped", |counts| &mut counts.credentials_dropped),
+    ("recorded kept", |counts| &mut counts.recorded_kept),
+];
+
+fn number(mut counts: Counts, column: Column) -> u64 {
+    *column(&mut counts)
+}
+
 /// The totals of an import, in a few lines.
 impl fmt::Display for Counts {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -131,7 +153,7 @@ impl fmt::Display for HeldBack {
 }
 
 /// What an import or a verification did: its counts, what it held back, and the file that the report goes to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Report {
     counts: BTreeMap<&'static str, Counts>,
     held_back: Vec<HeldBack>,
@@ -178,19 +200,13 @@ impl Report {
 
     /// Everything together.
     pub fn totals(&self) -> Counts {
-        self.counts.values().fold(Counts::default(), |sum, counts| Counts {
-            read: sum.read + counts.read,
-            stored: sum.stored + counts.stored,
-            unchanged: sum.unchanged + counts.unchanged,
-            differing: sum.differing + counts.differing,
-            deleted: sum.deleted + counts.deleted,
-            refused: sum.refused + counts.refused,
-            held_back: sum.held_back + counts.held_back,
-            orphaned: sum.orphaned + counts.orphaned,
-            repeated: sum.repeated + counts.repeated,
-            credentials_dropped: sum.credentials_dropped + counts.credentials_dropped,
-            recorded_kept: sum.recorded_kept + counts.recorded_kept,
-        })
+        let mut totals = Counts::default();
+        for counts in self.counts.values() {
+            for (_, column) in COLUMNS {
+                *column(&mut totals) += number(*counts, column);
+            }
+        }
+        totals
     }
 
     /// `delivery_version` or `artifact`, if nothing of it was read although records were read that belong to
@@ -224,24 +240,10 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        type Column = (&'static str, fn(&Counts) -> u64);
-        let columns: [Column; 11] = [
-            ("read", |counts| counts.read),
-            ("stored", |counts| counts.stored),
-            ("unchanged", |counts| counts.unchanged),
-            ("differing", |counts| counts.differing),
-            ("deleted", |counts| counts.deleted),
-            ("refused", |counts| counts.refused),
-            ("held back", |counts| counts.held_back),
-            ("orphaned", |counts| counts.orphaned),
-            ("repeated", |counts| counts.repeated),
-            ("credentials dropped", |counts| counts.credentials_dropped),
-            ("recorded kept", |counts| counts.recorded_kept),
-        ];
         let totals = self.totals();
-        let shown: Vec<_> = columns
+        let shown: Vec<_> = COLUMNS
             .into_iter()
-            .filter(|(name, count)| matches!(*name, "read" | "unchanged") || count(&totals) > 0)
+            .filter(|(name, column)| matches!(*name, "read" | "unchanged") || number(totals, *column) > 0)
             .collect();
         write!(formatter, "{:20}", "")?;
         for (name, _) in &shown {
@@ -249,65 +251,64 @@ impl fmt::Display for Report {
         }
         for (row, counts) in self.rows() {
             write!(formatter, "\n{row:20}")?;
-            for (name, count) in &shown {
-                write!(formatter, " {:>width$}", count(&counts), width = name.len().max(10))?;
+            for (name, column) in &shown {
+                write!(formatter, " {:>width$}", number(counts, *column), width = name.len().max(10))?;
             }
         }
         Ok(())
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Collects the report. Everything that reads and writes shares it.
 pub(super) struct Journal {
     pub(super) progress: Arc<dyn Progress>,
-    counts: Mutex<BTreeMap<&'static str, Counts>>,
-    held_back: Mutex<Vec<HeldBack>>,
-    file: Mutex<Option<ReportFile>>,
+    report: Mutex<Report>,
 }
 
 impl Journal {
     pub(super) fn new(progress: Arc<dyn Progress>, file: Option<ReportFile>) -> Self {
-        Self { progress, counts: Mutex::default(), held_back: Mutex::default(), file: Mutex::new(file) }
+        Self { progress, report: Mutex::new(Report { file, ..Report::default() }) }
+    }
+
+    fn report(&self) -> MutexGuard<'_, Report> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a line to the report, where one is wanted.
     fn write(&self, line: &Value) {
-        if let Some(file) = &mut *lock(&self.file) {
+        if let Some(file) = &mut self.report().file {
             file.push(line);
         }
     }
 
-    pub(super) fn count(&self, row: &'static str, count: impl FnOnce(&mut Counts)) {
-        count(lock(&self.counts).entry(row).or_default());
+    /// Adds to one of the counts.
+    pub(super) fn add(&self, row: &'static str, number: u64, column: Column) {
+        *column(self.report().counts.entry(row).or_default()) += number;
+    }
+
+    /// Counts records that were read, by what became of them.
+    pub(super) fn count(&self, row: &'static str, records: u64, became: Column) {
+        self.add(row, records, |counts| &mut counts.read);
+        self.add(row, records, became);
+    }
+
+    /// Counts the children of a record, which share its fate.
+    pub(super) fn count_children(&self, children: &[(Collection, u64)], became: Column) {
+        for (collection, records) in children {
+            self.count(collection.name(), *records, became);
+        }
     }
 
     pub(super) fn refused(&self, row: &'static str, place: &str, reason: &str) {
-        self.count(row, |counts| {
-            counts.read += 1;
-            counts.refused += 1;
-        });
+        self.count(row, 1, |counts| &mut counts.refused);
         self.write(&json!({"outcome": "refused", "collection": row, "place": place, "reason": reason}));
         self.progress.refused(place, reason);
-    }
-
-    /// Counts the children of a refused record.
-    pub(super) fn children_refused(&self, children: Vec<(Collection, u64)>) {
-        for (collection, children) in children {
-            self.count(collection.name(), |counts| {
-                counts.read += children;
-                counts.refused += children;
-            });
-        }
     }
 
     /// Lists a good record that is not taken. The caller counts it.
     pub(super) fn held_back(&self, row: &'static str, id: &str, reason: &str) {
         self.write(&json!({"outcome": "held_back", "collection": row, "id": id, "reason": reason}));
-        let mut held_back = lock(&self.held_back);
+        let held_back = &mut self.report().held_back;
         // There are only a few more reasons than sections, so a search is fast enough.
         let known = held_back.iter_mut().find(|held| held.row == row && held.reason == reason);
         if let Some(known) = known {
@@ -319,10 +320,7 @@ impl Journal {
     }
 
     pub(super) fn orphaned(&self, row: &'static str, id: &str, owner: Option<&str>) {
-        self.count(row, |counts| {
-            counts.read += 1;
-            counts.orphaned += 1;
-        });
+        self.count(row, 1, |counts| &mut counts.orphaned);
         self.write(&json!({"outcome": "orphaned", "collection": row, "id": id, "belongs_to": owner}));
         self.progress.orphaned(row);
     }
@@ -340,11 +338,7 @@ impl Journal {
     }
 
     pub(super) fn finish(&self) -> Report {
-        Report {
-            counts: std::mem::take(&mut *lock(&self.counts)),
-            held_back: std::mem::take(&mut *lock(&self.held_back)),
-            file: lock(&self.file).take(),
-        }
+        std::mem::take(&mut *self.report())
     }
 }
 

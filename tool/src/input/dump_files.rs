@@ -1,7 +1,6 @@
 //! Finds and reads the files of Zadig's collections: a directory of mongodump's, single files of it, or
 //! mongoexport's files.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -148,11 +147,10 @@ fn read_error(path: &Path) -> impl FnOnce(io::Error) -> FilesError {
 /// [`FilesError`].
 pub fn recognize(path: &Path) -> Result<FileContent, FilesError> {
     let open = || File::open(path).map_err(read_error(path));
-    let (name, format) = name_and_format(path);
+    let (collection, format) = collection_and_format(path);
     let file = |collection, format| {
         FileContent::Collection(CollectionFile { collection, path: path.to_owned(), format })
     };
-    let collection = Collection::named(&name);
     if format == Some(Format::Bson) {
         head(path, open()?, ARCHIVE_MAGIC.len())?;
         return Ok(
@@ -203,8 +201,7 @@ impl<R: Read> Read for RememberedRead<R> {
 
 /// Whether a path has the name of a collection's file.
 pub fn is_named_after_a_collection(path: &Path) -> bool {
-    let (name, format) = name_and_format(path);
-    format.is_some() && Collection::named(&name).is_some()
+    matches!(collection_and_format(path), (Some(_), Some(_)))
 }
 
 /// Finds the collections in a directory: directly in it, or one level below, where mongodump puts a database.
@@ -213,14 +210,13 @@ pub fn is_named_after_a_collection(path: &Path) -> bool {
 /// [`FilesError`].
 pub fn find_collections(directory: &Path) -> Result<Directory, FilesError> {
     let mut found = Directory::default();
-    let mut names = BTreeSet::new();
     for path in entries(directory)? {
         if path.is_dir() && !is_named_after_a_collection(&path) {
             for path in entries(&path)? {
-                found.add(&path, &mut names)?;
+                found.add(&path)?;
             }
         } else {
-            found.add(&path, &mut names)?;
+            found.add(&path)?;
         }
     }
     if found.collections.is_empty() {
@@ -233,7 +229,6 @@ pub fn find_collections(directory: &Path) -> Result<Directory, FilesError> {
             return Err(FilesError::TwoDatabases { first, second });
         }
     }
-    found.others = names.len();
     Ok(found)
 }
 
@@ -248,10 +243,10 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>, FilesError> {
 }
 
 impl Directory {
-    fn add(&mut self, path: &Path, others: &mut BTreeSet<PathBuf>) -> Result<(), FilesError> {
-        let (name, format) = name_and_format(path);
-        let is_ours = Collection::named(&name).is_some();
-        if is_named_after_a_collection(path) && !path.metadata().map_err(read_error(path))?.is_file() {
+    fn add(&mut self, path: &Path) -> Result<(), FilesError> {
+        let (collection, format) = collection_and_format(path);
+        let is_ours = collection.is_some();
+        if is_ours && format.is_some() && !path.metadata().map_err(read_error(path))?.is_file() {
             return Err(FilesError::NotAFile { path: path.to_owned() });
         }
         // An archive may have any name, so every file is looked at. JSON files of other names, such as
@@ -261,9 +256,7 @@ impl Directory {
         }
         match recognize(path) {
             Ok(FileContent::Collection(file)) => self.collections.push(file),
-            Ok(FileContent::OtherCollection) => {
-                others.insert(path.to_owned());
-            }
+            Ok(FileContent::OtherCollection) => self.others += 1,
             Ok(FileContent::Records) if is_ours => {
                 return Err(FilesError::NoDocuments { path: path.to_owned() });
             }
@@ -279,8 +272,8 @@ impl Directory {
 
 /// The collection that a file is named after, and the format: `delivery_build.bson.gz`, and
 /// `zadig.delivery_build.json` too, whose name begins with the database's.
-fn name_and_format(path: &Path) -> (String, Option<Format>) {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+fn collection_and_format(path: &Path) -> (Option<Collection>, Option<Format>) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
     let formats = [
         (".bson", Format::Bson),
@@ -290,11 +283,11 @@ fn name_and_format(path: &Path) -> (String, Option<Format>) {
     ];
     let found = formats.iter().find_map(|(suffix, format)| Some((name.strip_suffix(suffix)?, *format)));
     let (name, format) = found.map_or((name, None), |(name, format)| (name, Some(format)));
-    (name.rsplit_once('.').map_or(name, |(_, name)| name).to_owned(), format)
+    (Collection::named(name.rsplit_once('.').map_or(name, |(_, name)| name)), format)
 }
 
-/// Reads the beginning of a file, inflated, and gives it with the rest of the input: at most so many bytes, and
-/// no more than has come when something but blanks is among them, since a pipe may wait for its writer.
+/// Reads the beginning of a file, inflated, and gives it with the rest of the input: at most so many bytes,
+/// and no more than has come when something but blanks is among them, since a pipe may wait for its writer.
 ///
 /// Where the file ends or fails earlier, there are fewer bytes and no error here: whoever reads on meets the
 /// failure. An archive is an error here.

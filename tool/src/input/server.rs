@@ -1,6 +1,7 @@
 //! Reads the two lists of a running Zadig, page by page.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -127,6 +128,9 @@ pub enum PageFailure {
     /// There was no answer in time.
     #[error("it did not answer in time")]
     Timeout,
+    /// Nothing answers there.
+    #[error("{0}: check the URL")]
+    NoServer(io::Error),
     /// There was no answer, or only a part of it. The message does not show the request, whose headers hold
     /// the token.
     #[error(transparent)]
@@ -219,72 +223,68 @@ impl Server {
         let url = format!("{server}/api/aslan/delivery/{}?page={number}&per_page={size}", list.name());
         let mut patience = Patience::new(self.options.timeout);
         loop {
-            let failure = match Arc::clone(&self).page_on_a_thread(url.clone(), number).await {
-                Ok(page) => return Ok(page),
-                Err(FailedAttempt::ForGood(error)) => return Err(error),
-                Err(FailedAttempt::MayPass(failure)) => failure,
-            };
-            tracing::debug!(url, reason = %failure, "a page failed");
-            if !patience.wait().await {
-                return Err(ServerError::Unreachable { url, failure });
+            match Arc::clone(&self).page_on_a_thread(url.clone(), number).await {
+                Err(ServerError::Unreachable { ref failure, .. }) if patience.wait().await => {
+                    tracing::debug!(url, reason = %failure, "a page is asked for again");
+                }
+                ended => return ended,
             }
         }
     }
 
     /// Asks for a page on a thread of its own. A runtime waits for its own blocking threads before it ends,
     /// so on one of those a stalled server would keep the process from ending.
-    async fn page_on_a_thread(self: Arc<Self>, url: String, number: u64) -> Result<ListPage, FailedAttempt> {
+    async fn page_on_a_thread(self: Arc<Self>, url: String, number: u64) -> Result<ListPage, ServerError> {
         let (sender, receiver) = oneshot::channel();
+        let asked = url.clone();
         // Pages past the last one are asked for ahead of time, and nobody waits for their answers any more.
-        thread::spawn(move || drop(sender.send(self.page_once(&url, number))));
-        receiver.await.unwrap_or(Err(PageFailure::Ended.into()))
+        thread::spawn(move || drop(sender.send(self.page_once(&asked, number))));
+        receiver.await.unwrap_or(Err(ServerError::Unreachable { url, failure: PageFailure::Ended }))
     }
 
-    fn page_once(&self, url: &str, number: u64) -> Result<ListPage, FailedAttempt> {
+    fn page_once(&self, url: &str, number: u64) -> Result<ListPage, ServerError> {
+        let unreachable = |failure| ServerError::Unreachable { url: url.to_owned(), failure };
         let request = self.agent.get(url).header("Authorization", format!("Bearer {}", self.token.0));
-        let mut answer = request.header("Accept", "application/json").call()?;
+        let request = request.header("Accept", "application/json");
+        let mut answer = request.call().map_err(|error| unreachable(error.into()))?;
         let status = answer.status();
-        let (url, code) = (url.to_owned(), status.as_u16());
+        let code = status.as_u16();
         match status {
             StatusCode::OK => {}
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                return Err(FailedAttempt::ForGood(ServerError::Denied { url, status: code }));
+                return Err(ServerError::Denied { url: url.to_owned(), status: code });
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
-                return Err(PageFailure::Status(code).into());
+                return Err(unreachable(PageFailure::Status(code)));
             }
-            status if status.is_server_error() => return Err(PageFailure::Status(code).into()),
+            status if status.is_server_error() => return Err(unreachable(PageFailure::Status(code))),
             status => {
                 let hint = if status.is_redirection() { ": give the URL that it leads to" } else { "" };
-                return Err(FailedAttempt::ForGood(ServerError::Refused { url, status: code, hint }));
+                return Err(ServerError::Refused { url: url.to_owned(), status: code, hint });
             }
         }
         let total =
             answer.headers().get("X-Total").and_then(|total| total.to_str().ok()?.trim().parse().ok());
-        let body = answer.body_mut().with_config().limit(MAX_PAGE_BYTES).read_to_vec()?;
+        let body = answer.body_mut().with_config().limit(MAX_PAGE_BYTES).read_to_vec();
+        let body = body.map_err(|error| unreachable(error.into()))?;
         // Go writes an empty list as `[]` or as `null`.
-        let records: Option<Vec<&RawValue>> = serde_json::from_slice(&body).map_err(PageFailure::NotAList)?;
+        let records: Option<Vec<&RawValue>> =
+            serde_json::from_slice(&body).map_err(|error| unreachable(PageFailure::NotAList(error)))?;
         let records = records.unwrap_or_default();
         let records = records.into_iter().map(|record| record.get().as_bytes().to_vec()).collect();
         Ok(ListPage { number, records, total })
     }
 }
 
-/// Why a page was not read, and whether another attempt may help.
-#[derive(Debug, thiserror::Error)]
-enum FailedAttempt {
-    #[error(transparent)]
-    MayPass(#[from] PageFailure),
-    #[error(transparent)]
-    ForGood(ServerError),
-}
-
-impl From<ureq::Error> for FailedAttempt {
+impl From<ureq::Error> for PageFailure {
     fn from(error: ureq::Error) -> Self {
-        Self::MayPass(match error {
-            ureq::Error::Timeout(_) => PageFailure::Timeout,
-            other => PageFailure::Connection(other),
-        })
+        match error {
+            ureq::Error::Timeout(_) => Self::Timeout,
+            ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                Self::NoServer(error)
+            }
+            other => Self::Connection(other),
+        }
     }
 }
 

@@ -309,8 +309,8 @@ impl<R: Read> RecordReader<R> {
         self.held.drain(..self.start);
         self.start = 0;
         let before = self.held.len();
-        // As much again as is held, so that a long record is looked at a few times only. No more than has come,
-        // since a pipe may wait for its writer.
+        // As much again as is held, so that a long record is looked at a few times only. No more than has
+        // come, since a pipe may wait for its writer.
         let enough = before.max(1);
         self.held.resize(before + enough.max(self.read_at_once), 0);
         let mut filled = before;

@@ -206,7 +206,7 @@ pub struct CollectionRecord {
 /// Turns a stored value into the form that the API's JSON has for it.
 fn shown<'a>(kind: &Kind, value: Json<'a>) -> Json<'a> {
     match (kind, value) {
-        (Kind::Kept(kind), value) => shown(kind, value),
+        (Kind::Unchecked(kind), value) => shown(kind, value),
         (Kind::Object(fields), Json::Object(members)) => Json::Object(members_shown(fields, members)),
         (_, Json::Object(members)) => Json::Object(all_shown(members)),
         (Kind::List(element), Json::List(elements)) => list_shown(element, elements),

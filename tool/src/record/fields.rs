@@ -4,7 +4,7 @@
 //! database (`input::zadig_collections`). The tests below hold `openapi.yaml`,
 //! [the lists in docs/api.md](../../../docs/api.md) and what the terminal reads (`answers`) to them.
 
-use Kind::{Anything, Boolean, Integer, Kept, List, Number, Object, Text, Time};
+use Kind::{Anything, Boolean, Integer, List, Number, Object, Text, Time, Unchecked};
 use Presence::{Always, AsItCame, Never, UnlessEmpty};
 
 /// What a field holds.
@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     Object(&'static Fields),
     /// A value of this kind, which is not checked: Zadig's page does not show it, so it is answered as it
     /// came.
-    Kept(&'static Kind),
+    Unchecked(&'static Kind),
 }
 
 /// The fields of one kind of object.
@@ -98,7 +98,7 @@ impl Field {
         let mut kind = &self.kind;
         loop {
             match kind {
-                Kept(inner) | List(inner) => kind = inner,
+                Unchecked(inner) | List(inner) => kind = inner,
                 Object(fields) => return Some(fields),
                 _ => return None,
             }
@@ -130,8 +130,8 @@ const fn object(name: &'static str, fields: &'static Fields) -> Field {
     Field::new(name, Object(fields))
 }
 
-const fn kept(name: &'static str, kind: &'static Kind) -> Field {
-    Field::new(name, Kept(kind))
+const fn unchecked(name: &'static str, kind: &'static Kind) -> Field {
+    Field::new(name, Unchecked(kind))
 }
 
 pub(crate) static VERSION_INFO: Fields = Fields {
@@ -149,12 +149,12 @@ pub(crate) static VERSION_INFO: Fields = Fields {
         time("deleted_at"),
     ],
     as_they_come: &[
-        kept("workflowDisplayName", &Text).stored("workflow_display_name").filled(AsItCame),
-        kept("type", &Text).filled(AsItCame),
-        kept("status", &Text).filled(AsItCame),
-        kept("error", &Anything).filled(Never),
-        kept("createArgument", &Anything).filled(Never),
-        kept("create_argument", &Anything).filled(Never),
+        unchecked("workflowDisplayName", &Text).stored("workflow_display_name").filled(AsItCame),
+        unchecked("type", &Text).filled(AsItCame),
+        unchecked("status", &Text).filled(AsItCame),
+        unchecked("error", &Anything).filled(Never),
+        unchecked("createArgument", &Anything).filled(Never),
+        unchecked("create_argument", &Anything).filled(Never),
     ],
 };
 
@@ -182,7 +182,7 @@ static PRODUCT_ENV_INFO: Fields = Fields {
         text("source"),
         boolean("is_opensource"),
     ],
-    as_they_come: &[kept("cluster_id", &Text).filled(UnlessEmpty)],
+    as_they_come: &[unchecked("cluster_id", &Text).filled(UnlessEmpty)],
 };
 
 static SERVICE: Fields = Fields::in_order(&[
@@ -197,8 +197,8 @@ static SERVICE: Fields = Fields::in_order(&[
 static CONTAINER: Fields = Fields {
     in_order: &[text("name"), text("image")],
     as_they_come: &[
-        kept("image_name", &Text).filled(UnlessEmpty),
-        kept("imagePath", &Anything).stored("image_path").filled(UnlessEmpty),
+        unchecked("image_name", &Text).filled(UnlessEmpty),
+        unchecked("imagePath", &Anything).stored("image_path").filled(UnlessEmpty),
     ],
 };
 
@@ -212,10 +212,10 @@ pub(crate) static BUILD_INFO: Fields = Fields::as_they_come(&[
     text("id").stored("_id"),
     text("releaseId").stored("release_id"),
     text("serviceName").stored("service_name"),
-    kept("imageInfo", &Object(&IMAGE_INFO)).stored("image_info"),
-    kept("imageName", &Text).stored("image_name"),
-    kept("packageInfo", &Object(&PACKAGE_INFO)).stored("package_info"),
-    kept("issues", &List(&Object(&ISSUE))),
+    unchecked("imageInfo", &Object(&IMAGE_INFO)).stored("image_info"),
+    unchecked("imageName", &Text).stored("image_name"),
+    unchecked("packageInfo", &Object(&PACKAGE_INFO)).stored("package_info"),
+    unchecked("issues", &List(&Object(&ISSUE))),
     list("commits", &Object(&BUILD_COMMIT)),
     time("start_time").filled(UnlessEmpty),
     time("end_time").filled(UnlessEmpty),
@@ -255,29 +255,29 @@ static ISSUE: Fields = Fields::as_they_come(&[
 ]);
 
 static BUILD_COMMIT: Fields = Fields::as_they_come(&[
-    kept("source", &Text).filled(UnlessEmpty),
-    kept("repo_owner", &Text),
-    kept("repo_namespace", &Text),
-    kept("repo_name", &Text),
-    kept("remote_name", &Text).filled(UnlessEmpty),
-    kept("branch", &Text),
-    kept("pr", &Integer).filled(UnlessEmpty),
-    kept("prs", &List(&Integer)).filled(UnlessEmpty),
-    kept("tag", &Text).filled(UnlessEmpty),
-    kept("commit_id", &Text).filled(UnlessEmpty),
-    kept("commit_message", &Text).filled(UnlessEmpty),
-    kept("checkout_path", &Text).filled(UnlessEmpty),
-    kept("submodules", &Boolean).filled(UnlessEmpty),
-    kept("use_default", &Boolean).filled(UnlessEmpty),
-    kept("is_primary", &Boolean),
-    kept("codehost_id", &Integer),
+    unchecked("source", &Text).filled(UnlessEmpty),
+    unchecked("repo_owner", &Text),
+    unchecked("repo_namespace", &Text),
+    unchecked("repo_name", &Text),
+    unchecked("remote_name", &Text).filled(UnlessEmpty),
+    unchecked("branch", &Text),
+    unchecked("pr", &Integer).filled(UnlessEmpty),
+    unchecked("prs", &List(&Integer)).filled(UnlessEmpty),
+    unchecked("tag", &Text).filled(UnlessEmpty),
+    unchecked("commit_id", &Text).filled(UnlessEmpty),
+    unchecked("commit_message", &Text).filled(UnlessEmpty),
+    unchecked("checkout_path", &Text).filled(UnlessEmpty),
+    unchecked("submodules", &Boolean).filled(UnlessEmpty),
+    unchecked("use_default", &Boolean).filled(UnlessEmpty),
+    unchecked("is_primary", &Boolean),
+    unchecked("codehost_id", &Integer),
     // Always empty: see `super::credentials`.
-    kept("oauth_token", &Text),
-    kept("address", &Text),
-    kept("author_name", &Text).filled(UnlessEmpty),
-    kept("checkout_ref", &Text).filled(UnlessEmpty),
-    kept("enable_commit", &Boolean).filled(AsItCame),
-    kept("hidden", &Boolean).filled(AsItCame),
+    unchecked("oauth_token", &Text),
+    unchecked("address", &Text),
+    unchecked("author_name", &Text).filled(UnlessEmpty),
+    unchecked("checkout_ref", &Text).filled(UnlessEmpty),
+    unchecked("enable_commit", &Boolean).filled(AsItCame),
+    unchecked("hidden", &Boolean).filled(AsItCame),
 ]);
 
 pub(crate) static DEPLOY_INFO: Fields = Fields::in_order(&[
@@ -288,7 +288,7 @@ pub(crate) static DEPLOY_INFO: Fields = Fields::in_order(&[
     text("image").filled(UnlessEmpty),
     text("registry_id").filled(UnlessEmpty),
     list("yamlContents", &Text).stored("yaml_contents").there(Always),
-    list("envs", &Kept(&Object(&ENV))).there(Always),
+    list("envs", &Unchecked(&Object(&ENV))).there(Always),
     list("orderedServices", &List(&Text)).stored("ordered_services").there(Always),
     time("start_time").filled(UnlessEmpty),
     time("end_time").filled(UnlessEmpty),
@@ -301,7 +301,7 @@ static ENV: Fields = Fields::as_they_come(&[text("key"), text("value")]);
 pub(crate) static TEST_INFO: Fields = Fields::as_they_come(&[
     text("id").stored("_id"),
     text("releaseId").stored("release_id"),
-    kept("testReports", &List(&Object(&TEST_REPORT))).stored("test_reports"),
+    unchecked("testReports", &List(&Object(&TEST_REPORT))).stored("test_reports"),
     time("start_time").filled(UnlessEmpty),
     time("end_time").filled(UnlessEmpty),
     time("created_at"),
@@ -349,19 +349,19 @@ pub(crate) static DISTRIBUTE_INFO: Fields = Fields::as_they_come(&[
     text("id").stored("_id"),
     text("releaseId").stored("release_id"),
     text("serviceName").stored("service_name"),
-    kept("distributeType", &Text).stored("distribute_type"),
-    kept("registryName", &Text).stored("registry_name"),
-    kept("namespace", &Text),
-    kept("packageFile", &Text).stored("package_file"),
-    kept("remoteFileKey", &Text).stored("remote_file_key"),
-    kept("destStorageUrl", &Text).stored("dest_storage_url"),
-    kept("srcStorageUrl", &Text).stored("src_storage_url"),
-    kept("chartVersion", &Text).stored("chart_version").filled(UnlessEmpty),
-    kept("chartName", &Text).stored("chart_name").filled(UnlessEmpty),
-    kept("chartRepoName", &Text).stored("chart_repo_name").filled(UnlessEmpty),
+    unchecked("distributeType", &Text).stored("distribute_type"),
+    unchecked("registryName", &Text).stored("registry_name"),
+    unchecked("namespace", &Text),
+    unchecked("packageFile", &Text).stored("package_file"),
+    unchecked("remoteFileKey", &Text).stored("remote_file_key"),
+    unchecked("destStorageUrl", &Text).stored("dest_storage_url"),
+    unchecked("srcStorageUrl", &Text).stored("src_storage_url"),
+    unchecked("chartVersion", &Text).stored("chart_version").filled(UnlessEmpty),
+    unchecked("chartName", &Text).stored("chart_name").filled(UnlessEmpty),
+    unchecked("chartRepoName", &Text).stored("chart_repo_name").filled(UnlessEmpty),
     // Not stored: the records of a chart's images are brought into the chart's own one.
-    kept("subDistributes", &List(&Object(&DISTRIBUTE_INFO))).filled(AsItCame),
-    kept("s3StorageID", &Text).stored("s3_storage_id"),
+    unchecked("subDistributes", &List(&Object(&DISTRIBUTE_INFO))).filled(AsItCame),
+    unchecked("s3StorageID", &Text).stored("s3_storage_id"),
     time("start_time").filled(UnlessEmpty),
     time("end_time").filled(UnlessEmpty),
     time("created_at"),
@@ -369,9 +369,9 @@ pub(crate) static DISTRIBUTE_INFO: Fields = Fields::as_they_come(&[
 ]);
 
 pub(crate) static SECURITY_STATS_INFO: Fields = Fields::as_they_come(&[
-    kept("imageName", &Text),
-    kept("imageId", &Text),
-    kept("deliverySecurityStatsInfo", &Object(&SECURITY_STATS)),
+    unchecked("imageName", &Text),
+    unchecked("imageId", &Text),
+    unchecked("deliverySecurityStatsInfo", &Object(&SECURITY_STATS)),
 ]);
 
 static SECURITY_STATS: Fields = Fields::as_they_come(&[
@@ -390,16 +390,16 @@ pub(crate) static ARTIFACT: Fields = Fields::in_order(&[
     text("type").there(Always),
     text("source").there(Always),
     text("image").there(UnlessEmpty),
-    kept("image_hash", &Text).there(UnlessEmpty),
+    unchecked("image_hash", &Text).there(UnlessEmpty),
     text("image_tag").there(Always),
     text("image_digest").there(UnlessEmpty),
     integer("image_size").there(UnlessEmpty),
     text("architecture").there(UnlessEmpty),
     text("os").there(UnlessEmpty),
-    kept("docker_file", &Text).there(UnlessEmpty),
-    kept("layers", &List(&Object(&LAYER))).there(UnlessEmpty),
-    kept("package_file_location", &Text).there(UnlessEmpty),
-    kept("package_storage_uri", &Text).there(UnlessEmpty),
+    unchecked("docker_file", &Text).there(UnlessEmpty),
+    unchecked("layers", &List(&Object(&LAYER))).there(UnlessEmpty),
+    unchecked("package_file_location", &Text).there(UnlessEmpty),
+    unchecked("package_storage_uri", &Text).there(UnlessEmpty),
     text("created_by").there(Always),
     time("created_time").there(Always),
 ]);
@@ -415,24 +415,24 @@ pub(crate) static ACTIVITY: Fields = Fields {
     in_order: &[
         text("artifact_id").there(Always),
         text("type").there(Always),
-        kept("content", &Text).there(UnlessEmpty),
+        unchecked("content", &Text).there(UnlessEmpty),
         text("url").there(UnlessEmpty),
-        kept("job_task_name", &Text).there(UnlessEmpty),
+        unchecked("job_task_name", &Text).there(UnlessEmpty),
         list("commits", &Object(&ACTIVITY_COMMIT)).there(UnlessEmpty),
-        kept("issues", &List(&Text)).there(UnlessEmpty),
-        kept("namespace", &Text).there(UnlessEmpty),
-        kept("env_name", &Text).there(UnlessEmpty),
-        kept("publish_hosts", &List(&Text)).there(UnlessEmpty),
-        kept("publish_namespaces", &List(&Text)).there(UnlessEmpty),
-        kept("remote_file_key", &Text).there(UnlessEmpty),
-        kept("dist_storage_url", &Text).there(UnlessEmpty),
-        kept("src_storage_url", &Text).there(UnlessEmpty),
+        unchecked("issues", &List(&Text)).there(UnlessEmpty),
+        unchecked("namespace", &Text).there(UnlessEmpty),
+        unchecked("env_name", &Text).there(UnlessEmpty),
+        unchecked("publish_hosts", &List(&Text)).there(UnlessEmpty),
+        unchecked("publish_namespaces", &List(&Text)).there(UnlessEmpty),
+        unchecked("remote_file_key", &Text).there(UnlessEmpty),
+        unchecked("dist_storage_url", &Text).there(UnlessEmpty),
+        unchecked("src_storage_url", &Text).there(UnlessEmpty),
         time("start_time").there(UnlessEmpty),
         time("end_time").there(UnlessEmpty),
         text("created_by").there(Always),
         time("created_time").there(Always),
     ],
-    as_they_come: &[kept("_id", &Anything).filled(Never)],
+    as_they_come: &[unchecked("_id", &Anything).filled(Never)],
 };
 
 static ACTIVITY_COMMIT: Fields = Fields::in_order(&[
@@ -442,8 +442,8 @@ static ACTIVITY_COMMIT: Fields = Fields::in_order(&[
     text("repo_name").there(Always),
     text("branch").there(Always),
     integer("pr").there(UnlessEmpty),
-    kept("prs", &List(&Integer)).there(UnlessEmpty),
-    kept("tag", &Text).there(UnlessEmpty),
+    unchecked("prs", &List(&Integer)).there(UnlessEmpty),
+    unchecked("tag", &Text).there(UnlessEmpty),
     text("commit_id").there(UnlessEmpty),
     text("commit_message").there(UnlessEmpty),
     text("author_name").there(UnlessEmpty),
@@ -535,7 +535,7 @@ mod tests {
         ) {
             let (schema, is_nullable) = self.resolve(schema);
             let described = match kind {
-                Kept(kind) => return self.hold_value(place, kind, &schema, is_nullable, false),
+                Unchecked(kind) => return self.hold_value(place, kind, &schema, is_nullable, false),
                 Anything => return,
                 Text => "string",
                 Integer | Time => "integer",

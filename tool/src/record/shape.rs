@@ -47,7 +47,7 @@ impl Field {
 impl Kind {
     fn checked<'a>(&self, value: Json<'a>, path: &Path<'_>) -> Result<Json<'a>, Problem> {
         Ok(match (self, value) {
-            (Self::Anything | Self::Kept(_), value)
+            (Self::Anything | Self::Unchecked(_), value)
             | (Self::Text, value @ Json::Text(_))
             | (Self::Boolean, value @ Json::Boolean(_))
             | (Self::Number, value @ Json::Number(_)) => value,
@@ -74,7 +74,7 @@ impl Kind {
             Self::Boolean => Json::Boolean(false),
             Self::List(_) => Json::List(Vec::new()),
             Self::Anything | Self::Object(_) => Json::Null,
-            Self::Kept(kind) => kind.empty(),
+            Self::Unchecked(kind) => kind.empty(),
         }
     }
 }

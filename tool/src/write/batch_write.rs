@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, WriteRequest};
 use delivery_center::store::items::Item;
-use delivery_center::store::{StoreError, Unavailability};
+use delivery_center::store::{StoreError, Unavailability, grouped};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::Writer;
@@ -103,19 +103,9 @@ impl Writer {
 }
 
 fn calls(writes: Vec<WriteRequest>) -> Vec<Vec<WriteRequest>> {
-    let mut calls = Vec::new();
-    let (mut call, mut bytes) = (Vec::new(), 0);
-    for write in writes {
+    let weighed = writes.into_iter().map(|write| {
         let weight = write.put_request().map_or(0, |put| weight(put.item()));
-        if call.len() == MAX_WRITES_PER_CALL || (bytes + weight > MAX_BYTES_PER_CALL && !call.is_empty()) {
-            calls.push(std::mem::take(&mut call));
-            bytes = 0;
-        }
-        call.push(write);
-        bytes += weight;
-    }
-    if !call.is_empty() {
-        calls.push(call);
-    }
-    calls
+        (write, weight)
+    });
+    grouped(weighed, MAX_WRITES_PER_CALL, MAX_BYTES_PER_CALL)
 }

@@ -5,9 +5,10 @@ mod story;
 use anyhow::bail;
 use clap::builder::NonEmptyStringValueParser;
 use delivery_center::endpoint::Endpoint;
+use delivery_center::error::Status;
 use delivery_center::image_reference::repository;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use story::{Story, Successor};
+use story::Story;
 
 use super::exit_status::Ended;
 use super::layout::width;
@@ -89,9 +90,9 @@ pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Ended> {
         let Answered { json, next: older } = match endpoints.ask(Endpoint::GetArtifact, &query).await {
             Ok(answered) => answered,
             // The older ones were removed meanwhile.
-            Err(AskError::NotFound { .. }) if number > 0 => break,
-            Err(AskError::NotFound { description }) => {
-                terminal::say(format_args!("{}", StoredText::from(description.as_str())));
+            Err(error) if error.has_status(Status::NotFound) && number > 0 => break,
+            Err(error) if error.has_status(Status::NotFound) => {
+                terminal::say(StoredText::from(error.to_string().as_str()));
                 let is_digest = ["sha256", "sha512"].contains(&name);
                 if !image.is_empty() && !is_digest && registry(name).is_none() {
                     terminal::say(
@@ -151,23 +152,19 @@ impl ArtifactArguments {
     }
 }
 
-/// What runs in an environment instead of an artifact; `None` where the artifact itself runs there, or
-/// nothing is known.
+/// What runs in an environment instead of an artifact, and since when; `None` where the artifact itself runs
+/// there, or nothing is known.
 async fn successor(
     endpoints: &Endpoints,
     artifact: &ArtifactInfo,
     environment: &EnvironmentInfo,
-) -> Result<Option<Successor>, AskError> {
+) -> Result<Option<(ArtifactInfo, i64)>, AskError> {
     let repository = repository(artifact.image.as_stored());
     if environment.running || repository.is_empty() {
         return Ok(None);
     }
     let (env_name, namespace) = (environment.env_name.as_stored(), environment.namespace.as_stored());
-    let Some((successor, since)) = endpoints.running_in(repository, env_name, namespace).await? else {
-        // It was removed meanwhile.
-        return Ok(None);
-    };
-    // It was deployed there again meanwhile.
-    let is_another = successor.id != artifact.id;
-    Ok(is_another.then_some(Successor { image: successor.image, digest: successor.image_digest, since }))
+    // It may have been removed meanwhile, or the artifact deployed there again.
+    let running = endpoints.running_in(repository, env_name, namespace).await?;
+    Ok(running.filter(|(running, _)| running.id != artifact.id))
 }

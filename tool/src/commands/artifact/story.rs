@@ -12,18 +12,11 @@ use crate::answers::{ActivityInfo, ArtifactInfo, CommitInfo, EnvironmentInfo, St
 /// An artifact, and what runs where it ran.
 pub(super) struct Story<'a> {
     pub(super) artifact: &'a ArtifactInfo,
-    /// What runs instead of it in each of its first environments.
-    pub(super) successors: &'a [Option<Successor>],
+    /// What runs instead of it in each of its first environments, and since when.
+    pub(super) successors: &'a [Option<(ArtifactInfo, i64)>],
     pub(super) now: &'a Now,
     /// The terminal's width; none where the output goes elsewhere.
     pub(super) width: Option<u16>,
-}
-
-/// What runs in an environment now.
-pub(super) struct Successor {
-    pub(super) image: StoredText,
-    pub(super) digest: StoredText,
-    pub(super) since: i64,
 }
 
 impl Display for Story<'_> {
@@ -95,8 +88,8 @@ impl Story<'_> {
                 with_namespace(&environment.env_name, &environment.namespace),
                 self.deploy(environment),
             );
-            if let Some(successor) = successor {
-                section.styled_field(CHANGED, "", self.replaced_by(successor));
+            if let Some((successor, since)) = successor {
+                section.styled_field(CHANGED, "", self.replaced_by(successor, *since));
             }
         }
         match environments.len() - self.successors.len() {
@@ -131,9 +124,9 @@ impl Story<'_> {
         }
     }
 
-    fn replaced_by(&self, successor: &Successor) -> String {
-        let name = if successor.image.is_empty() { &successor.digest } else { &successor.image };
-        match successor.since {
+    fn replaced_by(&self, successor: &ArtifactInfo, since: i64) -> String {
+        let name = if successor.image.is_empty() { &successor.image_digest } else { &successor.image };
+        match since {
             0 => format!("now there: {name}"),
             since => format!("now there: {name}, since {}", self.now.minute_and_age(since)),
         }
@@ -222,11 +215,8 @@ mod tests {
             ],
         }))
         .unwrap();
-        let successor = Successor {
-            image: StoredText::from("r.example.com/shop/cart:2"),
-            digest: StoredText::default(),
-            since: 1_650_000_500,
-        };
+        let image = StoredText::from("r.example.com/shop/cart:2");
+        let successor = (ArtifactInfo { image, ..ArtifactInfo::default() }, 1_650_000_500);
         let now = Now::at("2022-04-15T08:00:00Z");
         let story =
             Story { artifact: &artifact, successors: &[None, Some(successor)], now: &now, width: None };

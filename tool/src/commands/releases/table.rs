@@ -18,16 +18,14 @@ pub(super) struct ReleasesTable<'a> {
     pub(super) width: Option<u16>,
 }
 
-/// A service of a release, and an image of it.
-struct ServiceImage {
-    service: StoredText,
-    image: StoredText,
-}
+/// A service of a release, and an image of it; either may be empty.
+struct ServiceImage(StoredText, StoredText);
 
 impl Display for ReleasesTable<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let images: Vec<_> = self.releases.iter().map(images).collect();
-        let registry = CommonRegistry::of(images.iter().flatten().map(|image| image.image.as_stored()));
+        let registry =
+            CommonRegistry::of(images.iter().flatten().map(|ServiceImage(_, image)| image.as_stored()));
         let rows = self.rows(&images, &registry);
         // A broken image could not be copied: what does not fit beside each other stands below each other.
         if self.width.is_none_or(|width| natural_width(&rows) <= width) {
@@ -52,22 +50,10 @@ impl ReleasesTable<'_> {
         let mut rows = vec![headings.map(str::to_owned)];
         for (release, images) in self.releases.iter().zip(images) {
             let mut cells = self.cells(release);
-            for image in images {
+            let none = images.is_empty().then(Default::default);
+            for [service, image] in images.iter().map(|image| image.shown(registry)).chain(none) {
                 let [time, age, project, version, workflow, env] = std::mem::take(&mut cells);
-                rows.push([
-                    time,
-                    age,
-                    project,
-                    version,
-                    workflow,
-                    env,
-                    image.service.to_string(),
-                    image.shown(registry),
-                ]);
-            }
-            if images.is_empty() {
-                let [time, age, project, version, workflow, env] = cells;
-                rows.push([time, age, project, version, workflow, env, String::new(), String::new()]);
+                rows.push([time, age, project, version, workflow, env, service, image]);
             }
         }
         rows
@@ -106,8 +92,7 @@ impl ReleasesTable<'_> {
             for line in wrapped(&cells.collect::<Vec<_>>().join("  "), self.width) {
                 writeln!(formatter, "{}", styled(HEADING, line))?;
             }
-            let rows: Vec<_> =
-                images.iter().map(|image| [image.service.to_string(), image.shown(registry)]).collect();
+            let rows: Vec<_> = images.iter().map(|image| image.shown(registry)).collect();
             let is_beside = left(self.width, IMAGE_INDENT).is_none_or(|width| natural_width(&rows) <= width);
             if is_beside {
                 for line in table(rows) {
@@ -126,23 +111,20 @@ impl ReleasesTable<'_> {
 }
 
 impl ServiceImage {
-    fn new(service: StoredText, image: StoredText) -> Self {
-        Self { service, image }
-    }
-
-    fn shown(&self, registry: &CommonRegistry) -> String {
-        StoredText::from(registry.shorten(self.image.as_stored())).to_string()
+    fn shown(&self, registry: &CommonRegistry) -> [String; 2] {
+        let Self(service, image) = self;
+        [service.to_string(), StoredText::from(registry.shorten(image.as_stored())).to_string()]
     }
 }
 
 /// What a release is made of: what it deployed, or else built, or else distributed.
 fn images(release: &ReleaseInfo) -> Vec<ServiceImage> {
     let deployed =
-        release.deploy_info.iter().map(|deploy| ServiceImage::new(deploy.service(), deploy.image.clone()));
+        release.deploy_info.iter().map(|deploy| ServiceImage(deploy.service(), deploy.image.clone()));
     let built = release
         .build_info
         .iter()
-        .map(|build| ServiceImage::new(build.service_name.clone(), build.image_name.clone()));
+        .map(|build| ServiceImage(build.service_name.clone(), build.image_name.clone()));
     let distributed = release.distribute_info.iter().flat_map(|distribute| {
         let named = |service: &StoredText| {
             if service.is_empty() { distribute.chart_name.clone() } else { service.clone() }
@@ -150,16 +132,17 @@ fn images(release: &ReleaseInfo) -> Vec<ServiceImage> {
         [distribute]
             .into_iter()
             .chain(&distribute.sub_distributes)
-            .map(move |part| ServiceImage::new(named(&part.service_name), part.registry_name.clone()))
+            .map(move |part| ServiceImage(named(&part.service_name), part.registry_name.clone()))
     });
-    let says_something = |image: &ServiceImage| !(image.service.is_empty() && image.image.is_empty());
+    let says_something =
+        |ServiceImage(service, image): &ServiceImage| !(service.is_empty() && image.is_empty());
     let mut images: Vec<_> = deployed.filter(says_something).collect();
     if images.is_empty() {
         images.extend(built.filter(says_something));
     }
     if images.is_empty() {
         // A chart is told by its images.
-        images.extend(distributed.filter(|image| !image.image.is_empty()));
+        images.extend(distributed.filter(|ServiceImage(_, image)| !image.is_empty()));
     }
     images
 }

@@ -13,13 +13,25 @@
 //!
 //! Larger changes are written in steps:
 //!
-//! | step | what is written | what a crash after it leaves | who heals that |
-//! | --- | --- | --- | --- |
-//! | 1. claim | the old item names this writer as claiming, and stays as it was otherwise. Where there is no item, one without documents is made, which readers take for absent | the release as it was | there is nothing to heal |
-//! | 2. parts | the parts of the new revision. Their keys hold the revision, so they are in nobody's way | the release as it was, and parts that nobody reads | the next writer of the release, or `reindex` |
-//! | 3. entries | the facet entries of the new revision, in transactions that check the claim | the release as it was. An entry now names the new revision; a reader who meets it finds the old item, reads it again consistently, and answers that. Only if its time changed, or what it is found by, may lists and combinations of filters leave it out until it is written again | as above |
-//! | 4. commit | in one transaction, and only where the old item still bears the claim: the new item, which names this writer as having written it | the new release, whole, and the old one's entries and parts, which readers pass over | as above |
-//! | 5. cleaning | what the new item does not need is removed, in transactions that check that the item still names this writer | the new release, and what was not removed yet | as above |
+//! | step | what is written | what a crash after it leaves |
+//! | --- | --- | --- |
+//! | 1. claim | the old item names this writer as claiming | the release as it was |
+//! | 2. parts | the parts of the new revision | the release as it was, and parts that nobody reads |
+//! | 3. entries | its facet entries | the release as it was, with parts and entries of the new revision |
+//! | 4. commit | the new item | the new release, whole, and the old one's entries and parts |
+//! | 5. cleaning | what the new item does not need is removed | the new release, and what is left to remove |
+//!
+//! The next writer of the release heals what a crash leaves, and so does `reindex`.
+//!
+//! 1. The old item stays as it was otherwise. Where there is no item, one without documents is made, which
+//!    readers take for absent. Of this step there is nothing to heal.
+//! 2. The keys of the parts hold the revision, so they are in nobody's way.
+//! 3. Each transaction checks the claim. A reader who meets an entry of the new revision finds the old item,
+//!    reads it again consistently, and answers that. Only if its time changed, or what it is found by, may
+//!    lists and combinations of filters leave it out until it is written again.
+//! 4. In one transaction, and only where the old item still bears the claim. The new item names this writer
+//!    as having written it. Readers pass over the old one's entries and parts.
+//! 5. Each transaction checks that the item still names this writer.
 //!
 //! Say that two writers meet:
 //!
@@ -74,13 +86,6 @@ struct Changes {
     removed: Vec<Item>,
 }
 
-/// What became of an attempt to write a release.
-enum Attempt {
-    Written,
-    /// Somebody else wrote it meanwhile.
-    Overtaken,
-}
-
 /// What became of one release that was to be reindexed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reindexed {
@@ -131,7 +136,7 @@ impl Writer {
             if mode == Mode::DryRun || changes.is_empty() {
                 return Ok(outcome);
             }
-            if let Attempt::Written = self.write_release(release.release_id(), &stored, changes).await? {
+            if self.write_release(release.release_id(), &stored, changes).await? {
                 return Ok(outcome);
             }
             if !patience.wait().await {
@@ -185,7 +190,7 @@ impl Writer {
                 return Ok(false);
             }
             let changes = Changes::between(release, &stored, Mode::Write);
-            if let Attempt::Written = self.write_release(release.release_id(), &stored, changes).await? {
+            if self.write_release(release.release_id(), &stored, changes).await? {
                 return Ok(true);
             }
             if !patience.wait().await {
@@ -210,9 +215,7 @@ impl Writer {
                 let changes = Changes::between(&wanted, &stored, Mode::Write);
                 let (is_there, count) = (!wanted.is_deleted(), changes.len());
                 let is_done = mode == Mode::DryRun || changes.is_empty();
-                if is_done
-                    || matches!(self.write_release(release_id, &stored, changes).await?, Attempt::Written)
-                {
+                if is_done || self.write_release(release_id, &stored, changes).await? {
                     return Ok(if is_there { Reindexed::Release(count) } else { Reindexed::Dangling(count) });
                 }
             }
@@ -251,13 +254,13 @@ impl Writer {
 
     /// Makes the changes, on the condition that the release's item is still the one in `stored`: in one
     /// transaction where they fit, and otherwise in the steps that the table at the top of this file
-    /// explains.
+    /// explains. The result is false where somebody else wrote the release meanwhile.
     async fn write_release(
         &self,
         release_id: &str,
         stored: &Partition,
         changes: Changes,
-    ) -> Result<Attempt, StoreError> {
+    ) -> Result<bool, StoreError> {
         let (claiming, writer) = (hex(nonce()), hex(nonce()));
         let key = || release_key(release_id, RELEASE_ENTRY);
         let as_read = Condition::as_read(stored.item.as_ref(), WRITER);
@@ -270,15 +273,15 @@ impl Writer {
             None => Write::Put(without_documents(release_id, &claiming), Some(as_read)),
             Some(_) => Write::Set(key(), WRITER, claiming.clone(), as_read),
         };
-        if let Attempt::Overtaken = self.attempt(vec![claim]).await? {
-            return Ok(Attempt::Overtaken);
+        if !self.attempt(vec![claim]).await? {
+            return Ok(false);
         }
         let claimed = Condition::Has(WRITER, text(claiming));
         // Step 2, parts, and step 3, entries.
         self.batch_write(&self.releases_table, changes.parts.into_iter().map(put).collect()).await?;
         let facets = changes.facets.into_iter().map(|facet| Write::Put(facet, None)).collect();
-        if let Attempt::Overtaken = self.attempt_in_steps(key(), &claimed, facets).await? {
-            return Ok(Attempt::Overtaken);
+        if !self.attempt_in_steps(key(), &claimed, facets).await? {
+            return Ok(false);
         }
         // Step 4, commit.
         let commit = match changes.item {
@@ -286,43 +289,42 @@ impl Writer {
             None if changes.is_removal => Write::Put(without_documents(release_id, &writer), Some(claimed)),
             None => Write::Set(key(), WRITER, writer.clone(), claimed),
         };
-        if let Attempt::Overtaken = self.attempt(vec![commit]).await? {
-            return Ok(Attempt::Overtaken);
+        if !self.attempt(vec![commit]).await? {
+            return Ok(false);
         }
         let mine = Condition::Has(WRITER, text(writer));
         // Step 5, cleaning. The release is already stored as it should be. A writer that overtakes this one
         // here removes the rest itself.
         let removed = changes.removed.into_iter().map(|key| Write::Delete(key, None)).collect();
-        let removed = self.attempt_in_steps(key(), &mine, removed).await?;
-        if changes.is_removal && matches!(removed, Attempt::Written) {
+        let is_removed = self.attempt_in_steps(key(), &mine, removed).await?;
+        if changes.is_removal && is_removed {
             self.attempt(vec![Write::Delete(key(), Some(mine))]).await?;
         }
-        Ok(Attempt::Written)
+        Ok(true)
     }
 
-    async fn attempt(&self, writes: Vec<Write>) -> Result<Attempt, StoreError> {
-        Ok(match self.transact(&self.releases_table, RELEASE_HASH, writes).await? {
-            Transacted::Done => Attempt::Written,
-            Transacted::Refused(_) => Attempt::Overtaken,
-        })
+    /// Makes writes in one transaction; the result is false where one of their conditions is not met.
+    async fn attempt(&self, writes: Vec<Write>) -> Result<bool, StoreError> {
+        let transacted = self.transact(&self.releases_table, RELEASE_HASH, writes).await?;
+        Ok(matches!(transacted, Transacted::Done))
     }
 
     /// Makes writes in as many transactions as they need. Each of them checks that the item of `key` meets
-    /// the condition.
+    /// the condition; the result is false from the first one on for which it does not.
     async fn attempt_in_steps(
         &self,
         key: Item,
         condition: &Condition,
         writes: Vec<Write>,
-    ) -> Result<Attempt, StoreError> {
+    ) -> Result<bool, StoreError> {
         for writes in writes.chunks(self.writes_per_transaction - 1) {
             let check = Write::Check(key.clone(), condition.clone());
             let checked = std::iter::once(check).chain(writes.iter().cloned()).collect();
-            if let Attempt::Overtaken = self.attempt(checked).await? {
-                return Ok(Attempt::Overtaken);
+            if !self.attempt(checked).await? {
+                return Ok(false);
             }
         }
-        Ok(Attempt::Written)
+        Ok(true)
     }
 }
 
