@@ -55,10 +55,7 @@ fn with_causes(error: &anyhow::Error) -> String {
 pub(super) struct UnusableArguments(pub(super) &'static str);
 
 fn is_about_arguments(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.is::<UnusableArguments>()
-            || cause.downcast_ref::<ServerError>().is_some_and(|error| matches!(error, ServerError::Url(_)))
-    })
+    error.chain().any(|cause| cause.is::<UnusableArguments>())
 }
 
 /// The exit status where the arguments cannot be read, or ask for help. What clap says about them is printed.

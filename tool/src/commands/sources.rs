@@ -65,6 +65,7 @@ impl Sources {
         for path in &self.given {
             is_file(path)?;
         }
+        let server = self.server()?;
         let report_path = self.report.take();
         if report_path.as_deref().is_some_and(|report| self.is_source(report)) {
             return Err(
@@ -80,7 +81,15 @@ impl Sources {
         let progress = Arc::new(ImportProgress::new());
         // The beginning of a pipe is read to tell what it is, and that may take long already.
         progress.begins("reading", None);
-        let input = self.open(progress.as_ref()).inspect_err(|_| progress.finish())?;
+        let input = match server {
+            Some(server) => {
+                if server.sends_token_unencrypted() {
+                    progress.note("the token goes over the network unencrypted; https:// would protect it");
+                }
+                Input::Server(server)
+            }
+            None => self.open(progress.as_ref()).inspect_err(|_| progress.finish())?,
+        };
         // Records in the API's JSON come from no collections, so they are not counted by collection.
         let is_of_zadig = !matches!(input, Input::Records(_));
         let shown = Arc::clone(&progress) as Arc<dyn Progress>;
@@ -124,20 +133,20 @@ impl Sources {
             .any(|given| path == given || (path.starts_with(given) && is_named_after_a_collection(&path)))
     }
 
-    /// Finds out what the sources are.
+    /// The running Zadig that is given.
+    fn server(&self) -> anyhow::Result<Option<Server>> {
+        let Some(url) = &self.zadig else { return Ok(None) };
+        let options = Options {
+            page_size: self.per_page,
+            requests_at_once: self.requests.into(),
+            timeout: Duration::from_secs(self.timeout),
+        };
+        let url = Server::url(url).map_err(UnusableArguments)?;
+        Ok(Some(Server::new(url, token(self.token_file.as_deref())?, options)))
+    }
+
+    /// Finds out what the files are.
     fn open(self, progress: &dyn Progress) -> anyhow::Result<Input> {
-        if let Some(url) = &self.zadig {
-            let options = Options {
-                page_size: self.per_page,
-                requests_at_once: self.requests.into(),
-                timeout: Duration::from_secs(self.timeout),
-            };
-            let server = Server::new(url, token(self.token_file.as_deref())?, options)?;
-            if server.sends_token_unencrypted() {
-                progress.note("the token goes over the network unencrypted; https:// would protect it");
-            }
-            return Ok(Input::Server(server));
-        }
         let (mut files, mut records) = (Vec::new(), Vec::new());
         for path in &self.given {
             if path.is_dir() {

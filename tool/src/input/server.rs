@@ -90,9 +90,6 @@ pub struct Server {
 /// Why a server's lists could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The address is not the URL of a server, or holds credentials.
-    #[error("{0}")]
-    Url(&'static str),
     /// The token is not accepted.
     #[error("{url} answered {status}: the token is not accepted, or may not read this")]
     Denied {
@@ -165,23 +162,24 @@ pub struct ListPage {
 }
 
 impl Server {
-    /// A server at a URL such as `https://zadig.example.com`, without credentials in it.
+    /// Reads the URL of a server, such as `https://zadig.example.com`, without credentials in it.
     ///
     /// # Errors
-    /// [`ServerError::Url`].
-    pub fn new(url: &str, token: Token, options: Options) -> Result<Self, ServerError> {
-        let parsed = Url::parse(url.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let Some(url) = parsed else {
-            return Err(ServerError::Url("the URL of a Zadig begins with https:// or http://"));
-        };
+    /// What is wrong with it.
+    pub fn url(text: &str) -> Result<Url, &'static str> {
+        let parsed = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let url = parsed.ok_or("the URL of a Zadig begins with https:// or http://")?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(ServerError::Url(
-                "the URL holds credentials; leave them out, since Zadig takes only a token",
-            ));
+            return Err("the URL holds credentials; leave them out, since Zadig takes only a token");
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(ServerError::Url("the URL of a Zadig has no query and no fragment"));
+            return Err("the URL of a Zadig has no query and no fragment");
         }
+        Ok(url)
+    }
+
+    /// The server at a URL that [`Server::url`] has read.
+    pub fn new(url: Url, token: Token, options: Options) -> Self {
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let agent = Agent::config_builder()
             .timeout_global(Some(options.timeout))
@@ -194,7 +192,7 @@ impl Server {
             .tls_config(tls)
             .build()
             .new_agent();
-        Ok(Self { url, token, options, agent })
+        Self { url, token, options, agent }
     }
 
     /// How the server is read.
@@ -303,14 +301,14 @@ mod tests {
     #[test]
     fn only_the_url_of_a_server_is_taken() {
         let options = Options { page_size: 100, requests_at_once: 4, timeout: Duration::from_mins(2) };
-        let new = |url| Server::new(url, Token("t".to_owned()), options.clone());
-        assert!(new("https://zadig.example.com/").is_ok());
+        let new = |url| Server::new(Server::url(url).unwrap(), Token("t".to_owned()), options.clone());
+        assert!(Server::url("https://zadig.example.com/").is_ok());
         for url in ["zadig.example.com", "https://", "https://u:p@zadig", "http://zadig?x=1", "file:///etc"] {
-            assert!(new(url).is_err(), "{url}");
+            assert!(Server::url(url).is_err(), "{url}");
         }
-        assert!(new("http://zadig").unwrap().sends_token_unencrypted());
-        assert!(!new("http://127.0.0.1:80").unwrap().sends_token_unencrypted());
-        assert!(!new("http://[::1]").unwrap().sends_token_unencrypted());
-        assert!(!new("https://zadig").unwrap().sends_token_unencrypted());
+        assert!(new("http://zadig").sends_token_unencrypted());
+        assert!(!new("http://127.0.0.1:80").sends_token_unencrypted());
+        assert!(!new("http://[::1]").sends_token_unencrypted());
+        assert!(!new("https://zadig").sends_token_unencrypted());
     }
 }

@@ -20,16 +20,6 @@ pub(super) const MAX_WRITES_PER_TRANSACTION: usize = 100;
 /// of attributes are not counted here.
 pub(super) const MAX_BYTES_PER_TRANSACTION: usize = 3_800_000;
 
-/// What became of a transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Transacted {
-    /// Everything is written.
-    Done,
-    /// Nothing is written, since conditions did not hold: those of the writes at these places of the
-    /// transaction.
-    Refused(Vec<usize>),
-}
-
 /// What an item must be like for a write to be made.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Condition {
@@ -157,7 +147,7 @@ impl Writer {
             && writes.iter().map(Write::weight).sum::<usize>() <= MAX_BYTES_PER_TRANSACTION
     }
 
-    /// Makes all of these writes, or none. A transaction that conflicts with another one, or is throttled, is
+    /// Makes all of these writes; or none, where a condition does not hold: then the result is false. A transaction that conflicts with another one, or is throttled, is
     /// tried again.
     ///
     /// # Errors
@@ -168,13 +158,13 @@ impl Writer {
         table: &str,
         hash: &str,
         writes: Vec<Write>,
-    ) -> Result<Transacted, StoreError> {
+    ) -> Result<bool, StoreError> {
         let items: Vec<_> = writes.into_iter().map(|write| write.into_item(table, hash)).collect();
         let mut patience = Patience::new(REFUSED_TRANSACTION);
         loop {
             let sent =
                 self.client.transact_write_items().set_transact_items(Some(items.clone())).send().await;
-            let Err(error) = sent else { return Ok(Transacted::Done) };
+            let Err(error) = sent else { return Ok(true) };
             let reasons = match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
                     cancelled.cancellation_reasons()
@@ -183,10 +173,8 @@ impl Writer {
                 _ => return Err(StoreError::from_sdk(table, error)),
             };
             let codes = reasons.iter().map(|reason| CancellationReason::code(reason).unwrap_or_default());
-            let refused: Vec<_> =
-                (0..).zip(codes.clone()).filter(|(_, code)| *code == "ConditionalCheckFailed").collect();
-            if !refused.is_empty() {
-                return Ok(Transacted::Refused(refused.into_iter().map(|(place, _)| place).collect()));
+            if codes.clone().any(|code| code == "ConditionalCheckFailed") {
+                return Ok(false);
             }
             // "None" and "" stand at the writes that had no part in the refusal.
             let worth_another_attempt =

@@ -37,7 +37,7 @@ use super::stored::{ArtifactState, key_of, listed_entries, listed_keys};
 use crate::record::{Artifact, Recorded};
 use crate::write::Writer;
 use crate::write::batch_write::{delete, put};
-use crate::write::transaction::{Condition, Transacted, Write, nonce};
+use crate::write::transaction::{Condition, Write, nonce};
 
 /// An artifact to be written.
 pub struct Commit<'a> {
@@ -87,10 +87,10 @@ impl Writer {
         let deletes = unneeded.iter().map(|key| Write::Delete(key.clone(), None));
         let all: Vec<_> = commit.iter().cloned().chain(puts).chain(deletes).collect();
         if self.fit_into_one_transaction(&all) {
-            return Ok(self.transact(table, ARTIFACT_HASH, all).await? == Transacted::Done);
+            return self.transact(table, ARTIFACT_HASH, all).await;
         }
         self.batch_write(table, beside.iter().cloned().map(put).collect()).await?;
-        let is_done = self.transact(table, ARTIFACT_HASH, commit).await? == Transacted::Done;
+        let is_done = self.transact(table, ARTIFACT_HASH, commit).await?;
         let left = if is_done { unneeded } else { beside.iter().map(key_of).collect() };
         self.batch_write(table, left.into_iter().map(delete).collect()).await?;
         Ok(is_done)

@@ -34,7 +34,7 @@ use super::stored::{ArtifactState, key_of, listed_entries, listed_keys};
 use crate::write::Writer;
 use crate::write::batch_write::{Mode, delete};
 use crate::write::compare::{Comparison, compare};
-use crate::write::transaction::{Condition, Transacted, Write, nonce};
+use crate::write::transaction::{Condition, Write, nonce};
 
 /// Something in the table of artifacts that is looked at: an artifact's own item, or what lies beside a pointer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +99,8 @@ impl Writer {
         if key_of(item) != key
             && let Some(other) = self.items_at(vec![key.clone()]).await?.pop()
         {
-            let mut of_other = self.unread_state(id.to_owned(), Some(&key), &[other.clone()]).await?;
+            let mut of_other =
+                self.unread_state(id.to_owned(), Some(&key), std::slice::from_ref(&other)).await?;
             self.read_item_of(&mut of_other).await?;
             handed_over.add(id, &other, of_other.recorded);
         }
@@ -140,7 +141,7 @@ impl Writer {
             let mut fence = pointer.clone().unwrap_or_else(|| pointer_key(id));
             fence.insert(WRITER.to_owned(), text(hex(nonce())));
             let fence = Write::Put(fence, Some(Condition::as_read(pointer.as_ref(), WRITER)));
-            if self.transact(&self.artifacts_table, ARTIFACT_HASH, vec![fence]).await? != Transacted::Done {
+            if !self.transact(&self.artifacts_table, ARTIFACT_HASH, vec![fence]).await? {
                 return Ok(Mended::Overtaken);
             }
             let removed = beside.iter().map(|item| delete(key_of(item))).collect();

@@ -64,7 +64,7 @@ use crate::retries::{CONTENDED_RECORD, Patience};
 use crate::write::Writer;
 use crate::write::batch_write::{Mode, Outcome, put};
 use crate::write::compare::is_as_wanted;
-use crate::write::transaction::{Condition, Transacted, Write, nonce};
+use crate::write::transaction::{Condition, Write, nonce};
 
 /// How many releases are written side by side.
 const RELEASES_AT_ONCE: usize = 16;
@@ -305,8 +305,7 @@ impl Writer {
 
     /// Makes writes in one transaction; the result is false where one of their conditions is not met.
     async fn attempt(&self, writes: Vec<Write>) -> Result<bool, StoreError> {
-        let transacted = self.transact(&self.releases_table, RELEASE_HASH, writes).await?;
-        Ok(matches!(transacted, Transacted::Done))
+        self.transact(&self.releases_table, RELEASE_HASH, writes).await
     }
 
     /// Makes writes in as many transactions as they need. Each of them checks that the item of `key` meets
