@@ -55,7 +55,7 @@ fn with_causes(error: &anyhow::Error) -> String {
 pub(super) struct UnusableArguments(pub(super) &'static str);
 
 fn is_about_arguments(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<UnusableArguments>())
+    error.is::<UnusableArguments>()
 }
 
 /// The exit status where the arguments cannot be read, or ask for help. What clap says about them is printed.
