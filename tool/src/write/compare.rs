@@ -6,16 +6,13 @@ use std::collections::BTreeMap;
 use delivery_center::store::StoreError;
 use delivery_center::store::items::{Item, entry_of};
 use delivery_center::store::keys::{ARTIFACT_PREFIX, FOUND_BY_PREFIX, RELEASE_ENTRY, RELEASE_HASH, WRITER};
-use futures_util::stream::{self, StreamExt as _};
 
-use super::Writer;
 use super::artifacts::{KeepRecorded, PackedArtifact, compare_artifact};
 use super::batch_write::Mode;
 use super::releases::PackedRelease;
+use super::{Writer, side_by_side};
 use crate::record::differences;
 
-/// How many records are read side by side.
-const MAX_RECORDS_AT_ONCE: usize = 16;
 /// How many of the fields that differ are named for one record.
 const MAX_FIELDS: usize = 10;
 /// The attributes that hold a document or a piece of one.
@@ -46,11 +43,7 @@ impl Comparison {
 impl Writer {
     /// Compares releases with what is stored of them. The results are in the order of the releases.
     pub async fn compare_releases(&self, releases: &[PackedRelease]) -> Vec<Result<Comparison, StoreError>> {
-        let mut comparisons = Vec::with_capacity(releases.len());
-        for release in releases {
-            comparisons.push(self.compare_release(release));
-        }
-        stream::iter(comparisons).buffered(MAX_RECORDS_AT_ONCE).collect().await
+        side_by_side(releases.iter().map(|release| self.compare_release(release)).collect()).await
     }
 
     async fn compare_release(&self, release: &PackedRelease) -> Result<Comparison, StoreError> {
@@ -73,11 +66,7 @@ impl Writer {
         &self,
         artifacts: &[PackedArtifact],
     ) -> Vec<Result<(Comparison, usize), StoreError>> {
-        let mut comparisons = Vec::with_capacity(artifacts.len());
-        for artifact in artifacts {
-            comparisons.push(self.compare_artifact(artifact));
-        }
-        stream::iter(comparisons).buffered(MAX_RECORDS_AT_ONCE).collect().await
+        side_by_side(artifacts.iter().map(|artifact| self.compare_artifact(artifact)).collect()).await
     }
 
     /// Compares one artifact, and counts the recorded activities that it holds.

@@ -18,7 +18,7 @@ use delivery_center::store::items::{Item, reserved_names, text};
 use delivery_center::store::keys::{RELEASE_HASH, pointer_key};
 use delivery_center::store::releases::LENGTHS_VERSION;
 use delivery_center::store::{ItemsPage, Store, StoreError, TableNames, Usage, whole};
-use futures_util::TryStreamExt as _;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 pub use self::artifacts::{
     ArtifactEntry, ArtifactState, Commit, FactKey, FoundArtifact, HandedOver, KeepRecorded, KeyItem, Mended,
@@ -106,6 +106,12 @@ impl Writer {
         });
         items.try_collect().await
     }
+}
+
+/// Does the same with many records, 16 of them side by side. The results are in the order of the records.
+async fn side_by_side<F: Future>(of_each: Vec<F>) -> Vec<F::Output> {
+    const RECORDS_AT_ONCE: usize = 16;
+    stream::iter(of_each).buffered(RECORDS_AT_ONCE).collect().await
 }
 
 /// A text that is stored only for people who look into the table, cut to 200 characters. It is `None` where

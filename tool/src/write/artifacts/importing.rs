@@ -12,7 +12,6 @@ use std::collections::HashSet;
 use delivery_center::store::items::Item;
 use delivery_center::store::keys::{artifact_key_in, pointer_key};
 use delivery_center::store::{StoreError, Unavailability};
-use futures_util::stream::{self, StreamExt as _};
 
 use super::commit::Commit;
 use super::giving_way::{HandedOver, possible_stand_ins};
@@ -20,11 +19,8 @@ use super::packing::PackedArtifact;
 use super::stored::{ArtifactState, at, gave_way_to, key_of, recorded_count};
 use crate::record::{Artifact, Recorded};
 use crate::retries::{CONTENDED_RECORD, Patience};
-use crate::write::Writer;
 use crate::write::batch_write::{Mode, Outcome};
-
-/// How many artifacts are written side by side.
-const ARTIFACTS_AT_ONCE: usize = 16;
+use crate::write::{Writer, side_by_side};
 
 /// What becomes of the activities that pipelines recorded of an artifact when it is stored again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,11 +61,7 @@ impl Writer {
         mode: Mode,
         keep: KeepRecorded,
     ) -> Vec<Result<StoredOutcome, StoreError>> {
-        let mut writes = Vec::with_capacity(artifacts.len());
-        for artifact in artifacts {
-            writes.push(self.put_artifact(artifact, mode, keep));
-        }
-        stream::iter(writes).buffered(ARTIFACTS_AT_ONCE).collect().await
+        side_by_side(artifacts.iter().map(|artifact| self.put_artifact(artifact, mode, keep)).collect()).await
     }
 
     /// Stores one artifact, and removes it from the place where it was kept before.

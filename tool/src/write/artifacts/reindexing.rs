@@ -124,6 +124,9 @@ impl Writer {
     /// looked at with its own item.)
     async fn mend_beside(&self, id: &str, mode: Mode) -> Result<Mended, StoreError> {
         let beside = self.items_beside(id).await?;
+        if beside.is_empty() {
+            return Ok(Mended::Unchanged);
+        }
         let pointer = self.items_at(vec![pointer_key(id)]).await?.pop();
         // Where the pointer was lost, the artifact may be where its entries and parts say that it is.
         let mut places: Vec<_> = pointer.iter().chain(&beside).filter_map(artifact_key_in).collect();
@@ -132,9 +135,6 @@ impl Writer {
             if !self.items_at(vec![place]).await?.is_empty() {
                 return Ok(Mended::Unchanged);
             }
-        }
-        if beside.is_empty() {
-            return Ok(Mended::Unchanged);
         }
         if mode == Mode::Write {
             // Whoever is about to write the artifact for the first time is refused by this pointer.

@@ -55,19 +55,15 @@ use delivery_center::store::artifacts::found_by::hex;
 use delivery_center::store::items::{Attributes, Item, Subject, text};
 use delivery_center::store::keys::{PART_PREFIX, RELEASE_ENTRY, RELEASE_HASH, WRITER, release_key};
 use delivery_center::store::{StoreError, Unavailability};
-use futures_util::stream::{self, StreamExt as _};
 
 use super::packing::PackedRelease;
 use super::partition::Partition;
 use crate::record::Record;
 use crate::retries::{CONTENDED_RECORD, Patience};
-use crate::write::Writer;
 use crate::write::batch_write::{Mode, Outcome, put};
 use crate::write::compare::is_as_wanted;
 use crate::write::transaction::{Condition, Write, nonce};
-
-/// How many releases are written side by side.
-const RELEASES_AT_ONCE: usize = 16;
+use crate::write::{Writer, side_by_side};
 
 /// What must be written and removed so that a release is stored as it should be.
 #[derive(Debug, Default)]
@@ -106,11 +102,7 @@ impl Writer {
         releases: &[PackedRelease],
         mode: Mode,
     ) -> Vec<Result<Outcome, StoreError>> {
-        let mut writes = Vec::with_capacity(releases.len());
-        for release in releases {
-            writes.push(self.put_release(release, mode));
-        }
-        stream::iter(writes).buffered(RELEASES_AT_ONCE).collect().await
+        side_by_side(releases.iter().map(|release| self.put_release(release, mode)).collect()).await
     }
 
     /// Stores one release, and removes what was stored of it before and no longer belongs to it.
