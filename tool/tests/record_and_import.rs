@@ -202,10 +202,34 @@ async fn an_export_with_recorded_activities_imports_unchanged_and_answers_alike_
         let query = format!("image={image}");
         assert_eq!(empty.get(GetArtifact, &query).await, tables.get(GetArtifact, &query).await, "{image}");
     }
-    assert_eq!(
-        succeed(&empty, &["export", "--releases"]).await,
-        succeed(&tables, &["export", "--releases"]).await
-    );
+    let lines = |exported: &str| exported.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+    assert_eq!(lines(&succeed(&empty, &["export"]).await), lines(&exported));
+    // The tables that were filled from the export know what pipelines recorded: the next import of the image's
+    // record keeps it, and a step that is sent again is recorded before.
+    let mut changed = imported();
+    changed["name"] = json!("changed");
+    let kept = import(&empty, &changed).await;
+    assert!(kept.contains("stored 1") && kept.contains("kept: 2"), "{kept}");
+    assert_eq!(environments(&answered(&empty, IMAGE).await).len(), 2);
+    assert!(succeed(&empty, &DEPLOY_TO_STAGING).await.contains("recorded before"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_export_says_of_recorded_activities_is_answered_by_nobody_and_refused_where_it_is_untrue() {
+    let tables = Tables::empty().await;
+    import(&tables, &imported()).await;
+    succeed(&tables, &DEPLOY).await;
+    let exported = succeed(&tables, &["export"]).await;
+    assert!(exported.contains("\"recordedByPipelines\":{\"facts\":[\""), "{exported}");
+    let empty = Tables::empty().await;
+    succeed_with(&empty, &["import", "-"], &exported).await;
+    for tables in [&tables, &empty] {
+        assert_eq!(answered(tables, IMAGE).await["recordedByPipelines"], Value::Null);
+    }
+    let mut record: Value = serde_json::from_str(&exported).unwrap();
+    record["activities"] = json!([]);
+    let ran = run_with_input(tool(&empty.environment(), &["import", "-"]), record.to_string()).await;
+    assert!(ran.status == Some(1) && ran.err.contains("$.recordedByPipelines"), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

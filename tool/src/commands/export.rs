@@ -7,15 +7,14 @@ use delivery_center::document::Inflater;
 use delivery_center::image_reference::ImageReference;
 use delivery_center::query::{ParameterError, Query};
 use delivery_center::store::{
-    ReleaseEntry, ReleaseFilter, ReleaseSearch, StoreError, StoredArtifact, StoredRelease, Usage, Verbosity,
-    grouped,
+    ReleaseEntry, ReleaseFilter, ReleaseSearch, StoreError, StoredRelease, Usage, Verbosity, grouped,
 };
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use indicatif::ProgressBar;
 
 use super::exit_status::{Ended, UnusableArguments};
 use super::{aws, terminal};
-use crate::write::Writer;
+use crate::write::{ExportedArtifact, Writer};
 
 /// How many bytes of compressed documents are fetched at once; uncompressed they are about five times as
 /// many.
@@ -167,6 +166,11 @@ async fn export(
             let unreadable = |spoiled| writer.store().unreadable_artifact(artifact.position.id(), spoiled);
             line.clear();
             inflater.append(&artifact.document, &mut line).map_err(unreadable)?;
+            if let Some(recorded) = &artifact.recorded {
+                line.pop();
+                line.extend(recorded.as_bytes());
+                line.push(b'}');
+            }
             line.push(b'\n');
             output.write_all(&line)?;
             exported.artifacts += 1;
@@ -225,7 +229,7 @@ async fn fetch(
 fn artifacts<'a>(
     writer: &'a Writer,
     selected: &SelectedArtifacts,
-) -> stream::LocalBoxStream<'a, Result<StoredArtifact, StoreError>> {
+) -> stream::LocalBoxStream<'a, Result<ExportedArtifact, StoreError>> {
     match selected {
         SelectedArtifacts::OfImage(image) => writer.artifacts_of_image(image).boxed_local(),
         SelectedArtifacts::All => writer.artifacts().boxed_local(),

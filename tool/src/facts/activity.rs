@@ -68,7 +68,7 @@ pub async fn record_activity(
 ) -> Result<Recorded, FactError> {
     let mut target = None;
     loop {
-        match attempt(writer, activity, &mut target).await {
+        match Box::pin(attempt(writer, activity, &mut target)).await {
             Err(error) if error.is_unreachable() && wait_after(&error, patience).await => {}
             ended => return ended,
         }

@@ -6,12 +6,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use delivery_center::image_reference::repository;
 use delivery_center::store::artifacts::found_by::Short;
 use delivery_center::store::keys::found_under;
+use hex_simd::AsciiCase;
 
 use super::credentials::drop_credentials;
 use super::fields::{ACTIVITY, ARTIFACT};
 use super::shape::{integer_of, required_text, text_of, unix_seconds_of};
 use crate::digest;
 use crate::json::{Json, Members, Path, Problem, to_text};
+
+/// The member of a line of an export that says what pipelines recorded. No answer has it.
+const RECORDED_BY_PIPELINES: &str = "recordedByPipelines";
 
 /// An artifact that fits the documented types, in the JSON that the API answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +38,8 @@ pub struct Artifact {
     pub is_built: bool,
     /// How many credentials its activities held; they are not in the JSON.
     pub credentials_dropped: usize,
+    /// Which of its activities pipelines recorded, if it comes from an export that says so.
+    pub recorded: Recorded,
 }
 
 /// What pipelines recorded of an artifact.
@@ -97,6 +103,21 @@ impl Recorded {
             Some(RecordedFact { fact: *fact, digest: *digest, activity })
         };
         Some(Self { facts: list.iter().map(fact).collect::<Option<_>>()?, told })
+    }
+
+    /// The member of an export's line, with its comma, that says the same as an artifact's item.
+    pub fn exported(list: &[u8], told: &str) -> String {
+        let facts = list.as_chunks::<{ size_of::<[Short; 2]>() }>().0;
+        let facts: Vec<_> =
+            facts.iter().map(|fact| hex_simd::encode_to_string(fact, AsciiCase::Lower)).collect();
+        format!(r#","{RECORDED_BY_PIPELINES}":{{"facts":{},"told":{told}}}"#, serde_json::json!(facts))
+    }
+
+    fn of_export(artifact: &Artifact, member: &Json<'_>) -> Option<Self> {
+        let facts = member.member("facts")?.elements().iter();
+        let list = facts.map(|fact| hex_simd::decode_to_vec(fact.as_text()?).ok());
+        let list: Vec<_> = list.collect::<Option<Vec<_>>>()?.concat();
+        Self::listed(artifact, list.as_chunks().0.as_chunks().0, to_text(member.member("told")?))
     }
 
     /// Whether pipelines recorded and told nothing.
@@ -226,10 +247,11 @@ impl Artifact {
         };
         // Whatever the source has there is dropped: it is always worked out from the activities.
         root.shift_remove("sortedActivities");
+        let recorded = root.shift_remove(RECORDED_BY_PIPELINES);
         let root = ARTIFACT.checked(root, &Path::ROOT)?;
         let activities = Activity::newest_first(activities, &artifact_id)?;
         let text = |name| text_of(&root, name).to_owned();
-        Ok(Self {
+        let artifact = Self {
             name: text("name"),
             image: text("image"),
             image_digest: text("image_digest"),
@@ -239,7 +261,13 @@ impl Artifact {
             credentials_dropped: activities.iter().map(|activity| activity.credentials_dropped).sum(),
             artifact_id,
             json: with_activities(to_text(&Json::Object(root)), &activities),
-        })
+            recorded: Recorded::default(),
+        };
+        let Some(recorded) = recorded else { return Ok(artifact) };
+        let path = Path::ROOT.field(RECORDED_BY_PIPELINES);
+        let recorded = Recorded::of_export(&artifact, &recorded)
+            .ok_or_else(|| path.problem("expected what an export says of the artifact's activities"))?;
+        Ok(Self { recorded, ..artifact })
     }
 }
 

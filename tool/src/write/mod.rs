@@ -27,6 +27,7 @@ pub use self::artifacts::{
 pub use self::batch_write::{Mode, Outcome, Unstorable};
 pub use self::compare::Comparison;
 pub use self::releases::{CurrentRelease, PackedRelease, Reindexed};
+pub use self::scanning::ExportedArtifact;
 use self::scanning::items_of_pages;
 use self::transaction::MAX_WRITES_PER_TRANSACTION;
 

@@ -2,18 +2,32 @@
 
 use delivery_center::document::Document;
 use delivery_center::image_reference::ImageReference;
-use delivery_center::store::artifacts::ATTRIBUTES;
+use delivery_center::position::Position;
 use delivery_center::store::items::{Item, entry_of, reserved_names, text};
 use delivery_center::store::keys::{ARTIFACT_HASH, ARTIFACT_PREFIX, RELEASE_HASH, artifact_position};
-use delivery_center::store::{ItemsPage, StoreError, StoredArtifact, Usage};
+use delivery_center::store::{ItemsPage, StoreError, Usage};
 use futures_util::future;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 
 use super::Writer;
 use super::artifacts::{ArtifactEntry, FoundArtifact};
+use crate::record::Recorded;
 
 /// A scan of a table is split into this many segments, which are read side by side.
 const SEGMENTS: i32 = 4;
+
+/// The attributes that an artifact is exported from.
+const EXPORTED: &str = "image_digest, #entry, repository, revision, writer, document, parts, recorded, told";
+
+/// An artifact as it is exported.
+pub struct ExportedArtifact {
+    /// Its time and id.
+    pub position: Position,
+    /// The artifact as it is answered.
+    pub document: Document,
+    /// The last member of its line, which says what pipelines recorded; `None` where they recorded nothing.
+    pub recorded: Option<String>,
+}
 
 impl Writer {
     /// The ids of all releases, in no order. An id is found as long as any item of its release is left.
@@ -32,8 +46,8 @@ impl Writer {
     }
 
     /// All artifacts, in no order.
-    pub fn artifacts(&self) -> impl Stream<Item = Result<StoredArtifact, StoreError>> + '_ {
-        let items = self.scanned(&self.artifacts_table, ATTRIBUTES, Some(ARTIFACT_PREFIX), Some);
+    pub fn artifacts(&self) -> impl Stream<Item = Result<ExportedArtifact, StoreError>> + '_ {
+        let items = self.scanned(&self.artifacts_table, EXPORTED, Some(ARTIFACT_PREFIX), Some);
         self.artifacts_of(items)
     }
 
@@ -41,8 +55,8 @@ impl Writer {
     pub fn artifacts_of_image(
         &self,
         image: &ImageReference,
-    ) -> impl Stream<Item = Result<StoredArtifact, StoreError>> + '_ {
-        let query = self.store.artifacts_query(image);
+    ) -> impl Stream<Item = Result<ExportedArtifact, StoreError>> + '_ {
+        let query = self.store.artifacts_query(image).map(|query| query.projection_expression(EXPORTED));
         self.artifacts_of(items_of_pages(move |start| {
             let query = query.clone();
             async move {
@@ -99,19 +113,26 @@ impl Writer {
     fn artifacts_of<'a>(
         &'a self,
         items: impl Stream<Item = Result<Item, StoreError>> + 'a,
-    ) -> impl Stream<Item = Result<StoredArtifact, StoreError>> + 'a {
+    ) -> impl Stream<Item = Result<ExportedArtifact, StoreError>> + 'a {
         items.try_filter_map(async |item| {
-            let entry = entry_of(&item);
+            let Some(position) = artifact_position(&entry_of(&item)) else { return Ok(None) };
+            let recorded = recorded_in(&item);
             if let Some(artifact) = self.store.artifact(item, &Usage::default()).await? {
-                return Ok(Some(artifact));
+                return Ok(Some(ExportedArtifact { position, document: artifact.document, recorded }));
             }
-            let Some(position) = artifact_position(&entry) else { return Ok(None) };
             let state = self.artifact_state(&FoundArtifact::by_id(position.id().to_owned())).await?;
+            let recorded = state.item.as_ref().and_then(recorded_in);
             let document = state.artifact.and_then(|artifact| Document::pack(&artifact.json).ok());
-            let (repository, revision) = (String::new(), String::new());
-            Ok(document.map(|document| StoredArtifact { position, repository, revision, document }))
+            Ok(document.map(|document| ExportedArtifact { position, document, recorded }))
         })
     }
+}
+
+/// What an artifact's item says that pipelines recorded, as an export says it.
+fn recorded_in(item: &Item) -> Option<String> {
+    let list = item.get("recorded").and_then(|list| list.as_b().ok()).map_or(&[][..], |list| list.as_ref());
+    let told = item.get("told").and_then(|told| told.as_s().ok()).map_or("{}", String::as_str);
+    (!list.is_empty() || told != "{}").then(|| Recorded::exported(list, told))
 }
 
 /// The items of all pages; `page` reads the page that begins at a key.

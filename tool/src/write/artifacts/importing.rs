@@ -167,11 +167,12 @@ impl Writer {
             read => read?,
         }
         let mut handed_over = self.handed_over_by(read, &artifact.artifact).await?;
-        let recorded = state.recorded.clone().and(std::mem::take(&mut handed_over.recorded));
+        let recorded = state.recorded.clone().and(artifact.artifact.recorded.clone());
+        let recorded = recorded.and(std::mem::take(&mut handed_over.recorded));
         let recorded = if keep == KeepRecorded::Yes { recorded } else { Recorded::default() };
         let wanted = self.packed(&artifact.artifact, recorded)?;
         let is_stored = handed_over.writes.is_empty() && state.is(&wanted);
-        let source = Some(artifact.revision.clone());
+        let source = Some(artifact.source());
         Ok(Plan { state, artifact: wanted, source, handed_over, is_stored })
     }
 
@@ -185,7 +186,9 @@ impl Writer {
         if mode == Mode::Rewrite && state.item.is_some() && state.artifact_id == stand_in.artifact_id {
             return Ok(None);
         }
-        let (bare, mut imported) = stand_in.as_recorded();
+        let (bare, as_recorded) = stand_in.as_recorded();
+        let told = !stand_in.recorded.is_empty();
+        let mut imported = if told { stand_in.recorded.clone() } else { as_recorded };
         let stored = state.artifact.as_ref().unwrap_or(&bare);
         let held: HashSet<_> = stored.activities_by_digest().into_iter().map(|(digest, _)| digest).collect();
         imported.facts.retain(|fact| !held.contains(&fact.digest));
@@ -202,7 +205,7 @@ fn is_known(artifact: &PackedArtifact, read: &[Item]) -> Option<usize> {
     let own = pointer_key(artifact.artifact_id());
     let item = at(read, &artifact.key())?;
     let others = read.iter().filter(|other| **other != item && key_of(other) != own);
-    let is_known = item.get("source")?.as_s().ok()? == &artifact.revision
+    let is_known = *item.get("source")?.as_s().ok()? == artifact.source()
         && artifact_key_in(&at(read, &own)?)? == artifact.key()
         && others.into_iter().all(|pointer| gave_way_to(Some(pointer)).is_some());
     is_known.then(|| recorded_count(&item))

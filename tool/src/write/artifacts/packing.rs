@@ -49,7 +49,8 @@ impl PackedArtifact {
     /// [`Unstorable`], where its id or image is longer than a key can be, or there is more of it than its
     /// items can hold.
     pub fn new(artifact: Artifact) -> Result<Self, Unstorable> {
-        Self::of(artifact, Recorded::default())
+        let recorded = artifact.recorded.clone();
+        Self::of(artifact, recorded)
     }
 
     /// Packs an artifact after adding what pipelines recorded of it.
@@ -110,6 +111,16 @@ impl PackedArtifact {
     /// The whole artifact, as it is answered.
     pub fn json(&self) -> &str {
         &self.artifact.json
+    }
+
+    /// The revision of the record that an import brings, and of what it says that pipelines recorded.
+    pub(super) fn source(&self) -> String {
+        let recorded = &self.artifact.recorded;
+        if recorded.is_empty() {
+            return self.revision.clone();
+        }
+        let facts: Vec<_> = recorded.facts.iter().map(|fact| hex(fact.fact)).collect();
+        digest::of_texts(&[&self.revision, &facts.concat(), &recorded.told])
     }
 
     /// The key of the artifact's item.

@@ -54,7 +54,7 @@ pub struct ArtifactState {
     /// The artifact's id. It is not the one that was looked for where that artifact gave way to this one.
     pub artifact_id: String,
     pub(super) pointer: Option<Item>,
-    pub(super) item: Option<Item>,
+    pub(in crate::write) item: Option<Item>,
     /// The artifact; `None` where there is no item, or where it cannot be read and is to be written over.
     pub artifact: Option<Artifact>,
     /// What pipelines recorded of it.
