@@ -27,6 +27,7 @@ impl ImageReference {
     /// # Errors
     /// The digest, where it has another form than OCI's.
     pub fn parse(image: &str) -> Result<Self, String> {
+        let image = without_scheme(image);
         if let Some((name, digest)) = image.split_once('@') {
             let digest = ImageDigest::parse(digest).ok_or_else(|| digest.to_owned())?;
             return Ok(Self::Digest { digest, repository: Some(repository(name).to_owned()) });
@@ -74,6 +75,27 @@ pub fn repository(image: &str) -> &str {
     }
 }
 
+/// An image as a person pastes it, without the scheme that Kubernetes or a container engine puts in front.
+pub fn without_scheme(image: &str) -> &str {
+    let schemes = ["docker-pullable://", "docker://", "oci://"];
+    schemes.iter().find_map(|scheme| image.strip_prefix(scheme)).unwrap_or(image)
+}
+
+/// The name under which an image, or a repository, is found: every key that holds one holds this. Names that
+/// mean the same to container engines meet here, whatever is stored and answered: Docker Hub's have neither
+/// its host nor `library/`, and of `name:tag@digest` the tag counts.
+pub fn found_under(image: &str) -> &str {
+    let hosts = ["docker.io/", "index.docker.io/"];
+    let name = hosts.iter().find_map(|host| image.strip_prefix(host)).unwrap_or(image);
+    let name = name.strip_prefix("library/").filter(|name| !name.contains('/')).unwrap_or(name);
+    match name.split_once('@') {
+        Some((tagged, digest)) if repository(tagged) != tagged && ImageDigest::parse(digest).is_some() => {
+            tagged
+        }
+        _ => name,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +107,37 @@ mod tests {
         for image in ["registry.example.com:5000/a/b:1.0", "b", "sha-1:x", "a/sha256:latest"] {
             assert_eq!(ImageReference::parse(image).unwrap(), ImageReference::Pushed(image.to_owned()));
         }
+    }
+
+    #[test]
+    fn names_that_mean_the_same_are_found_under_one() {
+        for (image, name) in [
+            ("docker.io/acme/x:1", "acme/x:1"),
+            ("index.docker.io/acme/x", "acme/x"),
+            ("docker.io/library/nginx:1", "nginx:1"),
+            ("library/nginx", "nginx"),
+            ("nginx:1", "nginx:1"),
+            ("library/acme/x", "library/acme/x"),
+            ("docker.io.example.com/acme/x", "docker.io.example.com/acme/x"),
+            ("reg.example.com/library/nginx", "reg.example.com/library/nginx"),
+            ("localhost:5000/docker.io/x", "localhost:5000/docker.io/x"),
+            (&format!("docker.io/acme/x:1@{SHA256}"), "acme/x:1"),
+            (&format!("docker.io/acme/x@{SHA256}"), &format!("acme/x@{SHA256}")),
+            ("x:1@y", "x:1@y"),
+            ("", ""),
+        ] {
+            assert_eq!(found_under(image), name, "{image}");
+            assert_eq!(found_under(name), name);
+        }
+    }
+
+    #[test]
+    fn a_scheme_in_front_of_what_is_asked_is_dropped() {
+        for image in ["docker-pullable://a/b:1", "docker://a/b:1", "oci://a/b:1"] {
+            assert_eq!(ImageReference::parse(image).unwrap(), ImageReference::Pushed("a/b:1".to_owned()));
+        }
+        let digest = ImageReference::parse(&format!("docker-pullable://a/b@{SHA256}")).unwrap();
+        assert!(matches!(digest, ImageReference::Digest { repository: Some(name), .. } if name == "a/b"));
     }
 
     #[test]

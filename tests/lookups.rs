@@ -410,3 +410,59 @@ async fn an_image_that_looks_like_an_entry_of_the_index_is_never_taken_for_one()
     assert_eq!(id(&get(&tables, &[("image", "#commit=4b15c43")]).await).as_deref(), Some("2"));
     assert_eq!(get(&tables, &[("image", "##commit=4b15c43")]).await.status, 404);
 }
+
+#[tokio::test]
+async fn names_that_mean_the_same_to_container_engines_meet() {
+    let tables = Tables::empty().await;
+    let digest = |letter: &str| format!("sha256:{}", letter.repeat(64));
+    let deployed = |mut record: Value| {
+        record["activities"] = json!([{"type": "deploy", "env_name": "prod", "created_time": BEGIN}]);
+        record
+    };
+    let pinned = artifact("pinned", &format!("reg.example.com/pin/app:1@{}", digest("a")), "", 1);
+    let on_the_hub = artifact("hub", "docker.io/acme/x:1", &digest("b"), 1);
+    let official = artifact("official", "nginx:1", &digest("c"), 1);
+    let records = [pinned, deployed(on_the_hub), deployed(official)];
+    tables.import(&lines(&records)).await;
+    for (record, names) in records.iter().zip([
+        vec![
+            "reg.example.com/pin/app:1".to_owned(),
+            digest("a"),
+            format!("reg.example.com/pin/app@{}", digest("a")),
+        ],
+        vec![
+            "acme/x:1".to_owned(),
+            "index.docker.io/acme/x:1".to_owned(),
+            "docker-pullable://acme/x:1".to_owned(),
+            format!("docker-pullable://docker.io/acme/x@{}", digest("b")),
+            format!("acme/x:2@{}", digest("b")),
+        ],
+        vec![
+            "docker.io/library/nginx:1".to_owned(),
+            "library/nginx:1".to_owned(),
+            "docker://nginx:1".to_owned(),
+        ],
+    ]) {
+        for name in names {
+            let answer = get(&tables, &[("image", &name)]).await;
+            assert_eq!(
+                (id(&answer).as_deref(), &answer.json()["image"]),
+                (record["id"].as_str(), &record["image"]),
+                "{name}"
+            );
+        }
+    }
+    for (repository, wanted) in [
+        ("acme/x", "hub"),
+        ("docker.io/acme/x", "hub"),
+        ("oci://index.docker.io/acme/x", "hub"),
+        ("docker.io/library/nginx", "official"),
+        ("nginx", "official"),
+    ] {
+        let answer = get(&tables, &[("image", repository), ("envName", "prod")]).await;
+        assert_eq!(id(&answer).as_deref(), Some(wanted), "{repository}");
+    }
+    for other in ["reg.example.com/acme/x:1", "docker.io.example.com/acme/x:1", "library/acme/x:1"] {
+        assert_eq!(get(&tables, &[("image", other)]).await.status, 404, "{other}");
+    }
+}

@@ -19,7 +19,15 @@ const DIGESTS: [&str; 2] = [
     "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e",
     "sha256:3d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e",
 ];
-const IMAGES: [&str; 4] = ["reg:5000/a/b:1", "reg:5000/a/b", "b:1", "b"];
+const IMAGES: [&str; 7] = [
+    "reg:5000/a/b:1",
+    "reg:5000/a/b",
+    "b:1",
+    "b",
+    "docker.io/library/b:1",
+    "library/b",
+    "index.docker.io/b:1",
+];
 const COMMITS: [&str; 4] = ["4b15c43aaaaa", "4b15c43aaaab", "4B15C43bbbbb", "5b15c43aaaaa"];
 const BEGIN: u64 = 1_600_000_000;
 
@@ -101,14 +109,19 @@ fn images(record: &Value) -> Vec<(Option<String>, Option<String>, bool)> {
     images
 }
 
+/// What is left of a name on Docker Hub when everything is taken off that may be left out.
+fn hub(name: &str) -> &str {
+    name.trim_start_matches("index.").trim_start_matches("docker.io/").trim_start_matches("library/")
+}
+
 fn has_image(record: &Value, asked: &str) -> bool {
     images(record).iter().any(|(name, digest, is_pushed)| match asked.split_once('@') {
         Some((asked_name, asked_digest)) => {
             digest.as_deref() == Some(asked_digest)
-                && name.as_ref().is_none_or(|name| repository(name) == repository(asked_name))
+                && name.as_ref().is_none_or(|name| repository(hub(name)) == repository(hub(asked_name)))
         }
         None if asked.starts_with("sha256:") => digest.as_deref() == Some(asked),
-        None => *is_pushed && name.as_deref() == Some(asked),
+        None => *is_pushed && name.as_deref().map(hub) == Some(hub(asked)),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::extent;
 use crate::commit_prefix::CommitPrefix;
-use crate::image_reference::{ImageDigest, ImageReference, repository};
+use crate::image_reference::{ImageDigest, ImageReference, repository, without_scheme};
 use crate::position::Position;
 use crate::query::{ParameterError, Query, strconv};
 use crate::store::ArtifactSearch;
@@ -77,6 +77,7 @@ fn running_in(
     env_name: &str,
     namespace: Option<&str>,
 ) -> Result<ArtifactSearch, ParameterError> {
+    let image = without_scheme(image);
     if repository(image) != image || ImageDigest::parse(image).is_some() {
         return Err(ParameterError::EnvironmentWithoutRepository);
     }

@@ -385,27 +385,33 @@ mod tests {
             written.split_once('@').map_or((written, None), |(name, digest)| (name, Some(digest)));
         let (name, digest) =
             if name.starts_with("sha256:") { (None, Some(name)) } else { (Some(name), digest) };
+        let hub = |name: &str| name.replace("docker.io/", "").replace("library/", "");
         match asked {
             ImageReference::Pushed(asked) => {
-                name == Some(asked) && (digest.is_none() || name.map(repository) != name)
+                name.map(hub) == Some(hub(asked)) && (digest.is_none() || name.map(repository) != name)
             }
             ImageReference::Digest { digest: asked, repository: in_repository } => {
                 digest == Some(asked.as_str())
                     && (in_repository.is_none()
-                        || name.is_none_or(|name| Some(repository(name)) == in_repository.as_deref()))
+                        || name.is_none_or(|name| {
+                            Some(hub(repository(name))) == in_repository.as_deref().map(hub)
+                        }))
             }
         }
     }
 
     fn image() -> impl Strategy<Value = String> {
         let digest = prop::sample::select(&DIGESTS);
-        (prop::sample::select(&["a", "b", "a:1", "b:1"]), prop::option::of(digest), any::<bool>()).prop_map(
-            |(name, digest, is_bare)| match digest {
+        (
+            prop::sample::select(&["a", "b", "a:1", "b:1", "docker.io/a:1", "library/b"]),
+            prop::option::of(digest),
+            any::<bool>(),
+        )
+            .prop_map(|(name, digest, is_bare)| match digest {
                 None => name.to_owned(),
                 Some(digest) if is_bare => digest.to_owned(),
                 Some(digest) => format!("{name}@{digest}"),
-            },
-        )
+            })
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use std::fmt;
 use super::facets::{ReleaseSearch, term};
 use super::json::Json;
 use crate::commit_prefix::{CommitPrefix, MIN_COMMIT_DIGITS};
-use crate::image_reference::{ImageDigest, ImageReference, repository};
+use crate::image_reference::{ImageDigest, ImageReference, found_under, repository};
 use crate::position::UnixSeconds;
 use crate::query::{ParameterError, Query, strconv, unix_seconds};
 
@@ -241,10 +241,10 @@ fn read_task(task_id: &str) -> Result<Option<Vec<String>>, ParameterError> {
 /// Reads `image`. A release may name a digest in a repository, or without any.
 fn read_image(image: &str) -> Result<Option<Vec<String>>, ParameterError> {
     Ok(Some(match ImageReference::parse(image).map_err(ParameterError::Digest)? {
-        ImageReference::Pushed(image) => vec![image],
+        ImageReference::Pushed(image) => vec![found_under(&image).to_owned()],
         ImageReference::Digest { digest, repository: None } => vec![digest.to_string()],
         ImageReference::Digest { digest, repository: Some(repository) } => {
-            vec![format!("{repository}@{digest}"), format!("@{digest}")]
+            vec![format!("{}@{digest}", found_under(&repository)), format!("@{digest}")]
         }
     }))
 }
@@ -291,18 +291,19 @@ fn image_forms(image: &str) -> Vec<String> {
     let Some((name, digest)) = image.split_once('@') else {
         return match ImageDigest::parse(image) {
             Some(digest) => digest_forms(&digest, "").into(),
-            None => vec![image.to_owned()],
+            None => vec![found_under(image).to_owned()],
         };
     };
     let digest = ImageDigest::parse(digest).map(|digest| digest_forms(&digest, repository(name)));
     // In front of a digest, a name without a tag is a repository, and nothing that was pushed.
-    let pushed = Some(name).filter(|name| *name != repository(name)).map(str::to_owned);
+    let pushed = Some(name).filter(|name| *name != repository(name));
+    let pushed = pushed.map(|name| found_under(name).to_owned());
     digest.into_iter().flatten().chain(pushed).collect()
 }
 
 /// A digest in any repository, and in the one that is written with it; `""` where none is.
 fn digest_forms(digest: &ImageDigest, repository: &str) -> [String; 2] {
-    [digest.to_string(), format!("{repository}@{digest}")]
+    [digest.to_string(), format!("{}@{digest}", found_under(repository))]
 }
 
 #[cfg(test)]

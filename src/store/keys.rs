@@ -27,7 +27,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::items::Item;
-use crate::image_reference::ImageDigest;
+use crate::image_reference::{ImageDigest, found_under};
 pub use crate::position::MAX_RANGE_KEY_BYTES;
 use crate::position::Position;
 
@@ -110,11 +110,6 @@ pub fn image_hash_key(image: &str) -> String {
 /// The hash key of an artifact's pointer, and of an artifact with neither digest nor image.
 pub fn id_hash_key(artifact_id: &str) -> String {
     format!("{ID_PREFIX}{artifact_id}")
-}
-
-/// The name under which an image is found: every key that holds an image, or its repository, holds this.
-pub fn found_under(image: &str) -> &str {
-    image
 }
 
 /// The range key of an artifact's item.

@@ -274,6 +274,28 @@ async fn facts_are_told_apart_by_the_url_as_it_was_given_of_which_scheme_host_an
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_build_and_a_deployment_of_one_image_on_docker_hub_meet_however_it_is_written() {
+    let (of_build, of_deploy) = ("docker.io/acme/shop:1", "acme/shop:1");
+    for is_built_first in [true, false] {
+        let tables = Tables::empty().await;
+        let deploy = ["deploy", "--image", of_deploy, "--env", "prod", "--idempotency-key", "run 1"];
+        let deploy_of = |image| ["deploy", "--image", image, "--env", "prod", "--idempotency-key", "run 1"];
+        let built = [&["build", "--image", of_build, "--digest", DIGEST], COMMIT.as_slice()].concat();
+        let facts = [built.as_slice(), &deploy];
+        let order = if is_built_first { [0, 1] } else { [1, 0] };
+        for fact in order.map(|number| facts[number]) {
+            record(&tables, fact).await;
+        }
+        for image in [of_build, of_deploy] {
+            let activities = stored_artifact(&tables, image).await["activities"].clone();
+            assert_eq!(activities.as_array().unwrap().len(), 2, "{image}: {activities}");
+        }
+        let again = run(record_command(&tables, &deploy_of("index.docker.io/acme/shop:1"))).await;
+        assert!(again.out.contains("recorded before"), "{again:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_build_fills_in_what_a_deployment_recorded_before_it() {
     let tables = Tables::empty().await;
     let ran = run_on(&tables, &["record", "deploy", "--image", IMAGE, "--env", "prod"]).await;

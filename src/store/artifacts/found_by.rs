@@ -12,8 +12,9 @@ use hex_simd::AsciiCase;
 use ring::digest::{SHA256, digest};
 
 use crate::commit_prefix::CommitPrefix;
+use crate::image_reference::found_under;
 use crate::store::items::Item;
-use crate::store::keys::{FOUND_BY_PREFIX, MAX_HASH_KEY_BYTES, artifact_key, found_under, id_hash_key};
+use crate::store::keys::{FOUND_BY_PREFIX, MAX_HASH_KEY_BYTES, artifact_key, id_hash_key};
 
 /// How many bytes a digest or a nonce has in an artifact's lists.
 pub const SHORT: usize = 8;

@@ -9,11 +9,11 @@ use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
 use super::{ATTRIBUTES, StoredArtifact};
 use crate::document::Document;
-use crate::image_reference::ImageReference;
+use crate::image_reference::{ImageReference, found_under};
 use crate::store::error::{StoreError, Unavailability};
 use crate::store::items::{Attributes, Item, Subject, entry_of, text};
 use crate::store::keys::{
-    ARTIFACT_PREFIX, BY_IMAGE, MAX_HASH_KEY_BYTES, WRITER, artifact_part_key, artifact_position, found_under,
+    ARTIFACT_PREFIX, BY_IMAGE, MAX_HASH_KEY_BYTES, WRITER, artifact_part_key, artifact_position,
     indexed_image,
 };
 use crate::store::{MAX_KEYS_PER_CALL, Store, Usage, whole};

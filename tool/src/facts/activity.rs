@@ -1,5 +1,6 @@
 //! Records activities: what happened to an image is added to its artifact.
 
+use delivery_center::image_reference::found_under;
 use delivery_center::position::UnixSeconds;
 use serde_json::{Map, Value, json};
 
@@ -140,7 +141,7 @@ impl Activity {
     /// The key by which the fact is known: the one that the caller gives, or else all that it says.
     fn fact_key(&self) -> FactKey {
         if let Some(key) = &self.idempotency_key {
-            return FactKey::new(&["key", self.kind.as_str(), &self.image.to_string(), key]);
+            return FactKey::new(&["key", self.kind.as_str(), found_under(&self.image.to_string()), key]);
         }
         let fields = Value::from(self.fields.clone()).to_string();
         FactKey::new(&["fact", self.kind.as_str(), &fields, &self.given_urls.join(",")])

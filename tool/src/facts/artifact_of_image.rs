@@ -1,9 +1,9 @@
 //! Finds the artifact that a recorded fact belongs to: that of its image, or else one that is made for it.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use delivery_center::image_reference::ImageDigest;
+use delivery_center::image_reference::{ImageDigest, found_under};
 use delivery_center::store::artifacts::reading::narrowed;
-use delivery_center::store::keys::{found_under, image_hash_key, indexed_image};
+use delivery_center::store::keys::{image_hash_key, indexed_image};
 
 use super::activity::{Activity, ActivityKind};
 use super::outcome::{FactError, refused};

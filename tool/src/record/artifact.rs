@@ -3,9 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use delivery_center::image_reference::repository;
+use delivery_center::image_reference::{found_under, repository};
 use delivery_center::store::artifacts::found_by::Short;
-use delivery_center::store::keys::found_under;
 use hex_simd::AsciiCase;
 
 use super::credentials::drop_credentials;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::document::Document;
-use delivery_center::image_reference::repository;
+use delivery_center::image_reference::{found_under, repository};
 use delivery_center::position::Position;
 use delivery_center::store::artifacts::found_by::{EntryName, Short, hex};
 use delivery_center::store::items::{Item, bytes, text};
 use delivery_center::store::keys::{
     ARTIFACT_DIGEST, ARTIFACT_ENTRY, MAX_ARTIFACT_ID_BYTES, MAX_IMAGE_BYTES, WRITER, artifact_entry,
-    artifact_hash_key, artifact_key, artifact_part_key, found_under, indexed_image, pointer_key,
+    artifact_hash_key, artifact_key, artifact_part_key, indexed_image, pointer_key,
 };
 
 use super::entries::{Entries, entries_of};
