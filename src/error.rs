@@ -139,7 +139,7 @@ impl Error {
             Self::MethodNotAllowed => Status::MethodNotAllowed,
             Self::Store(
                 StoreError::UnreadableRecord { .. }
-                | StoreError::TooLarge { .. }
+                | StoreError::Unstorable { .. }
                 | StoreError::TableMissing { .. }
                 | StoreError::AccessDenied { .. }
                 | StoreError::Refused { .. },

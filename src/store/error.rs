@@ -40,14 +40,14 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A record has more than DynamoDB holds in one item.
+    /// A record cannot be stored as it is: there is too much of it, or it does not fit the documented types.
     #[error("{record} cannot be stored in table {table:?}: {reason}")]
-    TooLarge {
+    Unstorable {
         /// The table's name.
         table: String,
         /// Which record.
         record: String,
-        /// What there is too much of.
+        /// What is wrong with it.
         reason: String,
     },
     /// The table or its index is not there.

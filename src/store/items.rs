@@ -55,8 +55,6 @@ pub enum Subject<'a> {
     Release(&'a str),
     /// The artifact of an id.
     Artifact(&'a str),
-    /// The idempotency key of a digest.
-    IdempotencyKey(&'a str),
     /// An entry of the list that this facet's text names.
     EntryOf(&'a str),
     /// A position in the list that this facet's text names.
@@ -72,7 +70,6 @@ impl fmt::Display for Subject<'_> {
         match self {
             Self::Release(id) => write!(formatter, "release {id:?}"),
             Self::Artifact(id) => write!(formatter, "artifact {id:?}"),
-            Self::IdempotencyKey(digest) => write!(formatter, "the key {digest:?}"),
             Self::EntryOf(facet) => write!(formatter, "an entry of {facet}"),
             Self::PositionOf(facet) => write!(formatter, "a position of {facet}"),
             Self::SomeArtifact => formatter.write_str("an artifact"),

@@ -68,6 +68,9 @@ const KEY_PREFIX: &str = "key:";
 /// What stands before the image in the hash key of an artifact without a digest.
 const IMAGE_PREFIX: &str = "image:";
 
+/// How many parts a record may have: their numbers have three digits.
+pub const MAX_PARTS: usize = 999;
+
 /// How long a release's id may be: the index's range key is a position, which holds the id. 64 bytes are more
 /// than the rest of it needs.
 pub const MAX_RELEASE_ID_BYTES: usize = MAX_RANGE_KEY_BYTES - 64;

@@ -37,6 +37,8 @@ pub enum Fault {
     Answer(&'static str),
     /// Answers a success whose body is an empty object.
     Nothing,
+    /// Passes it on, and answers with that error type instead of what DynamoDB answered.
+    RefuseAfterwards(&'static str),
     /// Cancels a transaction for that reason, as DynamoDB does; passes everything else on.
     Cancel(&'static str),
     /// Answers a success whose body ends in the middle of an item that holds that text.
@@ -216,6 +218,10 @@ async fn pass(State(proxy): State<Arc<Proxy>>, headers: HeaderMap, body: Bytes) 
         Fault::Throttle => error(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
         Fault::InternalError => error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
         Fault::Refuse(kind) => error(StatusCode::BAD_REQUEST, kind),
+        Fault::RefuseAfterwards(kind) => {
+            forward(&proxy, &headers, body, |_| ()).await;
+            error(StatusCode::BAD_REQUEST, kind)
+        }
         Fault::Delay(time) => {
             tokio::time::sleep(time).await;
             forward(&proxy, &headers, body, |_| ()).await

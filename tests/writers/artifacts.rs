@@ -147,6 +147,14 @@ pub(super) fn of_one_image() -> Vec<Scenario> {
             facts: vec!["before", "other", "prod"],
             sizes: vec![WHOLE, IN_STEPS],
         },
+        Scenario {
+            name: "a key whose fact was dropped, twice, over a tag that is pushed again",
+            before: vec![stores(&before()), with_a_key(), imports(&before(), KeepRecorded::No)],
+            writers: [vec![with_a_key()], vec![pushed_again(), with_a_key()]],
+            questions: questions(),
+            facts: vec!["before", "other", "prod"],
+            sizes: vec![WHOLE],
+        },
     ]
 }
 
@@ -208,7 +216,20 @@ pub(super) fn beside_a_writer() -> Vec<Scenario> {
     let few = || vec![stores(&with_few_entries(before())), deploys(TAG, Some('0'), "dev")];
     let moved_few = || stores(&with_few_entries(imported(ID, "moved", '1', 6)));
     let whole = |scenario: Scenario| Scenario { sizes: vec![WHOLE], ..scenario };
+    // The other artifact was deployed to prod later.
+    let other = |created_time| {
+        let mut record = artifact(OTHER_ID, "registry/a:2", &digest('2'), created_time);
+        record["activities"] =
+            json!([{"type": "deploy", "env_name": "prod", "url": "later", "created_time": 20}]);
+        stores(&record)
+    };
     vec![
+        of(
+            "where an artifact runs, asked beside a move of the one that runs there",
+            vec![stores(&before()), deploys(TAG, None, "prod"), other(6)],
+            [finds_none_running("image=registry/a:1&include=environments"), other(7)],
+            &["before", "prod", "later"],
+        ),
         of("a look-up by tag beside a move", kept(), [finds("image=registry/a:1"), moved()], &["dev"]),
         of("a look-up by commit beside a move", kept(), [finds("commit=c0ffee0"), moved()], &["dev"]),
         whole(of(
@@ -382,12 +403,21 @@ pub(super) fn reindexes() -> Act {
 
 /// Asks the endpoint, which must find an artifact.
 fn finds(query: &'static str) -> Act {
+    asks(query, |body| !body.is_empty())
+}
+
+/// Asks the endpoint, which must find an artifact that runs nowhere.
+fn finds_none_running(query: &'static str) -> Act {
+    asks(query, |body| !body.contains(r#""running":true"#))
+}
+
+fn asks(query: &'static str, is_right: fn(&str) -> bool) -> Act {
     Arc::new(move |writer| {
         Box::pin(async move {
             let service = EndpointService::new(GetArtifact, writer.store().clone());
             let event = get_event(GetArtifact, query, &[]).to_string();
             let answer = Answer::from_lambda_json(&answer_json(&service, &event).await.unwrap());
-            assert_eq!(answer.status, 200, "{query}: {}", answer.body);
+            assert!(answer.status == 200 && is_right(&answer.body), "{query}: {}", answer.body);
         })
     })
 }

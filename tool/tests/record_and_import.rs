@@ -5,11 +5,12 @@ use std::process::Stdio;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use delivery_center::endpoint::Endpoint::GetArtifact;
+use delivery_center_tool::record::Artifact;
 use serde_json::{Value, json};
 
 use crate::running::{run_on, run_with_input, tool};
 use crate::support::faulty::{Fault, FaultyProxy};
-use crate::support::{SAMPLES, Tables, artifact, lines};
+use crate::support::{SAMPLES, Tables, artifact, incompressible, lines};
 
 const IMAGE: &str = "registry.example.com/shop/cart:1";
 const DIGEST: &str = "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e";
@@ -543,4 +544,161 @@ async fn an_import_that_drops_facts_removes_them_with_the_record_and_not_later()
     assert_eq!(proxy.count("TransactWriteItems"), 1);
     succeed(&tables, &DEPLOY).await;
     assert_eq!(environments(&answered(&tables, IMAGE).await), ["prod"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_whose_own_commit_refuses_it_keeps_what_it_put() {
+    // The first attempt is made, and its answer is lost; the second is told that the first is still in progress.
+    let tables = Tables::empty().await;
+    let mut large = imported();
+    let commit =
+        |number: u32| json!({"repo_owner": "o", "repo_name": "n", "commit_id": format!("{number:07x}")});
+    large["activities"][0]["commits"] = (0..80).map(commit).collect();
+    large["docker_file"] = incompressible(500_000, 1).into();
+    import(&tables, &large).await;
+    let proxy = FaultyProxy::start(&tables.endpoint_url, |operation, number| match (operation, number) {
+        ("TransactWriteItems", 0) => Fault::RefuseAfterwards("TransactionInProgressException"),
+        _ => Fault::None,
+    })
+    .await;
+    let told = succeed(&tables.through(&proxy.endpoint_url), &DEPLOY).await;
+    assert!(told.starts_with("recorded: "), "{told}");
+    let proxy = FaultyProxy::start(&tables.endpoint_url, |operation, number| match (operation, number) {
+        ("TransactWriteItems", 0) => Fault::RefuseAfterwards("TransactionInProgressException"),
+        _ => Fault::None,
+    })
+    .await;
+    large["created_time"] = json!(1_600_000_001);
+    import(&tables.through(&proxy.endpoint_url), &large).await;
+    let artifact = answered(&tables, IMAGE).await;
+    assert_eq!(
+        (environments(&artifact), artifact["docker_file"] == large["docker_file"]),
+        (vec!["prod"], true)
+    );
+    assert_eq!(tables.get(GetArtifact, "commit=000004f").await.json()["id"], ID);
+    let mended = succeed(&tables, &["reindex"]).await;
+    assert!(mended.contains("artifacts 1, changed 0") && !mended.contains("removed"), "{mended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_artifact_whose_lists_do_not_fit_is_refused_and_the_others_go_in() {
+    let tables = Tables::empty().await;
+    import(&tables, &imported()).await;
+    succeed(&tables, &DEPLOY).await;
+    let commit =
+        |number: u32| json!({"repo_owner": "o", "repo_name": "n", "commit_id": format!("{number:07x}")});
+    let with_commits = |commits: u32| {
+        let mut record = imported();
+        record["activities"][0]["commits"] = (0..commits).map(commit).collect();
+        record
+    };
+    // The first would fit by itself, and does not with what was recorded.
+    for (number, commits) in [10_555, 10_600].into_iter().enumerate() {
+        let others: Vec<_> =
+            (0..3).map(|other| artifact(&format!("{number}-{other}"), "x:1", "", 1)).collect();
+        let input = format!("{}\n{}", with_commits(commits), lines(&others));
+        let ran = run_with_input(tool(&tables.environment(), &["import", "-"]), input).await;
+        assert_eq!(ran.status, Some(1), "{commits}: {ran:?}");
+        assert!(ran.out.contains("stored 3, unchanged 0, deleted 0, refused 1"), "{commits}: {ran:?}");
+        assert!(ran.err.contains(ID) && ran.err.contains("entries that find it"), "{commits}: {ran:?}");
+    }
+    assert_eq!(environments(&answered(&tables, IMAGE).await), ["prod"]);
+}
+
+/// Spoils the documents of all artifacts.
+async fn spoil_documents(tables: &Tables) {
+    for mut item in tables.items(&tables.names.artifacts).await {
+        if item.contains_key("document") {
+            item.insert("document".to_owned(), AttributeValue::Null(true));
+            tables.put_item(&tables.names.artifacts, item).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_stands_for_an_image_hands_over_all_of_it_also_where_it_was_mended() {
+    for mend in ["--rewrite", "--drop-recorded"] {
+        let tables = Tables::empty().await;
+        succeed(&tables, &DEPLOY).await;
+        let exported = succeed(&tables, &["export"]).await;
+        let before_the_member = exported.split(",\"recordedByPipelines\"").next().unwrap().to_owned() + "}";
+        for exported in [exported, before_the_member] {
+            spoil_documents(&tables).await;
+            let ran =
+                run_with_input(tool(&tables.environment(), &["import", "--rewrite", "-"]), exported.clone());
+            assert_eq!(ran.await.status, Some(0));
+            if mend == "--drop-recorded" {
+                succeed_with(&tables, &["import", mend, "-"], &exported).await;
+            }
+        }
+        import(&tables, &imported()).await;
+        let artifact = answered(&tables, IMAGE).await;
+        assert_eq!((&artifact["id"], environments(&artifact)), (&json!(ID), vec!["prod"]), "{mend}");
+        succeed_with(&tables, &["import", "--drop-recorded", "-"], &exported_stand_in(&artifact)).await;
+        assert_eq!(answered(&tables, IMAGE).await["id"], ID, "{mend}");
+    }
+}
+
+/// The line of an export from before the image's record came.
+fn exported_stand_in(artifact: &Value) -> String {
+    let mut stand_in = artifact.clone();
+    stand_in["id"] = json!(Artifact::stand_in_id(IMAGE, ""));
+    stand_in["image_digest"] = json!("");
+    let deploys = activities(artifact).iter().filter(|activity| activity["type"] == "deploy");
+    let deploys = deploys.map(|deploy| {
+        let mut deploy = deploy.clone();
+        deploy["artifact_id"] = stand_in["id"].clone();
+        deploy
+    });
+    stand_in["activities"] = deploys.collect();
+    stand_in.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stand_in_that_cannot_be_read_is_given_up_where_its_image_is_rewritten() {
+    let tables = Tables::empty().await;
+    succeed(&tables, &DEPLOY).await;
+    spoil_documents(&tables).await;
+    let record = imported().to_string();
+    let refused = run_with_input(tool(&tables.environment(), &["import", "-"]), record.clone()).await;
+    assert_eq!(refused.status, Some(1), "{refused:?}");
+    let ran = run_with_input(tool(&tables.environment(), &["import", "--rewrite", "-"]), record).await;
+    assert!(ran.status == Some(0) && ran.err.contains("lost=1"), "{ran:?}");
+    assert_eq!(answered(&tables, IMAGE).await["id"], ID);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_takes_over_from_everything_that_stands_for_its_image() {
+    let tables = Tables::empty().await;
+    let by_digest = format!("registry.example.com/shop/cart@{DIGEST}");
+    succeed(&tables, &DEPLOY).await;
+    succeed(&tables, &["record", "deploy", "--image", &by_digest, "--env", "staging"]).await;
+    let repo = ["--repo", "o/n", "--branch", "main", "--commit", "4b15c43b01"];
+    let build = [&["record", "build", "--image", IMAGE, "--digest", DIGEST], &repo[..]].concat();
+    succeed(&tables, &build).await;
+    for image in [IMAGE, DIGEST, &by_digest] {
+        let artifact = answered(&tables, image).await;
+        let kinds: BTreeSet<_> =
+            activities(&artifact).iter().map(|activity| activity["type"].as_str()).collect();
+        assert_eq!(kinds, BTreeSet::from([Some("build"), Some("deploy")]), "{image}: {artifact}");
+        let found = BTreeSet::from_iter(environments(&artifact));
+        assert_eq!(found, BTreeSet::from(["prod", "staging"]), "{image}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stand_in_whose_pointer_was_lost_gives_way_when_it_is_reindexed() {
+    let tables = Tables::empty().await;
+    succeed(&tables, &DEPLOY).await;
+    delete_by_hand(&tables, &["pointer"]).await;
+    let mut older = imported();
+    older["created_time"] = json!(1);
+    import(&tables, &older).await;
+    succeed(&tables, &DEPLOY_TO_STAGING).await;
+    let mended = succeed(&tables, &["reindex"]).await;
+    assert!(mended.contains("changed 1"), "{mended}");
+    let artifact = answered(&tables, IMAGE).await;
+    assert_eq!(artifact["id"], ID);
+    assert_eq!(BTreeSet::from_iter(environments(&artifact)), BTreeSet::from(["prod", "staging"]));
+    assert!(succeed(&tables, &["reindex"]).await.contains("changed 0"));
 }

@@ -247,6 +247,7 @@ impl Store {
         let searches: Vec<_> = deployments.iter().map(search).collect();
         let mut left: Vec<_> =
             searches.iter().map(|search| FoundEntries::new(self, search, None)).enumerate().collect();
+        let mut is_first = true;
         while !left.is_empty() {
             let mut asked = Vec::with_capacity(left.len());
             for (place, mut entries) in left {
@@ -268,10 +269,14 @@ impl Store {
             for (place, entries, entry) in later {
                 if artifacts.listing(&entry).is_some() {
                     are_running[place] = false;
+                } else if is_first {
+                    // As above, that artifact may have been written after the index was read.
+                    left.push((place, FoundEntries::new(self, &searches[place], None)));
                 } else {
                     left.push((place, entries));
                 }
             }
+            is_first = false;
         }
         Ok(are_running)
     }

@@ -13,10 +13,10 @@ use crate::image_reference::{ImageReference, found_under};
 use crate::store::error::{StoreError, Unavailability};
 use crate::store::items::{Attributes, Item, Subject, entry_of, text};
 use crate::store::keys::{
-    ARTIFACT_PREFIX, BY_IMAGE, MAX_HASH_KEY_BYTES, WRITER, artifact_part_key, artifact_position,
-    indexed_image,
+    ARTIFACT_HASH, ARTIFACT_PREFIX, BY_IMAGE, MAX_HASH_KEY_BYTES, MAX_PARTS, WRITER, artifact_key,
+    artifact_part_key, artifact_position, indexed_image,
 };
-use crate::store::{MAX_KEYS_PER_CALL, Store, Usage, whole};
+use crate::store::{MAX_KEYS_PER_CALL, Store, Usage, projected, whole};
 
 /// How often a look-up is tried. It begins anew where the artifact that it found was replaced while its parts
 /// were read.
@@ -122,7 +122,7 @@ impl Store {
     pub async fn artifact(&self, item: Item, usage: &Usage) -> Result<Option<StoredArtifact>, StoreError> {
         let table = self.artifacts_table.as_str();
         let mut attributes = Attributes::new(item, table, Subject::SomeArtifact);
-        let entry = attributes.text("entry")?;
+        let (hash_key, entry) = (attributes.text(ARTIFACT_HASH)?, attributes.text("entry")?);
         let position = artifact_position(&entry).ok_or_else(|| {
             attributes.unreadable(format!("its entry {entry:?} has a form that this service does not know"))
         })?;
@@ -132,10 +132,19 @@ impl Store {
         let revision = attributes.text("revision")?;
         let mut stored = attributes.bytes("document")?;
         let parts = if attributes.has("parts") { attributes.number("parts")? } else { 0 };
+        if parts > MAX_PARTS {
+            return Err(attributes.unreadable(format!("it has {parts} parts, and may have {MAX_PARTS}")));
+        }
         if parts > 0 {
             let writer = attributes.text(WRITER)?;
-            let rest = self.artifact_parts(position.id(), &writer, parts, usage).await?;
-            let Some(rest) = rest else { return Ok(None) };
+            let Some(rest) = self.artifact_parts(position.id(), &writer, parts, usage).await? else {
+                // Either the artifact was written meanwhile, or parts were lost.
+                let now = projected(vec![artifact_key(&hash_key, &entry)], WRITER, true);
+                let now = self.batch_get(table, now, usage).await?.pop();
+                let is_the_same = now.is_some_and(|now| now.get(WRITER) == Some(&text(writer)));
+                let incomplete = || attributes.unreadable("a part of its document is missing");
+                return if is_the_same { Err(incomplete()) } else { Ok(None) };
+            };
             stored.extend(rest);
         }
         let document =

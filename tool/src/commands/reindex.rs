@@ -145,7 +145,9 @@ pub(super) async fn tolerate_unreadable<T>(
     let mut patience = Patience::new(CONTENDED_RECORD);
     loop {
         match look().await {
-            Err(error @ StoreError::UnreadableRecord { .. }) => return Ok(Err(error)),
+            Err(error @ (StoreError::UnreadableRecord { .. } | StoreError::Unstorable { .. })) => {
+                return Ok(Err(error));
+            }
             Err(error) if error.is_unavailable() && patience.wait().await => {}
             looked => return looked.map(Ok),
         }

@@ -6,10 +6,12 @@ use serde_json::{Map, Value, json};
 
 use super::artifact_of_image::Target;
 use super::image::NamedImage;
-use super::outcome::{FactError, FactOutcome, Recorded, wait_after};
+use super::outcome::{FactError, FactOutcome, Recorded, refused, wait_after};
 use crate::record::{self, Artifact, Problem, Record};
 use crate::retries::Patience;
-use crate::write::{ArtifactState, Commit, FactKey, FoundArtifact, HandedOver, PackedArtifact, Writer};
+use crate::write::{
+    ArtifactState, Commit, FactKey, FoundArtifact, HandedOver, KeyItem, PackedArtifact, Writer,
+};
 
 /// What happened to an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,8 +102,8 @@ async fn attempt(
         None => None,
         Some(_) => Some(writer.key_item(&fact).await?),
     };
-    if let Some(id) = key.as_ref().and_then(|key| key.artifact_id.clone()) {
-        let other = writer.artifact_state(&FoundArtifact::by_id(id)).await?;
+    if let Some(id) = key.as_ref().and_then(KeyItem::artifact_id) {
+        let other = writer.artifact_state(&FoundArtifact::by_id(id.clone())).await?;
         if other.holds(&fact) {
             return Ok(recorded_before(other));
         }
@@ -112,18 +114,25 @@ async fn attempt(
         None => Some(activity.new_artifact(&id)?),
     };
     let artifact = state.artifact.as_ref().or(new.as_ref()).expect("it is there, or new");
-    // A new artifact that was built is the image's own: what stood for the image gives way to it.
-    let mut handed_over = match (&new, activity.kind) {
-        (Some(new), ActivityKind::Build) => writer.handed_over_to(new).await?,
-        _ => HandedOver::default(),
-    };
     let recorded = activity.recorded(&fact);
     let recorded =
         recorded.map_err(|source| FactError::Invalid { record: format!("artifact {id:?}"), source })?;
-    let recorded = state.recorded.clone().and(std::mem::take(&mut handed_over.recorded)).and(recorded);
-    let artifact = PackedArtifact::with_recorded(artifact, recorded)?;
+    let recorded = state.recorded.clone().and(recorded);
+    let unstorable = |unstorable| refused(format!("artifact {id:?}: {unstorable}"));
+    let packed = |recorded| PackedArtifact::with_recorded(artifact, recorded).map_err(unstorable);
+    let mut artifact = packed(recorded.clone())?;
+    // An artifact that is built now is the image's own: what stood for the image gives way to it.
+    let mut handed_over = HandedOver::default();
+    if activity.kind == ActivityKind::Build
+        && !state.artifact.as_ref().is_some_and(|artifact| artifact.is_built)
+    {
+        handed_over = writer.handed_over_to(artifact.artifact()).await?;
+        if !handed_over.recorded.is_empty() {
+            artifact = packed(recorded.and(std::mem::take(&mut handed_over.recorded)))?;
+        }
+    }
     let json = artifact.json().to_owned();
-    let commit = Commit { handed_over, key: key.as_ref(), ..Commit::of(&state, &artifact) };
+    let commit = Commit { handed_over, idempotency_key: key.as_ref(), ..Commit::of(&state, &artifact) };
     if !writer.commit(commit).await? {
         tracing::debug!(image = %activity.image, "the artifact changed meanwhile; it is read again");
         return Err(FactError::Contended);

@@ -268,7 +268,9 @@ impl PackedBatch {
             }
         }
         let told = fates.into_iter().map(|fate| match fate {
-            Err(error @ StoreError::UnreadableRecord { .. }) => Ok((Fate::Unreadable(error.to_string()), 0)),
+            Err(error @ (StoreError::UnreadableRecord { .. } | StoreError::Unstorable { .. })) => {
+                Ok((Fate::Unreadable(error.to_string()), 0))
+            }
             fate => fate,
         });
         told.collect()

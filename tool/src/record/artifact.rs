@@ -92,14 +92,21 @@ impl Recorded {
         self
     }
 
-    /// What an artifact's item says that was recorded of it: for each fact its digest and that of its activity.
-    /// `None` where an activity is missing in the document, or `told` is no object.
-    pub fn listed(artifact: &Artifact, list: &[[Short; 2]], told: String) -> Option<Self> {
-        members(&told).ok()?;
-        let activities: HashMap<_, _> = artifact.activities_by_digest().into_iter().collect();
+    /// What an artifact's item says that was recorded of it: for each fact its digest and that of its activity,
+    /// as the `document` has it from which the artifact was checked. `None` where an activity is missing there,
+    /// or what was told does not fit.
+    ///
+    /// An earlier version may have written the document, with activities of another form. They count in today's
+    /// form from here on.
+    pub fn listed(artifact: &Artifact, document: &str, list: &[[Short; 2]], told: String) -> Option<Self> {
+        ARTIFACT.checked(members(&told).ok()?, &Path::ROOT).ok()?;
+        let document = members(document).ok()?;
+        let stored = document.get("activities").map_or(&[][..], Json::elements).iter();
+        let stored = stored.map(|activity| without_artifact_id(activity).0);
+        let activities: HashMap<_, _> = stored.zip(artifact.activities_by_digest()).collect();
         let fact = |[fact, digest]: &[Short; 2]| {
-            let activity = activities.get(digest)?.clone();
-            Some(RecordedFact { fact: *fact, digest: *digest, activity })
+            let (digest, activity) = activities.get(digest)?.clone();
+            Some(RecordedFact { fact: *fact, digest, activity })
         };
         Some(Self { facts: list.iter().map(fact).collect::<Option<_>>()?, told })
     }
@@ -116,7 +123,8 @@ impl Recorded {
         let facts = member.member("facts")?.elements().iter();
         let list = facts.map(|fact| hex_simd::decode_to_vec(fact.as_text()?).ok());
         let list: Vec<_> = list.collect::<Option<Vec<_>>>()?.concat();
-        Self::listed(artifact, list.as_chunks().0.as_chunks().0, to_text(member.member("told")?))
+        let told = to_text(member.member("told")?);
+        Self::listed(artifact, &artifact.json, list.as_chunks().0.as_chunks().0, told)
     }
 
     /// Whether pipelines recorded and told nothing.
@@ -177,17 +185,25 @@ impl Artifact {
         !self.is_built && self.artifact_id == Self::stand_in_id(&self.image, &self.image_digest)
     }
 
-    /// The artifact without its activities, and these as pipelines would record them.
-    pub fn as_recorded(&self) -> (Self, Recorded) {
-        let facts = self.activities_by_digest().into_iter().map(|(digest, activity)| {
+    /// The artifact without its activities. What stands for an image begins so.
+    pub fn without_activities(&self) -> Self {
+        let mut root = self.members();
+        root.shift_remove("activities");
+        self.changed(root).expect("an artifact stays one without its activities")
+    }
+
+    /// The activities of an artifact that stands for its image: pipelines recorded all of them, also those of
+    /// which `recorded` does not say so.
+    pub fn all_as_recorded(&self, recorded: Recorded) -> Recorded {
+        let known: HashSet<_> = recorded.facts.iter().map(|fact| fact.digest).collect();
+        let others = self.activities_by_digest().into_iter().filter(|(digest, _)| !known.contains(digest));
+        let facts = others.map(|(digest, activity)| {
             let fact = digest::short(&["imported", &self.artifact_id, &activity]);
             RecordedFact { fact, digest, activity }
         });
         let told = serde_json::json!({ "image_digest": self.image_digest }).to_string();
-        let mut root = self.members();
-        root.shift_remove("activities");
-        let bare = self.changed(root).expect("an artifact stays one without its activities");
-        (bare, Recorded::default().and(Recorded { facts: facts.collect(), told }))
+        let others = Recorded { facts: facts.collect(), told };
+        recorded.and(others)
     }
 
     /// The activities without the artifact's id, each with its digest.
@@ -516,6 +532,24 @@ mod tests {
         ] {
             assert_eq!(artifact(rest).expect_err("a problem"), expected);
         }
+    }
+
+    #[test]
+    fn what_was_recorded_is_found_in_a_document_of_another_form_and_counts_in_todays() {
+        let recorded =
+            r#"{"type":"deploy","namespace":"","env_name":"prod","created_by":"ci","created_time":7}"#;
+        let document = format!(
+            r#"{{"id":"a","name":"n","image_tag":"","activities":[{{"type":"build","created_time":9}},{recorded}]}}"#
+        );
+        let artifact = check(&document).unwrap();
+        let digest = without_artifact_id(&Json::read_text(recorded).unwrap()).0;
+        let listed = Recorded::listed(&artifact, &document, &[[[1; 8], digest]], "{}".to_owned()).unwrap();
+        let today = artifact.activities_by_digest()[1].clone();
+        assert_ne!(today.0, digest);
+        assert_eq!((listed.facts[0].fact, &listed.facts[0].activity), ([1; 8], &today.1));
+        assert_eq!(artifact.with_recorded(&listed).unwrap().json, artifact.json);
+        assert_eq!(Recorded::listed(&artifact, &document, &[[[1; 8], [2; 8]]], "{}".to_owned()), None);
+        assert_eq!(Recorded::listed(&artifact, &document, &[], r#"{"image_size":"x"}"#.to_owned()), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, WriteRequest};
 use delivery_center::store::items::Item;
+use delivery_center::store::keys::MAX_PARTS;
 use delivery_center::store::{StoreError, Unavailability, grouped};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
@@ -20,8 +21,6 @@ const MAX_CALLS_AT_ONCE: usize = 8;
 /// How many bytes of a document one item holds. DynamoDB's limit for an item is 400 KB, names included; the
 /// other attributes need less than what is left of it.
 pub(super) const MAX_DOCUMENT_BYTES_PER_ITEM: usize = 380_000;
-/// Part numbers have three digits.
-pub(super) const MAX_PARTS: usize = 999;
 
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

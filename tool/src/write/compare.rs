@@ -117,7 +117,7 @@ pub(super) fn compare(wanted: &BTreeMap<String, Item>, stored: &BTreeMap<String,
                 Some("terms") if wanted.get("revision") == stored.get("revision") => {
                     "it is not found in every way that this version has: run reindex".to_owned()
                 }
-                Some("terms" | "revision" | "lengths" | "recorded" | "told") => {
+                Some("terms" | "revision" | "lengths" | "found_by" | "recorded" | "told") => {
                     "it is stored with another content".to_owned()
                 }
                 Some("position") => "it is stored with another time".to_owned(),

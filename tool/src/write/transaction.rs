@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem, Update,
 };
-use delivery_center::store::artifacts::found_by::Short;
+use delivery_center::store::artifacts::found_by::{Short, hex};
 use delivery_center::store::items::{Item, text};
 use delivery_center::store::{StoreError, Unavailability};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -161,12 +161,16 @@ impl Writer {
     ) -> Result<bool, StoreError> {
         let items: Vec<_> = writes.into_iter().map(|write| write.into_item(table, hash)).collect();
         let mut patience = Patience::new(REFUSED_TRANSACTION);
+        // By the token DynamoDB knows a transaction that is sent again. It stays the same for as long as the
+        // transaction may still be made.
+        let mut token = hex(nonce());
         loop {
-            let sent =
-                self.client.transact_write_items().set_transact_items(Some(items.clone())).send().await;
+            let transaction = self.client.transact_write_items().set_transact_items(Some(items.clone()));
+            let sent = transaction.client_request_token(&token).send().await;
             let Err(error) = sent else { return Ok(true) };
             let reasons = match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                    token = hex(nonce());
                     cancelled.cancellation_reasons()
                 }
                 Some(TransactWriteItemsError::TransactionInProgressException(_)) => &[],

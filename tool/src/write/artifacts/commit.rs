@@ -20,20 +20,21 @@
 //! | 2. commit | one transaction, as above | the new artifact, whole, and parts and entries of the old one, which no item lists any more | as above |
 //! | 3. cleaning | what the old item listed and the new one does not is removed; after a refusal, what was put beside | the artifact as it should be | there is nothing to heal |
 //!
-//! A writer that does not know whether its commit was made cleans nothing. DynamoDB takes a transaction that
-//! the SDK sends again as the same one, so its own commit never refuses it.
+//! A writer that does not know whether its commit was made cleans nothing. DynamoDB takes a transaction that is
+//! sent again with the same token as the same one. Whoever is refused all the same reads the item first: if it
+//! bears this writer, the commit was made.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use delivery_center::store::StoreError;
 use delivery_center::store::artifacts::found_by::hex;
-use delivery_center::store::items::{Item, Subject, entry_of};
+use delivery_center::store::items::{Item, Subject, entry_of, text};
 use delivery_center::store::keys::{ARTIFACT_HASH, WRITER, artifact_key_in};
 
 use super::giving_way::HandedOver;
 use super::packing::PackedArtifact;
 use super::recording::KeyItem;
-use super::stored::{ArtifactState, key_of, listed_entries, listed_keys};
+use super::stored::{ArtifactState, gave_way_to, key_of, listed_entries, listed_keys};
 use crate::record::{Artifact, Recorded};
 use crate::write::Writer;
 use crate::write::batch_write::{delete, put};
@@ -50,7 +51,7 @@ pub struct Commit<'a> {
     /// What gives way to it.
     pub handed_over: HandedOver,
     /// The idempotency key of the fact that is added.
-    pub key: Option<&'a KeyItem>,
+    pub idempotency_key: Option<&'a KeyItem>,
     /// Whether to write even those entries that the artifact's item lists already.
     pub lists_anew: bool,
 }
@@ -59,7 +60,14 @@ impl<'a> Commit<'a> {
     /// A change of what pipelines recorded of an artifact.
     pub fn of(state: &'a ArtifactState, artifact: &'a PackedArtifact) -> Self {
         let source = state.source.as_deref();
-        Self { state, artifact, source, handed_over: HandedOver::default(), key: None, lists_anew: false }
+        Self {
+            state,
+            artifact,
+            source,
+            handed_over: HandedOver::default(),
+            idempotency_key: None,
+            lists_anew: false,
+        }
     }
 }
 
@@ -70,7 +78,7 @@ impl Writer {
     /// # Errors
     /// DynamoDB fails, or refuses the request.
     pub async fn commit(&self, commit: Commit<'_>) -> Result<bool, StoreError> {
-        let Commit { state, artifact, source, handed_over, key, lists_anew } = commit;
+        let Commit { state, artifact, source, handed_over, idempotency_key, lists_anew } = commit;
         let (table, id) = (self.artifacts_table.as_str(), artifact.artifact_id());
         let writer = nonce();
         let listed = if lists_anew { BTreeMap::new() } else { listed_entries(state.item.as_ref()) };
@@ -80,9 +88,10 @@ impl Writer {
         let beside: Vec<_> = listed.into_iter().filter(|item| !old_names.contains(&entry_of(item))).collect();
         let unlisted = old.into_iter().filter(|key| !new.contains(&entry_of(key)));
         let unneeded: Vec<_> = unlisted.chain(handed_over.garbage).collect();
+        let key = key_of(&item);
         let mut commit = replacing(state, item, artifact.pointer(&hex(writer)));
         commit.extend(handed_over.writes);
-        commit.extend(key.map(|key| key.write(id)));
+        commit.extend(idempotency_key.map(|key| key.write(id, writer)));
         let puts = beside.iter().map(|item| Write::Put(item.clone(), None));
         let deletes = unneeded.iter().map(|key| Write::Delete(key.clone(), None));
         let all: Vec<_> = commit.iter().cloned().chain(puts).chain(deletes).collect();
@@ -90,10 +99,19 @@ impl Writer {
             return self.transact(table, ARTIFACT_HASH, all).await;
         }
         self.batch_write(table, beside.iter().cloned().map(put).collect()).await?;
-        let is_done = self.transact(table, ARTIFACT_HASH, commit).await?;
-        let left = if is_done { unneeded } else { beside.iter().map(key_of).collect() };
-        self.batch_write(table, left.into_iter().map(delete).collect()).await?;
-        Ok(is_done)
+        if self.transact(table, ARTIFACT_HASH, commit).await? {
+            self.batch_write(table, unneeded.into_iter().map(delete).collect()).await?;
+            return Ok(true);
+        }
+        // Somebody who read this writer's item, made by a request that it gave up on, may list what it put.
+        let now = self.items_at(vec![key]).await?.pop();
+        if now.as_ref().and_then(|now| now.get(WRITER)) == Some(&text(hex(writer))) {
+            return Ok(true);
+        }
+        let listed = names(&listed_keys(id, now.as_ref()));
+        let left = beside.iter().filter(|item| !listed.contains(&entry_of(item))).map(key_of);
+        self.batch_write(table, left.map(delete).collect()).await?;
+        Ok(false)
     }
 
     /// Packs an artifact with what pipelines recorded of it.
@@ -102,7 +120,7 @@ impl Writer {
         artifact: &Artifact,
         recorded: Recorded,
     ) -> Result<PackedArtifact, StoreError> {
-        PackedArtifact::with_recorded(artifact, recorded).map_err(|unstorable| StoreError::TooLarge {
+        PackedArtifact::with_recorded(artifact, recorded).map_err(|unstorable| StoreError::Unstorable {
             table: self.artifacts_table.clone(),
             record: Subject::Artifact(&artifact.artifact_id).to_string(),
             reason: unstorable.to_string(),
@@ -120,7 +138,8 @@ fn replacing(state: &ArtifactState, item: Item, pointer: Item) -> Vec<Write> {
     let key = key_of(&item);
     let as_read = |item: &Item| Condition::as_read(Some(item), WRITER);
     let there = state.item.as_ref().filter(|there| key_of(there) == key);
-    let is_named = state.pointer.as_ref().and_then(artifact_key_in).as_ref() == Some(&key);
+    let is_named = gave_way_to(state.pointer.as_ref()).is_none()
+        && state.pointer.as_ref().and_then(artifact_key_in).as_ref() == Some(&key);
     let mut writes = vec![Write::Put(item, there.map(as_read))];
     if there.is_none() || !is_named {
         writes.push(Write::Put(pointer, Some(Condition::as_read(state.pointer.as_ref(), WRITER))));

@@ -17,6 +17,7 @@ use delivery_center::store::keys::{WRITER, pointer_key};
 use super::stored::{GAVE_WAY_TO, at, gave_way_to, key_of, listed_keys};
 use crate::record::{Artifact, Recorded};
 use crate::write::Writer;
+use crate::write::batch_write::Mode;
 use crate::write::transaction::{Condition, Write, nonce};
 
 /// What artifacts that stood for an image hand over to the image's own.
@@ -42,10 +43,10 @@ impl HandedOver {
 /// The ids that artifacts which stand for this one's image would have; none where this one itself stands for
 /// its image.
 pub(super) fn possible_stand_ins(artifact: &Artifact) -> Vec<String> {
-    let mut ids = Artifact::stand_in_ids(&artifact.image, &artifact.image_digest);
-    if ids.first() == Some(&artifact.artifact_id) {
+    if artifact.is_stand_in() {
         return Vec::new();
     }
+    let mut ids = Artifact::stand_in_ids(&artifact.image, &artifact.image_digest);
     ids.retain(|id| *id != artifact.artifact_id);
     ids
 }
@@ -59,25 +60,32 @@ impl Writer {
     pub async fn handed_over_to(&self, artifact: &Artifact) -> Result<HandedOver, StoreError> {
         let pointers = possible_stand_ins(artifact).iter().map(|id| pointer_key(id)).collect();
         let pointers = self.items_at(pointers).await?;
-        self.handed_over_by(&pointers, artifact).await
+        self.handed_over_by(&pointers, artifact, Mode::Write).await
     }
 
-    /// The same, given the pointers of the stand-ins that are there, among other items.
+    /// The same, given the pointers of the stand-ins that are there, among other items. A stand-in that cannot be
+    /// read is given up where everything is rewritten.
     pub(super) async fn handed_over_by(
         &self,
         read: &[Item],
         artifact: &Artifact,
+        mode: Mode,
     ) -> Result<HandedOver, StoreError> {
         let mut handed_over = HandedOver::default();
         for id in possible_stand_ins(artifact) {
             let mut pointer = at(read, &pointer_key(&id));
             if pointer.is_some() && gave_way_to(pointer.as_ref()).is_none() {
-                let state = self.state_of(id.clone(), None).await?;
+                let mut state = self.unread_state(id.clone(), None, read).await?;
+                self.read_or_give_up(&mut state, mode).await?;
                 if !state.artifact.as_ref().is_none_or(Artifact::is_stand_in) {
                     continue;
                 }
                 if let Some(item) = &state.item {
-                    handed_over.add(&id, item, state.recorded);
+                    let recorded = match &state.artifact {
+                        Some(stand_in) => stand_in.all_as_recorded(state.recorded),
+                        None => state.recorded,
+                    };
+                    handed_over.add(&id, item, recorded);
                 }
                 pointer = state.pointer;
             }

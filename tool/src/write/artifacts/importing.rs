@@ -146,27 +146,15 @@ impl Writer {
         mode: Mode,
         keep: KeepRecorded,
     ) -> Result<Plan, StoreError> {
-        if keep == KeepRecorded::Yes
-            && artifact.artifact.is_stand_in()
+        if artifact.artifact.is_stand_in()
             && let Some(plan) = self.plan_of_stand_in(&artifact.artifact, mode).await?
         {
             return Ok(plan);
         }
         let id = artifact.artifact_id();
         let mut state = self.unread_state(id.to_owned(), Some(&artifact.key()), read).await?;
-        match self.read_item_of(&mut state).await {
-            Err(StoreError::UnreadableRecord { reason, .. }) if mode == Mode::Rewrite => {
-                let lost = state.item.as_ref().map(recorded_count);
-                tracing::warn!(
-                    artifact = id,
-                    reason,
-                    lost,
-                    "it is written over, and activities that pipelines recorded are lost"
-                );
-            }
-            read => read?,
-        }
-        let mut handed_over = self.handed_over_by(read, &artifact.artifact).await?;
+        self.read_or_give_up(&mut state, mode).await?;
+        let mut handed_over = self.handed_over_by(read, &artifact.artifact, mode).await?;
         let recorded = state.recorded.clone().and(artifact.artifact.recorded.clone());
         let recorded = recorded.and(std::mem::take(&mut handed_over.recorded));
         let recorded = if keep == KeepRecorded::Yes { recorded } else { Recorded::default() };
@@ -174,6 +162,24 @@ impl Writer {
         let is_stored = handed_over.writes.is_empty() && state.is(&wanted);
         let source = Some(artifact.source());
         Ok(Plan { state, artifact: wanted, source, handed_over, is_stored })
+    }
+
+    /// Reads what an artifact's item holds. Where everything is rewritten, an item that cannot be read is given
+    /// up, and it is told how many recorded activities are lost with it.
+    pub(super) async fn read_or_give_up(
+        &self,
+        state: &mut ArtifactState,
+        mode: Mode,
+    ) -> Result<(), StoreError> {
+        match self.read_item_of(state).await {
+            Err(StoreError::UnreadableRecord { record, reason, .. }) if mode == Mode::Rewrite => {
+                let lost = state.item.as_ref().map(recorded_count);
+                let told = "it is written over, and activities that pipelines recorded are lost";
+                tracing::warn!(record, reason, lost, "{told}");
+                Ok(())
+            }
+            read => read,
+        }
     }
 
     /// Works out how what stands for an image is to be stored: each of its activities that the image's artifact
@@ -186,9 +192,8 @@ impl Writer {
         if mode == Mode::Rewrite && state.item.is_some() && state.artifact_id == stand_in.artifact_id {
             return Ok(None);
         }
-        let (bare, as_recorded) = stand_in.as_recorded();
-        let told = !stand_in.recorded.is_empty();
-        let mut imported = if told { stand_in.recorded.clone() } else { as_recorded };
+        let (bare, mut imported) =
+            (stand_in.without_activities(), stand_in.all_as_recorded(stand_in.recorded.clone()));
         let stored = state.artifact.as_ref().unwrap_or(&bare);
         let held: HashSet<_> = stored.activities_by_digest().into_iter().map(|(digest, _)| digest).collect();
         imported.facts.retain(|fact| !held.contains(&fact.digest));

@@ -108,6 +108,11 @@ impl PackedArtifact {
         &self.artifact.artifact_id
     }
 
+    /// The artifact with what pipelines recorded of it.
+    pub fn artifact(&self) -> &Artifact {
+        &self.artifact
+    }
+
     /// The whole artifact, as it is answered.
     pub fn json(&self) -> &str {
         &self.artifact.json

@@ -6,9 +6,9 @@
 //! when the fact is sent again.
 
 use delivery_center::store::StoreError;
-use delivery_center::store::artifacts::found_by::Short;
-use delivery_center::store::items::{Attributes, Item, Subject, text};
-use delivery_center::store::keys::idempotency_key;
+use delivery_center::store::artifacts::found_by::{Short, hex};
+use delivery_center::store::items::{Item, text};
+use delivery_center::store::keys::{WRITER, idempotency_key};
 
 use crate::digest;
 use crate::write::Writer;
@@ -26,8 +26,6 @@ pub struct FactKey(String);
 pub struct KeyItem {
     key: Item,
     item: Option<Item>,
-    /// The id of the artifact for which the fact was recorded. It need not hold the fact any more.
-    pub artifact_id: Option<String>,
 }
 
 impl FactKey {
@@ -43,11 +41,17 @@ impl FactKey {
 }
 
 impl KeyItem {
+    /// The id of the artifact for which the fact was recorded. It need not hold the fact any more.
+    pub fn artifact_id(&self) -> Option<&String> {
+        self.item.as_ref()?.get(ARTIFACT_ID)?.as_s().ok()
+    }
+
     /// The write by which the key names an artifact from now on.
-    pub(super) fn write(&self, artifact_id: &str) -> Write {
+    pub(super) fn write(&self, artifact_id: &str, writer: Short) -> Write {
         let mut item = self.key.clone();
         item.insert(ARTIFACT_ID.to_owned(), text(artifact_id));
-        Write::Put(item, Some(Condition::as_read(self.item.as_ref(), ARTIFACT_ID)))
+        item.insert(WRITER.to_owned(), text(hex(writer)));
+        Write::Put(item, Some(Condition::as_read(self.item.as_ref(), WRITER)))
     }
 }
 
@@ -55,17 +59,10 @@ impl Writer {
     /// Reads the item of the idempotency key that a fact has.
     ///
     /// # Errors
-    /// DynamoDB fails or refuses the request, or the item cannot be read.
+    /// DynamoDB fails, or refuses the request.
     pub async fn key_item(&self, fact: &FactKey) -> Result<KeyItem, StoreError> {
         let key = idempotency_key(&fact.0);
         let item = self.items_at(vec![key.clone()]).await?.pop();
-        let artifact_id = match item.clone() {
-            None => None,
-            Some(item) => {
-                let subject = Subject::IdempotencyKey(&fact.0);
-                Some(Attributes::new(item, &self.artifacts_table, subject).text(ARTIFACT_ID)?)
-            }
-        };
-        Ok(KeyItem { key, item, artifact_id })
+        Ok(KeyItem { key, item })
     }
 }

@@ -1,12 +1,12 @@
 //! Mends what `reindex` finds wrong with artifacts.
 //!
-//! Answers are never wrong until somebody mends them: an artifact's own item says what counts. So there is
-//! little to look for, and `verify` looks at the same:
+//! What a crash leaves is never answered: an artifact's own item says what counts. So there is little to look
+//! for, and most of it comes about only where items were damaged:
 //!
 //! | what | how it comes about | what is done |
 //! | --- | --- | --- |
 //! | an artifact whose item is not as this version lays it out, or whose pointer or entries are missing or spoiled | an earlier version; damage | it is written anew, with its entries |
-//! | an item that its artifact's pointer does not name | the pointer was lost, and the artifact written again | the named item takes over what was recorded of it, and it is removed |
+//! | an item that its artifact's pointer does not name | the pointer was lost, and the artifact written again, or made to give way | the item that counts takes over what was recorded of it, and it is removed |
 //! | parts and entries that no item lists | a crash | they are removed |
 //!
 //! A key whose artifact no longer holds the fact stays: it leads to nothing, and whoever records the fact again
@@ -30,7 +30,7 @@ use delivery_center::store::keys::{
 use super::commit::{Commit, names};
 use super::giving_way::HandedOver;
 use super::packing::PackedArtifact;
-use super::stored::{ArtifactState, key_of, listed_entries, listed_keys};
+use super::stored::{ArtifactState, gave_way_to, key_of, listed_entries, listed_keys};
 use crate::write::Writer;
 use crate::write::batch_write::{Mode, delete};
 use crate::write::compare::{Comparison, compare};
@@ -90,8 +90,12 @@ impl Writer {
     }
 
     async fn mend_artifact(&self, id: &str, key: Item, mode: Mode) -> Result<Mended, StoreError> {
-        let beside = self.items_beside(id).await?;
-        let state = self.state_of(id.to_owned(), Some(&key)).await?;
+        let pointer = self.items_at(vec![pointer_key(id)]).await?.pop();
+        // Where it gave way, and its item is still there, the other artifact takes over what that holds.
+        let counting = gave_way_to(pointer.as_ref()).map_or(id, String::as_str).to_owned();
+        let beside = self.items_beside(&counting).await?;
+        let seen_at = Some(&key).filter(|_| counting == id);
+        let state = self.state_of(counting, seen_at).await?;
         let (Some(item), Some(artifact)) = (&state.item, &state.artifact) else {
             return Ok(Mended::Unchanged);
         };
@@ -99,8 +103,8 @@ impl Writer {
         if key_of(item) != key
             && let Some(other) = self.items_at(vec![key.clone()]).await?.pop()
         {
-            let mut of_other =
-                self.unread_state(id.to_owned(), Some(&key), std::slice::from_ref(&other)).await?;
+            let read = std::slice::from_ref(&other);
+            let mut of_other = self.unread_state(id.to_owned(), Some(&key), read).await?;
             self.read_item_of(&mut of_other).await?;
             handed_over.add(id, &other, of_other.recorded);
         }
@@ -108,9 +112,9 @@ impl Writer {
         let packed = self.packed(artifact, recorded)?;
         let is_right =
             handed_over.writes.is_empty() && compare_artifact(&state, &packed, &beside) == Comparison::Same;
-        let listed = names(&listed_keys(id, Some(item)));
+        let listed = names(&listed_keys(&state.artifact_id, Some(item)));
         let garbage = beside.iter().filter(|item| !listed.contains(&entry_of(item)));
-        handed_over.garbage = garbage.map(key_of).collect();
+        handed_over.garbage.extend(garbage.map(key_of));
         let mended = match handed_over.garbage.len() {
             0 if is_right => return Ok(Mended::Unchanged),
             garbage if is_right => Mended::Removed(garbage),

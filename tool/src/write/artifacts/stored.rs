@@ -37,7 +37,7 @@ pub struct FoundArtifact {
     /// The artifact's id.
     pub artifact_id: String,
     /// The key of its item.
-    seen_at: Option<Item>,
+    pub(super) seen_at: Option<Item>,
 }
 
 impl FoundArtifact {
@@ -209,31 +209,23 @@ impl Writer {
         let Some(item) = state.item.clone() else { return Ok(()) };
         let (table, subject) = (self.artifacts_table.as_str(), Subject::Artifact(&state.artifact_id));
         let mut attributes = Attributes::new(item.clone(), table, subject);
-        let revision = attributes.text("revision")?;
-        attributes.text(WRITER)?;
-        attributes.bytes_or_none("found_by")?;
         let recorded = attributes.bytes_or_none("recorded")?;
         let told = if attributes.has("told") { attributes.text("told")? } else { Recorded::default().told };
-        let source = if attributes.has("source") { Some(attributes.text("source")?) } else { None };
-        let Some(read) = self.store.artifact(item.clone(), &Usage::default()).await? else {
-            // Its parts are gone: it was written meanwhile, or they were lost.
-            let now = self.items_at(vec![key_of(&item)]).await?.pop();
-            let is_the_same = now.is_some_and(|now| now.get(WRITER) == item.get(WRITER));
-            let incomplete = || attributes.unreadable("a part of its document is missing");
-            return Err(if is_the_same { incomplete() } else { self.artifacts_changed() });
-        };
+        let read = self.store.artifact(item, &Usage::default()).await?;
+        let read = read.ok_or_else(|| self.artifacts_changed())?;
         let json = read.document.unpack().map_err(|spoiled| attributes.unreadable(spoiled.to_string()))?;
         let artifact = match Record::check(json.as_bytes()) {
             Ok(Record::Artifact(artifact)) => *artifact,
             Ok(Record::Release(_)) => return Err(attributes.unreadable("it is stored as a release")),
             Err(problem) => return Err(attributes.unreadable(problem.to_string())),
         };
-        let recorded = Recorded::listed(&artifact, recorded.as_chunks().0.as_chunks().0, told);
+        let recorded = Recorded::listed(&artifact, &json, recorded.as_chunks().0.as_chunks().0, told);
         let recorded = recorded.ok_or_else(|| {
             attributes.unreadable("what pipelines recorded of it is not what its document holds")
         })?;
-        (state.artifact, state.recorded, state.revision, state.source) =
-            (Some(artifact), recorded, revision, source);
+        // Whatever else is spoiled is written anew with the next change, and `reindex` and `verify` find it.
+        state.source = attributes.text("source").ok();
+        (state.artifact, state.recorded, state.revision) = (Some(artifact), recorded, read.revision);
         Ok(())
     }
 
