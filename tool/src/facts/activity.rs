@@ -148,7 +148,7 @@ fn recorded_before(state: ArtifactState) -> Recorded {
 
 impl Activity {
     /// The key by which the fact is known: the one that the caller gives, or else all that it says.
-    fn fact_key(&self) -> FactKey {
+    pub(super) fn fact_key(&self) -> FactKey {
         if let Some(key) = &self.idempotency_key {
             return FactKey::new(&["key", self.kind.as_str(), found_under(&self.image.to_string()), key]);
         }

@@ -96,11 +96,11 @@ impl Activity {
                     .artifact
                     .as_ref()
                     .is_some_and(|artifact| artifact.image_digest.is_empty() && !artifact.is_built);
-                if is_free {
+                // An attempt before may have taken it, and not have read that.
+                if is_free || state.holds(&self.fact_key()) {
                     return Ok(state);
                 }
-                // The other build may be of this image, or be this very one, which did not read that it was
-                // recorded.
+                // The other build may be of this image.
                 match self.target(writer).await? {
                     Target::Known(found) => found,
                     Target::WithoutBuild(_) | Target::New => {
