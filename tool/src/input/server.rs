@@ -234,8 +234,7 @@ impl Server {
         let request = request.header("Accept", "application/json");
         let mut answer = request.call().map_err(|error| unreachable(error.into()))?;
         let status = answer.status();
-        let refused =
-            |hint| Err(ServerError::Refused { url: url.to_owned(), status: status.as_u16(), hint });
+        let refused = |hint| Err(ServerError::Refused { url: url.to_owned(), status: status.as_u16(), hint });
         match status {
             StatusCode::OK => {}
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
