@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 
 use super::bson_documents::{from_bson, from_json};
-use super::splitting::RecordReader;
+use super::splitting::{RawRecord, RecordReader};
 use super::zadig_collections::Collection;
 use crate::json::{Json, Problem};
 
@@ -346,9 +346,10 @@ impl Beginning {
             };
         }
         let input = head.as_slice().chain(input.take(MAX_SNIFFED_BYTES));
-        let Some(Ok(first)) = RecordReader::new(input).next() else { return Ok(Self::NoRecord) };
+        let first = RecordReader::new(input).next().and_then(|record| record.text.ok());
+        let Some(first) = first else { return Ok(Self::NoRecord) };
         // If it cannot be read, that is reported when the file is read.
-        Ok(match Json::read(&first.text) {
+        Ok(match Json::read(&first) {
             Ok(Json::Object(names)) if names.contains_key("_id") && !names.contains_key("versionInfo") => {
                 Self::Exported
             }
@@ -369,14 +370,6 @@ pub fn inflated<'a>(file: impl Read + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
     Ok(Box::new(file))
 }
 
-/// A document of a file as it is written there, or why there is none.
-pub struct FileDocument {
-    /// Where in the file it begins: a byte, or a line.
-    pub place: String,
-    /// Its bytes.
-    pub bytes: Result<Vec<u8>, String>,
-}
-
 impl CollectionFile {
     /// Its length on disk.
     ///
@@ -393,15 +386,12 @@ impl CollectionFile {
     pub fn documents<'a>(
         &self,
         count: impl FnMut(u64) + 'a,
-    ) -> io::Result<Box<dyn Iterator<Item = FileDocument> + 'a>> {
+    ) -> io::Result<Box<dyn Iterator<Item = RawRecord> + 'a>> {
         let file = CountedRead { input: File::open(&self.path)?, count };
         let input = inflated(file)?;
         Ok(match self.format {
             Format::Bson => Box::new(BsonDocuments { input, offset: 0, ended: false }),
-            Format::Json => Box::new(RecordReader::new(input).map(|found| match found {
-                Ok(record) => FileDocument { place: record.place.to_string(), bytes: Ok(record.text) },
-                Err(problem) => FileDocument { place: problem.place.to_string(), bytes: Err(problem.reason) },
-            })),
+            Format::Json => Box::new(RecordReader::new(input)),
         })
     }
 
@@ -472,15 +462,15 @@ impl<R: BufRead> BsonDocuments<R> {
 }
 
 impl<R: BufRead> Iterator for BsonDocuments<R> {
-    type Item = FileDocument;
+    type Item = RawRecord;
 
-    fn next(&mut self) -> Option<FileDocument> {
+    fn next(&mut self) -> Option<RawRecord> {
         if self.ended {
             return None;
         }
         let place = format!("byte {}", self.offset);
-        let bytes = self.read().transpose()?;
-        self.ended = bytes.is_err();
-        Some(FileDocument { place, bytes })
+        let text = self.read().transpose()?;
+        self.ended = text.is_err();
+        Some(RawRecord { place, text })
     }
 }
