@@ -163,7 +163,7 @@ impl Sources {
             }
             if !is_file(path)? {
                 if is_named_after_a_collection(path) {
-                    return Err(FilesError::NotAFile { path: path.clone() }.into());
+                    return Err(FilesError::NotAFile(path.clone()).into());
                 }
                 records.push(opened(path)?);
                 continue;
