@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use super::exit_status::Ended;
 use super::{log_lines, terminal};
-use crate::embedded::{self, EmbeddedDynamoDb, EmbeddedError};
+use crate::embedded::{self, EmbeddedDynamoDb};
 use crate::import::{Progress, Source, import};
 use crate::table_definitions::definitions;
 use crate::write::{Mode, Writer};
@@ -46,7 +46,7 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "ADDRESS", default_value = LISTEN, value_parser = resolve)]
     listen: SocketAddr,
     /// The address at which DynamoDB listens.
-    #[arg(long, value_name = "ADDRESS", default_value = DYNAMODB_LISTEN, value_parser = resolve)]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000", value_parser = resolve)]
     dynamodb_listen: SocketAddr,
     /// Keep the data in this SQLite file. Without it they are in memory, and lost at the end.
     #[arg(long, value_name = "FILE")]
@@ -57,15 +57,6 @@ pub(super) struct ServeArguments {
 }
 
 const LISTEN: &str = "127.0.0.1:3000";
-const DYNAMODB_LISTEN: &str = "127.0.0.1:8000";
-
-impl Default for ServeArguments {
-    fn default() -> Self {
-        let address = |text: &str| text.parse().expect("the default is an address");
-        Self { listen: address(LISTEN), dynamodb_listen: address(DYNAMODB_LISTEN), data: None, empty: false }
-    }
-}
-
 /// Serves until it is interrupted.
 ///
 /// Both addresses are taken first, so that one that is in use is reported before anything is done. The
@@ -74,7 +65,7 @@ impl Default for ServeArguments {
 pub(super) async fn run(arguments: ServeArguments) -> anyhow::Result<Ended> {
     let http = TakenAddress::new(arguments.listen, "--listen")?;
     let dynamodb = TakenAddress::new(arguments.dynamodb_listen, "--dynamodb-listen")?;
-    let embedded = EmbeddedDynamoDb::start(PRIVATE_LISTEN, arguments.data.as_deref()).map_err(advise)?;
+    let embedded = EmbeddedDynamoDb::start(PRIVATE_LISTEN, arguments.data.as_deref())?;
     let tables = TableNames::from_environment();
     let has_data = create_tables(&embedded, &tables).await?;
     if !has_data && !arguments.empty {
@@ -155,17 +146,6 @@ fn resolve(address: &str) -> Result<SocketAddr, String> {
         .collect();
     let address = resolved.iter().find(|address| address.is_ipv4()).or(resolved.first());
     address.copied().ok_or_else(|| "the host has no address".to_owned())
-}
-
-/// The error, with what can be done about it.
-fn advise(error: EmbeddedError) -> anyhow::Error {
-    match error {
-        EmbeddedError::NotADatabase { .. } => anyhow!("{error}; choose another file with --data"),
-        EmbeddedError::Database { ref source, .. } => {
-            anyhow!("{error}: {source}; choose another file with --data")
-        }
-        EmbeddedError::Listen { .. } | EmbeddedError::Start(_) => error.into(),
-    }
 }
 
 async fn load_samples(writer: &Writer) -> anyhow::Result<()> {
