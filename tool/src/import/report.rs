@@ -221,6 +221,11 @@ impl Report {
         })
     }
 
+    /// Whether releases were read if any records belong to releases, and artifacts if any belong to artifacts.
+    pub fn is_whole(&self) -> bool {
+        self.missing_owners().next().is_none()
+    }
+
     /// The records that were held back, by reason.
     pub fn held_back(&self) -> &[HeldBack] {
         &self.held_back
