@@ -9,7 +9,7 @@ use futures_util::future;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 
 use super::finding::Findings;
-use crate::answers::{ArtifactInfo, Endpoints, ReleaseInfo, query, read};
+use crate::answers::{ArtifactInfo, Endpoints, ReleaseInfo, read};
 use crate::commands::local_time::Now;
 use crate::commands::reindex::tolerate_unreadable;
 use crate::retries::{LAGGING_LIST, Patience};
@@ -208,7 +208,7 @@ async fn tell_newest_artifact(
     let Some(asked) = asked else {
         return findings.ok(NEWEST_ARTIFACT, format!("{id}, of {made}{among}"));
     };
-    let question = query([("image", asked.as_stored().to_owned())]);
+    let question = [("image", asked.as_stored())].into_iter().collect();
     match Endpoints::new(writer.store().clone()).ask(Endpoint::GetArtifact, &question).await {
         Ok(_) => findings.ok(NEWEST_ARTIFACT, format!("{asked}, of {made}{among}")),
         Err(error) => {
