@@ -17,7 +17,7 @@ use crate::image_reference::ImageReference;
 use crate::lambda::{event, request_log};
 use crate::retries::with_patience;
 use crate::service::EndpointService;
-use crate::store::{ReleaseSearch, Store, StoreError, TableNames, Usage};
+use crate::store::{ReleaseSearch, Store, TableNames, Usage};
 
 /// The five published roots of Amazon Trust Services, on which the certificates of all AWS endpoints rest.
 /// Reading these at a start costs less than reading the 140 roots of an operating system.
@@ -99,16 +99,14 @@ async fn open_connection(endpoint: Endpoint, store: &Store) {
     };
     match tokio::time::timeout(INIT_TIMEOUT, ask).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => warn_of(&error),
+        Ok(Err(error)) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(%error, cause, "DynamoDB did not answer during init");
+        }
         Err(_) => tracing::warn!(
             "DynamoDB took too long during init; the first request will open its own connection"
         ),
     }
-}
-
-fn warn_of(error: &StoreError) {
-    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    tracing::warn!(%error, cause, "DynamoDB did not answer during init");
 }
 
 /// Logs JSON lines at the level that `RUST_LOG` says (`info` by default, or `target=level,…`).
