@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use self::build_metadata::BuildMetadata;
 use self::ci_environment::{PipelineRun, VARIABLES};
-use self::cleaned_url::{CleanedUrl, Repository, UnreadableUrl, clean_file_key, clean_repository, clean_url};
+use self::cleaned_url::{CleanedUrl, UnreadableUrl, clean_file_key, clean_repository, clean_url};
 use super::exit_status::Ended;
 use super::{aws, terminal};
 use crate::facts::{
@@ -384,16 +384,19 @@ fn print(what: &str, record: &str, recorded: &Recorded, as_json: bool) -> anyhow
 }
 
 fn commit(build: &BuildArguments, run: &PipelineRun) -> anyhow::Result<Value> {
-    let repository = match given(build.repo.clone()) {
-        None => run.repository.clone().transpose()?,
-        Some(repository) => Some(read_repository(&repository, run)?),
-    };
+    let repository = given(build.repo.clone()).map(|text| clean_repository("--repo", &text));
+    let repository = repository.or_else(|| run.repository.clone()).transpose()?;
     let missing = |what: &str| {
         format!(
             "the build has no {what}, and no variable of GitHub Actions, GitLab CI or Jenkins names it: give --{what}"
         )
     };
-    let repository = repository.with_context(|| missing("repo"))?;
+    let mut repository = repository.with_context(|| missing("repo"))?;
+    if repository.address.is_empty()
+        && let Some(Ok(own)) = &run.repository
+    {
+        repository.address.clone_from(&own.address);
+    }
     let commit =
         given(build.commit.clone()).or_else(|| run.commit.clone()).with_context(|| missing("commit"))?;
     let tag = given(build.tag.clone())
@@ -414,16 +417,6 @@ fn commit(build: &BuildArguments, run: &PipelineRun) -> anyhow::Result<Value> {
         "commit_message": given(build.message.clone()).or_else(|| run.message.clone()).unwrap_or_default(),
         "author_name": given(build.author.clone()).or_else(|| run.author.clone()).unwrap_or_default(),
     }))
-}
-
-fn read_repository(text: &str, run: &PipelineRun) -> Result<Repository, UnreadableUrl> {
-    let mut repository = clean_repository("--repo", text)?;
-    if repository.address.is_empty()
-        && let Some(Ok(own)) = &run.repository
-    {
-        repository.address.clone_from(&own.address);
-    }
-    Ok(repository)
 }
 
 async fn record_new_release(release: ReleaseArguments, run: PipelineRun) -> anyhow::Result<Ended> {
