@@ -163,8 +163,6 @@ impl Progress for SampleProgress {
     fn refused(&self, place: &str, reason: &str) {
         tracing::error!(place, reason, "a sample was refused");
     }
-
-    fn done(&self, _records: u64) {}
 }
 
 fn print_what_to_try(http: SocketAddr, dynamodb: SocketAddr) -> anyhow::Result<()> {

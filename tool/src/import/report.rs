@@ -26,7 +26,7 @@ pub trait Progress: Send + Sync {
     /// A record was not taken.
     fn refused(&self, place: &str, reason: &str);
     /// This many more records have been dealt with.
-    fn done(&self, records: u64);
+    fn done(&self, _records: u64) {}
     /// The release or artifact that a record belongs to is not in the input.
     fn orphaned(&self, _collection: &str) {}
     /// A record is not stored as the source has it.
@@ -93,19 +93,7 @@ fn number(mut counts: Counts, column: Column) -> u64 {
 /// The totals of an import, in a few lines.
 impl fmt::Display for Counts {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let Self {
-            read,
-            stored,
-            unchanged,
-            differing: _,
-            deleted,
-            refused,
-            held_back,
-            orphaned: _,
-            repeated,
-            credentials_dropped,
-            recorded_kept,
-        } = self;
+        let Self { read, stored, unchanged, deleted, refused, held_back, repeated, .. } = self;
         write!(
             formatter,
             "read {read}, stored {stored}, unchanged {unchanged}, deleted {deleted}, refused {refused}"
@@ -119,14 +107,12 @@ impl fmt::Display for Counts {
                 "\nids that came more than once: {repeated} earlier records gave way to the last one"
             )?;
         }
-        if *credentials_dropped > 0 {
-            write!(
-                formatter,
-                "\ncredentials found in builds and activities, and left out: {credentials_dropped}"
-            )?;
+        if self.credentials_dropped > 0 {
+            let dropped = self.credentials_dropped;
+            write!(formatter, "\ncredentials found in builds and activities, and left out: {dropped}")?;
         }
-        if *recorded_kept > 0 {
-            write!(formatter, "\nactivities that pipelines recorded, kept: {recorded_kept}")?;
+        if self.recorded_kept > 0 {
+            write!(formatter, "\nactivities that pipelines recorded, kept: {}", self.recorded_kept)?;
         }
         Ok(())
     }
