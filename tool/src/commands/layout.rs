@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _};
 
 use anstyle::Style;
 use comfy_table::presets::NOTHING;
@@ -20,10 +19,7 @@ const MIN_WIDTH: u16 = 20;
 /// How many columns a line may have: `COLUMNS`, or else the terminal's; none where the output goes elsewhere.
 pub(super) fn width() -> Option<u16> {
     let given = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let of_terminal = || {
-        let (_, columns) = console::Term::stdout().size_checked().filter(|_| io::stdout().is_terminal())?;
-        Some(columns)
-    };
+    let of_terminal = || console::Term::stdout().size_checked().map(|(_, columns)| columns);
     given.filter(|columns| *columns > 0).or_else(of_terminal).map(|columns: u16| columns.max(MIN_WIDTH))
 }
 
