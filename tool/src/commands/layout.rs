@@ -59,12 +59,6 @@ pub(super) fn wrapped(text: &str, width: Option<u16>) -> Vec<String> {
     textwrap::wrap(text, options).into_iter().map(Cow::into_owned).collect()
 }
 
-/// A remark on what stands above it: an empty line, and the remark's lines.
-pub(super) fn remark(text: &str, width: Option<u16>) -> String {
-    let lines = wrapped(text, width).into_iter().map(|line| format!("{}\n", styled(ASIDE, line)));
-    format!("\n{}", lines.collect::<String>())
-}
-
 /// What is left of a width when this many columns are taken.
 pub(super) fn left(width: Option<u16>, columns: usize) -> Option<u16> {
     width.map(|width| width.saturating_sub(u16::try_from(columns).unwrap_or(u16::MAX)))
