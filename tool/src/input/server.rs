@@ -83,7 +83,8 @@ pub struct Options {
 pub struct Server {
     url: Url,
     token: Token,
-    options: Options,
+    /// How it is read.
+    pub options: Options,
     agent: Agent,
 }
 
@@ -182,11 +183,6 @@ impl Server {
             .build()
             .new_agent();
         Self { url, token, options, agent }
-    }
-
-    /// How the server is read.
-    pub fn options(&self) -> &Options {
-        &self.options
     }
 
     /// Whether the token goes over the network unencrypted: by plain HTTP to another machine.
