@@ -177,13 +177,6 @@ impl Report {
         self.counts.get(row).copied().unwrap_or_default()
     }
 
-    /// The rows that there are, in order.
-    pub fn rows(&self) -> impl Iterator<Item = (&'static str, Counts)> {
-        let collections = Collection::ALL.into_iter().map(Collection::name);
-        let rows = collections.chain([RELEASES_ROW, ARTIFACTS_ROW, RECORDS_ROW]);
-        rows.filter_map(|row| Some((row, *self.counts.get(row)?)))
-    }
-
     /// Everything together.
     pub fn totals(&self) -> Counts {
         let mut totals = Counts::default();
@@ -240,10 +233,12 @@ impl fmt::Display for Report {
         for (name, _) in &shown {
             write!(formatter, " {name:>10}")?;
         }
-        for (row, counts) in self.rows() {
+        let rows = Collection::ALL.map(Collection::name).into_iter();
+        for row in rows.chain([RELEASES_ROW, ARTIFACTS_ROW, RECORDS_ROW]) {
+            let Some(counts) = self.counts.get(row) else { continue };
             write!(formatter, "\n{row:20}")?;
             for (name, column) in &shown {
-                write!(formatter, " {:>width$}", number(counts, *column), width = name.len().max(10))?;
+                write!(formatter, " {:>width$}", number(*counts, *column), width = name.len().max(10))?;
             }
         }
         Ok(())
