@@ -38,16 +38,28 @@ pub struct ListRequest<'a> {
 }
 
 /// The releases that are answered, and whether older ones remain.
-#[derive(Default)]
 struct Selection {
     entries: Vec<ReleaseEntry>,
+    /// How many of the entries fit together with a link. Without a link, the last one may fit too.
+    fitting_with_link: usize,
+    size: BodySize,
     rest: Rest,
 }
 
+impl Selection {
+    /// Adds a release, behind which a link would have this length.
+    fn push(&mut self, entry: ReleaseEntry, link: usize) {
+        self.size.add(&entry);
+        self.entries.push(entry);
+        if self.size.fits(Some(link)) {
+            self.fitting_with_link = self.entries.len();
+        }
+    }
+}
+
 /// Whether a list has older releases than those that are answered.
-#[derive(Default, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 enum Rest {
-    #[default]
     None,
     /// They are older than the last one answered.
     BehindTheLast,
@@ -103,7 +115,7 @@ impl<'a> ListRequest<'a> {
         let search = self.filter.search();
         let selection = match &search {
             Some(search) => self.select(store, search, usage).await?,
-            None => Selection::default(),
+            None => self.nothing(),
         };
         let count = selection.entries.len();
         let next = self.next(&selection);
@@ -138,31 +150,23 @@ impl<'a> ListRequest<'a> {
         after: Option<&Position>,
         usage: &Usage,
     ) -> Result<Selection, Error> {
-        let mut size = self.size();
-        let mut selection = Selection::default();
-        // How many of the entries fit together with a link. Without a link, the last one may fit too.
-        let mut fitting_with_link = 0;
+        let mut selection = self.nothing();
         let mut listing = store.release_listing(search, after);
         let mut pages = 0;
         loop {
             let page = listing.next_page(None, usage).await?;
             pages += usize::from(page.passed_over > page.entries.len());
             for entry in page.entries {
-                size.add(&entry);
-                if !size.fits(None) {
-                    return self.cut(selection, fitting_with_link, &entry);
-                }
                 let link = self.link_behind(&entry.position);
-                selection.entries.push(entry);
-                if size.fits(Some(link)) {
-                    fitting_with_link = selection.entries.len();
+                selection.push(entry, link);
+                if !selection.size.fits(None) {
+                    return self.cut(selection);
                 }
             }
             let Some(rest) = page.rest else { return Ok(selection) };
             if pages == MAX_INDEX_PAGES_PER_LIST {
-                if !size.fits(Some(self.link_behind(&rest))) {
-                    let last = selection.entries.pop().expect("an empty list fits with a link");
-                    return self.cut(selection, fitting_with_link, &last);
+                if !selection.size.fits(Some(self.link_behind(&rest))) {
+                    return self.cut(selection);
                 }
                 selection.rest = Rest::Behind(rest);
                 return Ok(selection);
@@ -171,12 +175,11 @@ impl<'a> ListRequest<'a> {
     }
 
     /// What is answered when not everything fits: as many releases as fit together with the link to the rest.
-    fn cut(&self, mut selection: Selection, fitting: usize, next: &ReleaseEntry) -> Result<Selection, Error> {
-        if fitting == 0 {
-            let too_large = selection.entries.first().unwrap_or(next);
-            return Err(self.too_large(too_large));
+    fn cut(&self, mut selection: Selection) -> Result<Selection, Error> {
+        if selection.fitting_with_link == 0 {
+            return Err(self.too_large(&selection.entries[0]));
         }
-        selection.entries.truncate(fitting);
+        selection.entries.truncate(selection.fitting_with_link);
         selection.rest = Rest::BehindTheLast;
         Ok(selection)
     }
@@ -197,15 +200,13 @@ impl<'a> ListRequest<'a> {
         if skipped > MAX_SKIPPED_IN_PASSING && can_be_counted {
             older_than = store.position_of(search, skipped, usage).await?;
             if older_than.is_none() {
-                return Ok(Selection::default());
+                return Ok(self.nothing());
             }
             skipped = 0;
         }
         let mut listing = store.release_listing(search, older_than.as_ref());
-        let mut size = self.size();
-        let mut selection = Selection::default();
-        let link = Some(self.page(page.saturating_add(1)).len());
-        let mut fitting_with_link = 0;
+        let mut selection = self.nothing();
+        let link = self.page(page.saturating_add(1)).len();
         let mut pages = 0;
         loop {
             let wanted =
@@ -222,18 +223,14 @@ impl<'a> ListRequest<'a> {
                     selection.rest = Rest::BehindTheLast;
                     break;
                 }
-                size.add(&entry);
-                selection.entries.push(entry);
-                if size.fits(link) {
-                    fitting_with_link = selection.entries.len();
-                }
-                if !size.fits(None) {
-                    return Err(self.page_too_large(page, per_page, &selection, fitting_with_link));
+                selection.push(entry, link);
+                if !selection.size.fits(None) {
+                    return Err(self.page_too_large(page, per_page, &selection));
                 }
             }
             let has_more = selection.rest == Rest::BehindTheLast;
-            if has_more && !size.fits(link) {
-                return Err(self.page_too_large(page, per_page, &selection, fitting_with_link));
+            if has_more && !selection.size.fits(Some(link)) {
+                return Err(self.page_too_large(page, per_page, &selection));
             }
             if has_more || found.rest.is_none() {
                 return Ok(selection);
@@ -247,10 +244,11 @@ impl<'a> ListRequest<'a> {
 
     /// The error for a page that does not fit. It names the largest `per_page` with which a page begins at
     /// the same release and fits.
-    fn page_too_large(&self, page: u64, per_page: u64, selection: &Selection, fitting: usize) -> Error {
+    fn page_too_large(&self, page: u64, per_page: u64, selection: &Selection) -> Error {
         let skipped = (page - 1).saturating_mul(per_page);
-        let Some(fitting_per_page) =
-            (1..=fitting as u64).rev().find(|candidate| skipped.is_multiple_of(*candidate))
+        let Some(fitting_per_page) = (1..=selection.fitting_with_link as u64)
+            .rev()
+            .find(|candidate| skipped.is_multiple_of(*candidate))
         else {
             return self.too_large(&selection.entries[0]);
         };
@@ -291,8 +289,10 @@ impl<'a> ListRequest<'a> {
         self.query.with("page", &page.to_string())
     }
 
-    fn size(&self) -> BodySize {
-        BodySize::new(self.verbosity, self.coding)
+    /// The selection of an empty list, to which releases are added.
+    fn nothing(&self) -> Selection {
+        let size = BodySize::new(self.verbosity, self.coding);
+        Selection { entries: Vec::new(), fitting_with_link: 0, size, rest: Rest::None }
     }
 
     fn body(
@@ -308,14 +308,8 @@ impl<'a> ListRequest<'a> {
             .filter_map(|(entry, release)| Some((entry, release.as_ref()?)))
             .collect();
         match self.coding {
-            ContentCoding::Gzip => {
-                let mut size = self.size();
-                for (entry, _) in &found {
-                    size.add(entry);
-                }
-                // In an empty list, `]` joins the block of `[`, so it takes one byte more and no block.
-                Ok(gzip(&found, size.length + "]".len()))
-            }
+            // In an empty list, `]` joins the block of `[`, so it takes one byte more and no block.
+            ContentCoding::Gzip => Ok(gzip(&found, selection.size.length + "]".len())),
             ContentCoding::Identity => text(store, &found),
         }
     }

@@ -17,7 +17,7 @@ use crate::image_reference::ImageReference;
 use crate::lambda::{event, request_log};
 use crate::retries::with_patience;
 use crate::service::EndpointService;
-use crate::store::{ReleaseSearch, Store, StoreError, TableNames, Usage};
+use crate::store::{ReleaseSearch, Store, TableNames, Usage};
 
 /// The five published roots of Amazon Trust Services, on which the certificates of all AWS endpoints rest.
 /// Reading these at a start costs less than reading the 140 roots of an operating system.
@@ -38,12 +38,9 @@ enum Failure {
          To answer one event on this machine there is `delivery-center invoke`, to serve HTTP `delivery-center serve`"
     )]
     NotLambda,
-    /// The file that `SSL_CERT_FILE` names cannot be read.
-    #[error("SSL_CERT_FILE names {path:?}, which cannot be read: {source}")]
-    CertificateFile { path: String, source: std::io::Error },
-    /// The file that `SSL_CERT_FILE` names holds no certificates, or one that cannot be read.
+    /// The file that `SSL_CERT_FILE` names cannot be read, or holds no certificates that can be.
     #[error("SSL_CERT_FILE names {path:?}, which holds no usable certificates: {reason}")]
-    Certificate { path: String, reason: String },
+    Certificates { path: String, reason: String },
     /// The TLS library does not accept the roots.
     #[error("the trusted roots cannot be used: {0}")]
     TrustStore(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -99,16 +96,14 @@ async fn open_connection(endpoint: Endpoint, store: &Store) {
     };
     match tokio::time::timeout(INIT_TIMEOUT, ask).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => warn_of(&error),
+        Ok(Err(error)) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(%error, cause, "DynamoDB did not answer during init");
+        }
         Err(_) => tracing::warn!(
             "DynamoDB took too long during init; the first request will open its own connection"
         ),
     }
-}
-
-fn warn_of(error: &StoreError) {
-    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    tracing::warn!(%error, cause, "DynamoDB did not answer during init");
 }
 
 /// Logs JSON lines at the level that `RUST_LOG` says (`info` by default, or `target=level,…`).
@@ -166,18 +161,15 @@ fn http_client() -> Result<SharedHttpClient, Failure> {
 /// Reads a PEM file and checks that it holds certificates, since the TLS library would panic on one that does
 /// not.
 fn certificates_of(path: String) -> Result<Vec<u8>, Failure> {
-    let pem = match std::fs::read(&path) {
-        Ok(pem) => pem,
-        Err(source) => return Err(Failure::CertificateFile { path, source }),
-    };
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    match read {
-        Ok(certificates) if certificates.is_empty() => {
-            Err(Failure::Certificate { path, reason: "there is none in PEM".to_owned() })
+    let read = || {
+        let pem = std::fs::read(&path).map_err(|error| error.to_string())?;
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        if certificates.map_err(|error| error.to_string())?.is_empty() {
+            return Err("there is none in PEM".to_owned());
         }
-        Ok(_) => Ok(pem),
-        Err(error) => Err(Failure::Certificate { path, reason: error.to_string() }),
-    }
+        Ok(pem)
+    };
+    read().map_err(|reason| Failure::Certificates { path, reason })
 }
 
 fn document_cache_bytes() -> usize {

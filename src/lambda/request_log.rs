@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
+use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{self, FormatTime as _};
@@ -20,18 +21,15 @@ use tracing_subscriber::fmt::time::{self, FormatTime as _};
 use crate::endpoint::Endpoint;
 use crate::service::AnsweredRequest;
 
-/// The metric that has two dimensions. There is only one such metric, since CloudWatch asks a price for every
-/// metric and every combination of its dimensions' values.
-const REQUESTS: &[Metric] = &[Metric { name: "requests", unit: "Count" }];
-/// What a request cost, by endpoint; and last, of a list, how many releases it had and how many of them were
-/// in memory.
-const COSTS: &[Metric] = &[
-    Metric { name: "milliseconds", unit: "Milliseconds" },
-    Metric { name: "bytes", unit: "Bytes" },
-    Metric { name: "dynamodb_calls", unit: "Count" },
-    Metric { name: "read_units", unit: "Count" },
-    Metric { name: "count", unit: "Count" },
-    Metric { name: "seen_before", unit: "Count" },
+/// What a request cost, by endpoint, with the units; and last, of a list, how many releases it had and how
+/// many of them were in memory.
+const COSTS: [(&str, &str); 6] = [
+    ("milliseconds", "Milliseconds"),
+    ("bytes", "Bytes"),
+    ("dynamodb_calls", "Count"),
+    ("read_units", "Count"),
+    ("count", "Count"),
+    ("seen_before", "Count"),
 ];
 
 /// Which members of the line are metrics, as JSON. It is half of the line's text, and the same in every line
@@ -66,21 +64,6 @@ struct Line<'a> {
 struct Metadata {
     timestamp: u64,
     cloud_watch_metrics: &'static RawValue,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Directive<'a> {
-    namespace: &'a str,
-    dimensions: [&'static [&'static str]; 1],
-    metrics: &'static [Metric],
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Metric {
-    name: &'static str,
-    unit: &'static str,
 }
 
 /// Writes the line of an answered request to standard output, unless `RUST_LOG` asks for warnings and errors
@@ -132,14 +115,17 @@ fn metadata(endpoint: Endpoint) -> Option<Metadata> {
 
 fn directives(endpoint: Endpoint) -> Option<Box<RawValue>> {
     let namespace = std::env::var("METRICS_NAMESPACE").ok().filter(|namespace| !namespace.is_empty())?;
-    let namespace = namespace.as_str();
     let costs = match endpoint {
-        Endpoint::ListReleases => COSTS,
+        Endpoint::ListReleases => &COSTS[..],
         Endpoint::GetArtifact => &COSTS[..4],
     };
-    let directives = [
-        Directive { namespace, dimensions: [&["endpoint", "status_class"]], metrics: REQUESTS },
-        Directive { namespace, dimensions: [&["endpoint"]], metrics: costs },
-    ];
+    let costs: Vec<_> = costs.iter().map(|(name, unit)| json!({ "Name": name, "Unit": unit })).collect();
+    // Only one metric has two dimensions, since CloudWatch asks a price for every metric and every
+    // combination of its dimensions' values.
+    let requests = [json!({ "Name": "requests", "Unit": "Count" })];
+    let directives = json!([
+        { "Namespace": namespace, "Dimensions": [["endpoint", "status_class"]], "Metrics": requests },
+        { "Namespace": namespace, "Dimensions": [["endpoint"]], "Metrics": costs },
+    ]);
     Some(to_raw_value(&directives).expect("texts always serialize"))
 }

@@ -2,6 +2,7 @@
 //! read them.
 
 use std::fmt::Write as _;
+use std::num::IntErrorKind;
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
@@ -26,34 +27,21 @@ enum AtoiErrorReason {
 /// # Errors
 /// Go's own: invalid syntax, or a value out of the range of a signed 64-bit integer.
 pub fn atoi(number: &str) -> Result<i64, AtoiError> {
-    signed(number.as_bytes()).map_err(|reason| AtoiError { number: number.to_owned(), reason })
+    signed(number).map_err(|reason| AtoiError { number: number.to_owned(), reason })
 }
 
-fn signed(number: &[u8]) -> Result<i64, AtoiErrorReason> {
-    let (negative, digits) = match number {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] | digits => (false, digits),
-    };
-    let magnitude = i128::from(magnitude(digits)?);
-    let value = if negative { -magnitude } else { magnitude };
-    i64::try_from(value).map_err(|_| AtoiErrorReason::ValueOutOfRange)
-}
-
-/// Reads digits from the left, as Go does: a number that overflows is out of range, even if something else
-/// than a digit follows.
-fn magnitude(digits: &[u8]) -> Result<u64, AtoiErrorReason> {
-    if digits.is_empty() {
+/// Reads the digits first without their sign, as Go does: of a text that is not a number, those before the
+/// first other character decide whether it is out of the range of 64 bits or has the wrong syntax.
+fn signed(number: &str) -> Result<i64, AtoiErrorReason> {
+    let digits = number.strip_prefix(['-', '+']).unwrap_or(number);
+    if digits.starts_with('+') {
         return Err(AtoiErrorReason::InvalidSyntax);
     }
-    digits.iter().try_fold(0_u64, |value, digit| {
-        if !digit.is_ascii_digit() {
-            return Err(AtoiErrorReason::InvalidSyntax);
-        }
-        value
-            .checked_mul(10)
-            .and_then(|value| value.checked_add(u64::from(digit - b'0')))
-            .ok_or(AtoiErrorReason::ValueOutOfRange)
-    })
+    match digits.parse::<u64>().map_err(|error| *error.kind()) {
+        Ok(_) => number.parse().map_err(|_| AtoiErrorReason::ValueOutOfRange),
+        Err(IntErrorKind::PosOverflow) => Err(AtoiErrorReason::ValueOutOfRange),
+        Err(_) => Err(AtoiErrorReason::InvalidSyntax),
+    }
 }
 
 /// Writes text between double quotes as Go's `strconv.Quote` does.

@@ -31,7 +31,7 @@ pub struct EmbeddedDynamoDb {
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
     /// The data file is not a SQLite database, or is one of another program.
-    #[error("the data file {} cannot be opened: it is not a SQLite database of this tool", file.display())]
+    #[error("the data file {file} is not a SQLite database of this tool; choose another one with --data")]
     NotADatabase {
         /// The file.
         file: PathBuf,

@@ -43,7 +43,7 @@ pub struct Answered {
     /// The body.
     pub json: String,
     /// The query that `Link: rel="next"` refers to.
-    pub next: Option<String>,
+    pub next: Option<Query>,
 }
 
 /// The newest releases of a list.
@@ -78,12 +78,12 @@ impl Endpoints {
         Self { store }
     }
 
-    /// Asks an endpoint, as `GET <endpoint>?<query>` does, and logs a fault as the functions do.
+    /// Asks an endpoint, as a `GET` with this query does, and logs a fault as the functions do.
     ///
     /// # Errors
     /// Every answer but a 200.
-    pub async fn ask(&self, endpoint: Endpoint, query: &str) -> Result<Answered, AskError> {
-        let answer = self.answer(endpoint, &Query::parse(query)).await;
+    pub async fn ask(&self, endpoint: Endpoint, query: &Query) -> Result<Answered, AskError> {
+        let answer = self.answer(endpoint, query).await;
         let answer = answer.inspect_err(|error| log_fault(endpoint, error, ""))?;
         Ok(Answered { json: text(answer.headers(), answer.body())?, next: next_query(answer.headers()) })
     }
@@ -143,7 +143,8 @@ impl Endpoints {
     ) -> Result<Releases, AskError> {
         if limit <= MAX_RELEASES_A_PAGE {
             let page = [("page", "1".to_owned()), ("per_page", limit.to_string())];
-            match self.ask(Endpoint::ListReleases, &query([parameters, &page].concat())).await {
+            match self.ask(Endpoint::ListReleases, &[parameters, &page].concat().into_iter().collect()).await
+            {
                 // If the question itself is what cannot be read, it is refused again there.
                 Err(error) if error.has_status(Status::BadRequest) => {}
                 Err(error) => return Err(error),
@@ -153,7 +154,7 @@ impl Endpoints {
             }
         }
         let mut releases: Vec<Box<RawValue>> = Vec::new();
-        let mut next = Some(query(parameters.to_vec()));
+        let mut next = Some(parameters.iter().cloned().collect());
         while let Some(query) = next.filter(|_| releases.len() <= limit) {
             let answered = self.ask(Endpoint::ListReleases, &query).await?;
             releases.extend(read::<Vec<Box<RawValue>>>(&answered.json)?);
@@ -173,13 +174,6 @@ pub fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, AskError> {
     serde_json::from_str(json).map_err(|error| AskError::Unreadable(error.into()))
 }
 
-/// Parameters as a query; a value that is empty means that the parameter is absent.
-pub fn query<'a>(parameters: impl IntoIterator<Item = (&'a str, String)>) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(parameters);
-    query.finish()
-}
-
 fn text(headers: &HeaderMap, body: &[u8]) -> Result<String, AskError> {
     let mut text = String::new();
     let read = match headers.get(CONTENT_ENCODING) {
@@ -191,10 +185,10 @@ fn text(headers: &HeaderMap, body: &[u8]) -> Result<String, AskError> {
 }
 
 /// The query in `Link: <?query>; rel="next"`.
-fn next_query(headers: &HeaderMap) -> Option<String> {
+fn next_query(headers: &HeaderMap) -> Option<Query> {
     let link = headers.get(LINK)?.to_str().ok()?;
     let query = link.strip_prefix("<?")?.strip_suffix(">; rel=\"next\"")?;
-    Some(query.to_owned())
+    Some(Query::parse(query))
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use std::io::{self, Write as _};
 
-use clap::{Args, CommandFactory};
+use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
+use super::Arguments;
 use super::exit_status::Ended;
 
 /// Print completions for a shell:
@@ -15,18 +16,16 @@ pub(super) struct CompletionsArguments {
     shell: Shell,
 }
 
-pub(super) fn print_completions<C: CommandFactory>(
-    arguments: &CompletionsArguments,
-) -> anyhow::Result<Ended> {
+pub(super) fn print_completions(arguments: &CompletionsArguments) -> anyhow::Result<Ended> {
     let mut completions = Vec::new();
-    clap_complete::generate(arguments.shell, &mut C::command(), "delivery-center", &mut completions);
+    clap_complete::generate(arguments.shell, &mut Arguments::command(), "delivery-center", &mut completions);
     io::stdout().write_all(&completions)?;
     Ok(Ended::Well)
 }
 
 /// Prints the manual page of the command itself, and then those of its subcommands.
-pub(super) fn print_manual<C: CommandFactory>() -> anyhow::Result<Ended> {
-    let mut command = C::command();
+pub(super) fn print_manual() -> anyhow::Result<Ended> {
+    let mut command = Arguments::command();
     command.build();
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;

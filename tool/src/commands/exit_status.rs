@@ -29,7 +29,7 @@ pub(super) fn of_command(ended: anyhow::Result<Ended>, is_question: bool) -> Exi
         Err(error) => {
             terminal::say(format_args!("error: {}", with_causes(&error)));
             advice(&error).into_iter().for_each(terminal::say);
-            let is_unusable = is_about_arguments(&error) && !is_record_command();
+            let is_unusable = error.is::<UnusableArguments>() && !is_record_command();
             ExitCode::from(if is_question || is_unusable || is_unreachable(&error) { 2 } else { 1 })
         }
     }
@@ -53,10 +53,6 @@ fn with_causes(error: &anyhow::Error) -> String {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct UnusableArguments(pub(super) &'static str);
-
-fn is_about_arguments(error: &anyhow::Error) -> bool {
-    error.is::<UnusableArguments>()
-}
 
 /// The exit status where the arguments cannot be read, or ask for help. What clap says about them is printed.
 ///

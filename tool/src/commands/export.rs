@@ -14,7 +14,7 @@ use indicatif::ProgressBar;
 
 use super::exit_status::{Ended, UnusableArguments};
 use super::{aws, terminal};
-use crate::write::{ExportedArtifact, Writer};
+use crate::write::Writer;
 
 /// How many bytes of compressed documents are fetched at once; uncompressed they are about five times as
 /// many.
@@ -60,23 +60,9 @@ pub(super) struct ExportArguments {
 struct Selection {
     /// The releases that a filter keeps.
     releases: Option<ReleaseFilter>,
-    artifacts: Option<SelectedArtifacts>,
-}
-
-enum SelectedArtifacts {
-    All,
-    OfImage(ImageReference),
-}
-
-/// Why an export ended early.
-#[derive(Debug, thiserror::Error)]
-enum ExportError {
-    /// The tables could not be read.
-    #[error("the tables could not be read to their end")]
-    Store(#[from] StoreError),
-    /// Standard output could not be written.
-    #[error("the records could not be written")]
-    Output(#[from] io::Error),
+    artifacts: bool,
+    /// Only the artifacts of this image.
+    image: Option<ImageReference>,
 }
 
 /// How many records were exported.
@@ -100,9 +86,13 @@ pub(super) async fn run(arguments: ExportArguments) -> anyhow::Result<Ended> {
             Ok(Ended::Well)
         }
         // The reader stopped early, as `head` does.
-        Err(ExportError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ended::Well),
+        Err(error) if is_broken_pipe(&error) => Ok(Ended::Well),
         Err(error) => Err(error).context("the export is incomplete"),
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 impl ExportArguments {
@@ -125,8 +115,7 @@ impl ExportArguments {
                  exported",
             ));
         }
-        let selected = self.image.map_or(SelectedArtifacts::All, SelectedArtifacts::OfImage);
-        Ok(Selection { releases: releases.then_some(filter), artifacts: artifacts.then_some(selected) })
+        Ok(Selection { releases: releases.then_some(filter), artifacts, image: self.image })
     }
 }
 
@@ -140,7 +129,7 @@ async fn export(
     selection: &Selection,
     output: &mut impl Write,
     bar: &ProgressBar,
-) -> Result<Exported, ExportError> {
+) -> anyhow::Result<Exported> {
     let mut exported = Exported::default();
     let mut inflater = Inflater::default();
     let mut line = Vec::new();
@@ -160,8 +149,11 @@ async fn export(
             bar.inc(1);
         }
     }
-    if let Some(selected) = &selection.artifacts {
-        let mut artifacts = artifacts(writer, selected);
+    if selection.artifacts {
+        let mut artifacts = match &selection.image {
+            Some(image) => writer.artifacts_of_image(image).boxed_local(),
+            None => writer.artifacts().boxed_local(),
+        };
         while let Some(artifact) = artifacts.try_next().await? {
             let unreadable = |spoiled| writer.store().unreadable_artifact(artifact.position.id(), spoiled);
             line.clear();
@@ -181,8 +173,6 @@ async fn export(
     Ok(exported)
 }
 
-type Releases = Vec<(String, StoredRelease)>;
-
 /// The releases that a search finds with their ids, newest first.
 fn releases<'a>(
     writer: &'a Writer,
@@ -195,10 +185,12 @@ fn releases<'a>(
         }
         let page = listing.next_page(None, &Usage::default()).await?;
         let is_last = page.rest.is_none();
-        Ok::<_, StoreError>(Some((
-            stream::iter(fetches(page.entries).into_iter().map(Ok)),
-            (listing, is_last),
-        )))
+        let weighed = page.entries.into_iter().map(|entry| {
+            let packed = entry.lengths.packed(Verbosity::Detailed);
+            (entry, packed)
+        });
+        let fetches = grouped(weighed, MAX_RELEASES_A_FETCH, MAX_PACKED_BYTES_A_FETCH);
+        Ok::<_, StoreError>(Some((stream::iter(fetches.into_iter().map(Ok)), (listing, is_last))))
     });
     pages
         .try_flatten()
@@ -208,30 +200,12 @@ fn releases<'a>(
         .try_flatten()
 }
 
-fn fetches(entries: Vec<ReleaseEntry>) -> Vec<Vec<ReleaseEntry>> {
-    let weighed = entries.into_iter().map(|entry| {
-        let packed = entry.lengths.packed(Verbosity::Detailed);
-        (entry, packed)
-    });
-    grouped(weighed, MAX_RELEASES_A_FETCH, MAX_PACKED_BYTES_A_FETCH)
-}
-
 async fn fetch(
     writer: &Writer,
     search: &ReleaseSearch,
     entries: Vec<ReleaseEntry>,
-) -> Result<Releases, StoreError> {
+) -> Result<Vec<(String, StoredRelease)>, StoreError> {
     let found = writer.store().releases(search, &entries, Verbosity::Detailed, &Usage::default()).await?;
     let ids = entries.iter().map(|entry| entry.position.id().to_owned());
     Ok(ids.zip(found).filter_map(|(id, release)| Some((id, release?))).collect())
-}
-
-fn artifacts<'a>(
-    writer: &'a Writer,
-    selected: &SelectedArtifacts,
-) -> stream::LocalBoxStream<'a, Result<ExportedArtifact, StoreError>> {
-    match selected {
-        SelectedArtifacts::OfImage(image) => writer.artifacts_of_image(image).boxed_local(),
-        SelectedArtifacts::All => writer.artifacts().boxed_local(),
-    }
 }

@@ -1,8 +1,8 @@
 //! `import`: stores releases and artifacts in the tables.
 
 use super::exit_status::Ended;
-use super::sources::{Done, Sources};
-use crate::import::{Emptying, Task};
+use super::sources::Sources;
+use crate::import::{Counts, Emptying, Task};
 use crate::write::{KeepRecorded, Mode};
 
 /// Store releases and artifacts from the API's own JSON, a dump or an export of Zadig's database, or a
@@ -54,6 +54,7 @@ pub(super) async fn run(arguments: ImportArguments) -> anyhow::Result<Ended> {
     let recorded = if arguments.drop_recorded { KeepRecorded::No } else { KeepRecorded::Yes };
     let emptying = if arguments.allow_emptying { Emptying::Allowed } else { Emptying::HeldBack };
     let task = Task::Import { mode, recorded, emptying };
-    let Done { totals, is_whole } = arguments.sources.run(task).await?;
-    Ok(if totals.refused + totals.held_back == 0 && is_whole { Ended::Well } else { Ended::NotWell })
+    let report = arguments.sources.run(task).await?;
+    let Counts { refused, held_back, .. } = report.totals();
+    Ok(if refused + held_back == 0 && report.is_whole() { Ended::Well } else { Ended::NotWell })
 }

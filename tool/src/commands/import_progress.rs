@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar};
 
@@ -23,8 +23,6 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 /// The bar, and how many records of each kind there were.
 pub(super) struct ImportProgress {
     bar: ProgressBar,
-    /// When what the bar shows began.
-    started: Mutex<Instant>,
     /// How many records it has dealt with.
     done: AtomicU64,
     refused: AtomicUsize,
@@ -51,7 +49,6 @@ impl ImportProgress {
         }
         Self {
             bar,
-            started: Mutex::new(Instant::now()),
             done: AtomicU64::default(),
             refused: AtomicUsize::default(),
             differing: AtomicUsize::default(),
@@ -74,7 +71,7 @@ impl ImportProgress {
             self.bar.set_prefix(HumanBytes(self.bar.position()).to_string());
             return;
         }
-        let seconds = lock(&self.started).elapsed().as_secs_f64().max(0.001);
+        let seconds = self.bar.elapsed().as_secs_f64().max(0.001);
         #[expect(clippy::cast_precision_loss, reason = "it is a rate for people")]
         let rate = done as f64 / seconds;
         self.bar.set_prefix(format!("{} records, {rate:.0} a second", HumanCount(done)));
@@ -139,7 +136,6 @@ impl Progress for ImportProgress {
         self.bar.set_length(bytes.unwrap_or_default());
         self.bar.reset();
         self.bar.set_message(what);
-        *lock(&self.started) = Instant::now();
         self.done.store(0, Ordering::Relaxed);
         self.show_counts();
     }

@@ -1,7 +1,7 @@
 //! `invoke`: answers one Lambda event, and prints the Lambda response.
 
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::{fs, io};
 
 use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
@@ -27,8 +27,10 @@ pub(super) struct InvokeArguments {
 }
 
 pub(super) async fn run(arguments: InvokeArguments) -> anyhow::Result<Ended> {
-    let event =
-        read(&arguments.event).with_context(|| format!("cannot read {}", arguments.event.display()))?;
+    let event = arguments.event;
+    let is_standard_input = event.as_os_str() == "-";
+    let read = if is_standard_input { io::read_to_string(io::stdin()) } else { fs::read_to_string(&event) };
+    let event = read.with_context(|| format!("cannot read {}", event.display()))?;
     let service = EndpointService::new(arguments.function, aws::answering_store().await?)
         .with_log(log_lines::log_request);
     let response = lambda::event::answer_json(&service, &event).await?;
@@ -39,13 +41,4 @@ pub(super) async fn run(arguments: InvokeArguments) -> anyhow::Result<Ended> {
 fn named(name: &str) -> Endpoint {
     let mut endpoints = Endpoint::ALL.into_iter();
     endpoints.find(|endpoint| endpoint.name() == name).expect("no other value is possible")
-}
-
-fn read(path: &Path) -> std::io::Result<String> {
-    if path != Path::new("-") {
-        return std::fs::read_to_string(path);
-    }
-    let mut event = String::new();
-    std::io::stdin().read_to_string(&mut event)?;
-    Ok(event)
 }

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _};
 
 use anstyle::Style;
 use comfy_table::presets::NOTHING;
@@ -20,10 +19,7 @@ const MIN_WIDTH: u16 = 20;
 /// How many columns a line may have: `COLUMNS`, or else the terminal's; none where the output goes elsewhere.
 pub(super) fn width() -> Option<u16> {
     let given = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let of_terminal = || {
-        let (_, columns) = console::Term::stdout().size_checked().filter(|_| io::stdout().is_terminal())?;
-        Some(columns)
-    };
+    let of_terminal = || console::Term::stdout().size_checked().map(|(_, columns)| columns);
     given.filter(|columns| *columns > 0).or_else(of_terminal).map(|columns: u16| columns.max(MIN_WIDTH))
 }
 
@@ -61,12 +57,6 @@ pub(super) fn wrapped(text: &str, width: Option<u16>) -> Vec<String> {
         .word_separator(WordSeparator::AsciiSpace)
         .word_splitter(WordSplitter::NoHyphenation);
     textwrap::wrap(text, options).into_iter().map(Cow::into_owned).collect()
-}
-
-/// A remark on what stands above it: an empty line, and the remark's lines.
-pub(super) fn remark(text: &str, width: Option<u16>) -> String {
-    let lines = wrapped(text, width).into_iter().map(|line| format!("{}\n", styled(ASIDE, line)));
-    format!("\n{}", lines.collect::<String>())
 }
 
 /// What is left of a width when this many columns are taken.

@@ -82,12 +82,6 @@ enum Command {
     Man,
 }
 
-impl Default for Command {
-    fn default() -> Self {
-        Self::Serve(serve::ServeArguments::default())
-    }
-}
-
 impl Command {
     /// Whether it asks one question in a terminal, and says itself what fails.
     fn is_question(&self) -> bool {
@@ -101,7 +95,8 @@ pub async fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(unreadable) => return exit_status::of_arguments(unreadable),
     };
-    let command = arguments.command.unwrap_or_default();
+    let serve = || Arguments::parse_from(["delivery-center", "serve"]).command;
+    let command = arguments.command.or_else(serve).expect("`serve` is a subcommand");
     let is_question = command.is_question();
     log_lines::start(if is_question { LevelFilter::OFF } else { LevelFilter::INFO });
     let ended = match command {
@@ -114,8 +109,8 @@ pub async fn run() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(arguments).await,
         Command::Verify(arguments) => verify::run(arguments).await,
         Command::Invoke(arguments) => invoke::run(arguments).await,
-        Command::Completions(arguments) => command_line_help::print_completions::<Arguments>(&arguments),
-        Command::Man => command_line_help::print_manual::<Arguments>(),
+        Command::Completions(arguments) => command_line_help::print_completions(&arguments),
+        Command::Man => command_line_help::print_manual(),
         Command::Releases(arguments) => releases::run(arguments).await,
         Command::Artifact(arguments) => artifact::run(arguments).await,
         Command::Diff(arguments) => diff::run(arguments).await,

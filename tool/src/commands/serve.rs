@@ -16,11 +16,11 @@ use delivery_center::endpoint::Endpoint;
 use delivery_center::retries::with_patience;
 use delivery_center::service::EndpointService;
 use delivery_center::store::{Store, TableNames};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpSocket;
 
 use super::exit_status::Ended;
 use super::{log_lines, terminal};
-use crate::embedded::{self, EmbeddedDynamoDb, EmbeddedError};
+use crate::embedded::{self, EmbeddedDynamoDb};
 use crate::import::{Progress, Source, import};
 use crate::table_definitions::definitions;
 use crate::write::{Mode, Writer};
@@ -46,7 +46,7 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "ADDRESS", default_value = LISTEN, value_parser = resolve)]
     listen: SocketAddr,
     /// The address at which DynamoDB listens.
-    #[arg(long, value_name = "ADDRESS", default_value = DYNAMODB_LISTEN, value_parser = resolve)]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000", value_parser = resolve)]
     dynamodb_listen: SocketAddr,
     /// Keep the data in this SQLite file. Without it they are in memory, and lost at the end.
     #[arg(long, value_name = "FILE")]
@@ -57,24 +57,15 @@ pub(super) struct ServeArguments {
 }
 
 const LISTEN: &str = "127.0.0.1:3000";
-const DYNAMODB_LISTEN: &str = "127.0.0.1:8000";
-
-impl Default for ServeArguments {
-    fn default() -> Self {
-        let address = |text: &str| text.parse().expect("the default is an address");
-        Self { listen: address(LISTEN), dynamodb_listen: address(DYNAMODB_LISTEN), data: None, empty: false }
-    }
-}
-
 /// Serves until it is interrupted.
 ///
 /// Both addresses are taken first, so that one that is in use is reported before anything is done. The
 /// process listens at them last, so that whoever waits for a port finds tables, samples and endpoints once it
 /// is open.
 pub(super) async fn run(arguments: ServeArguments) -> anyhow::Result<Ended> {
-    let http = TakenAddress::new(arguments.listen, "--listen")?;
-    let dynamodb = TakenAddress::new(arguments.dynamodb_listen, "--dynamodb-listen")?;
-    let embedded = EmbeddedDynamoDb::start(PRIVATE_LISTEN, arguments.data.as_deref()).map_err(advise)?;
+    let http = take(arguments.listen, "--listen")?;
+    let dynamodb = take(arguments.dynamodb_listen, "--dynamodb-listen")?;
+    let embedded = EmbeddedDynamoDb::start(PRIVATE_LISTEN, arguments.data.as_deref())?;
     let tables = TableNames::from_environment();
     let has_data = create_tables(&embedded, &tables).await?;
     if !has_data && !arguments.empty {
@@ -82,7 +73,7 @@ pub(super) async fn run(arguments: ServeArguments) -> anyhow::Result<Ended> {
     }
     let config = with_patience(embedded::config(&embedded.endpoint_url())).build();
     let endpoints = router(&Store::new(Client::from_conf(config), tables));
-    let (dynamodb, http) = (dynamodb.listen()?, http.listen()?);
+    let (dynamodb, http) = (dynamodb.listen(BACKLOG)?, http.listen(BACKLOG)?);
     print_what_to_try(http.local_addr()?, dynamodb.local_addr()?)?;
     tokio::spawn(embedded.serve_too(dynamodb));
     axum::serve(http, endpoints).with_graceful_shutdown(wait_for_the_end()).await?;
@@ -114,36 +105,18 @@ fn router(store: &Store) -> Router {
         .fallback(answered_by(Endpoint::ListReleases))
 }
 
-/// An address that this process has taken, but does not listen at yet.
-struct TakenAddress {
-    socket: TcpSocket,
-    address: SocketAddr,
-    option: &'static str,
-}
-
-impl TakenAddress {
-    /// Takes the address that an option of the command names.
-    fn new(address: SocketAddr, option: &'static str) -> anyhow::Result<Self> {
-        let bind = || {
-            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-            // As in tokio's own listeners: connections of a process that has just ended do not block the
-            // address.
-            socket.set_reuseaddr(!cfg!(windows))?;
-            socket.bind(address)?;
-            Ok(socket)
-        };
-        let socket = bind().map_err(|error| cannot_listen(address, option, &error))?;
-        Ok(Self { socket, address, option })
-    }
-
-    fn listen(self) -> anyhow::Result<TcpListener> {
-        let Self { socket, address, option } = self;
-        socket.listen(BACKLOG).map_err(|error| cannot_listen(address, option, &error))
-    }
-}
-
-fn cannot_listen(address: SocketAddr, option: &str, error: &io::Error) -> anyhow::Error {
-    anyhow!("cannot listen on {address}: {error}; choose another address with {option}")
+/// Takes the address that an option of the command names, without listening at it yet.
+fn take(address: SocketAddr, option: &str) -> anyhow::Result<TcpSocket> {
+    let bind = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // As in tokio's own listeners: connections of a process that has just ended do not block the address.
+        socket.set_reuseaddr(!cfg!(windows))?;
+        socket.bind(address)?;
+        Ok(socket)
+    };
+    bind().map_err(|error: io::Error| {
+        anyhow!("cannot listen on {address}: {error}; choose another address with {option}")
+    })
 }
 
 /// Reads an address, or looks up that of a host. Where a host has both kinds, as `localhost` has, IPv4 is
@@ -155,17 +128,6 @@ fn resolve(address: &str) -> Result<SocketAddr, String> {
         .collect();
     let address = resolved.iter().find(|address| address.is_ipv4()).or(resolved.first());
     address.copied().ok_or_else(|| "the host has no address".to_owned())
-}
-
-/// The error, with what can be done about it.
-fn advise(error: EmbeddedError) -> anyhow::Error {
-    match error {
-        EmbeddedError::NotADatabase { .. } => anyhow!("{error}; choose another file with --data"),
-        EmbeddedError::Database { ref source, .. } => {
-            anyhow!("{error}: {source}; choose another file with --data")
-        }
-        EmbeddedError::Listen { .. } | EmbeddedError::Start(_) => error.into(),
-    }
 }
 
 async fn load_samples(writer: &Writer) -> anyhow::Result<()> {
@@ -183,8 +145,6 @@ impl Progress for SampleProgress {
     fn refused(&self, place: &str, reason: &str) {
         tracing::error!(place, reason, "a sample was refused");
     }
-
-    fn done(&self, _records: u64) {}
 }
 
 fn print_what_to_try(http: SocketAddr, dynamodb: SocketAddr) -> anyhow::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::layout::remark;
+use super::layout::{ASIDE, styled, wrapped};
 use crate::answers::StoredText;
 
 /// The registry that is not written before each image.
@@ -31,15 +31,12 @@ impl CommonRegistry {
         rest.unwrap_or(image)
     }
 
-    /// The line that names the registry for the reader; empty where there is none.
+    /// What names the registry for the reader: an empty line and a sentence; nothing where there is none.
     pub(super) fn remark(&self, width: Option<u16>) -> String {
-        match &self.0 {
-            Some(name) => {
-                let name = StoredText::from(name.as_str());
-                remark(&format!("Images without a registry are in {name}."), width)
-            }
-            None => String::new(),
-        }
+        let Some(name) = &self.0 else { return String::new() };
+        let remark = format!("Images without a registry are in {}.", StoredText::from(name.as_str()));
+        let lines = wrapped(&remark, width).into_iter().map(|line| format!("{}\n", styled(ASIDE, line)));
+        format!("\n{}", lines.collect::<String>())
     }
 }
 

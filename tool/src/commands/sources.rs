@@ -11,7 +11,7 @@ use anyhow::{Context as _, anyhow, bail};
 use super::exit_status::{UnusableArguments, is_unreachable};
 use super::import_progress::ImportProgress;
 use super::{aws, terminal};
-use crate::import::{self, Counts, Input, Progress, ReportFile, Source, Task};
+use crate::import::{self, Input, Progress, Report, ReportFile, Source, Task};
 use crate::input::dump_files::{
     FileContent, FilesError, check_unnamed, find_collections, is_named_after_a_collection, recognize,
 };
@@ -43,20 +43,11 @@ pub(super) struct Sources {
     report: Option<PathBuf>,
 }
 
-/// What was done with the sources.
-pub(super) struct Done {
-    /// The counts of all collections together.
-    pub(super) totals: Counts,
-    /// Whether releases were read if any records belong to releases, and artifacts if any belong to
-    /// artifacts.
-    pub(super) is_whole: bool,
-}
-
 impl Sources {
-    /// Does a task with all records of the sources, prints what was done, and gives the totals.
+    /// Does a task with all records of the sources, and prints and gives what was done.
     ///
     /// Whatever can fail without reading the sources comes first, since reading them may take hours.
-    pub(super) async fn run(mut self, task: Task) -> anyhow::Result<Done> {
+    pub(super) async fn run(mut self, task: Task) -> anyhow::Result<Report> {
         let action = match task {
             Task::Import { mode: Mode::DryRun, .. } => "dry run",
             Task::Import { mode: Mode::Write | Mode::Rewrite, .. } => "import",
@@ -113,14 +104,12 @@ impl Sources {
             let path = report_path.unwrap_or_default();
             format!("the {action} is done, but its report {} is incomplete", path.display())
         })?;
-        let mut is_whole = true;
         for (owner, orphaned) in report.missing_owners() {
-            is_whole = false;
             terminal::print(format_args!(
                 "no {owner} was read, and {orphaned} records belong to one: give {owner} too, or find out why its file is empty"
             ))?;
         }
-        Ok(Done { totals: report.totals(), is_whole })
+        Ok(report)
     }
 
     /// Whether a path leads to a file that is given as a source, or to a collection in a folder that is.
@@ -163,7 +152,7 @@ impl Sources {
             }
             if !is_file(path)? {
                 if is_named_after_a_collection(path) {
-                    return Err(FilesError::NotAFile { path: path.clone() }.into());
+                    return Err(FilesError::NotAFile(path.clone()).into());
                 }
                 records.push(opened(path)?);
                 continue;

@@ -17,12 +17,7 @@ pub(super) enum TablesCommand {
 }
 
 pub(super) async fn run(command: TablesCommand) -> anyhow::Result<Ended> {
-    match command {
-        TablesCommand::Create => create().await,
-    }
-}
-
-async fn create() -> anyhow::Result<Ended> {
+    let TablesCommand::Create = command;
     let client = aws::hasty_client().await?;
     for table in definitions(&TableNames::from_environment())? {
         match table.create(&client).await? {

@@ -1,7 +1,7 @@
 //! `verify`: checks that the tables hold everything that the sources have.
 
 use super::exit_status::Ended;
-use super::sources::{Done, Sources};
+use super::sources::Sources;
 use super::terminal;
 use crate::import::{Counts, Task};
 
@@ -23,16 +23,16 @@ pub(super) struct VerifyArguments {
 }
 
 pub(super) async fn run(arguments: VerifyArguments) -> anyhow::Result<Ended> {
-    let Done { totals, is_whole } = arguments.sources.run(Task::Verify).await?;
-    let Counts { differing, refused, held_back, .. } = totals;
-    if differing + refused + held_back == 0 && !is_whole {
+    let report = arguments.sources.run(Task::Verify).await?;
+    let Counts { differing, refused, held_back, .. } = report.totals();
+    if differing + refused + held_back > 0 {
+        let held_back = if held_back > 0 { format!(", {held_back} were held back") } else { String::new() };
+        terminal::print(format_args!("{differing} differ, {refused} were refused{held_back}"))?;
         return Ok(Ended::NotWell);
     }
-    if differing + refused + held_back == 0 {
-        terminal::print("nothing was lost")?;
-        return Ok(Ended::Well);
+    if !report.is_whole() {
+        return Ok(Ended::NotWell);
     }
-    let held_back = if held_back > 0 { format!(", {held_back} were held back") } else { String::new() };
-    terminal::print(format_args!("{differing} differ, {refused} were refused{held_back}"))?;
-    Ok(Ended::NotWell)
+    terminal::print("nothing was lost")?;
+    Ok(Ended::Well)
 }

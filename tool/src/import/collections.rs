@@ -90,8 +90,8 @@ fn read_file(
             journal.progress.done(RECORDS_A_STEP);
         }
         let place = format!("{name} {}", found.place);
-        let read = found.bytes.as_deref().map_err(Clone::clone);
-        let read = read.and_then(|bytes| file.read(bytes).map_err(|problem| problem.to_string()));
+        let read = found.text.as_deref().map_err(Clone::clone);
+        let read = read.and_then(|text| file.read(text).map_err(|problem| problem.to_string()));
         let document = match read {
             Ok(document) => document,
             Err(reason) => {

@@ -1,6 +1,6 @@
 //! Everything that a dump's collections have of one release or artifact, and the record that it makes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use super::batch::{Content, InputRecord};
 use super::report::Journal;
@@ -35,10 +35,8 @@ pub(super) struct Group {
     owner: String,
     /// The release's or artifact's own JSON.
     own: Option<String>,
-    /// The collection, the id and the JSON of each live child.
-    children: Vec<(Collection, String, String)>,
-    /// The collections that have soft-deleted children.
-    deleted: BTreeSet<Collection>,
+    /// The collections that have children, and of each the id and the JSON of those that are not soft-deleted.
+    children: BTreeMap<Collection, Vec<(String, String)>>,
     /// The record that was added last. The same one again means an earlier record of its id.
     last: Option<(Collection, String)>,
     is_owner_refused: bool,
@@ -53,8 +51,7 @@ impl Group {
             family: first.collection.owner(),
             owner: first.owner.to_owned(),
             own: None,
-            children: Vec::new(),
-            deleted: BTreeSet::new(),
+            children: BTreeMap::new(),
             last: None,
             is_owner_refused: false,
             is_child_refused: false,
@@ -84,7 +81,7 @@ impl Group {
             None if is_child => self.is_child_refused = true,
             None => self.is_owner_refused = true,
             Some("") if is_child => {
-                self.deleted.insert(collection);
+                self.children.entry(collection).or_default();
                 journal.count(collection.name(), 1, |counts| &mut counts.deleted);
             }
             Some(json) if is_child => {
@@ -92,7 +89,7 @@ impl Group {
                 // The id is kept even then: if the owner turns out to be missing, this child is reported as
                 // an orphan.
                 let json = if self.is_overlong { "" } else { json };
-                self.children.push((collection, id.to_owned(), json.to_owned()));
+                self.children.entry(collection).or_default().push((id.to_owned(), json.to_owned()));
             }
             Some(json) => self.own = Some(json.to_owned()),
         }
@@ -111,18 +108,15 @@ impl Group {
     fn into_record(self, damaged: &Damaged, journal: &Journal) -> Option<InputRecord> {
         let family = self.family;
         if self.own.is_none() && !self.is_owner_refused {
-            for (collection, id, _) in self.children {
-                journal.orphaned(collection.name(), &id, Some(&self.owner));
+            for (collection, children) in self.children {
+                for (id, _) in children {
+                    journal.orphaned(collection.name(), &id, Some(&self.owner));
+                }
             }
             return None;
         }
-        let mut children: Vec<(Collection, u64)> = Vec::new();
-        for (collection, ..) in &self.children {
-            match children.last_mut() {
-                Some((last, count)) if last == collection => *count += 1,
-                _ => children.push((*collection, 1)),
-            }
-        }
+        let counted = |(collection, live): (&Collection, &Vec<_>)| (*collection, live.len() as u64);
+        let mut children: Vec<_> = self.children.iter().map(counted).collect();
         let place = format!("{} {}", family.name(), self.owner);
         let is_incomplete = self.is_owner_refused || self.is_child_refused;
         if self.is_overlong && !is_incomplete {
@@ -137,9 +131,7 @@ impl Group {
             journal.count_children(&children, |counts| &mut counts.held_back);
             return None;
         }
-        let is_live = |collection| children.iter().any(|(live, _)| *live == collection);
-        let emptied = self.deleted.into_iter().filter(|deleted| !is_live(*deleted));
-        let text = record(family, &self.own?, self.children, emptied);
+        let text = record(family, &self.own?, self.children);
         let content = Content::Text(text.into_bytes());
         Some(InputRecord { row: Some(family.name()), place, bytes: self.bytes, content, children })
     }
@@ -147,37 +139,25 @@ impl Group {
 
 /// Writes a record in the API's JSON: the owner's JSON, with its children in their sections.
 ///
-/// `deleted` names the collections of a release in which every child is soft-deleted. Their sections hold one
-/// soft-deleted record. It tells the import that the section is empty on purpose, and may empty the stored
-/// one.
-fn record(
-    family: Collection,
-    owner: &str,
-    children: Vec<(Collection, String, String)>,
-    deleted: impl Iterator<Item = Collection>,
-) -> String {
-    let mut out = String::with_capacity(
-        owner.len() + children.iter().map(|(.., json)| json.len() + 1).sum::<usize>() + 128,
-    );
+/// A section of a release in which every child is soft-deleted holds one soft-deleted record. It tells the
+/// import that the section is empty on purpose, and may empty the stored one.
+fn record(family: Collection, owner: &str, children: BTreeMap<Collection, Vec<(String, String)>>) -> String {
+    let length = children.values().flatten().map(|(_, json)| json.len() + 1).sum::<usize>();
+    let mut out = String::with_capacity(owner.len() + length + 128);
     if family == Collection::Version {
         out.push_str("{\"versionInfo\":");
         out.push_str(owner);
     } else {
         out.push_str(owner.strip_suffix('}').unwrap_or(owner));
     }
-    let mut sections: Vec<(Collection, Vec<String>)> = Vec::new();
-    for (collection, _, json) in children {
-        match sections.last_mut() {
-            Some((last, section)) if *last == collection => section.push(json),
-            _ => sections.push((collection, vec![json])),
+    for (collection, children) in children {
+        let mut section: Vec<_> = children.into_iter().map(|(_, json)| json).collect();
+        if section.is_empty() && family == Collection::Version {
+            section.push(r#"{"deleted_at":1}"#.to_owned());
         }
-    }
-    if family == Collection::Version {
-        sections.extend(deleted.map(|collection| (collection, vec![r#"{"deleted_at":1}"#.to_owned()])));
-    }
-    for (collection, section) in sections {
-        let section =
-            if collection == Collection::Distribute { with_images_in_charts(&section) } else { section };
+        if collection == Collection::Distribute {
+            section = with_images_in_charts(&section);
+        }
         out.push_str(",\"");
         out.push_str(collection.section().unwrap_or_default());
         out.push_str("\":[");

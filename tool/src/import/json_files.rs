@@ -46,17 +46,15 @@ pub(super) fn read(sources: Vec<Source>, sink: &mut Sink) -> Result<(), ImportEr
         let counted = |input| CountedRead { input, count: |bytes| progress.bytes(bytes) };
         let input = open().and_then(|input| inflated(counted(input)));
         let input = input.map_err(|source| ImportError::Open { name: name.clone(), source })?;
-        for found in RecordReader::new(input) {
+        for RawRecord { place, text } in RecordReader::new(input) {
             read += 1;
             if read % RECORDS_A_STEP == 0 {
                 progress.done(RECORDS_A_STEP);
             }
-            match found {
-                Ok(record) => add(&mut join, &name, &record, sink)?,
-                Err(problem) => {
-                    let place = format!("{name} {}", problem.place);
-                    sink.journal.refused(RECORDS_ROW, &place, &problem.reason);
-                }
+            let place = format!("{name} {place}");
+            match text {
+                Ok(text) => add(&mut join, &place, &text, sink)?,
+                Err(reason) => sink.journal.refused(RECORDS_ROW, &place, &reason),
             }
         }
     }
@@ -64,17 +62,14 @@ pub(super) fn read(sources: Vec<Source>, sink: &mut Sink) -> Result<(), ImportEr
 }
 
 /// Adds a record to the join, or refuses it where it cannot be told which record it is.
-fn add(join: &mut Join, name: &str, record: &RawRecord, sink: &Sink) -> Result<(), ImportError> {
-    let place = format!("{name} {}", record.place);
-    match UncheckedRecord::read(&record.text) {
+fn add(join: &mut Join, place: &str, text: &[u8], sink: &Sink) -> Result<(), ImportError> {
+    match UncheckedRecord::read(text) {
         Ok(unchecked) => {
             let family = if unchecked.is_release { Collection::Version } else { Collection::Artifact };
-            let text = str::from_utf8(&record.text).expect("a record that was read is UTF-8");
-            join.add_whole(family, &unchecked.id, &place, text)?;
+            let text = str::from_utf8(text).expect("a record that was read is UTF-8");
+            join.add_whole(family, &unchecked.id, place, text)?;
         }
-        Err(problem) => {
-            sink.journal.refused(row_of_refused(&record.text), &place, &problem.to_string());
-        }
+        Err(problem) => sink.journal.refused(row_of_refused(text), place, &problem.to_string()),
     }
     Ok(())
 }

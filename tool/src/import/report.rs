@@ -26,7 +26,7 @@ pub trait Progress: Send + Sync {
     /// A record was not taken.
     fn refused(&self, place: &str, reason: &str);
     /// This many more records have been dealt with.
-    fn done(&self, records: u64);
+    fn done(&self, _records: u64) {}
     /// The release or artifact that a record belongs to is not in the input.
     fn orphaned(&self, _collection: &str) {}
     /// A record is not stored as the source has it.
@@ -93,19 +93,7 @@ fn number(mut counts: Counts, column: Column) -> u64 {
 /// The totals of an import, in a few lines.
 impl fmt::Display for Counts {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let Self {
-            read,
-            stored,
-            unchanged,
-            differing: _,
-            deleted,
-            refused,
-            held_back,
-            orphaned: _,
-            repeated,
-            credentials_dropped,
-            recorded_kept,
-        } = self;
+        let Self { read, stored, unchanged, deleted, refused, held_back, repeated, .. } = self;
         write!(
             formatter,
             "read {read}, stored {stored}, unchanged {unchanged}, deleted {deleted}, refused {refused}"
@@ -119,14 +107,12 @@ impl fmt::Display for Counts {
                 "\nids that came more than once: {repeated} earlier records gave way to the last one"
             )?;
         }
-        if *credentials_dropped > 0 {
-            write!(
-                formatter,
-                "\ncredentials found in builds and activities, and left out: {credentials_dropped}"
-            )?;
+        if self.credentials_dropped > 0 {
+            let dropped = self.credentials_dropped;
+            write!(formatter, "\ncredentials found in builds and activities, and left out: {dropped}")?;
         }
-        if *recorded_kept > 0 {
-            write!(formatter, "\nactivities that pipelines recorded, kept: {recorded_kept}")?;
+        if self.recorded_kept > 0 {
+            write!(formatter, "\nactivities that pipelines recorded, kept: {}", self.recorded_kept)?;
         }
         Ok(())
     }
@@ -191,13 +177,6 @@ impl Report {
         self.counts.get(row).copied().unwrap_or_default()
     }
 
-    /// The rows that there are, in order.
-    pub fn rows(&self) -> impl Iterator<Item = (&'static str, Counts)> {
-        let collections = Collection::ALL.into_iter().map(Collection::name);
-        let rows = collections.chain([RELEASES_ROW, ARTIFACTS_ROW, RECORDS_ROW]);
-        rows.filter_map(|row| Some((row, *self.counts.get(row)?)))
-    }
-
     /// Everything together.
     pub fn totals(&self) -> Counts {
         let mut totals = Counts::default();
@@ -219,6 +198,11 @@ impl Report {
             let orphaned = orphaned.map(|collection| self.counts(collection.name()).orphaned).sum::<u64>();
             (self.counts(owner.name()).read == 0 && orphaned > 0).then_some((owner.name(), orphaned))
         })
+    }
+
+    /// Whether releases were read if any records belong to releases, and artifacts if any belong to artifacts.
+    pub fn is_whole(&self) -> bool {
+        self.missing_owners().next().is_none()
     }
 
     /// The records that were held back, by reason.
@@ -249,10 +233,12 @@ impl fmt::Display for Report {
         for (name, _) in &shown {
             write!(formatter, " {name:>10}")?;
         }
-        for (row, counts) in self.rows() {
+        let rows = Collection::ALL.map(Collection::name).into_iter();
+        for row in rows.chain([RELEASES_ROW, ARTIFACTS_ROW, RECORDS_ROW]) {
+            let Some(counts) = self.counts.get(row) else { continue };
             write!(formatter, "\n{row:20}")?;
             for (name, column) in &shown {
-                write!(formatter, " {:>width$}", number(counts, *column), width = name.len().max(10))?;
+                write!(formatter, " {:>width$}", number(*counts, *column), width = name.len().max(10))?;
             }
         }
         Ok(())

@@ -43,10 +43,10 @@ fn read_list(
     seen: &mut HashSet<(bool, String)>,
     sink: &mut Sink,
 ) -> Result<ControlFlow<()>, ImportError> {
-    let page_size = u64::from(server.options().page_size);
+    let page_size = u64::from(server.options.page_size);
     let mut pages = stream::iter(1..)
         .map(|number| Arc::clone(server).page(list, number))
-        .buffered(server.options().requests_at_once);
+        .buffered(server.options.requests_at_once);
     let (mut received, mut known_pages) = (0, 0);
     while let Some(page) = next_page(&mut pages, sink) {
         let ListPage { number, records, total } = page?;

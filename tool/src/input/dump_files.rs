@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 
 use super::bson_documents::{from_bson, from_json};
-use super::splitting::RecordReader;
+use super::splitting::{RawRecord, RecordReader};
 use super::zadig_collections::Collection;
 use crate::json::{Json, Problem};
 
@@ -82,46 +82,28 @@ pub enum FilesError {
         gzip: &'static str,
     },
     /// A directory, a pipe or a device where a collection's file should be.
-    #[error("{path} is named after a collection, but is not a file; remove or rename it")]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
+    #[error("{0} is named after a collection, but is not a file; remove or rename it")]
+    NotAFile(PathBuf),
     /// A file that is named after a collection and holds something else.
     #[error(
-        "{path} is named after a collection, but does not begin with a MongoDB document; remove or rename it"
+        "{0} is named after a collection, but does not begin with a MongoDB document; remove or rename it"
     )]
-    NoDocuments {
-        /// The path.
-        path: PathBuf,
-    },
+    NoDocuments(PathBuf),
     /// Nothing, or nothing but blanks.
-    #[error("{path} is empty")]
-    Empty {
-        /// The path.
-        path: PathBuf,
-    },
+    #[error("{0} is empty")]
+    Empty(PathBuf),
     /// So many blanks at the beginning that no program would have written them before a record.
-    #[error("{path} holds nothing but blanks in its first MiB")]
-    Blank {
-        /// The path.
-        path: PathBuf,
-    },
+    #[error("{0} holds nothing but blanks in its first MiB")]
+    Blank(PathBuf),
     /// Documents of MongoDB in a file whose name does not say which collection they are from.
     #[error(
-        "{path} looks like a file of mongoexport's, but is not named after its collection; name it one of {}",
-        names()
+        "{0} looks like a file of mongoexport's, but is not named after its collection; name it one of {names}",
+        names = names()
     )]
-    Unnamed {
-        /// The path.
-        path: PathBuf,
-    },
+    Unnamed(PathBuf),
     /// Nothing to read.
-    #[error("{path} holds none of Zadig's collections ({}, as .bson, .bson.gz, .json or .jsonl)", names())]
-    Nothing {
-        /// The path.
-        path: PathBuf,
-    },
+    #[error("{0} holds none of Zadig's collections ({names}, as .bson, .bson.gz, .json or .jsonl)", names = names())]
+    Nothing(PathBuf),
     /// More than one database.
     #[error("{first} and {second} hold the same collection; give the directory of one database")]
     TwoDatabases {
@@ -163,8 +145,8 @@ pub fn recognize(path: &Path) -> Result<FileContent, FilesError> {
         {
             Ok(file(collection, Format::Json))
         }
-        (Beginning::Exported, _) => Err(FilesError::Unnamed { path: path.to_owned() }),
-        (Beginning::Nothing, _) => Err(FilesError::Empty { path: path.to_owned() }),
+        (Beginning::Exported, _) => Err(FilesError::Unnamed(path.to_owned())),
+        (Beginning::Nothing, _) => Err(FilesError::Empty(path.to_owned())),
         (Beginning::NoRecord | Beginning::Other, _) => Ok(FileContent::Records),
     }
 }
@@ -177,8 +159,8 @@ pub fn recognize(path: &Path) -> Result<FileContent, FilesError> {
 pub fn check_unnamed(shown: &Path, input: Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>, FilesError> {
     let mut input = RememberedRead { input, read: Vec::new() };
     match Beginning::of(shown, &mut input)? {
-        Beginning::Exported => Err(FilesError::Unnamed { path: shown.to_owned() }),
-        Beginning::Nothing => Err(FilesError::Empty { path: shown.to_owned() }),
+        Beginning::Exported => Err(FilesError::Unnamed(shown.to_owned())),
+        Beginning::Nothing => Err(FilesError::Empty(shown.to_owned())),
         Beginning::NoRecord | Beginning::Other => {
             Ok(Box::new(io::Cursor::new(input.read).chain(input.input)))
         }
@@ -220,7 +202,7 @@ pub fn find_collections(directory: &Path) -> Result<Directory, FilesError> {
         }
     }
     if found.collections.is_empty() {
-        return Err(FilesError::Nothing { path: directory.to_owned() });
+        return Err(FilesError::Nothing(directory.to_owned()));
     }
     found.collections.sort_by_key(|file| file.collection);
     for pair in found.collections.windows(2) {
@@ -247,7 +229,7 @@ impl Directory {
         let (collection, format) = collection_and_format(path);
         let is_ours = collection.is_some();
         if is_ours && format.is_some() && !path.metadata().map_err(read_error(path))?.is_file() {
-            return Err(FilesError::NotAFile { path: path.to_owned() });
+            return Err(FilesError::NotAFile(path.to_owned()));
         }
         // An archive may have any name, so every file is looked at. JSON files of other names, such as
         // mongodump's metadata, are not ours.
@@ -258,12 +240,12 @@ impl Directory {
             Ok(FileContent::Collection(file)) => self.collections.push(file),
             Ok(FileContent::OtherCollection) => self.others += 1,
             Ok(FileContent::Records) if is_ours => {
-                return Err(FilesError::NoDocuments { path: path.to_owned() });
+                return Err(FilesError::NoDocuments(path.to_owned()));
             }
             Err(error) if is_ours => return Err(error),
             // A file of another name is not ours, whatever it holds.
             Ok(FileContent::Records)
-            | Err(FilesError::Unnamed { .. } | FilesError::Empty { .. } | FilesError::Blank { .. }) => {}
+            | Err(FilesError::Unnamed(_) | FilesError::Empty(_) | FilesError::Blank(_)) => {}
             Err(error) => return Err(error),
         }
         Ok(())
@@ -339,16 +321,13 @@ impl Beginning {
         let (head, input) = head(path, file, MAX_BLANK_BYTES)?;
         if without_mark(&head).trim_ascii().is_empty() {
             let is_more = head.len() == MAX_BLANK_BYTES;
-            return if is_more {
-                Err(FilesError::Blank { path: path.to_owned() })
-            } else {
-                Ok(Self::Nothing)
-            };
+            return if is_more { Err(FilesError::Blank(path.to_owned())) } else { Ok(Self::Nothing) };
         }
         let input = head.as_slice().chain(input.take(MAX_SNIFFED_BYTES));
-        let Some(Ok(first)) = RecordReader::new(input).next() else { return Ok(Self::NoRecord) };
+        let first = RecordReader::new(input).next().and_then(|record| record.text.ok());
+        let Some(first) = first else { return Ok(Self::NoRecord) };
         // If it cannot be read, that is reported when the file is read.
-        Ok(match Json::read(&first.text) {
+        Ok(match Json::read(&first) {
             Ok(Json::Object(names)) if names.contains_key("_id") && !names.contains_key("versionInfo") => {
                 Self::Exported
             }
@@ -369,14 +348,6 @@ pub fn inflated<'a>(file: impl Read + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
     Ok(Box::new(file))
 }
 
-/// A document of a file as it is written there, or why there is none.
-pub struct FileDocument {
-    /// Where in the file it begins: a byte, or a line.
-    pub place: String,
-    /// Its bytes.
-    pub bytes: Result<Vec<u8>, String>,
-}
-
 impl CollectionFile {
     /// Its length on disk.
     ///
@@ -393,15 +364,12 @@ impl CollectionFile {
     pub fn documents<'a>(
         &self,
         count: impl FnMut(u64) + 'a,
-    ) -> io::Result<Box<dyn Iterator<Item = FileDocument> + 'a>> {
+    ) -> io::Result<Box<dyn Iterator<Item = RawRecord> + 'a>> {
         let file = CountedRead { input: File::open(&self.path)?, count };
         let input = inflated(file)?;
         Ok(match self.format {
             Format::Bson => Box::new(BsonDocuments { input, offset: 0, ended: false }),
-            Format::Json => Box::new(RecordReader::new(input).map(|found| match found {
-                Ok(record) => FileDocument { place: record.place.to_string(), bytes: Ok(record.text) },
-                Err(problem) => FileDocument { place: problem.place.to_string(), bytes: Err(problem.reason) },
-            })),
+            Format::Json => Box::new(RecordReader::new(input)),
         })
     }
 
@@ -472,15 +440,15 @@ impl<R: BufRead> BsonDocuments<R> {
 }
 
 impl<R: BufRead> Iterator for BsonDocuments<R> {
-    type Item = FileDocument;
+    type Item = RawRecord;
 
-    fn next(&mut self) -> Option<FileDocument> {
+    fn next(&mut self) -> Option<RawRecord> {
         if self.ended {
             return None;
         }
         let place = format!("byte {}", self.offset);
-        let bytes = self.read().transpose()?;
-        self.ended = bytes.is_err();
-        Some(FileDocument { place, bytes })
+        let text = self.read().transpose()?;
+        self.ended = text.is_err();
+        Some(RawRecord { place, text })
     }
 }

@@ -83,21 +83,14 @@ pub struct Options {
 pub struct Server {
     url: Url,
     token: Token,
-    options: Options,
+    /// How it is read.
+    pub options: Options,
     agent: Agent,
 }
 
 /// Why a server's lists could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The token is not accepted.
-    #[error("{url} answered {status}: the token is not accepted, or may not read this")]
-    Denied {
-        /// What was asked for.
-        url: String,
-        /// The answer's status.
-        status: u16,
-    },
     /// The server answers this request with an error whenever it is asked.
     #[error("{url} answered {status}{hint}")]
     Refused {
@@ -138,9 +131,6 @@ pub enum PageFailure {
     /// The answer was something other than a list.
     #[error("its answer is not a JSON list")]
     NotAList(#[source] serde_json::Error),
-    /// The thread that read it ended.
-    #[error("the thread that read it ended early")]
-    Ended,
 }
 
 impl ServerError {
@@ -195,11 +185,6 @@ impl Server {
         Self { url, token, options, agent }
     }
 
-    /// How the server is read.
-    pub fn options(&self) -> &Options {
-        &self.options
-    }
-
     /// Whether the token goes over the network unencrypted: by plain HTTP to another machine.
     pub fn sends_token_unencrypted(&self) -> bool {
         let is_loopback = match self.url.host() {
@@ -234,10 +219,9 @@ impl Server {
     /// so on one of those a stalled server would keep the process from ending.
     async fn page_on_a_thread(self: Arc<Self>, url: String, number: u64) -> Result<ListPage, ServerError> {
         let (sender, receiver) = oneshot::channel();
-        let asked = url.clone();
         // Pages past the last one are asked for ahead of time, and nobody waits for their answers any more.
-        thread::spawn(move || drop(sender.send(self.page_once(&asked, number))));
-        receiver.await.unwrap_or(Err(ServerError::Unreachable { url, failure: PageFailure::Ended }))
+        thread::spawn(move || drop(sender.send(self.page_once(&url, number))));
+        receiver.await.expect("asking for a page does not panic")
     }
 
     fn page_once(&self, url: &str, number: u64) -> Result<ListPage, ServerError> {
@@ -246,20 +230,20 @@ impl Server {
         let request = request.header("Accept", "application/json");
         let mut answer = request.call().map_err(|error| unreachable(error.into()))?;
         let status = answer.status();
-        let code = status.as_u16();
+        let refused = |hint| Err(ServerError::Refused { url: url.to_owned(), status: status.as_u16(), hint });
         match status {
             StatusCode::OK => {}
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                return Err(ServerError::Denied { url: url.to_owned(), status: code });
+                return refused(": the token is not accepted, or may not read this");
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
-                return Err(unreachable(PageFailure::Status(code)));
+                return Err(unreachable(PageFailure::Status(status.as_u16())));
             }
-            status if status.is_server_error() => return Err(unreachable(PageFailure::Status(code))),
-            status => {
-                let hint = if status.is_redirection() { ": give the URL that it leads to" } else { "" };
-                return Err(ServerError::Refused { url: url.to_owned(), status: code, hint });
+            _ if status.is_server_error() => {
+                return Err(unreachable(PageFailure::Status(status.as_u16())));
             }
+            _ if status.is_redirection() => return refused(": give the URL that it leads to"),
+            _ => return refused(""),
         }
         let total =
             answer.headers().get("X-Total").and_then(|total| total.to_str().ok()?.trim().parse().ok());

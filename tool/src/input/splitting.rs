@@ -7,7 +7,6 @@
 //! `serde_json` finds where a value ends. Stepping from one element of an array to the next, without holding
 //! the whole array, is written here.
 
-use std::fmt;
 use std::io::{self, Read};
 
 use memchr::{memchr, memchr_iter};
@@ -22,42 +21,15 @@ const READ_AT_ONCE_BYTES: usize = 256 << 10;
 
 const BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
 
-/// One record's text as it came, without the blanks around it.
+/// A record of an input, or what stands in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawRecord {
-    /// Usually a JSON object. Anything else that stands in a record's place is passed on too, and refused
+    /// Where it begins, or where one was expected: a line, and the index in an array; or a byte.
+    pub place: String,
+    /// Its text as it came, without the blanks around it; or why it could not be read, in one line. The text
+    /// is usually a JSON object. Anything else that stands in a record's place is passed on too, and refused
     /// later.
-    pub text: Vec<u8>,
-    /// Where it begins.
-    pub place: Place,
-}
-
-/// Where in an input a record begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// Its line, counted from 1.
-    pub line: u64,
-    /// Its index, counted from 0, where it is an array's element.
-    pub index: Option<u64>,
-}
-
-/// Why a record could not be read from an input.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadProblem {
-    /// Where the record begins, or where one was expected.
-    pub place: Place,
-    /// What is wrong there, in one line.
-    pub reason: String,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "line {}", self.line)?;
-        match self.index {
-            Some(index) => write!(formatter, ", element {index}"),
-            None => Ok(()),
-        }
-    }
+    pub text: Result<Vec<u8>, String>,
 }
 
 /// The records of one input, one at a time and never the whole input.
@@ -71,6 +43,8 @@ pub struct RecordReader<R> {
     /// Why reading failed, kept until what was read before is dealt with.
     failure: Option<io::Error>,
     line: u64,
+    /// The line on which the record begins that is read.
+    first_line: u64,
     layout: Layout,
     ended: bool,
 }
@@ -85,8 +59,9 @@ enum Layout {
     Lines,
     /// One value after another.
     Values,
-    /// Inside an array, before the element of this index.
-    Array { next: u64 },
+    /// Inside an array. The element of this index is read, or was read last; none was read yet where there
+    /// is no index.
+    Array { index: Option<u64> },
 }
 
 impl<R: Read> RecordReader<R> {
@@ -100,31 +75,32 @@ impl<R: Read> RecordReader<R> {
             start: 0,
             failure: None,
             line: 1,
+            first_line: 1,
             layout: Layout::Start,
             ended: false,
         }
     }
 
-    fn read_record(&mut self) -> Result<Option<RawRecord>, ReadProblem> {
+    fn read_record(&mut self) -> Result<Option<Vec<u8>>, String> {
         if self.line == 1 && self.layout == Layout::Start {
             self.skip_byte_order_mark()?;
         }
         loop {
             let first = self.skip_blanks()?;
             match (self.layout, first) {
-                (Layout::Array { next }, first) => {
-                    if self.step_to_element(next, first)? {
-                        self.layout = Layout::Array { next: next + 1 };
-                        return self.value(Some(next)).map(Some);
+                (Layout::Array { index }, first) => {
+                    self.layout = Layout::Array { index: Some(index.map_or(0, |last| last + 1)) };
+                    if self.step_to_element(index.is_some(), first)? {
+                        return self.value().map(Some);
                     }
                     self.layout = Layout::Values;
                 }
                 (_, None) => return Ok(None),
                 (Layout::Start | Layout::Values, Some(b'[')) => {
                     self.advance(1);
-                    self.layout = Layout::Array { next: 0 };
+                    self.layout = Layout::Array { index: None };
                 }
-                (_, Some(b'{')) => return self.value(None).map(Some),
+                (_, Some(b'{')) => return self.value().map(Some),
                 // Nothing but the end of the line tells where something else ends.
                 (_, Some(_)) => return self.line().map(Some),
             }
@@ -133,31 +109,29 @@ impl<R: Read> RecordReader<R> {
 
     /// Steps over the comma before an array's next element, or over the array's end, and tells whether there
     /// is an element. A comma before the end is forgiven.
-    fn step_to_element(&mut self, next: u64, first: Option<u8>) -> Result<bool, ReadProblem> {
-        let place = Some(next);
+    fn step_to_element(&mut self, follows_another: bool, first: Option<u8>) -> Result<bool, String> {
         let first = match first {
-            Some(b',') if next > 0 => {
+            Some(b',') if follows_another => {
                 self.advance(1);
                 self.skip_blanks()?
             }
             Some(b']') | None => first,
-            Some(_) if next > 0 => return Err(self.broken(self.place(place), "expected `,` or `]`")),
+            Some(_) if follows_another => return Err(self.broken("expected `,` or `]`")),
             Some(_) => first,
         };
         match first {
-            None => Err(self.broken(self.place(place), "the input ends before the array is closed")),
+            None => Err(self.broken("the input ends before the array is closed")),
             Some(b']') => {
                 self.advance(1);
                 Ok(false)
             }
-            Some(b',') => Err(self.broken(self.place(place), "expected a record, found `,`")),
+            Some(b',') => Err(self.broken("expected a record, found `,`")),
             Some(_) => Ok(true),
         }
     }
 
     /// Takes the value that begins here, however many lines it has.
-    fn value(&mut self, index: Option<u64>) -> Result<RawRecord, ReadProblem> {
-        let place = self.place(index);
+    fn value(&mut self) -> Result<Vec<u8>, String> {
         let value = self.peek_value()?;
         if let Value::Whole(end) = value
             && end <= self.limit
@@ -168,20 +142,19 @@ impl<R: Read> RecordReader<R> {
                 Layout::Start | Layout::Lines if !is_on_one_line => Layout::Values,
                 other => other,
             };
-            return Ok(self.take(end, place));
+            return Ok(self.take(end));
         }
         if value != Value::NotJson && self.text().len() > self.limit {
             let reason = self.overlong();
             if !self.skip_value()? {
                 if self.layout != Layout::Lines {
-                    return Err(self.broken(place, &reason));
+                    return Err(self.broken(&reason));
                 }
                 self.skip_line()?;
             }
-            return Err(ReadProblem { place, reason });
+            return Err(reason);
         }
-        let unfinished =
-            ReadProblem { place, reason: "the record that begins here is not finished".to_owned() };
+        let unfinished = "the record that begins here is not finished".to_owned();
         if matches!(self.layout, Layout::Start | Layout::Lines) {
             // With its end, since no string goes on after it.
             let line = self.end_of_line()?.saturating_add(1).min(self.text().len());
@@ -194,24 +167,23 @@ impl<R: Read> RecordReader<R> {
             }
         }
         if value == Value::NotJson {
-            return Err(self.broken(place, &self.reason_not_json()));
+            return Err(self.broken(&self.reason_not_json()));
         }
         self.ended = true;
         Err(unfinished)
     }
 
-    fn line(&mut self) -> Result<RawRecord, ReadProblem> {
-        let place = self.place(None);
+    fn line(&mut self) -> Result<Vec<u8>, String> {
         let end = self.end_of_line()?;
         if end > self.limit {
             self.skip_line()?;
-            return Err(ReadProblem { place, reason: self.overlong() });
+            return Err(self.overlong());
         }
-        Ok(self.take(end, place))
+        Ok(self.take(end))
     }
 
     /// Finds out where the value that begins here ends, and reads as much of the input as that takes.
-    fn peek_value(&mut self) -> Result<Value, ReadProblem> {
+    fn peek_value(&mut self) -> Result<Value, String> {
         loop {
             let value = Value::at_start_of(self.text());
             let is_settled = match value {
@@ -227,7 +199,7 @@ impl<R: Read> RecordReader<R> {
     }
 
     /// The length of the rest of the line, or of what is held where the line is too long to be held.
-    fn end_of_line(&mut self) -> Result<usize, ReadProblem> {
+    fn end_of_line(&mut self) -> Result<usize, String> {
         loop {
             if let Some(end) = memchr(b'\n', self.text()) {
                 return Ok(end);
@@ -239,7 +211,7 @@ impl<R: Read> RecordReader<R> {
     }
 
     /// Steps over a value that is too long to be held; `false` where it is not JSON, or not finished.
-    fn skip_value(&mut self) -> Result<bool, ReadProblem> {
+    fn skip_value(&mut self) -> Result<bool, String> {
         match IgnoredAny::deserialize(&mut Deserializer::from_reader(Rest(self))) {
             Ok(_) => Ok(true),
             Err(error) if error.is_io() => Err(self.failed(&error.into())),
@@ -247,7 +219,7 @@ impl<R: Read> RecordReader<R> {
         }
     }
 
-    fn skip_line(&mut self) -> Result<(), ReadProblem> {
+    fn skip_line(&mut self) -> Result<(), String> {
         loop {
             if let Some(end) = memchr(b'\n', self.text()) {
                 self.advance(end);
@@ -261,8 +233,9 @@ impl<R: Read> RecordReader<R> {
     }
 
     /// Steps over blanks, and gives the byte after them without stepping over it.
-    fn skip_blanks(&mut self) -> Result<Option<u8>, ReadProblem> {
+    fn skip_blanks(&mut self) -> Result<Option<u8>, String> {
         loop {
+            self.first_line = self.line;
             match self.text().first().copied() {
                 Some(b' ' | b'\t' | b'\r' | b'\n') => self.advance(1),
                 Some(byte) => return Ok(Some(byte)),
@@ -272,7 +245,7 @@ impl<R: Read> RecordReader<R> {
         }
     }
 
-    fn skip_byte_order_mark(&mut self) -> Result<(), ReadProblem> {
+    fn skip_byte_order_mark(&mut self) -> Result<(), String> {
         while self.text().len() < BYTE_ORDER_MARK.len() && self.read_more()? {}
         if self.text().starts_with(BYTE_ORDER_MARK) {
             self.advance(BYTE_ORDER_MARK.len());
@@ -289,13 +262,13 @@ impl<R: Read> RecordReader<R> {
         self.start += length;
     }
 
-    fn take(&mut self, length: usize, place: Place) -> RawRecord {
+    fn take(&mut self, length: usize) -> Vec<u8> {
         let text = self.text()[..length].trim_ascii_end().to_vec();
         self.advance(length);
-        RawRecord { text, place }
+        text
     }
 
-    fn read_more(&mut self) -> Result<bool, ReadProblem> {
+    fn read_more(&mut self) -> Result<bool, String> {
         self.fill().map_err(|error| self.failed(&error))
     }
 
@@ -335,26 +308,28 @@ impl<R: Read> RecordReader<R> {
         Ok(is_more)
     }
 
-    fn place(&self, index: Option<u64>) -> Place {
-        Place { line: self.line, index }
+    fn place(&self) -> String {
+        match self.layout {
+            Layout::Array { index: Some(index) } => format!("line {}, element {index}", self.first_line),
+            _ => format!("line {}", self.first_line),
+        }
     }
 
     fn overlong(&self) -> String {
         format!("the record that begins here is longer than {} bytes", self.limit)
     }
 
-    /// The problem of an input in which the next record cannot be found; nothing more is read.
-    fn broken(&mut self, place: Place, reason: &str) -> ReadProblem {
+    /// Why an input cannot be read in which the next record cannot be found; nothing more is read.
+    fn broken(&mut self, reason: &str) -> String {
         self.ended = true;
-        let whole = if place.index.is_some() { "array" } else { "input" };
-        ReadProblem { place, reason: format!("{reason}; the rest of the {whole} could not be read") }
+        let whole = if matches!(self.layout, Layout::Array { .. }) { "array" } else { "input" };
+        format!("{reason}; the rest of the {whole} could not be read")
     }
 
-    /// The problem of an input that fails; nothing more is read.
-    fn failed(&mut self, error: &io::Error) -> ReadProblem {
+    /// Why an input cannot be read that fails; nothing more is read.
+    fn failed(&mut self, error: &io::Error) -> String {
         self.ended = true;
-        let reason = format!("the input could not be read any further: {error}");
-        ReadProblem { place: self.place(None), reason }
+        format!("the input could not be read any further: {error}")
     }
 
     /// Why the text that begins here is not JSON, and where in it.
@@ -368,13 +343,14 @@ impl<R: Read> RecordReader<R> {
 }
 
 impl<R: Read> Iterator for RecordReader<R> {
-    type Item = Result<RawRecord, ReadProblem>;
+    type Item = RawRecord;
 
-    fn next(&mut self) -> Option<Self::Item> {
+    fn next(&mut self) -> Option<RawRecord> {
         if self.ended {
             return None;
         }
-        self.read_record().transpose()
+        let text = self.read_record().transpose()?;
+        Some(RawRecord { place: self.place(), text })
     }
 }
 
@@ -432,10 +408,10 @@ mod tests {
         whole
     }
 
-    fn shown(read: Result<RawRecord, ReadProblem>) -> String {
-        match read {
-            Ok(record) => format!("{}: {}", record.place, String::from_utf8_lossy(&record.text)),
-            Err(problem) => format!("{}: {}", problem.place, problem.reason),
+    fn shown(RawRecord { place, text }: RawRecord) -> String {
+        match text {
+            Ok(text) => format!("{place}: {}", String::from_utf8_lossy(&text)),
+            Err(reason) => format!("{place}: {reason}"),
         }
     }
 

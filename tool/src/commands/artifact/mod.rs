@@ -7,6 +7,7 @@ use clap::builder::NonEmptyStringValueParser;
 use delivery_center::endpoint::Endpoint;
 use delivery_center::error::Status;
 use delivery_center::image_reference::repository;
+use delivery_center::query::Query;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use story::Story;
 
@@ -15,7 +16,7 @@ use super::layout::width;
 use super::local_time::Now;
 use super::short_image::registry;
 use super::{aws, terminal};
-use crate::answers::{Answered, ArtifactInfo, AskError, Endpoints, EnvironmentInfo, StoredText, query, read};
+use crate::answers::{Answered, ArtifactInfo, AskError, Endpoints, EnvironmentInfo, StoredText, read};
 
 /// How many environments are shown without `--environments`, each with what runs there now.
 const ENVIRONMENTS_OF_A_STORY: usize = 10;
@@ -121,22 +122,18 @@ pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Ended> {
 }
 
 impl ArtifactArguments {
-    fn query(&self) -> String {
-        let mut parameters = Vec::new();
-        for (name, value) in [
-            ("image", &self.image),
-            ("commit", &self.commit),
-            ("pr", &self.pr.map(|pr| pr.to_string())),
-            ("repo", &self.repo),
-            ("envName", &self.env),
-            ("namespace", &self.namespace),
-        ] {
-            parameters.extend(value.clone().map(|value| (name, value)));
-        }
-        if self.environments || !self.json {
-            parameters.push(("include", "environments".to_owned()));
-        }
-        query(parameters)
+    fn query(&self) -> Query {
+        let include = (self.environments || !self.json).then(|| "environments".to_owned());
+        let given = [
+            ("image", self.image.clone()),
+            ("commit", self.commit.clone()),
+            ("pr", self.pr.map(|pr| pr.to_string())),
+            ("repo", self.repo.clone()),
+            ("envName", self.env.clone()),
+            ("namespace", self.namespace.clone()),
+            ("include", include),
+        ];
+        given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 
     /// Prints an artifact's story.

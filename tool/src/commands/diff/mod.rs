@@ -13,7 +13,7 @@ use super::exit_status::Ended;
 use super::layout::width;
 use super::local_time::Now;
 use super::{aws, terminal};
-use crate::answers::{Answered, AskError, Endpoints, ReleaseInfo, query, read};
+use crate::answers::{Answered, AskError, Endpoints, ReleaseInfo, read};
 
 /// What changed between two releases: services, images, commits, labels, environment, YAML.
 ///
@@ -77,7 +77,7 @@ pub(super) async fn run(arguments: DiffArguments) -> anyhow::Result<Ended> {
 
 /// The releases of a project that have a version, newest first: those of the first answer that has any.
 async fn newest(endpoints: &Endpoints, project: &str, version: &str) -> Result<Vec<ReleaseInfo>, AskError> {
-    let mut next = Some(query([("projectName", project.to_owned()), ("version", version.to_owned())]));
+    let mut next = Some([("projectName", project), ("version", version)].into_iter().collect());
     // A long search may be answered in several parts, and the first of them may be empty.
     while let Some(query) = next {
         let Answered { json, next: older } = endpoints.ask(Endpoint::ListReleases, &query).await?;

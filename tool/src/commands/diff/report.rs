@@ -39,9 +39,7 @@ impl Display for DiffReport<'_> {
         if self.comparison.is_empty() {
             writeln!(formatter, "\nNothing else differs.")?;
         }
-        if self.names_images() {
-            formatter.write_str(&registry.remark(self.width))?;
-        }
+        formatter.write_str(&registry.remark(self.width))?;
         self.comparison.yaml.iter().try_for_each(|change| write_unified(change, formatter))
     }
 }
@@ -53,11 +51,6 @@ impl DiffReport<'_> {
         let of_services = services.added.iter().chain(&services.removed).flat_map(|service| &service.images);
         let changed = images.iter().flat_map(|change| [&change.from, &change.to]).flatten();
         CommonRegistry::of(of_services.chain(changed.map(|held| &held.image)).map(StoredText::as_stored))
-    }
-
-    fn names_images(&self) -> bool {
-        let Comparison { services, images, .. } = self.comparison;
-        !(services.added.is_empty() && services.removed.is_empty() && images.is_empty())
     }
 
     fn releases(&self) -> Section {

@@ -13,39 +13,6 @@ use crate::commands::terminal;
 const LEVEL_COLUMNS: usize = 6;
 const SUBJECT_COLUMNS: usize = 22;
 
-/// How serious a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Level {
-    Ok,
-    Note,
-    Bad,
-}
-
-/// What a check found.
-#[derive(Debug)]
-pub(super) struct Finding {
-    level: Level,
-    subject: String,
-    text: String,
-}
-
-impl Finding {
-    /// It is as it should be.
-    pub(super) fn ok(subject: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { level: Level::Ok, subject: subject.into(), text: text.into() }
-    }
-
-    /// It is worth knowing, and nothing has to be done.
-    pub(super) fn note(subject: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { level: Level::Note, ..Self::ok(subject, text) }
-    }
-
-    /// It is wrong; the text says what to do.
-    pub(super) fn bad(subject: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { level: Level::Bad, ..Self::ok(subject, text) }
-    }
-}
-
 /// Prints findings, and counts the bad ones.
 #[derive(Debug)]
 pub(super) struct Findings {
@@ -59,19 +26,28 @@ impl Findings {
         Self { width, bad: 0 }
     }
 
+    /// Something is as it should be.
+    pub(super) fn ok(&self, subject: &str, text: impl AsRef<str>) -> anyhow::Result<()> {
+        self.print(("ok", AnsiColor::Green), subject, text.as_ref())
+    }
+
+    /// Something is worth knowing, and nothing has to be done.
+    pub(super) fn note(&self, subject: &str, text: impl AsRef<str>) -> anyhow::Result<()> {
+        self.print(("note", AnsiColor::Yellow), subject, text.as_ref())
+    }
+
+    /// Something is wrong; the text says what to do.
+    pub(super) fn bad(&mut self, subject: &str, text: impl AsRef<str>) -> anyhow::Result<()> {
+        self.bad += 1;
+        self.print(("bad", AnsiColor::Red), subject, text.as_ref())
+    }
+
     /// Prints a finding at once, since the next check may take a while.
-    pub(super) fn tell(&mut self, finding: Finding) -> anyhow::Result<()> {
-        let Finding { level, subject, text } = finding;
-        self.bad += usize::from(level == Level::Bad);
-        let (word, color) = match level {
-            Level::Ok => ("ok", AnsiColor::Green),
-            Level::Note => ("note", AnsiColor::Yellow),
-            Level::Bad => ("bad", AnsiColor::Red),
-        };
+    fn print(&self, (word, color): (&str, AnsiColor), subject: &str, text: &str) -> anyhow::Result<()> {
         let word = styled(Style::new().fg_color(Some(color.into())).bold(), format_args!("{word:4}"));
         let indent = LEVEL_COLUMNS + SUBJECT_COLUMNS;
         let mut printed = format!("{word}  {subject:SUBJECT_COLUMNS$}");
-        for (number, line) in wrapped(&harmless(&text), left(self.width, indent)).into_iter().enumerate() {
+        for (number, line) in wrapped(&harmless(text), left(self.width, indent)).into_iter().enumerate() {
             let before = if number == 0 { 0 } else { indent };
             writeln!(printed, "{:before$}{line}", "").expect("a string can be written to");
         }

@@ -10,7 +10,7 @@ mod tables;
 
 use aws_sdk_dynamodb::Client;
 use delivery_center::store::{StoreError, TableNames};
-use finding::{Finding, Findings};
+use finding::Findings;
 
 use super::aws;
 use super::exit_status::Ended;
@@ -39,14 +39,13 @@ pub(super) async fn run(_: DoctorArguments) -> anyhow::Result<Ended> {
     let mut findings = Findings::new(width());
     let region = config.region().map(ToString::to_string).unwrap_or_default();
     let version = env!("CARGO_PKG_VERSION");
-    findings
-        .tell(Finding::ok("tool", format!("delivery-center {version}; stored forms: {}", stored_forms())))?;
+    findings.ok("tool", format!("delivery-center {version}; stored forms: {}", stored_forms()))?;
     let names = TableNames::from_environment();
     match aws::writer_of(client.clone())?.reach().await {
         Err(error) if error.is_unavailable() => return Err(error.into()),
         // Whether the tables exist is checked below.
         Err(StoreError::Refused { .. }) => {}
-        _ => findings.tell(Finding::ok("DynamoDB", format!("answers, in {region}")))?,
+        _ => findings.ok("DynamoDB", format!("answers, in {region}"))?,
     }
     examine(&client, &aws::answering(&config), &names, &mut findings).await?;
     Ok(findings.ended())
@@ -77,7 +76,7 @@ fn tell_denied(subject: &str, examined: anyhow::Result<()>, findings: &mut Findi
     let Err(error) = examined else { return Ok(()) };
     match error.downcast_ref() {
         Some(denied @ StoreError::AccessDenied { source, .. }) => {
-            findings.tell(Finding::note(subject, format!("left out: {denied}: {source}")))
+            findings.note(subject, format!("left out: {denied}: {source}"))
         }
         _ => Err(error),
     }

@@ -8,8 +8,8 @@ use delivery_center::store::{ReleaseSearch, StoreError, Usage};
 use futures_util::future;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 
-use super::finding::{Finding, Findings};
-use crate::answers::{ArtifactInfo, Endpoints, ReleaseInfo, query, read};
+use super::finding::Findings;
+use crate::answers::{ArtifactInfo, Endpoints, ReleaseInfo, read};
 use crate::commands::local_time::Now;
 use crate::commands::reindex::tolerate_unreadable;
 use crate::retries::{LAGGING_LIST, Patience};
@@ -26,6 +26,8 @@ const UNREADABLE: &str = "write them again with `delivery-center import --rewrit
                           docs/operating.md#backup-and-restore";
 const INCOMPLETE: &str = "run `delivery-center reindex`";
 
+const NEWEST_ARTIFACT: &str = "newest artifact";
+
 /// What a sample of records showed.
 #[derive(Debug, Default)]
 struct Sample {
@@ -37,26 +39,26 @@ struct Sample {
 }
 
 impl Sample {
-    fn finding(self, things: &str) -> Finding {
-        let subject = format!("{things} sample");
+    fn tell(&self, things: &str, findings: &mut Findings) -> anyhow::Result<()> {
+        let subject = &format!("{things} sample");
         let Self { looked_at, unreadable, incomplete } = self;
         if !unreadable.is_empty() {
-            let named = unreadable.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join("; ");
+            let named = unreadable[..unreadable.len().min(MAX_NAMED)].join("; ");
             let count = unreadable.len();
-            return Finding::bad(
+            return findings.bad(
                 subject,
                 format!("{count} of {looked_at} that were looked at cannot be read: {UNREADABLE}. {named}"),
             );
         }
-        if incomplete > 0 {
-            return Finding::bad(
+        if *incomplete > 0 {
+            return findings.bad(
                 subject,
                 format!(
                     "{incomplete} of {looked_at} that were looked at are not found in every way: {INCOMPLETE}"
                 ),
             );
         }
-        Finding::ok(
+        findings.ok(
             subject,
             format!("{looked_at} looked at: all of them can be read, and are found in every way"),
         )
@@ -69,7 +71,7 @@ pub(super) async fn examine_releases(
     now: &Now,
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
-    findings.tell(newest_release(writer, now).await?)?;
+    tell_newest_release(writer, now, findings).await?;
     let sampled: Vec<_> = writer.release_ids().take(SAMPLE).try_collect().await?;
     let mut sample = Sample { looked_at: sampled.len(), ..Sample::default() };
     let mut readable = Vec::new();
@@ -80,69 +82,62 @@ pub(super) async fn examine_releases(
             Err(unreadable) => sample.unreadable.push(unreadable.to_string()),
         }
     }
-    findings.tell(sample.finding("releases"))?;
+    sample.tell("releases", findings)?;
     if readable.is_empty() {
         return Ok(());
     }
-    findings.tell(index_lag(writer, &readable).await?)
+    tell_index_lag(writer, &readable, findings).await
 }
 
-async fn newest_release(writer: &Writer, now: &Now) -> anyhow::Result<Finding> {
+async fn tell_newest_release(writer: &Writer, now: &Now, findings: &mut Findings) -> anyhow::Result<()> {
     const SUBJECT: &str = "newest release";
     let found = match Endpoints::new(writer.store().clone()).newest_releases(&[], 1).await {
         Ok(found) => found,
-        Err(error) => return Ok(Finding::bad(SUBJECT, error.to_string())),
+        Err(error) => return findings.bad(SUBJECT, error.to_string()),
     };
     let Some(json) = found.releases.first() else {
-        return Ok(Finding::note(
+        return findings.note(
             SUBJECT,
             "there is none yet: fill the table with `delivery-center import`, or `record release` in pipelines",
-        ));
+        );
     };
     let version = read::<ReleaseInfo>(json.get())?.version_info;
-    Ok(Finding::ok(
-        SUBJECT,
-        format!(
-            "{} {}, of {}",
-            version.product_name,
-            version.version,
-            now.minute_and_age(version.created_at)
-        ),
-    ))
+    let made = now.minute_and_age(version.created_at);
+    findings.ok(SUBJECT, format!("{} {}, of {made}", version.product_name, version.version))
 }
 
 /// Checks whether the index lists releases as their table has them. If it does not yet, measures how long
 /// that takes.
-async fn index_lag(writer: &Writer, release_ids: &[&str]) -> Result<Finding, StoreError> {
+async fn tell_index_lag(
+    writer: &Writer,
+    release_ids: &[&str],
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
     const SUBJECT: &str = "releases index";
-    let began = Instant::now();
+    let (began, count) = (Instant::now(), release_ids.len());
     let mut patience = Patience::new(LAGGING_LIST);
     for (number, release_id) in release_ids.iter().enumerate() {
         while !is_listed(writer, release_id).await? {
             if !patience.wait().await {
-                let seconds = LAGGING_LIST.as_secs();
-                return Ok(Finding::bad(
-                    SUBJECT,
-                    format!(
-                        "lags behind the table for more than {seconds} s (release {release_id:?}, the {}. of {} \
-                         that were looked at): look at the table's throttled writes, and run this again",
-                        number + 1,
-                        release_ids.len()
-                    ),
-                ));
+                let lag = format!(
+                    "lags behind the table for more than {} s (release {release_id:?}, the {}. of {count} \
+                     that were looked at): look at the table's throttled writes, and run this again",
+                    LAGGING_LIST.as_secs(),
+                    number + 1
+                );
+                return findings.bad(SUBJECT, lag);
             }
         }
     }
-    let count = release_ids.len();
-    Ok(if patience.has_waited() {
-        let seconds = began.elapsed().as_secs_f64();
-        Finding::note(
-            SUBJECT,
-            format!("lagged {seconds:.1} s behind the table; now it lists all {count} that were looked at"),
-        )
-    } else {
-        Finding::ok(SUBJECT, format!("lists all {count} that were looked at, as their table has them"))
-    })
+    if !patience.has_waited() {
+        return findings
+            .ok(SUBJECT, format!("lists all {count} that were looked at, as their table has them"));
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    findings.note(
+        SUBJECT,
+        format!("lagged {seconds:.1} s behind the table; now it lists all {count} that were looked at"),
+    )
 }
 
 /// Whether the list of all releases shows a release as its table has it now. A release that is gone need not
@@ -169,17 +164,14 @@ pub(super) async fn examine_artifacts(
     let artifacts = writer.artifact_entries().try_filter(|entry| future::ready(entry.is_artifact()));
     let met: Vec<_> = artifacts.take(MOST_MET).try_collect().await?;
     let Some(newest) = met.iter().filter_map(ArtifactEntry::position).max() else {
-        return findings.tell(Finding::note(
-            "newest artifact",
+        return findings.note(
+            NEWEST_ARTIFACT,
             "there is none yet: fill the table with `delivery-center import`, or `record build` in pipelines",
-        ));
+        );
     };
-    let among = if met.len() < MOST_MET {
-        String::new()
-    } else {
-        format!(", the newest of {MOST_MET} that were looked at")
-    };
-    findings.tell(newest_artifact(writer, now, newest.id(), &among).await?)?;
+    let among = format!(", the newest of {MOST_MET} that were looked at");
+    let among = if met.len() < MOST_MET { "" } else { &among };
+    tell_newest_artifact(writer, now, newest.id(), among, findings).await?;
     let mut sample = Sample::default();
     for entry in met.iter().take(SAMPLE) {
         sample.looked_at += 1;
@@ -190,36 +182,37 @@ pub(super) async fn examine_artifacts(
             Err(unreadable) => sample.unreadable.push(unreadable.to_string()),
         }
     }
-    findings.tell(sample.finding("artifacts"))
+    sample.tell("artifacts", findings)
 }
 
 /// Asks for an artifact as a caller does: by its image, or, where it has none, by its digest.
-async fn newest_artifact(writer: &Writer, now: &Now, id: &str, among: &str) -> anyhow::Result<Finding> {
-    const SUBJECT: &str = "newest artifact";
+async fn tell_newest_artifact(
+    writer: &Writer,
+    now: &Now,
+    id: &str,
+    among: &str,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
     let state = match writer.artifact_state(&FoundArtifact::by_id(id.to_owned())).await {
-        Ok(state) => state,
         Err(error @ StoreError::UnreadableRecord { .. }) => {
-            return Ok(Finding::bad(SUBJECT, format!("{error}: {UNREADABLE}")));
+            return findings.bad(NEWEST_ARTIFACT, format!("{error}: {UNREADABLE}"));
         }
-        Err(error) => return Err(error.into()),
+        state => state?,
     };
     let Some(artifact) = &state.artifact else {
-        return Ok(Finding::note(SUBJECT, format!("{id} was removed while it was looked at")));
+        return findings.note(NEWEST_ARTIFACT, format!("{id} was removed while it was looked at"));
     };
     let artifact: ArtifactInfo = read(&artifact.json)?;
+    let made = now.minute_and_age(artifact.created_time);
     let asked = [&artifact.image, &artifact.image_digest].into_iter().find(|name| !name.is_empty());
     let Some(asked) = asked else {
-        return Ok(Finding::ok(
-            SUBJECT,
-            format!("{id}, of {}{among}", now.minute_and_age(artifact.created_time)),
-        ));
+        return findings.ok(NEWEST_ARTIFACT, format!("{id}, of {made}{among}"));
     };
-    let question = query([("image", asked.as_stored().to_owned())]);
+    let question = [("image", asked.as_stored())].into_iter().collect();
     match Endpoints::new(writer.store().clone()).ask(Endpoint::GetArtifact, &question).await {
-        Ok(_) => Ok(Finding::ok(
-            SUBJECT,
-            format!("{asked}, of {}{among}", now.minute_and_age(artifact.created_time)),
-        )),
-        Err(error) => Ok(Finding::bad(SUBJECT, format!("{asked} is stored, but is not answered: {error}"))),
+        Ok(_) => findings.ok(NEWEST_ARTIFACT, format!("{asked}, of {made}{among}")),
+        Err(error) => {
+            findings.bad(NEWEST_ARTIFACT, format!("{asked} is stored, but is not answered: {error}"))
+        }
     }
 }

@@ -4,8 +4,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 use aws_sdk_dynamodb::types::{IndexStatus, PointInTimeRecoveryStatus, TableDescription, TableStatus};
 use delivery_center::store::StoreError;
+use indicatif::BinaryBytes;
 
-use super::finding::{Finding, Findings};
+use super::finding::Findings;
 use crate::table_definitions::{TableDefinition, TableError};
 
 /// The code with which an emulator says that it does not know an operation, such as those for backups.
@@ -18,52 +19,54 @@ pub(super) async fn examine(
     records: &str,
     findings: &mut Findings,
 ) -> anyhow::Result<bool> {
-    let (name, subject) = (&definition.name, format!("{records} table"));
+    let (name, subject) = (&definition.name, &format!("{records} table"));
     let table = match definition.existing(client).await {
         Ok(Some(table)) => table,
         Ok(None) => {
-            findings.tell(Finding::bad(
-                subject,
-                format!(
-                    "{name} does not exist: look at AWS_REGION and {}_TABLE; deploy the template, or run \
-                     `delivery-center tables create` on a laptop",
-                    records.to_uppercase()
-                ),
-            ))?;
+            let missing = format!(
+                "{name} does not exist: look at AWS_REGION and {}_TABLE; deploy the template, or run \
+                 `delivery-center tables create` on a laptop",
+                records.to_uppercase()
+            );
+            findings.bad(subject, missing)?;
             return Ok(false);
         }
         Err(error @ TableError::OtherSchema { .. }) => {
-            findings.tell(Finding::bad(subject, error.to_string()))?;
+            findings.bad(subject, error.to_string())?;
             return Ok(false);
         }
         Err(TableError::DynamoDb(StoreError::AccessDenied { .. })) => {
-            findings.tell(Finding::note(subject, format!("{name}: this caller may not DescribeTable")))?;
+            findings.note(subject, format!("{name}: this caller may not DescribeTable"))?;
             return Ok(true);
         }
         Err(error) => return Err(error.into()),
     };
-    findings.tell(state(name, subject, &table))?;
+    tell_state(name, subject, &table, findings)?;
     let has_backups = examine_recovery(client, name, records, findings).await?;
     if has_backups {
-        findings.tell(protection(name, records, &table))?;
+        tell_protection(name, records, &table, findings)?;
     }
     Ok(true)
 }
 
 /// Tells whether the table and its index take requests, and how much is in it.
-fn state(name: &str, subject: String, table: &TableDescription) -> Finding {
-    let table_status = table.table_status();
-    if let Some(status) = table_status
+fn tell_state(
+    name: &str,
+    subject: &str,
+    table: &TableDescription,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
+    if let Some(status) = table.table_status()
         && !matches!(status, TableStatus::Active | TableStatus::Updating)
     {
-        return Finding::bad(subject, format!("{name} is {status}: wait until it is ACTIVE"));
+        return findings.bad(subject, format!("{name} is {status}: wait until it is ACTIVE"));
     }
     for index in table.global_secondary_indexes() {
         if let Some(status) = index.index_status()
             && *status != IndexStatus::Active
         {
             let index_name = index.index_name().unwrap_or_default();
-            return Finding::bad(
+            return findings.bad(
                 subject,
                 format!(
                     "index {index_name} of {name} is {status}: lists are not complete until it is ACTIVE"
@@ -71,13 +74,12 @@ fn state(name: &str, subject: String, table: &TableDescription) -> Finding {
             );
         }
     }
-    let (items, bytes) =
-        (table.item_count().unwrap_or_default(), table.table_size_bytes().unwrap_or_default());
-    Finding::ok(
+    let items = table.item_count().unwrap_or_default();
+    let bytes = BinaryBytes(u64::try_from(table.table_size_bytes().unwrap_or_default()).unwrap_or_default());
+    findings.ok(
         subject,
         format!(
-            "{name} has the keys and the index that it should; about {items} items, {} (DynamoDB counts every six hours)",
-            indicatif::BinaryBytes(u64::try_from(bytes).unwrap_or_default())
+            "{name} has the keys and the index that it should; about {items} items, {bytes} (DynamoDB counts every six hours)"
         ),
     )
 }
@@ -90,16 +92,16 @@ async fn examine_recovery(
     records: &str,
     findings: &mut Findings,
 ) -> anyhow::Result<bool> {
-    let subject = format!("{records} recovery");
+    let subject = &format!("{records} recovery");
     let described = match client.describe_continuous_backups().table_name(name).send().await {
         Ok(output) => output.continuous_backups_description,
         Err(error) if error.code() == Some(UNKNOWN_OPERATION) => {
-            findings.tell(Finding::note(subject, "this DynamoDB has no backups: it is an emulator"))?;
+            findings.note(subject, "this DynamoDB has no backups: it is an emulator")?;
             return Ok(false);
         }
         Err(error) => match StoreError::from_sdk(name, error) {
             StoreError::AccessDenied { .. } => {
-                findings.tell(Finding::note(subject, "this caller may not DescribeContinuousBackups"))?;
+                findings.note(subject, "this caller may not DescribeContinuousBackups")?;
                 return Ok(true);
             }
             error => return Err(error.into()),
@@ -109,27 +111,32 @@ async fn examine_recovery(
         .and_then(|backups| backups.point_in_time_recovery_description)
         .and_then(|recovery| recovery.point_in_time_recovery_status)
         .is_some_and(|status| status == PointInTimeRecoveryStatus::Enabled);
-    findings.tell(if is_on {
-        Finding::ok(subject, "point-in-time recovery is on")
+    if is_on {
+        findings.ok(subject, "point-in-time recovery is on")?;
     } else {
-        Finding::bad(
+        findings.bad(
             subject,
             format!(
                 "point-in-time recovery is off, so records that are lost cannot be brought back; turn it on: aws dynamodb \
                  update-continuous-backups --table-name {name} \
                  --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true"
             ),
-        )
-    })?;
+        )?;
+    }
     Ok(true)
 }
 
-fn protection(name: &str, records: &str, table: &TableDescription) -> Finding {
-    let subject = format!("{records} protection");
+fn tell_protection(
+    name: &str,
+    records: &str,
+    table: &TableDescription,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
+    let subject = &format!("{records} protection");
     if table.deletion_protection_enabled() == Some(true) {
-        return Finding::ok(subject, "deletion protection is on");
+        return findings.ok(subject, "deletion protection is on");
     }
-    Finding::bad(
+    findings.bad(
         subject,
         format!(
             "deletion protection is off: aws dynamodb update-table --table-name {name} --deletion-protection-enabled"

@@ -2,7 +2,7 @@
 
 use std::env;
 
-use super::cleaned_url::{CleanedRepository, CleanedUrl, UnreadableUrl, clean_repository, clean_url};
+use super::cleaned_url::{CleanedUrl, Repository, UnreadableUrl, clean_repository, clean_url};
 
 /// What the pipeline's variables say about its run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -16,15 +16,6 @@ pub(super) struct PipelineRun {
     pub(super) author: Option<String>,
     pub(super) url: Option<Result<CleanedUrl, UnreadableUrl>>,
     pub(super) started_by: Option<String>,
-}
-
-/// A repository, and the server that hosts it.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Repository {
-    /// Such as `https://github.com`; empty where only the name is known.
-    pub(super) address: String,
-    pub(super) owner: String,
-    pub(super) name: String,
 }
 
 /// The variables, for `--help`.
@@ -114,7 +105,7 @@ impl PipelineRun {
         let checked_out =
             checked_out.map(|branch| branch.strip_prefix("origin/").unwrap_or(&branch).to_owned());
         Self {
-            repository: variable("GIT_URL").map(|url| Repository::parse("GIT_URL", &url)),
+            repository: variable("GIT_URL").map(|url| clean_repository("GIT_URL", &url)),
             branch: branch.or(checked_out),
             tag: variable("TAG_NAME"),
             commit: variable("GIT_COMMIT"),
@@ -137,20 +128,13 @@ fn address(from: &'static str, server: &str) -> Result<String, UnreadableUrl> {
 }
 
 impl Repository {
-    /// Reads `OWNER/NAME`, or a URL to clone from, without its credentials.
-    pub(super) fn parse(from: &'static str, text: &str) -> Result<Self, UnreadableUrl> {
-        let CleanedRepository { address, path } = clean_repository(from, text)?;
-        let (owner, name) = path.rsplit_once('/').unwrap_or(("", &path));
-        Ok(Self { address, owner: owner.to_owned(), name: name.to_owned() })
-    }
-
     /// Reads the path of a repository on a server.
     fn on_server(
         address: Result<String, UnreadableUrl>,
         from: &'static str,
         path: &str,
     ) -> Result<Self, UnreadableUrl> {
-        Ok(Self { address: address?, ..Self::parse(from, path)? })
+        Ok(Self { address: address?, ..clean_repository(from, path)? })
     }
 
     /// Zadig's name for the kind of server, if its address tells that.

@@ -31,13 +31,13 @@ pub(super) struct CleanedUrl {
     pub(super) digest: String,
 }
 
-/// What is kept of a repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CleanedRepository {
-    /// Such as `https://github.com`; empty where only the path is known.
+/// A repository, and the server that hosts it.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Repository {
+    /// Such as `https://github.com`; empty where only the name is known.
     pub(super) address: String,
-    /// Without a slash at its ends.
-    pub(super) path: String,
+    pub(super) owner: String,
+    pub(super) name: String,
 }
 
 /// Cleans a URL or a host. `from` names the argument or the variable that it came in.
@@ -70,7 +70,7 @@ pub(super) fn clean_file_key(from: &'static str, key: &str) -> Result<CleanedUrl
 ///
 /// # Errors
 /// [`UnreadableUrl`].
-pub(super) fn clean_repository(from: &'static str, text: &str) -> Result<CleanedRepository, UnreadableUrl> {
+pub(super) fn clean_repository(from: &'static str, text: &str) -> Result<Repository, UnreadableUrl> {
     let unreadable = |reason| UnreadableUrl { from, reason };
     let text = text.trim();
     let url = if scheme(text).is_some() {
@@ -84,16 +84,16 @@ pub(super) fn clean_repository(from: &'static str, text: &str) -> Result<Cleaned
         }
         let rest = rest.split(['?', '#']).next().unwrap_or_default();
         if !text.contains('@') && !rest.contains(':') {
-            let path = repository_path(rest).map_err(unreadable)?;
-            return Ok(CleanedRepository { address: String::new(), path });
+            let (owner, name) = owner_and_name(rest).map_err(unreadable)?;
+            return Ok(Repository { address: String::new(), owner, name });
         }
         with_scheme(&rest.replacen(':', "/", 1))
     };
     let url = parse(&url).map_err(unreadable)?;
-    let path = repository_path(url.path()).map_err(unreadable)?;
+    let (owner, name) = owner_and_name(url.path()).map_err(unreadable)?;
     let scheme = if url.scheme() == "http" { "http" } else { "https" };
     let address = if url.has_host() { format!("{scheme}://{}", host(&url)) } else { String::new() };
-    Ok(CleanedRepository { address, path })
+    Ok(Repository { address, owner, name })
 }
 
 /// The host, and its port where that is one of the web: the port of ssh says nothing to a browser.
@@ -103,12 +103,16 @@ fn host(url: &Url) -> String {
     format!("{}{port}", url.host_str().unwrap_or_default())
 }
 
-fn repository_path(path: &str) -> Result<String, &'static str> {
+/// Reads the path of a repository. The last part is the name, and all others the owner.
+fn owner_and_name(path: &str) -> Result<(String, String), &'static str> {
     let path = path.trim_matches('/');
     let path = path.strip_suffix(".git").unwrap_or(path);
-    let is_whole = path.split('/').count() > 1 && path.split('/').all(|part| !part.is_empty());
-    let is_plain = !path.contains(NOT_IN_A_PATH) && !path.contains(char::is_whitespace);
-    if is_whole && is_plain { Ok(path.to_owned()) } else { Err("is neither OWNER/NAME nor a URL to clone") }
+    let is_plain = path.split('/').all(|part| !part.is_empty())
+        && !path.contains(NOT_IN_A_PATH)
+        && !path.contains(char::is_whitespace);
+    let (owner, name) =
+        path.rsplit_once('/').filter(|_| is_plain).ok_or("is neither OWNER/NAME nor a URL to clone")?;
+    Ok((owner.to_owned(), name.to_owned()))
 }
 
 /// The scheme of a text, and what follows its colon; `None` where there is no scheme, as in
@@ -169,7 +173,8 @@ mod tests {
     }
 
     fn repository(text: &str) -> Option<(String, String)> {
-        clean_repository("--repo", text).ok().map(|cleaned| (cleaned.address, cleaned.path))
+        let Repository { address, owner, name } = clean_repository("--repo", text).ok()?;
+        Some((address, format!("{owner}/{name}")))
     }
 
     #[test]

@@ -14,8 +14,8 @@ use delivery_center::query::moment;
 use serde_json::{Map, Value, json};
 
 use self::build_metadata::BuildMetadata;
-use self::ci_environment::{PipelineRun, Repository, VARIABLES};
-use self::cleaned_url::{CleanedUrl, UnreadableUrl, clean_file_key, clean_url};
+use self::ci_environment::{PipelineRun, VARIABLES};
+use self::cleaned_url::{CleanedUrl, UnreadableUrl, clean_file_key, clean_repository, clean_url};
 use super::exit_status::Ended;
 use super::{aws, terminal};
 use crate::facts::{
@@ -48,7 +48,7 @@ pub(super) enum RecordCommand {
     Deploy(DeployArguments),
     /// Record that an image was tested. Its artifact is found or made as by `deploy`.
     #[command(after_help = VARIABLES)]
-    Test(TestArguments),
+    Test(ImageArguments),
     /// Record that an image, or what it was made from, was published elsewhere. Its artifact is found or made
     /// as by `deploy`.
     #[command(after_help = VARIABLES)]
@@ -89,7 +89,7 @@ struct CommonArguments {
 
 /// The arguments that every fact about an image has.
 #[derive(Args)]
-struct ImageArguments {
+pub(super) struct ImageArguments {
     /// The image as it was pushed: REGISTRY/NAME:TAG, NAME@DIGEST or both.
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
@@ -159,12 +159,6 @@ pub(super) struct DeployArguments {
     /// The Kubernetes namespace.
     #[arg(long)]
     namespace: Option<String>,
-}
-
-#[derive(Args)]
-pub(super) struct TestArguments {
-    #[command(flatten)]
-    about: ImageArguments,
 }
 
 #[derive(Args)]
@@ -249,24 +243,22 @@ pub(super) async fn run(command: RecordCommand) -> anyhow::Result<Ended> {
             insert(&mut fact.fields, "namespace", deploy.namespace);
             record_about_image(fact, run).await
         }
-        RecordCommand::Test(test) => {
-            record_about_image(ImageFact::new(ActivityKind::Test, test.about), run).await
-        }
+        RecordCommand::Test(test) => record_about_image(ImageFact::new(ActivityKind::Test, test), run).await,
         RecordCommand::Publish(publish) => {
-            let given = |values: Vec<String>| Some(values).filter(|values| !values.is_empty());
+            let if_any = |values: Vec<String>| Some(values).filter(|values| !values.is_empty());
             let mut fact = ImageFact::new(ActivityKind::Publish, publish.about);
             let mut hosts = Vec::new();
             for host in publish.host.iter().filter(|host| !host.is_empty()) {
                 hosts.push(fact.url_as_stored(clean_url("--host", host)?));
             }
-            insert(&mut fact.fields, "publish_hosts", given(hosts));
-            insert(&mut fact.fields, "publish_namespaces", given(publish.namespace));
-            let key = cleaned(publish.remote_file_key, |key| clean_file_key("--remote-file-key", key))?;
-            fact.insert_url("remote_file_key", key);
-            let url = cleaned(publish.dist_storage_url, |url| clean_url("--dist-storage-url", url))?;
-            fact.insert_url("dist_storage_url", url);
-            let url = cleaned(publish.src_storage_url, |url| clean_url("--src-storage-url", url))?;
-            fact.insert_url("src_storage_url", url);
+            insert(&mut fact.fields, "publish_hosts", if_any(hosts));
+            insert(&mut fact.fields, "publish_namespaces", if_any(publish.namespace));
+            let key = given(publish.remote_file_key).map(|key| clean_file_key("--remote-file-key", &key));
+            fact.insert_url("remote_file_key", key)?;
+            let url = given(publish.dist_storage_url).map(|url| clean_url("--dist-storage-url", &url));
+            fact.insert_url("dist_storage_url", url)?;
+            let url = given(publish.src_storage_url).map(|url| clean_url("--src-storage-url", &url));
+            fact.insert_url("src_storage_url", url)?;
             record_about_image(fact, run).await
         }
         RecordCommand::Release(release) => record_new_release(release, run).await,
@@ -292,11 +284,14 @@ impl ImageFact {
         Self { kind, about, fields, artifact_fields, given_urls: Vec::new(), author: None }
     }
 
-    fn insert_url(&mut self, name: &str, url: Option<CleanedUrl>) {
-        if let Some(url) = url {
-            let stored = self.url_as_stored(url);
-            insert(&mut self.fields, name, Some(stored));
-        }
+    fn insert_url(
+        &mut self,
+        name: &str,
+        url: Option<Result<CleanedUrl, UnreadableUrl>>,
+    ) -> Result<(), UnreadableUrl> {
+        let stored = url.transpose()?.map(|url| self.url_as_stored(url));
+        insert(&mut self.fields, name, stored);
+        Ok(())
     }
 
     /// The text of a URL that is stored. The URL as it was given tells the fact from others from now on.
@@ -307,11 +302,8 @@ impl ImageFact {
 }
 
 async fn record_about_image(mut fact: ImageFact, run: PipelineRun) -> anyhow::Result<Ended> {
-    let url = match cleaned(fact.about.url.take(), |url| clean_url("--url", url))? {
-        Some(url) => Some(url),
-        None => run.url.transpose()?,
-    };
-    fact.insert_url("url", url);
+    let url = given(fact.about.url.take()).map(|url| clean_url("--url", &url));
+    fact.insert_url("url", url.or(run.url))?;
     let ImageFact { kind, about, mut fields, mut artifact_fields, given_urls, author } = fact;
     let metadata = about.metadata_file.as_deref().map(BuildMetadata::read).transpose()?.unwrap_or_default();
     let image = given(about.image);
@@ -365,14 +357,6 @@ fn given(value: Option<String>) -> Option<String> {
     value.filter(|value| !value.is_empty())
 }
 
-/// Cleans a URL. An empty one counts as not given.
-fn cleaned(
-    value: Option<String>,
-    clean: impl Fn(&str) -> Result<CleanedUrl, UnreadableUrl>,
-) -> Result<Option<CleanedUrl>, UnreadableUrl> {
-    given(value).map(|value| clean(&value)).transpose()
-}
-
 /// Inserts a field, unless its value is empty: a pipeline passes on variables that are not always set.
 fn insert(fields: &mut Map<String, Value>, name: &str, value: Option<impl Into<Value>>) {
     if let Some(value) = value.map(Into::into).filter(|value| *value != "") {
@@ -400,16 +384,19 @@ fn print(what: &str, record: &str, recorded: &Recorded, as_json: bool) -> anyhow
 }
 
 fn commit(build: &BuildArguments, run: &PipelineRun) -> anyhow::Result<Value> {
-    let repository = match given(build.repo.clone()) {
-        None => run.repository.clone().transpose()?,
-        Some(repository) => Some(read_repository(&repository, run)?),
-    };
+    let repository = given(build.repo.clone()).map(|text| clean_repository("--repo", &text));
+    let repository = repository.or_else(|| run.repository.clone()).transpose()?;
     let missing = |what: &str| {
         format!(
             "the build has no {what}, and no variable of GitHub Actions, GitLab CI or Jenkins names it: give --{what}"
         )
     };
-    let repository = repository.with_context(|| missing("repo"))?;
+    let mut repository = repository.with_context(|| missing("repo"))?;
+    if repository.address.is_empty()
+        && let Some(Ok(own)) = &run.repository
+    {
+        repository.address.clone_from(&own.address);
+    }
     let commit =
         given(build.commit.clone()).or_else(|| run.commit.clone()).with_context(|| missing("commit"))?;
     let tag = given(build.tag.clone())
@@ -430,16 +417,6 @@ fn commit(build: &BuildArguments, run: &PipelineRun) -> anyhow::Result<Value> {
         "commit_message": given(build.message.clone()).or_else(|| run.message.clone()).unwrap_or_default(),
         "author_name": given(build.author.clone()).or_else(|| run.author.clone()).unwrap_or_default(),
     }))
-}
-
-fn read_repository(text: &str, run: &PipelineRun) -> Result<Repository, UnreadableUrl> {
-    let mut repository = Repository::parse("--repo", text)?;
-    if repository.address.is_empty()
-        && let Some(Ok(own)) = &run.repository
-    {
-        repository.address.clone_from(&own.address);
-    }
-    Ok(repository)
 }
 
 async fn record_new_release(release: ReleaseArguments, run: PipelineRun) -> anyhow::Result<Ended> {
