@@ -114,7 +114,7 @@ async fn reindex_artifacts(
                     Mended::Overtaken => Err(writer.artifacts_changed()),
                     mended => Ok(mended),
                 });
-            Ok((entry.is_artifact(), mended.await?))
+            Ok((entry.position.is_some(), mended.await?))
         })
         .try_buffer_unordered(RECORDS_AT_ONCE);
     while let Some((is_artifact, mended)) = mended.try_next().await? {

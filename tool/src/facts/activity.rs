@@ -126,12 +126,12 @@ async fn attempt(
     if activity.kind == ActivityKind::Build
         && !state.artifact.as_ref().is_some_and(|artifact| artifact.is_built)
     {
-        handed_over = writer.handed_over_to(artifact.artifact()).await?;
+        handed_over = writer.handed_over_to(&artifact.artifact).await?;
         if !handed_over.recorded.is_empty() {
             artifact = packed(recorded.and(std::mem::take(&mut handed_over.recorded)))?;
         }
     }
-    let json = artifact.json().to_owned();
+    let json = artifact.artifact.json.clone();
     let commit = Commit { handed_over, idempotency_key: key.as_ref(), ..Commit::of(&state, &artifact) };
     if !writer.commit(commit).await? {
         tracing::debug!(image = %activity.image, "the artifact changed meanwhile; it is read again");

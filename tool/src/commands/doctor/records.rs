@@ -13,7 +13,7 @@ use crate::answers::{ArtifactInfo, Endpoints, ReleaseInfo, read};
 use crate::commands::local_time::Now;
 use crate::commands::reindex::tolerate_unreadable;
 use crate::retries::{LAGGING_LIST, Patience};
-use crate::write::{ArtifactEntry, FoundArtifact, Mended, Mode, Reindexed, Writer};
+use crate::write::{FoundArtifact, Mended, Mode, Reindexed, Writer};
 
 /// How many records of each table are read completely.
 const SAMPLE: usize = 20;
@@ -161,9 +161,9 @@ pub(super) async fn examine_artifacts(
     now: &Now,
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
-    let artifacts = writer.artifact_entries().try_filter(|entry| future::ready(entry.is_artifact()));
+    let artifacts = writer.artifact_entries().try_filter(|entry| future::ready(entry.position.is_some()));
     let met: Vec<_> = artifacts.take(MOST_MET).try_collect().await?;
-    let Some(newest) = met.iter().filter_map(ArtifactEntry::position).max() else {
+    let Some(newest) = met.iter().filter_map(|entry| entry.position.as_ref()).max() else {
         return findings.note(
             NEWEST_ARTIFACT,
             "there is none yet: fill the table with `delivery-center import`, or `record build` in pipelines",

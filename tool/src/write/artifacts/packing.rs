@@ -30,7 +30,7 @@ const BYTES_PER_FACT: usize = size_of::<[Short; 2]>();
 #[derive(Debug, Clone)]
 pub struct PackedArtifact {
     /// The artifact with what pipelines recorded of it.
-    pub(in crate::write) artifact: Artifact,
+    pub artifact: Artifact,
     pub(in crate::write) recorded: Recorded,
     hash_key: String,
     entry: String,
@@ -106,16 +106,6 @@ impl PackedArtifact {
     /// The artifact's id.
     pub fn artifact_id(&self) -> &str {
         &self.artifact.artifact_id
-    }
-
-    /// The artifact with what pipelines recorded of it.
-    pub fn artifact(&self) -> &Artifact {
-        &self.artifact
-    }
-
-    /// The whole artifact, as it is answered.
-    pub fn json(&self) -> &str {
-        &self.artifact.json
     }
 
     /// The revision of the record that an import brings, and of what it says that pipelines recorded.

@@ -40,7 +40,8 @@ use crate::write::transaction::{Condition, Write, nonce};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArtifactEntry {
     hash_key: String,
-    position: Option<Position>,
+    /// Its time and id; `None` where it is no artifact.
+    pub position: Option<Position>,
 }
 
 /// What became of what was looked at.
@@ -60,16 +61,6 @@ impl ArtifactEntry {
     /// What an item of the table is, by its key.
     pub(in crate::write) fn new(hash_key: String, entry: &str) -> Self {
         Self { hash_key, position: artifact_position(entry) }
-    }
-
-    /// Whether it is an artifact's own item.
-    pub fn is_artifact(&self) -> bool {
-        self.position.is_some()
-    }
-
-    /// Its time and id; `None` where it is no artifact.
-    pub fn position(&self) -> Option<&Position> {
-        self.position.as_ref()
     }
 }
 
