@@ -41,7 +41,7 @@ impl Writer {
     pub fn artifact_entries(&self) -> impl Stream<Item = Result<ArtifactEntry, StoreError>> + '_ {
         self.scanned(&self.artifacts_table, "image_digest, #entry", None, |item| {
             let hash_key = item.get(ARTIFACT_HASH)?.as_s().ok()?.clone();
-            Some(ArtifactEntry::new(hash_key, &entry_of(&item)))
+            Some(ArtifactEntry { hash_key, position: artifact_position(&entry_of(&item)) })
         })
     }
 

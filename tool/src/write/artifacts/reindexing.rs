@@ -39,7 +39,7 @@ use crate::write::transaction::{Condition, Write, nonce};
 /// Something in the table of artifacts that is looked at: an artifact's own item, or what lies beside a pointer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArtifactEntry {
-    hash_key: String,
+    pub(in crate::write) hash_key: String,
     /// Its time and id; `None` where it is no artifact.
     pub position: Option<Position>,
 }
@@ -55,13 +55,6 @@ pub enum Mended {
     Removed(usize),
     /// Somebody wrote the artifact meanwhile: look again.
     Overtaken,
-}
-
-impl ArtifactEntry {
-    /// What an item of the table is, by its key.
-    pub(in crate::write) fn new(hash_key: String, entry: &str) -> Self {
-        Self { hash_key, position: artifact_position(entry) }
-    }
 }
 
 impl Writer {
