@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use delivery_center::store::artifacts::found_by::{EntryName, Short, listed};
 use delivery_center::store::items::{Attributes, Item, Subject, entry_of};
 use delivery_center::store::keys::{
-    ARTIFACT_HASH, WRITER, artifact_key_in, artifact_part_key, artifact_position, pointer_key,
+    ARTIFACT_HASH, MAX_PARTS, WRITER, artifact_key_in, artifact_part_key, artifact_position, pointer_key,
 };
 use delivery_center::store::{StoreError, Unavailability, Usage, whole};
 
@@ -107,9 +107,8 @@ pub(super) fn listed_keys(artifact_id: &str, item: Option<&Item>) -> Vec<Item> {
     let entries = entries.into_iter().map(|(digest, nonce)| EntryName { digest, nonce }.key(artifact_id));
     let parts = || {
         let (writer, parts) = (item?.get(WRITER)?.as_s().ok()?, item?.get("parts")?.as_n().ok()?);
-        let keys =
-            (1..=parts.parse().ok()?).map(move |number| artifact_part_key(artifact_id, writer, number));
-        Some(keys)
+        let parts = parts.parse().ok().filter(|parts| *parts <= MAX_PARTS)?;
+        Some((1..=parts).map(move |number| artifact_part_key(artifact_id, writer, number)))
     };
     entries.chain(parts().into_iter().flatten()).collect()
 }
