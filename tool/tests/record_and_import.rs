@@ -702,3 +702,30 @@ async fn a_stand_in_whose_pointer_was_lost_gives_way_when_it_is_reindexed() {
     assert_eq!(BTreeSet::from_iter(environments(&artifact)), BTreeSet::from(["prod", "staging"]));
     assert!(succeed(&tables, &["reindex"]).await.contains("changed 0"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_artifact_at_two_places_is_put_together_when_it_is_reindexed() {
+    let tables = Tables::empty().await;
+    let commit =
+        |number: u32| json!({"repo_owner": "o", "repo_name": "n", "commit_id": format!("{number:07x}")});
+    for commits in [3, 80] {
+        let mut record = imported();
+        record["activities"][0]["commits"] = (0..commits).map(commit).collect();
+        record["created_time"] = json!(1_600_000_000 + commits);
+        import(&tables, &record).await;
+        let (first, second) = if commits == 3 { ("prod", "staging") } else { ("qa", "dev") };
+        succeed(&tables, &["record", "deploy", "--image", IMAGE, "--env", first]).await;
+        delete_by_hand(&tables, &["pointer"]).await;
+        record["created_time"] = json!(1_600_000_500 + commits);
+        import(&tables, &record).await;
+        succeed(&tables, &["record", "deploy", "--image", IMAGE, "--env", second]).await;
+        let mended = succeed(&tables, &["reindex"]).await;
+        assert!(mended.contains("artifacts 2, changed 1"), "{mended}");
+        assert_eq!(succeed(&tables, &["export", "--artifacts"]).await.lines().count(), 1);
+        let again = succeed(&tables, &["reindex"]).await;
+        assert!(again.contains("artifacts 1, changed 0") && !again.contains("removed"), "{again}");
+        let found = answered(&tables, DIGEST).await;
+        let environments = BTreeSet::from_iter(environments(&found).into_iter().map(str::to_owned));
+        assert!(environments.contains(first) && environments.contains(second), "{environments:?}");
+    }
+}

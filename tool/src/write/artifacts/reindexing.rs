@@ -96,8 +96,9 @@ impl Writer {
         let packed = self.packed(artifact, recorded)?;
         let is_right =
             handed_over.writes.is_empty() && compare_artifact(&state, &packed, &beside) == Comparison::Same;
-        let listed = names(&listed_keys(&state.artifact_id, Some(item)));
-        let garbage = beside.iter().filter(|item| !listed.contains(&entry_of(item)));
+        let mut known = names(&listed_keys(&state.artifact_id, Some(item)));
+        known.extend(names(&handed_over.garbage));
+        let garbage = beside.iter().filter(|item| !known.contains(&entry_of(item)));
         handed_over.garbage.extend(garbage.map(key_of));
         let mended = match handed_over.garbage.len() {
             0 if is_right => return Ok(Mended::Unchanged),
