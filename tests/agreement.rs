@@ -86,7 +86,7 @@ fn every_endpoint_has_one_name_everywhere() {
 fn the_pages_that_list_the_filters_list_all_of_them() {
     let page = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
     let (readme, api, terminal) = (page("README.md"), page("docs/api.md"), page("docs/terminal.md"));
-    for filter in &FILTERS {
+    for filter in FILTERS {
         assert!(readme.contains(&format!("`{}`", filter.parameter)), "README.md: {}", filter.parameter);
         assert!(api.contains(&format!("\n| `{}` | ", filter.parameter)), "docs/api.md: {}", filter.parameter);
         assert!(terminal.contains(&format!("--{} ", filter.name)), "docs/terminal.md: {}", filter.name);

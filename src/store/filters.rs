@@ -55,7 +55,7 @@ const EXACT: Filter = Filter {
 };
 
 /// All filters. Of several values that cannot be read, the first in this order is reported.
-pub static FILTERS: [Filter; 9] = [
+pub static FILTERS: &[Filter] = &[
     Filter {
         parameter: "projectName",
         name: "project",
@@ -194,7 +194,7 @@ impl ReleaseFilter {
     /// The first that cannot be read, in the order of [`FILTERS`], and `since` and `until` after them.
     pub fn from_query(query: &Query) -> Result<Self, ParameterError> {
         let mut asked = Vec::new();
-        for filter in &FILTERS {
+        for filter in FILTERS {
             let values = query.first(filter.parameter).map(filter.read).transpose()?.flatten();
             asked.extend(values.map(|values| Asked { filter, values }));
         }
