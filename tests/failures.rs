@@ -141,6 +141,20 @@ async fn a_function_without_credentials_says_so_in_its_log() {
 }
 
 #[tokio::test]
+async fn a_function_whose_runtime_api_goes_behind_an_answer_ends_in_silence() {
+    let tables = Tables::with_samples().await;
+    for is_asked in [true, false] {
+        let mut function = Function::start(GetArtifact, &tables.environment()).await;
+        if is_asked {
+            let event = get_event(GetArtifact, query(GetArtifact), &[]).to_string();
+            assert_eq!(function.respond(event).await.status, 200);
+        }
+        let (ended_well, log) = function.lose_its_api().await;
+        assert_eq!((ended_well, log.contains("the function ends")), (is_asked, !is_asked), "{log}");
+    }
+}
+
+#[tokio::test]
 async fn a_slow_dynamodb_is_unavailable_before_the_functions_time_is_up() {
     let tables = Tables::with_samples().await;
     // A function opens its connection with its first call, during init; that of the second function is slow,

@@ -14,6 +14,7 @@ use delivery_center::endpoint::Endpoint;
 use tempfile::NamedTempFile;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
+use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, mpsc};
 
 /// How long a function may take to answer in a test, starting included.
@@ -26,6 +27,8 @@ pub(crate) struct Function {
     log: NamedTempFile,
     events: mpsc::UnboundedSender<Vec<u8>>,
     answers: mpsc::UnboundedReceiver<FunctionAnswer>,
+    /// Where the Runtime API runs. When this ends, so do its connections.
+    api: Option<Runtime>,
 }
 
 /// What a function posted.
@@ -64,7 +67,13 @@ impl Function {
         let api = Arc::new(Api { events: Mutex::new(events_to_take), answers: answers_to_give, time });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, router(api)).await.unwrap() });
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = listener.into_std().unwrap();
+        runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener).unwrap();
+            axum::serve(listener, router(api)).await.unwrap();
+        });
         let log = NamedTempFile::new().unwrap();
         let process = Command::new(binary)
             .env_clear()
@@ -79,7 +88,7 @@ impl Function {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        Self { process, log, events, answers }
+        Self { process, log, events, answers, api: Some(runtime) }
     }
 
     /// Sends an event and waits for what the function posts.
@@ -101,12 +110,29 @@ impl Function {
         }
     }
 
+    /// Ends the Runtime API, as `sam local` does behind an answer, and returns whether the function then ended well,
+    /// and what it logged.
+    pub(crate) async fn lose_its_api(mut self) -> (bool, String) {
+        self.api.take().expect("it runs").shutdown_background();
+        let ended = tokio::time::timeout(PATIENCE, self.process.wait()).await.expect("it ends").unwrap();
+        (ended.success(), std::fs::read_to_string(self.log.path()).unwrap())
+    }
+
     /// Ends the process and returns what it logged.
     pub(crate) async fn end(mut self) -> String {
         assert_eq!(self.process.try_wait().unwrap(), None, "the function ended by itself");
         self.process.start_kill().unwrap();
         self.process.wait().await.unwrap();
         std::fs::read_to_string(self.log.path()).unwrap()
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        if let Some(api) = self.api.take() {
+            // A test cannot wait for it.
+            api.shutdown_background();
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The Lambda process: logging, the DynamoDB client, and the runtime that takes one event after another.
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
@@ -69,10 +70,21 @@ async fn run(endpoint: Endpoint) -> Result<(), Failure> {
         .with_document_cache(document_cache_bytes());
     open_connection(endpoint, &store).await;
     let service = EndpointService::new(endpoint, store).with_log(request_log::write);
-    let answer = lambda_http::service_fn(|event| event::answer(&service, event));
+    let was_asked = AtomicBool::new(false);
+    let answer = lambda_http::service_fn(|event| {
+        was_asked.store(true, Ordering::Relaxed);
+        event::answer(&service, event)
+    });
     // `lambda_runtime::run` would do the same, with a tracing span around each event that none of our log
     // lines needs.
-    lambda_runtime::Runtime::new(answer).run().await.map_err(Failure::Runtime)
+    match lambda_runtime::Runtime::new(answer).run().await {
+        // Who had events for it has none any more: `sam local` stops its container.
+        Err(error) if was_asked.load(Ordering::Relaxed) => {
+            tracing::debug!(%error, "Lambda's Runtime API has gone");
+            Ok(())
+        }
+        ended => ended.map_err(Failure::Runtime),
+    }
 }
 
 /// Opens the connection to DynamoDB, with the cheapest request that the endpoint's function is allowed.
