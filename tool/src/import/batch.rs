@@ -239,7 +239,7 @@ impl PackedBatch {
                 self.counted[0].push(Counted { row, id, children });
             }
             PackedRecord::Artifact(artifact) => {
-                let id = artifact.artifact_id().to_owned();
+                let id = artifact.artifact.artifact_id.clone();
                 self.artifacts.push(*artifact);
                 self.counted[1].push(Counted { row, id, children });
             }

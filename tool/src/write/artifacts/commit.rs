@@ -59,11 +59,10 @@ pub struct Commit<'a> {
 impl<'a> Commit<'a> {
     /// A change of what pipelines recorded of an artifact.
     pub fn of(state: &'a ArtifactState, artifact: &'a PackedArtifact) -> Self {
-        let source = state.source.as_deref();
         Self {
             state,
             artifact,
-            source,
+            source: state.source.as_deref(),
             handed_over: HandedOver::default(),
             idempotency_key: None,
             lists_anew: false,
@@ -79,7 +78,7 @@ impl Writer {
     /// DynamoDB fails, or refuses the request.
     pub async fn commit(&self, commit: Commit<'_>) -> Result<bool, StoreError> {
         let Commit { state, artifact, source, handed_over, idempotency_key, lists_anew } = commit;
-        let (table, id) = (self.artifacts_table.as_str(), artifact.artifact_id());
+        let (table, id) = (self.artifacts_table.as_str(), artifact.artifact.artifact_id.as_str());
         let writer = nonce();
         let listed = if lists_anew { BTreeMap::new() } else { listed_entries(state.item.as_ref()) };
         let (item, listed) = artifact.laid_out(writer, &listed, source);

@@ -133,7 +133,7 @@ impl Writer {
         artifact: &PackedArtifact,
     ) -> Result<Vec<Item>, StoreError> {
         let stand_ins = possible_stand_ins(&artifact.artifact);
-        let ids = stand_ins.iter().map(String::as_str).chain([artifact.artifact_id()]);
+        let ids = stand_ins.iter().map(String::as_str).chain([artifact.artifact.artifact_id.as_str()]);
         self.items_at(ids.map(pointer_key).chain([artifact.key()]).collect()).await
     }
 
@@ -151,7 +151,7 @@ impl Writer {
         {
             return Ok(plan);
         }
-        let id = artifact.artifact_id();
+        let id = artifact.artifact.artifact_id.as_str();
         let mut state = self.unread_state(id.to_owned(), Some(&artifact.key()), read).await?;
         self.read_or_give_up(&mut state, mode).await?;
         let mut handed_over = self.handed_over_by(read, &artifact.artifact, mode).await?;
@@ -207,7 +207,7 @@ impl Writer {
 /// Whether an import brought the very same record before, and nothing stands for its image: then there is
 /// nothing to write, whatever pipelines recorded since. Gives how many facts they recorded.
 fn is_known(artifact: &PackedArtifact, read: &[Item]) -> Option<usize> {
-    let own = pointer_key(artifact.artifact_id());
+    let own = pointer_key(&artifact.artifact.artifact_id);
     let item = at(read, &artifact.key())?;
     let others = read.iter().filter(|other| **other != item && key_of(other) != own);
     let is_known = *item.get("source")?.as_s().ok()? == artifact.source()

@@ -103,11 +103,6 @@ impl PackedArtifact {
         Self { may_empty: false, ..self }
     }
 
-    /// The artifact's id.
-    pub fn artifact_id(&self) -> &str {
-        &self.artifact.artifact_id
-    }
-
     /// The revision of the record that an import brings, and of what it says that pipelines recorded.
     pub(super) fn source(&self) -> String {
         let recorded = &self.artifact.recorded;
@@ -125,7 +120,7 @@ impl PackedArtifact {
 
     /// The artifact's pointer.
     pub(super) fn pointer(&self, writer: &str) -> Item {
-        let mut pointer = self.place_beside(pointer_key(self.artifact_id()));
+        let mut pointer = self.place_beside(pointer_key(&self.artifact.artifact_id));
         pointer.insert(WRITER.to_owned(), text(writer));
         pointer
     }
@@ -150,7 +145,7 @@ impl PackedArtifact {
         for (digest, entry) in &self.entries {
             let name = EntryName { digest: *digest, nonce: *listed.get(digest).unwrap_or(&writer) };
             by_nonce.entry(name.nonce).or_default().push(name.digest);
-            let mut item = self.place_beside(name.key(self.artifact_id()));
+            let mut item = self.place_beside(name.key(&self.artifact.artifact_id));
             item.extend(entry.clone());
             beside.push(item);
         }
@@ -164,7 +159,7 @@ impl PackedArtifact {
         let parts = overflow.chunks(MAX_DOCUMENT_BYTES_PER_ITEM);
         let count = Some(parts.len()).filter(|count| *count > 0);
         beside.extend((1..).zip(parts).map(|(number, part)| {
-            let mut item = self.place_beside(artifact_part_key(self.artifact_id(), &writer, number));
+            let mut item = self.place_beside(artifact_part_key(&self.artifact.artifact_id, &writer, number));
             item.insert("document".to_owned(), bytes(part));
             item
         }));
