@@ -725,7 +725,7 @@ async fn an_artifact_at_two_places_is_put_together_when_it_is_reindexed() {
         let again = succeed(&tables, &["reindex"]).await;
         assert!(again.contains("artifacts 1, changed 0") && !again.contains("removed"), "{again}");
         let found = answered(&tables, DIGEST).await;
-        let environments = BTreeSet::from_iter(environments(&found).into_iter().map(str::to_owned));
-        assert!(environments.contains(first) && environments.contains(second), "{environments:?}");
+        let environments = environments(&found);
+        assert!(environments.contains(&first) && environments.contains(&second), "{environments:?}");
     }
 }
