@@ -174,8 +174,7 @@ impl Writer {
         match self.read_item_of(state).await {
             Err(StoreError::UnreadableRecord { record, reason, .. }) if mode == Mode::Rewrite => {
                 let lost = state.item.as_ref().map(recorded_count);
-                let told = "it is written over, and activities that pipelines recorded are lost";
-                tracing::warn!(record, reason, lost, "{told}");
+                tracing::warn!(record, reason, lost, "written over, and recorded activities are lost");
                 Ok(())
             }
             read => read,
