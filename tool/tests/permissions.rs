@@ -45,7 +45,7 @@ async fn done(tables: &Tables, runs: &[&[&str]], writes_per_transaction: &str) -
         // `verify` ends with 1, since something differs.
         assert!(matches!(ran.status, Some(0 | 1)), "{arguments:?}: {ran:?}");
     }
-    let sent = sent.lock().unwrap();
+    let sent = sent.lock().unwrap().concat();
     actions(&String::from_utf8_lossy(&sent))
 }
 

@@ -608,8 +608,8 @@ async fn a_release_whose_recording_was_interrupted_is_completed_by_sending_it_ag
     assert!(interruptions >= 3, "{interruptions}");
 }
 
-/// Passes everything on to a DynamoDB, and keeps what was sent.
-pub(crate) async fn listening_proxy(upstream: String) -> (String, Arc<Mutex<Vec<u8>>>) {
+/// Passes everything on to a DynamoDB, and keeps what was sent on each connection.
+pub(crate) async fn listening_proxy(upstream: String) -> (String, Arc<Mutex<Vec<Vec<u8>>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint_url = format!("http://{}", listener.local_addr().unwrap());
     let sent = Arc::new(Mutex::new(Vec::new()));
@@ -619,13 +619,18 @@ pub(crate) async fn listening_proxy(upstream: String) -> (String, Arc<Mutex<Vec<
             let (client, _) = listener.accept().await.unwrap();
             let server = TcpStream::connect(upstream.trim_start_matches("http://")).await.unwrap();
             let heard = Arc::clone(&heard);
+            let connection = {
+                let mut heard = heard.lock().unwrap();
+                heard.push(Vec::new());
+                heard.len() - 1
+            };
             tokio::spawn(async move {
                 let (mut from_client, mut to_client) = client.into_split();
                 let (mut from_server, mut to_server) = server.into_split();
                 tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
                 let mut buffer = vec![0; 1 << 16];
                 while let Ok(read @ 1..) = from_client.read(&mut buffer).await {
-                    heard.lock().unwrap().extend_from_slice(&buffer[..read]);
+                    heard.lock().unwrap()[connection].extend_from_slice(&buffer[..read]);
                     to_server.write_all(&buffer[..read]).await.unwrap();
                 }
             });
@@ -738,7 +743,7 @@ async fn the_templates_policy_allows_what_record_does_and_nothing_more() {
         let ran = run(record).await;
         assert_eq!(ran.status, Some(0), "{ran:?}");
     }
-    let done = actions(&String::from_utf8_lossy(&sent.lock().unwrap()));
+    let done = actions(&String::from_utf8_lossy(&sent.lock().unwrap().concat()));
     let only_where_facets_are_wrong = format!("deleteitem {}", tables.names.releases);
     let allowed = allowed(&tables.names);
     assert!(allowed.contains(&only_where_facets_are_wrong));
