@@ -307,7 +307,12 @@ impl Model {
         assert_eq!(all.len(), self.releases.len(), "{all:?}");
         for (number, versions) in (0..).zip(&self.releases) {
             let answer = tables.get(ListReleases, &format!("projectName=p{number}")).await;
-            assert_eq!(answer.release_ids(), [format!("r{number}")]);
+            assert_eq!(
+                (answer.status, answer.release_ids()),
+                (200, vec![format!("r{number}")]),
+                "{}",
+                answer.body
+            );
             let version: u64 = answer.json()[0]["versionInfo"]["desc"].as_str().unwrap().parse().unwrap();
             assert!(versions.contains(&version), "release {number}: {version} of {versions:?}");
             for other in 0..3 {
