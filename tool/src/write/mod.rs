@@ -109,7 +109,8 @@ impl Writer {
     }
 }
 
-/// Does the same with many records, 16 of them side by side. The results are in the order of the records.
+/// Waits for the futures of many records, of which 16 run side by side. The results are in the order of the
+/// records.
 async fn side_by_side<F: Future>(of_each: Vec<F>) -> Vec<F::Output> {
     const RECORDS_AT_ONCE: usize = 16;
     stream::iter(of_each).buffered(RECORDS_AT_ONCE).collect().await

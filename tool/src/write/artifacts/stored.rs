@@ -8,7 +8,7 @@
 //! | `found_by` | the names of its entries (`src/store/artifacts/found_by.rs`) |
 //! | `recorded` | for each fact that a pipeline recorded, in the order of recording: 8 bytes by which the fact is known, and 8 bytes of a digest of its activity, which is one of those in the document |
 //! | `told` | fields of the artifact that pipelines told, as a JSON object |
-//! | `source` | the revision of the record that the last import brought, without what pipelines recorded |
+//! | `source` | the revision of what the last import brought (`PackedArtifact::source`): its record and, where an export told them, the facts recorded elsewhere; nothing that was recorded into this table |
 
 use std::collections::BTreeMap;
 
