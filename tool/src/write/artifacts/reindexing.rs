@@ -96,6 +96,10 @@ impl Writer {
         let packed = self.packed(artifact, recorded)?;
         let is_right =
             handed_over.writes.is_empty() && compare_artifact(&state, &packed, &beside) == Comparison::Same;
+        // What was put after the listing and before the reading is no fault.
+        if !is_right && self.items_beside(&state.artifact_id).await? != beside {
+            return Ok(Mended::Overtaken);
+        }
         let mut known = names(&listed_keys(&state.artifact_id, Some(item)));
         known.extend(names(&handed_over.garbage));
         let garbage = beside.iter().filter(|item| !known.contains(&entry_of(item)));
