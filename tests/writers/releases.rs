@@ -38,6 +38,12 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         of("two first imports of a release", vec![WHOLE, IN_STEPS], Vec::new(), [one(), other()]),
         of("an import of a release beside a removal", vec![WHOLE], base(), [one(), gone()]),
         of("another import of a release beside a removal", vec![IN_STEPS], base(), [other(), gone()]),
+        of(
+            "an import in steps beside a reindex in one",
+            vec![WHOLE],
+            base(),
+            [in_steps(other()), reindexes()],
+        ),
     ]
 }
 
@@ -60,6 +66,21 @@ fn stores(record: &Value) -> Act {
         let packed = Arc::clone(&packed);
         Box::pin(async move {
             while let Err(error) = writer.put_release(&packed, Mode::Write).await {
+                assert!(error.is_unavailable(), "{error}");
+            }
+        })
+    })
+}
+
+/// The same, where little fits into one transaction.
+fn in_steps(act: Act) -> Act {
+    Arc::new(move |writer| act(writer.with_writes_per_transaction(8)))
+}
+
+fn reindexes() -> Act {
+    Arc::new(|writer| {
+        Box::pin(async move {
+            while let Err(error) = writer.reindex_release(ID, Mode::Write).await {
                 assert!(error.is_unavailable(), "{error}");
             }
         })

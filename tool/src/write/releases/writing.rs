@@ -9,7 +9,8 @@
 //! locks, so a writer that dies keeps nobody waiting.
 //!
 //! Changes that fit into one transaction (a hundred writes and 4 MB, which is a new release of up to eighteen
-//! services with one image each) are written in one. Then there is nothing between before and after.
+//! services with one image each) are written in one. Then there is nothing between before and after. It names
+//! its writer in the item even where nothing else of that changes, so that whoever had claimed it is refused.
 //!
 //! Larger changes are written in steps:
 //!
@@ -374,7 +375,8 @@ impl Changes {
         let item_write = match &self.item {
             Some(item) => Write::Put(written_by(item.clone(), writer), Some(as_read.clone())),
             None if self.removes_item => Write::Delete(key, Some(as_read.clone())),
-            None => Write::Check(key, as_read.clone()),
+            None if self.is_removal => Write::Check(key, as_read.clone()),
+            None => Write::Set(key, WRITER, writer.to_owned(), as_read.clone()),
         };
         let puts = self.parts.iter().chain(&self.facets).map(|item| Write::Put(item.clone(), None));
         let removed = self.removed.iter().map(|key| Write::Delete(key.clone(), None));
