@@ -66,6 +66,14 @@ pub enum Error {
     /// No artifact is what was asked for, which the text says.
     #[error("no artifact {0}")]
     NoArtifact(String),
+    /// Nothing runs in an environment, as far as one request looks.
+    #[error("nothing runs in {environment}")]
+    NothingRuns {
+        /// The environment, and the namespace, where one was asked for.
+        environment: String,
+        /// The query that looks further, where more were deployed there.
+        next: Option<String>,
+    },
     /// The path is not the endpoint's.
     #[error("no such path {}", quote(.path))]
     NoSuchPath {
@@ -135,7 +143,7 @@ impl Error {
             | Self::PageTooDeep { .. }
             | Self::ReleaseTooLarge { .. }
             | Self::ArtifactTooLarge { .. } => Status::BadRequest,
-            Self::NoArtifact(_) | Self::NoSuchPath { .. } => Status::NotFound,
+            Self::NoArtifact(_) | Self::NothingRuns { .. } | Self::NoSuchPath { .. } => Status::NotFound,
             Self::MethodNotAllowed => Status::MethodNotAllowed,
             Self::Store(
                 StoreError::UnreadableRecord { .. }

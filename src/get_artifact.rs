@@ -14,7 +14,10 @@ use crate::query::{ParameterError, Query};
 use crate::request::{ArtifactLookup, WantedBy};
 use crate::response::{self, Response};
 use crate::response_limit::fits;
-use crate::store::{Activities, ArtifactSearch, Deployment, NewestFound, Store, StoredArtifact, Usage};
+use crate::store::artifacts::environments::Step;
+use crate::store::{
+    Activities, ArtifactSearch, Deployment, EnvironmentSearch, NewestFound, Store, StoredArtifact, Usage,
+};
 
 /// An environment that an artifact was deployed to, as it is answered.
 #[derive(Serialize)]
@@ -24,6 +27,8 @@ struct Environment {
     namespace: String,
     since: Number,
     running: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Number>,
 }
 
 /// What a request asks for.
@@ -47,6 +52,7 @@ impl<'a> ArtifactRequest<'a> {
         match &self.lookup.wanted {
             WantedBy::Image(_) => self.query.first("image").unwrap_or_default().to_owned(),
             WantedBy::Search(search, _) => search.to_string(),
+            WantedBy::Environment(search) => search.to_string(),
         }
     }
 
@@ -102,20 +108,27 @@ async fn find(
                     ArtifactSearch::PullRequest(_, repository) => {
                         format!("for pull request {} of {}", given("pr"), quote(repository))
                     }
-                    ArtifactSearch::RunningIn { repository, env_name, namespace } => {
-                        let namespace =
-                            namespace.as_deref().map(|namespace| format!(" ({})", quote(namespace)));
-                        let namespace = namespace.unwrap_or_default();
-                        format!("of {} runs in {}{namespace}", quote(repository), quote(env_name))
-                    }
                 })
             };
-            let NewestFound { artifact, has_older } = found.ok_or_else(none)?;
-            // A search for what runs in an environment has one answer: what ran there before does not run
-            // there now.
-            let has_next = has_older && !matches!(search, ArtifactSearch::RunningIn { .. });
-            let next = has_next.then(|| query.with("after", artifact.position.as_str()));
+            let NewestFound { artifact, has_older, .. } = found.ok_or_else(none)?;
+            let next = has_older.then(|| query.with("after", artifact.position.as_str()));
             Ok((artifact, next))
+        }
+        WantedBy::Environment(EnvironmentSearch { env_name, namespace, repository, after }) => {
+            let (namespace, after) = (namespace.as_deref(), after.as_deref());
+            let in_namespace = namespace.map(|namespace| format!(" ({})", quote(namespace)));
+            let environment = quote(&env_name) + &in_namespace.unwrap_or_default();
+            if let Some(repository) = repository {
+                let artifact = store.running_in(&repository, &env_name, namespace, usage).await?;
+                let none = || Error::NoArtifact(format!("of {} runs in {environment}", quote(&repository)));
+                return Ok((artifact.ok_or_else(none)?, None));
+            }
+            let Step { artifact, next } = store.next_running(&env_name, namespace, after, usage).await?;
+            let next = next.map(|next| query.with("after", &next));
+            match artifact {
+                Some(artifact) => Ok((artifact, next)),
+                None => Err(Error::NothingRuns { environment, next }),
+            }
         }
     }
 }
@@ -131,11 +144,12 @@ async fn environments(store: &Store, artifact: &StoredArtifact, usage: &Usage) -
     let environments: Vec<_> = deployments
         .into_iter()
         .zip(running)
-        .map(|(Deployment { env_name, namespace, since }, running)| Environment {
+        .map(|(Deployment { env_name, namespace, since, until }, running)| Environment {
             env_name,
             namespace,
             since,
             running,
+            until,
         })
         .collect();
     Ok(serde_json::to_string(&environments).expect("texts, numbers and booleans always serialize"))

@@ -37,6 +37,11 @@ impl Position {
         (has_form && text.len() <= MAX_RANGE_KEY_BYTES).then(|| Self(text.to_owned()))
     }
 
+    /// The record's time.
+    pub fn time(&self) -> UnixSeconds {
+        self.0[..TIME_DIGITS].parse().expect("it is made of digits")
+    }
+
     /// The record's id.
     pub fn id(&self) -> &str {
         &self.0[TIME_DIGITS + 1..]
@@ -72,7 +77,7 @@ mod tests {
         #[test]
         fn a_position_is_read_back(time in 0..=MAX_UNIX_SECONDS, id in ".{1,40}") {
             let position = Position::new(time, &id);
-            prop_assert_eq!(position.id(), &id);
+            prop_assert_eq!((position.time(), position.id()), (time, id.as_str()));
             prop_assert_eq!(Position::parse(position.as_str()), Some(position.clone()));
         }
     }

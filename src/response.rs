@@ -60,7 +60,11 @@ pub fn from_error(error: &Error) -> Response {
         }
         Status::BadRequest | Status::NotFound | Status::InternalError => None,
     };
-    response
+    let next = match error {
+        Error::NothingRuns { next, .. } => next.as_deref(),
+        _ => None,
+    };
+    with_next(response, next)
 }
 
 /// Adds a `Link` to the rest of the list, where there is more: the same path with another query (RFC 8288).

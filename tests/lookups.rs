@@ -40,7 +40,8 @@ fn record(random: &mut Random, id: &str) -> Value {
             json!({"type": "build", "commits": commits, "created_time": BEGIN})
         } else {
             json!({
-                "type": if random.one_in(8) { "test" } else { "deploy" }, "created_time": BEGIN + random.below(12),
+                "type": random.one_of(&["test", "undeploy", "undeploy", "deploy", "deploy", "deploy"]),
+                "created_time": BEGIN + random.below(12),
                 "env_name": random.one_of(&ENVIRONMENTS), "namespace": random.one_of(&NAMESPACES),
             })
         }
@@ -66,18 +67,17 @@ fn is_of(commit: &Value, repository: &str) -> bool {
         == repository
 }
 
-/// The time of the last deploy into an environment; into any namespace of it, where none is given.
-fn deployed(record: &Value, env_name: &str, namespace: Option<&str>) -> Option<u64> {
-    let is_there = |activity: &&Value| {
-        activity["type"] == "deploy"
-            && activity["env_name"] == env_name
-            && namespace.is_none_or(|namespace| activity["namespace"] == namespace)
+/// The time of the last deploy into a namespace of an environment, and when it ended.
+fn deployed(record: &Value, env_name: &str, namespace: &str) -> Option<(u64, Option<u64>)> {
+    let last = |kind: &str| {
+        let is_there = |activity: &&Value| {
+            activity["type"] == kind && activity["env_name"] == env_name && activity["namespace"] == namespace
+        };
+        let there = activities(record).iter().filter(is_there);
+        there.map(|activity| activity["created_time"].as_u64().unwrap()).max()
     };
-    activities(record)
-        .iter()
-        .filter(is_there)
-        .map(|activity| activity["created_time"].as_u64().unwrap())
-        .max()
+    let since = last("deploy")?;
+    Some((since, last("undeploy").filter(|until| *until >= since)))
 }
 
 type Records = BTreeMap<String, Value>;
@@ -93,17 +93,15 @@ fn newest_first(records: &Records, is_match: impl Fn(&Value) -> bool) -> Vec<Str
     found.into_iter().rev().map(|(_, id)| id.clone()).collect()
 }
 
-/// The id of what runs in an environment.
-fn running<'a>(
-    records: &'a Records,
-    of: &str,
-    env_name: &str,
-    namespace: Option<&str>,
-) -> Option<&'a String> {
+/// What runs in a namespace of an environment: the time of its deploy, and its id.
+fn running<'a>(records: &'a Records, of: &str, env_name: &str, namespace: &str) -> Option<(u64, &'a String)> {
     let in_repository = records.iter().filter(|(_, record)| repository(record) == of);
-    let deployed =
-        in_repository.filter_map(|(id, record)| Some((deployed(record, env_name, namespace)?, id)));
-    deployed.max().map(|(_, id)| id)
+    let deployed = in_repository.filter_map(|(id, record)| {
+        let (since, until) = deployed(record, env_name, namespace)?;
+        Some((since, id, until))
+    });
+    let (since, id, until) = deployed.max()?;
+    until.is_none().then_some((since, id))
 }
 
 fn environments(records: &Records, id: &str) -> Value {
@@ -111,24 +109,32 @@ fn environments(records: &Records, id: &str) -> Value {
     let mut found = Vec::new();
     for env_name in ENVIRONMENTS {
         for namespace in NAMESPACES {
-            let Some(since) = deployed(record, env_name, Some(namespace)) else { continue };
+            let Some((since, until)) = deployed(record, env_name, namespace) else { continue };
             let of = repository(record);
-            let is_running = of.is_empty()
-                || running(records, of, env_name, Some(namespace)).is_some_and(|running| running == id);
-            found.push((std::cmp::Reverse(since), env_name, namespace, is_running));
+            let is_newest = of.is_empty()
+                || running(records, of, env_name, namespace).is_some_and(|(_, running)| running == id);
+            found.push((std::cmp::Reverse(since), env_name, namespace, is_newest && until.is_none(), until));
         }
     }
     found.sort();
-    let environment =
-        |(since, env_name, namespace, is_running): (std::cmp::Reverse<u64>, &str, &str, bool)| {
-            let mut environment = json!({"env_name": env_name});
-            if !namespace.is_empty() {
-                environment["namespace"] = json!(namespace);
-            }
-            environment["since"] = json!(since.0);
-            environment["running"] = json!(is_running);
-            environment
-        };
+    let environment = |(since, env_name, namespace, is_running, until): (
+        std::cmp::Reverse<u64>,
+        &str,
+        &str,
+        bool,
+        Option<u64>,
+    )| {
+        let mut environment = json!({"env_name": env_name});
+        if !namespace.is_empty() {
+            environment["namespace"] = json!(namespace);
+        }
+        environment["since"] = json!(since.0);
+        environment["running"] = json!(is_running);
+        if let Some(until) = until {
+            environment["until"] = json!(until);
+        }
+        environment
+    };
     found.into_iter().map(environment).collect()
 }
 
@@ -149,8 +155,11 @@ fn id(answer: &Answer) -> Option<String> {
 /// Follows `Link` to the end, and returns all ids.
 async fn walk(tables: &Tables, parameters: &[(&str, &str)]) -> Vec<String> {
     let answers = tables.walk(GetArtifact, &query(parameters), &[]).await;
-    let found = if answers[0].status == 404 { &[] } else { answers.as_slice() };
-    found.iter().map(|answer| id(answer).expect("a link leads to an artifact")).collect()
+    // A walk through an environment may come to its end, or to many in a row that ended, without another one.
+    let is_none = |answer: &Answer| answer.status == 404 && answer.body.contains("nothing runs in");
+    let found = if answers[0].status == 404 { &answers[1..] } else { answers.as_slice() };
+    let found = found.iter().filter(|answer| !is_none(answer));
+    found.map(|answer| id(answer).expect("a link leads to an artifact")).collect()
 }
 
 fn packed(record: &Value) -> PackedArtifact {
@@ -171,6 +180,14 @@ async fn remove_item(tables: &Tables, id: &str) {
         if entry.starts_with("artifact#") && entry.ends_with(&format!("#{id}")) {
             tables.delete_item(&tables.names.artifacts, item).await;
         }
+    }
+}
+
+/// Mends what is wrong with the last deploys.
+async fn reindex(tables: &Tables) {
+    let entries: Vec<_> = tables.writer.artifact_entries().try_collect().await.unwrap();
+    for entry in entries.iter().filter(|entry| entry.position.is_none()) {
+        tables.writer.mend_artifact_entry(entry, Mode::Write).await.unwrap();
     }
 }
 
@@ -195,6 +212,8 @@ async fn every_way_to_find_an_artifact_finds_what_a_search_through_everything_fi
             if random.one_in(6) {
                 remove_item(&tables, &id).await;
                 records.remove(&id);
+                // What ended with it may hide what was deployed before it.
+                reindex(&tables).await;
             } else {
                 let record = record(&mut random, &id);
                 put(&tables, &record).await;
@@ -237,10 +256,20 @@ async fn every_way_to_find_an_artifact_finds_what_a_search_through_everything_fi
             .chain(namespace.map(|namespace| ("namespace", namespace)))
             .collect();
         let answer = get(&tables, &parameters).await;
-        let wanted = running(&records, of, env_name, namespace);
+        let namespaces: Vec<_> =
+            NAMESPACES.into_iter().filter(|one| namespace.is_none_or(|wanted| wanted == *one)).collect();
+        let run_there = namespaces.iter().filter_map(|namespace| running(&records, of, env_name, namespace));
+        let wanted = run_there.max().map(|(_, id)| id);
         assert_eq!(id(&answer).as_ref(), wanted, "{parameters:?}");
         assert_eq!(answer.next_query(), None);
         found[2] += usize::from(wanted.is_some());
+        let mut repositories: Vec<_> = IMAGES.into_iter().filter(|of| !of.is_empty()).collect();
+        repositories.sort_unstable();
+        let run_there =
+            repositories.iter().flat_map(|of| namespaces.iter().map(move |namespace| (of, namespace)));
+        let run_there = run_there.filter_map(|(of, namespace)| running(&records, of, env_name, namespace));
+        let wanted: Vec<_> = run_there.map(|(_, id)| id.clone()).collect();
+        assert_eq!(walk(&tables, &parameters[1..]).await, wanted, "{:?}", &parameters[1..]);
 
         if let Some((image, wanted)) =
             records.values().nth(usize::try_from(random.below(30)).unwrap()).and_then(|record| {
@@ -295,7 +324,7 @@ async fn a_hundred_environments_are_answered_in_a_bounded_number_of_calls() {
         "an artifact that was deployed later is read once"
     );
     for (parameters, calls) in [
-        (vec![("image", "reg/app"), ("envName", "env-70")], 2),
+        (vec![("image", "reg/app"), ("envName", "env-70")], 3),
         (vec![("image", "reg/app"), ("envName", "env-7"), ("namespace", "n")], 2),
     ] {
         let before = proxy.total();
@@ -309,6 +338,57 @@ async fn a_hundred_environments_are_answered_in_a_bounded_number_of_calls() {
     // A rollback: an artifact that is deployed again runs again.
     put(&tables, &deployed_to("old", 0..100, 2_000)).await;
     assert_eq!(asked("old").await, (100, 100, 1 + 100));
+}
+
+/// `WALK_DEPLOYS` and `WALK_ENDED` say how many deploys there were, and how many namespaces ended.
+#[tokio::test]
+async fn a_step_through_an_environment_takes_few_calls_whatever_was_deployed_there_before() {
+    let tables = Tables::empty().await;
+    let deploys = number_of("WALK_DEPLOYS", 100);
+    let deploy = |kind: &str, env_name: &str, namespace: String, time: u64| json!({"type": kind, "env_name": env_name, "namespace": namespace, "created_time": BEGIN + time});
+    for repository in ["reg/a", "reg/b"] {
+        for number in 0..deploys {
+            let id = format!("{}-{number}", &repository[4..]);
+            let mut record = artifact(&id, &format!("{repository}:{number}"), "", BEGIN + number);
+            record["activities"] = json!([deploy("deploy", "prod", "shop".to_owned(), number)]);
+            put(&tables, &record).await;
+        }
+    }
+    // Preview environments: each was deployed to, and then ended.
+    for (id, repository, namespaces, ends) in
+        [("ended", "reg/m", number_of("WALK_ENDED", 500), true), ("runs", "reg/z", 2, false)]
+    {
+        let mut record = artifact(id, &format!("{repository}:1"), "", BEGIN);
+        let pr = |number| format!("pr-{number:06}");
+        let mut activities: Vec<_> =
+            (0..namespaces).map(|number| deploy("deploy", "preview", pr(number), 1)).collect();
+        if ends {
+            activities.extend((0..namespaces).map(|number| deploy("undeploy", "preview", pr(number), 2)));
+        }
+        record["activities"] = activities.into();
+        put(&tables, &record).await;
+    }
+    let proxy = FaultyProxy::start(&tables.endpoint_url, |_, _| Fault::Meter).await;
+    let proxied = tables.through(&proxy.endpoint_url);
+    let (mut query, mut met) = (Some("envName=prod".to_owned()), Vec::new());
+    while let Some(asked) = query {
+        let before = proxy.total();
+        let answer = proxied.get(GetArtifact, &asked).await;
+        assert_eq!(proxy.total() - before, 3, "{asked}");
+        met.push(id(&answer).unwrap());
+        query = answer.next_query();
+    }
+    assert_eq!(met, [format!("a-{}", deploys - 1), format!("b-{}", deploys - 1)]);
+    let (mut query, mut met, mut steps) = (Some("envName=preview".to_owned()), Vec::new(), 0);
+    while let Some(asked) = query {
+        let before = proxy.total();
+        let answer = proxied.get(GetArtifact, &asked).await;
+        assert!(proxy.total() - before <= 6, "{asked}: {}", proxy.total() - before);
+        steps += 1;
+        met.extend(id(&answer));
+        query = answer.next_query();
+    }
+    assert_eq!((met, steps), (vec!["runs".to_owned(), "runs".to_owned()], 2));
 }
 
 #[tokio::test]
@@ -335,7 +415,7 @@ async fn a_recorded_deploy_changes_only_the_entries_of_its_environment() {
     let before = dump(&tables).await;
     put(&tables, &deployed_to("a", 0..101, 0)).await;
     let after = dump(&tables).await;
-    // The item, and two entries: that of the environment, and that of its namespace.
+    // The item, the entry of the environment, and the last deploy there.
     assert_eq!((after.difference(&before).count(), before.difference(&after).count()), (3, 1));
 }
 

@@ -67,7 +67,7 @@ pub enum ParameterError {
     /// `after` names one place to begin at, `page` and `per_page` another.
     #[error("after cannot be combined with page or per_page")]
     AfterWithPage,
-    /// `image` is missing; the words are Zadig's.
+    /// None of `image`, `commit`, `pr` and `envName` is given; the words are Zadig's.
     #[error("image can't be empty!")]
     NoImage,
     /// `image` has a digest of another form than OCI's.
@@ -91,9 +91,9 @@ pub enum ParameterError {
     /// `repo` has another form than `owner/name`.
     #[error("repo {} is not owner/name", quote(.0))]
     Repository(String),
-    /// `envName` is given without an image's repository, or with a tag or a digest.
+    /// `envName` is given with something else than an image's repository.
     #[error(
-        "envName asks which image of a repository runs there: give image=registry/repo/name, without a tag or digest"
+        "envName asks what runs there: give it alone, or with image=registry/repo/name, without a tag or digest"
     )]
     EnvironmentWithoutRepository,
     /// `after` is given with `image`. A look-up by image finds one artifact, so there is nothing after it.

@@ -5,7 +5,8 @@ use crate::commit_prefix::CommitPrefix;
 use crate::image_reference::{ImageDigest, ImageReference, repository, without_scheme};
 use crate::position::Position;
 use crate::query::{ParameterError, Query, strconv};
-use crate::store::ArtifactSearch;
+use crate::store::keys::MAX_RANGE_KEY_BYTES;
+use crate::store::{ArtifactSearch, EnvironmentSearch};
 
 /// What a query for an artifact says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,26 +24,33 @@ pub enum WantedBy {
     Image(ImageReference),
     /// The newest one that a search finds; where there is a position, the newest one that is older.
     Search(ArtifactSearch, Option<Position>),
+    /// What runs in an environment.
+    Environment(EnvironmentSearch),
 }
 
 impl ArtifactLookup {
     /// Reads `image`, `commit`, `pr`, `repo`, `envName`, `namespace`, `after` and `include`.
     ///
     /// # Errors
-    /// None or more than one of `image`, `commit` and `pr` is given; or the first of `image`, `commit`, `pr`,
+    /// None of `image`, `commit`, `pr` and `envName` is given, or more than one of the first three; or the first of `image`, `commit`, `pr`,
     /// `repo`, `envName` and `after` that cannot be read is reported.
     pub fn from_query(query: &Query) -> Result<Self, ParameterError> {
         let given = [query.first("image"), query.first("commit"), query.first("pr")];
         let env_name = query.first("envName");
         let after = query.first("after");
         let wanted = match given {
-            [None, None, None] => return Err(ParameterError::NoImage),
+            [None, None, None] => {
+                let Some(env_name) = env_name else { return Err(ParameterError::NoImage) };
+                let after = after.map(place_in_environment).transpose()?;
+                WantedBy::Environment(environment(query, env_name, None, after))
+            }
             [Some(image), None, None] => {
                 let reference = ImageReference::parse(image).map_err(ParameterError::Digest)?;
                 let wanted = match env_name {
                     None => WantedBy::Image(reference),
                     Some(env_name) => {
-                        WantedBy::Search(running_in(image, env_name, query.first("namespace"))?, None)
+                        let repository = image_repository(image)?.to_owned();
+                        WantedBy::Environment(environment(query, env_name, Some(repository), None))
                     }
                 };
                 if after.is_some() {
@@ -70,22 +78,29 @@ impl ArtifactLookup {
     }
 }
 
-/// The search for what runs in an environment. It needs a repository without tag and digest: it asks which
-/// version of an image runs there.
-fn running_in(
-    image: &str,
+fn environment(
+    query: &Query,
     env_name: &str,
-    namespace: Option<&str>,
-) -> Result<ArtifactSearch, ParameterError> {
+    repository: Option<String>,
+    after: Option<String>,
+) -> EnvironmentSearch {
+    let namespace = query.first("namespace").map(str::to_owned);
+    EnvironmentSearch { env_name: env_name.to_owned(), namespace, repository, after }
+}
+
+/// Reads an image's repository. It must have neither tag nor digest: the question is which version runs.
+fn image_repository(image: &str) -> Result<&str, ParameterError> {
     let image = without_scheme(image);
     if repository(image) != image || ImageDigest::parse(image).is_some() {
         return Err(ParameterError::EnvironmentWithoutRepository);
     }
-    Ok(ArtifactSearch::RunningIn {
-        repository: image.to_owned(),
-        env_name: env_name.to_owned(),
-        namespace: namespace.map(str::to_owned),
-    })
+    Ok(image)
+}
+
+/// Reads where a walk through an environment goes on.
+fn place_in_environment(after: &str) -> Result<String, ParameterError> {
+    let has_form = after.contains('#') && after.len() <= MAX_RANGE_KEY_BYTES;
+    if has_form { Ok(after.to_owned()) } else { Err(ParameterError::After(after.to_owned())) }
 }
 
 fn pull_request(number: &str) -> Result<u64, ParameterError> {

@@ -19,6 +19,8 @@ pub struct Deployment {
     pub namespace: String,
     /// The time of the last deploy there, as it was recorded.
     pub since: Number,
+    /// When the artifact was undeployed there after that: the latest time of several.
+    pub until: Option<Number>,
 }
 
 /// A commit that an artifact was made from.
@@ -82,37 +84,44 @@ impl Activities {
     /// The JSON is not that of a checked artifact.
     pub fn of(artifact: &str) -> Result<Self, serde_json::Error> {
         let artifact: ReadArtifact = serde_json::from_str(artifact)?;
-        let mut latest = BTreeMap::<(String, String), Number>::new();
+        // By environment and namespace: the last deploy, and the last undeploy.
+        let mut latest = BTreeMap::<_, [Option<Number>; 2]>::new();
         let mut commits = Vec::new();
         for activity in artifact.activities {
             commits.extend(activity.commits.into_iter().map(SourceCommit::from));
             let env_name = activity.env_name.text().unwrap_or_default();
-            if activity.kind != "deploy" || env_name.is_empty() {
-                continue;
-            }
+            let place = match activity.kind.as_str() {
+                "deploy" if !env_name.is_empty() => 0,
+                "undeploy" if !env_name.is_empty() => 1,
+                _ => continue,
+            };
             let namespace = activity.namespace.text().unwrap_or_default();
-            let since = latest
-                .entry((env_name.to_owned(), namespace.to_owned()))
-                .or_insert_with(|| activity.created_time.clone());
-            if seconds(since) < seconds(&activity.created_time) {
-                *since = activity.created_time;
+            let last = latest.entry((env_name.to_owned(), namespace.to_owned())).or_default();
+            let time = activity.created_time;
+            if last[place].as_ref().is_none_or(|last| seconds(last) < seconds(&time)) {
+                last[place] = Some(time);
             }
         }
-        let mut deployments: Vec<_> = latest
-            .into_iter()
-            .map(|((env_name, namespace), since)| Deployment { env_name, namespace, since })
-            .collect();
+        let deployment = |((env_name, namespace), [since, until]): (_, [Option<Number>; 2])| {
+            let since = since?;
+            let until = until.filter(|until| seconds(until) >= seconds(&since));
+            Some(Deployment { env_name, namespace, since, until })
+        };
+        let mut deployments: Vec<_> = latest.into_iter().filter_map(deployment).collect();
         deployments.sort_by_key(|deployment| Reverse(seconds(&deployment.since)));
         Ok(Self { deployments, commits })
     }
 }
 
 impl Deployment {
-    /// The time by which deployments are ordered. An activity's time may be negative or too large; then the
-    /// nearest time that a record may have counts instead.
+    /// The time by which deployments are ordered.
     pub fn ordered_by(&self) -> UnixSeconds {
-        let since = seconds(&self.since).clamp(0, i128::from(MAX_UNIX_SECONDS));
-        UnixSeconds::try_from(since).unwrap_or_default()
+        in_range(&self.since)
+    }
+
+    /// When it ended, as a time that a record may have.
+    pub fn ended(&self) -> Option<UnixSeconds> {
+        self.until.as_ref().map(in_range)
     }
 }
 
@@ -126,6 +135,12 @@ impl From<ReadCommit> for SourceCommit {
             commit_id: stored.commit_id,
         }
     }
+}
+
+/// An activity's time may be negative or too large; then the nearest time that a record may have counts instead.
+fn in_range(time: &Number) -> UnixSeconds {
+    let time = seconds(time).clamp(0, i128::from(MAX_UNIX_SECONDS));
+    UnixSeconds::try_from(time).unwrap_or_default()
 }
 
 fn seconds(number: &Number) -> i128 {
@@ -167,6 +182,23 @@ mod tests {
     }
 
     #[test]
+    fn an_undeploy_ends_the_deploys_before_it_and_those_at_the_same_time() {
+        let activity = |kind: &str, env_name: &str, time: i64| json!({"type": kind, "env_name": env_name, "created_time": time});
+        let found = activities(&json!([
+            activity("deploy", "prod", 5),
+            activity("undeploy", "prod", 5),
+            activity("undeploy", "prod", 6),
+            activity("undeploy", "dev", 3),
+            activity("deploy", "dev", 4),
+            activity("undeploy", "qa", 9),
+        ]));
+        let until = |deployment: &Deployment| deployment.until.as_ref().and_then(Number::as_i64);
+        let found: Vec<_> =
+            found.deployments.iter().map(|found| (found.env_name.as_str(), until(found))).collect();
+        assert_eq!(found, [("prod", Some(6)), ("dev", None)]);
+    }
+
+    #[test]
     fn commits_name_their_repository_and_their_pull_requests() {
         let found = activities(&json!([
             {"type": "build", "created_time": 1, "commits": [
@@ -185,7 +217,12 @@ mod tests {
 
     #[test]
     fn a_time_that_no_record_may_have_is_ordered_as_the_nearest_one() {
-        let at = |since: Number| Deployment { env_name: "e".to_owned(), namespace: String::new(), since };
+        let at = |since: Number| Deployment {
+            env_name: "e".to_owned(),
+            namespace: String::new(),
+            since,
+            until: None,
+        };
         assert_eq!(at(Number::from(-5)).ordered_by(), 0);
         assert_eq!(at(Number::from(7)).ordered_by(), 7);
         assert_eq!(at(Number::from(u64::MAX)).ordered_by(), MAX_UNIX_SECONDS);

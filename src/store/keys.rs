@@ -16,6 +16,7 @@
 //! | `id:<id>` | `pointer` | the key of the artifact's item (`artifact_digest`, `artifact_entry`), or the id of the artifact that it `gave_way_to`; the last `writer` |
 //! | `id:<id>` | `part#<writer>#<number>` | what does not fit into the item of that writer |
 //! | `id:<id>` | `found-by#<digest>#<nonce>` | a commit, a pull request or an environment that the artifact is found by: `image` (a text that begins with `#`), `position`, `commits`, and the key of the artifact's item |
+//! | `environment:<env_name>` | `<repository>#<namespace>` | the last deploy of a repository's images there: its `position` (the time, and the id of the artifact), `repository`, `namespace`, `until` where nothing of it runs there any more, and the last `writer` |
 //! | `key:<digest>` | `key` | the `artifact_id` of the artifact for which a fact was recorded with an idempotency key |
 //!
 //! **The artifact's item decides**: a part, an entry or a key counts only where that item lists it, or the fact.
@@ -25,6 +26,8 @@
 //! a digest or of an image is one Query of one item.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use hex_simd::AsciiCase;
+use ring::digest::{SHA256, digest};
 
 use super::items::Item;
 use crate::image_reference::{ImageDigest, found_under};
@@ -63,6 +66,8 @@ pub const FOUND_BY_PREFIX: &str = "found-by#";
 const POINTER_ENTRY: &str = "pointer";
 /// How the hash keys of what belongs to an artifact's id begin.
 pub const ID_PREFIX: &str = "id:";
+/// How the hash keys of last deploys begin.
+pub const ENVIRONMENT_PREFIX: &str = "environment:";
 /// How the hash keys of idempotency keys begin.
 const KEY_PREFIX: &str = "key:";
 /// What stands before the image in the hash key of an artifact without a digest.
@@ -147,10 +152,35 @@ pub fn idempotency_key(digest: &str) -> Item {
     artifact_key(&format!("{KEY_PREFIX}{digest}"), "key")
 }
 
+/// The hash key of the last deploys to an environment.
+pub fn environment_hash_key(env_name: &str) -> String {
+    let key = format!("{ENVIRONMENT_PREFIX}{env_name}");
+    if key.len() <= MAX_HASH_KEY_BYTES {
+        return key;
+    }
+    format!("{ENVIRONMENT_PREFIX}#sha256={}", sha256(env_name))
+}
+
+/// The range key of a repository's last deploy to a namespace of an environment. With an empty namespace, all of
+/// the repository's begin with it.
+pub fn last_deploy_entry(repository: &str, namespace: &str) -> String {
+    // Each has half of the key, and what is longer is a digest. A `#` ends the repository.
+    let fitted = |name: &str| {
+        let name = name.replace('%', "%25").replace('#', "%23");
+        if name.len() < MAX_RANGE_KEY_BYTES / 2 { name } else { format!("%sha256={}", sha256(&name)) }
+    };
+    format!("{}#{}", fitted(found_under(repository)), fitted(namespace))
+}
+
 /// The key of an artifact's item, as its pointer and its entries name it.
 pub fn artifact_key_in(item: &Item) -> Option<Item> {
     let text = |name: &str| item.get(name)?.as_s().ok();
     Some(artifact_key(text(ARTIFACT_DIGEST)?, text(ARTIFACT_ENTRY)?))
+}
+
+/// The digest that stands for a text which is too long for a key.
+pub(super) fn sha256(text: &str) -> String {
+    hex_simd::encode_to_string(digest(&SHA256, text.as_bytes()).as_ref(), AsciiCase::Lower)
 }
 
 fn key(hash_name: &str, hash_key: &str, entry: &str) -> Item {

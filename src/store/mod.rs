@@ -23,7 +23,7 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
 use backon::BackoffBuilder as _;
 
 pub use self::activities::{Activities, Deployment};
-pub use self::artifacts::{ArtifactSearch, NewestFound, StoredArtifact};
+pub use self::artifacts::{ArtifactSearch, EnvironmentSearch, NewestFound, StoredArtifact};
 use self::batch_get_reader::BatchGetReader;
 use self::document_cache::DocumentCache;
 pub use self::error::{CallError, StoreError, Unavailability};

@@ -7,7 +7,7 @@
 
 pub mod faulty;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ use delivery_center::lambda::event;
 use delivery_center::retries::with_patience;
 use delivery_center::service::EndpointService;
 use delivery_center::store::artifacts::found_by::{EntryName, Short, listed};
-use delivery_center::store::keys::artifact_position;
+use delivery_center::store::keys::{ENVIRONMENT_PREFIX, ID_PREFIX, artifact_position};
 use delivery_center::store::{Store, TableNames};
 use delivery_center_tool::embedded::{EmbeddedDynamoDb, config};
 use delivery_center_tool::import::{Counts, ImportError, Progress, Source, import};
@@ -221,7 +221,24 @@ pub fn without_nonces(items: Vec<HashMap<String, AttributeValue>>) -> Vec<String
         attributes.sort();
         attributes.join(" ")
     };
-    let items = items.into_iter().filter(|item| !item.contains_key("gave_way_to"));
+    // A last deploy whose artifact dropped it leads to nothing, and stays.
+    let deploys: HashSet<_> = items
+        .iter()
+        .filter(|item| {
+            let id = item.get("image_digest").and_then(|key| key.as_s().unwrap().strip_prefix(ID_PREFIX));
+            let name = EntryName::parse(item["entry"].as_s().unwrap());
+            id.zip(name).is_some_and(|(id, name)| {
+                listed_entries.get(id).is_some_and(|listed| listed.contains(&(name.digest, name.nonce)))
+            })
+        })
+        .map(|item| item["position"].as_s().unwrap().clone())
+        .collect();
+    let leads_on = |item: &HashMap<String, AttributeValue>| {
+        let is_deploy =
+            item.get("image_digest").is_some_and(|key| key.as_s().unwrap().starts_with(ENVIRONMENT_PREFIX));
+        !is_deploy || deploys.contains(item["position"].as_s().unwrap())
+    };
+    let items = items.into_iter().filter(|item| !item.contains_key("gave_way_to") && leads_on(item));
     let mut items: Vec<_> = items.map(text).collect();
     items.sort();
     items

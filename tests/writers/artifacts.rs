@@ -22,6 +22,7 @@ use crate::support::{Answer, artifact, get_event, incompressible};
 const ID: &str = "619dbaa8c528c2182225e8d9";
 const OTHER_ID: &str = "619dbaa8c528c2182225e8da";
 const TAG: &str = "registry/a:1";
+const OTHER_TAG: &str = "registry/a:2";
 /// A commit that every build has.
 const COMMIT: &str = "c0ffee0";
 /// How many commits a build has. Two entries find it by each of them.
@@ -158,6 +159,72 @@ pub(super) fn of_one_image() -> Vec<Scenario> {
     ]
 }
 
+/// Two writers change what runs in one environment.
+pub(super) fn of_one_environment() -> Vec<Scenario> {
+    let image = |id: &str, image: &str, letter, activities: Value| {
+        let mut record = artifact(id, image, &digest(letter), 5);
+        record["activities"] = activities;
+        stores(&record)
+    };
+    let built = |content: &str| json!([{"type": "build", "content": content, "created_time": 1}]);
+    let a = || image(ID, TAG, '0', built("a"));
+    let b = || image(OTHER_ID, OTHER_TAG, '1', built("b"));
+    let deploy = |image: &str, letter| {
+        records(activity(ActivityKind::Deploy, image, Some(letter), &json!({"env_name": "prod"})))
+    };
+    let (deploy_a, deploy_b) = (|| deploy(TAG, '0'), || deploy(OTHER_TAG, '1'));
+    let undeploys = || {
+        let mut undeploy = activity(ActivityKind::Undeploy, TAG, None, &json!({"env_name": "prod"}));
+        undeploy.image = NamedImage::parse_any("registry/a", None).unwrap();
+        records(undeploy)
+    };
+    let activity = |kind: &str, time: u64| json!({"type": kind, "env_name": "prod", "content": format!("{kind} {time}"), "created_time": time});
+    let ran = || image(ID, TAG, '0', json!([activity("deploy", 1), activity("undeploy", 3)]));
+    let runs = || image(OTHER_ID, OTHER_TAG, '1', json!([activity("deploy", 2)]));
+    let ended = || image(OTHER_ID, OTHER_TAG, '1', json!([activity("deploy", 2), activity("undeploy", 4)]));
+    let many = || {
+        let deploy = |number| json!({"type": "deploy", "env_name": number, "url": number, "created_time": 2});
+        let mut deploys: Vec<_> = (0..COMMITS).map(|number| deploy(format!("env-{number}"))).collect();
+        deploys.extend([activity("deploy", 2), activity("undeploy", 4)]);
+        image(OTHER_ID, OTHER_TAG, '1', deploys.into())
+    };
+    let drops = || {
+        let mut record = artifact(ID, TAG, &digest('0'), 5);
+        record["activities"] = built("a");
+        imports(&record, KeepRecorded::No)
+    };
+    let scenario = |name, before, writers| {
+        let questions = ["envName=prod", "image=registry/a&envName=prod"].into_iter();
+        let questions = questions
+            .map(str::to_owned)
+            .chain([TAG, OTHER_TAG].map(|image| format!("image={image}&include=environments")));
+        let questions = questions.map(|question| (GetArtifact, question)).collect();
+        Scenario { questions, sizes: vec![WHOLE], ..of(name, before, writers, &[]) }
+    };
+    vec![
+        scenario("two first deploys", vec![a(), b()], [deploy_a(), deploy_b()]),
+        scenario("a deploy sent again around another", vec![a(), b(), deploy_a()], [deploy_a(), deploy_b()]),
+        scenario(
+            "a rollback beside a rollback",
+            vec![a(), b(), deploy_a(), deploy_b()],
+            [deploy_a(), deploy_b()],
+        ),
+        scenario("an undeploy around a deploy", vec![a(), b(), deploy_a()], [undeploys(), deploy_b()]),
+        scenario("an undeploy around the same deploy", vec![a(), deploy_a()], [undeploys(), deploy_a()]),
+        scenario("two undeploys", vec![a(), b(), deploy_a()], [undeploys(), undeploys()]),
+        scenario("a drop beside the same deploy", vec![a(), b(), deploy_a()], [drops(), deploy_a()]),
+        scenario("a drop beside an undeploy", vec![a(), deploy_a()], [drops(), undeploys()]),
+        scenario("two imports of deploys, one of which had ended", Vec::new(), [ran(), runs()]),
+        scenario("an import of an end beside an import without it", vec![ran(), runs()], [ended(), runs()]),
+        scenario("an import without an end beside a deploy", vec![ran(), ended()], [runs(), deploy_a()]),
+        scenario("a reindex beside an undeploy", vec![a(), b(), deploy_a()], [reindexes(), undeploys()]),
+        Scenario {
+            sizes: vec![IN_STEPS],
+            ..scenario("an import of many deploys beside a deploy", vec![a(), b()], [many(), deploy_a()])
+        },
+    ]
+}
+
 /// Faults that this layout has, each with words of what a test says of it.
 pub(super) fn known_faults() -> Vec<(Scenario, &'static str)> {
     let built = || builds(Some('0'), "built");
@@ -218,7 +285,7 @@ pub(super) fn beside_a_writer() -> Vec<Scenario> {
     let whole = |scenario: Scenario| Scenario { sizes: vec![WHOLE], ..scenario };
     // The other artifact was deployed to prod later.
     let other = |created_time| {
-        let mut record = artifact(OTHER_ID, "registry/a:2", &digest('2'), created_time);
+        let mut record = artifact(OTHER_ID, OTHER_TAG, &digest('2'), created_time);
         record["activities"] =
             json!([{"type": "deploy", "env_name": "prod", "url": "later", "created_time": 20}]);
         stores(&record)

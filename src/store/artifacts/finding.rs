@@ -1,4 +1,4 @@
-//! Finds artifacts by commit, by pull request and by environment, and tells where an artifact runs.
+//! Finds artifacts by commit and by pull request, and tells where an artifact runs.
 //!
 //! A look-up is one Query for the newest entries, and one BatchGetItem for the artifacts that they lead to.
 //! An entry counts only where its artifact lists it: see the top of `found_by.rs`. A document in parts takes
@@ -22,7 +22,7 @@ use crate::store::keys::{ARTIFACT_DIGEST, ARTIFACT_ENTRY, ARTIFACT_HASH, BY_IMAG
 use crate::store::{ItemsPage, MAX_KEYS_PER_CALL, Store, Usage, projected};
 
 /// The attributes of an entry that a look-up needs.
-const ENTRY: &str = "#entry, artifact_digest, artifact_entry, #position, commits";
+const ENTRY: &str = "#entry, artifact_digest, artifact_entry, #position, commits, #until";
 /// How many entries a Query asks for: that of the newest artifact, and that of the next older one, which
 /// decides on the `Link`.
 const ENTRIES: i32 = 2;
@@ -40,16 +40,6 @@ pub enum ArtifactSearch {
     Commit(CommitPrefix, Option<String>),
     /// Made from a pull request of a repository (`owner/name`).
     PullRequest(u64, String),
-    /// The artifact of a repository of images that was deployed last to an environment; to one namespace of
-    /// it, where that is given.
-    RunningIn {
-        /// Registry, port and path.
-        repository: String,
-        /// The environment.
-        env_name: String,
-        /// The namespace.
-        namespace: Option<String>,
-    },
 }
 
 /// The newest artifact that a search found.
@@ -57,6 +47,10 @@ pub enum ArtifactSearch {
 pub struct NewestFound {
     /// The artifact.
     pub artifact: StoredArtifact,
+    /// The position of its entry: the artifact's own, or that of a deploy.
+    pub position: Position,
+    /// Whether the entry tells of a deploy that has ended.
+    pub is_ended: bool,
     /// Whether it found older ones too.
     pub has_older: bool,
 }
@@ -67,6 +61,8 @@ struct FoundEntry {
     /// The hash key and the range key of its artifact's item.
     artifact: (String, String),
     name: EntryName,
+    /// Whether it tells of a deploy that has ended.
+    is_ended: bool,
 }
 
 /// Items of artifacts by their hash keys and range keys. Each lists its entries in `found_by`.
@@ -84,8 +80,8 @@ impl ReadArtifacts {
 /// What a look-up found.
 #[derive(Default)]
 struct NewestTwo {
-    /// The item of the newest entry's artifact.
-    newest: Option<Item>,
+    /// The newest entry, and the item of its artifact.
+    newest: Option<(FoundEntry, Item)>,
     /// Whether there is an older entry that counts too.
     has_older: bool,
     /// Whether an entry was passed over, since its artifact does not list it.
@@ -95,7 +91,7 @@ struct NewestTwo {
 /// The entries that the index lists under one text, newest first, read page by page as they are asked for.
 struct FoundEntries<'a> {
     store: &'a Store,
-    found_by: FoundBy,
+    found_by: &'a FoundBy,
     /// The commit, where it is given with more digits than its list stands for, and entries are to be
     /// compared with it.
     commit: Option<&'a CommitPrefix>,
@@ -112,9 +108,6 @@ impl ArtifactSearch {
         match self {
             Self::Commit(commit, repository) => FoundBy::commit(commit, repository.as_deref()),
             Self::PullRequest(number, repository) => FoundBy::pull_request(*number, repository),
-            Self::RunningIn { repository, env_name, namespace } => {
-                FoundBy::environment(repository, env_name, namespace.as_deref())
-            }
         }
     }
 }
@@ -126,12 +119,6 @@ impl fmt::Display for ArtifactSearch {
             Self::Commit(commit, None) => write!(formatter, "commit={commit}"),
             Self::Commit(commit, Some(repository)) => write!(formatter, "commit={commit}&repo={repository}"),
             Self::PullRequest(number, repository) => write!(formatter, "pr={number}&repo={repository}"),
-            Self::RunningIn { repository, env_name, namespace: None } => {
-                write!(formatter, "image={repository}&envName={env_name}")
-            }
-            Self::RunningIn { repository, env_name, namespace: Some(namespace) } => {
-                write!(formatter, "image={repository}&envName={env_name}&namespace={namespace}")
-            }
         }
     }
 }
@@ -147,17 +134,32 @@ impl Store {
         older_than: Option<Position>,
         usage: &Usage,
     ) -> Result<Option<NewestFound>, StoreError> {
+        let commit = match search {
+            ArtifactSearch::Commit(commit, _) if commit.as_str() != commit.indexed() => Some(commit),
+            _ => None,
+        };
+        self.newest_found_by(&search.found_by(), commit, older_than, usage).await
+    }
+
+    /// The artifact of the newest entry under a text that counts.
+    pub(super) async fn newest_found_by(
+        &self,
+        found_by: &FoundBy,
+        commit: Option<&CommitPrefix>,
+        older_than: Option<Position>,
+        usage: &Usage,
+    ) -> Result<Option<NewestFound>, StoreError> {
         for look_up in 0..MAX_LOOKUPS {
-            let mut entries = FoundEntries::new(self, search, older_than.clone());
+            let mut entries = FoundEntries::new(self, found_by, commit, older_than.clone());
             let NewestTwo { newest, has_older, passed_over } = self.newest_two(&mut entries, usage).await?;
             // Somebody may have written the artifact after the index was read; then the index has another entry
             // by now. If there is none the second time, something was left behind.
             if passed_over && look_up == 0 {
                 continue;
             }
-            let Some(item) = newest else { return Ok(None) };
+            let Some((FoundEntry { position, is_ended, .. }, item)) = newest else { return Ok(None) };
             if let Some(artifact) = self.artifact(item, usage).await? {
-                return Ok(Some(NewestFound { artifact, has_older }));
+                return Ok(Some(NewestFound { artifact, position, is_ended, has_older }));
             }
         }
         Err(StoreError::unavailable(&self.artifacts_table, Unavailability::ChangesTooFast))
@@ -181,14 +183,14 @@ impl Store {
                 return Ok(found);
             }
             let artifacts = self.artifacts_listing(asked.iter(), ATTRIBUTES, usage).await?;
-            for entry in &asked {
-                match artifacts.listing(entry) {
+            for entry in asked {
+                match artifacts.listing(&entry) {
                     None => found.passed_over = true,
                     Some(_) if found.newest.is_some() => {
                         found.has_older = true;
                         return Ok(found);
                     }
-                    Some(item) => found.newest = Some(item.clone()),
+                    Some(item) => found.newest = Some((entry, item.clone())),
                 }
             }
         }
@@ -217,8 +219,8 @@ impl Store {
         Ok(ReadArtifacts(read.into_iter().flatten().filter_map(by_key).collect()))
     }
 
-    /// For each deployment of an artifact: whether no artifact of the same repository was deployed there
-    /// later.
+    /// For each deployment of an artifact: whether it has not ended, and no artifact of the same repository was
+    /// deployed there later.
     ///
     /// This takes a Query for each deployment, for the newest entry of its environment. Then it takes a
     /// BatchGetItem for each hundred of the artifacts that were deployed later; each of them is read once,
@@ -235,18 +237,22 @@ impl Store {
         deployments: &[Deployment],
         usage: &Usage,
     ) -> Result<Vec<bool>, StoreError> {
-        let mut are_running = vec![true; deployments.len()];
+        let mut are_running: Vec<_> =
+            deployments.iter().map(|deployment| deployment.until.is_none()).collect();
         if repository.is_empty() {
             return Ok(are_running);
         }
-        let search = |deployment: &Deployment| ArtifactSearch::RunningIn {
-            repository: repository.to_owned(),
-            env_name: deployment.env_name.clone(),
-            namespace: Some(deployment.namespace.clone()),
-        };
-        let searches: Vec<_> = deployments.iter().map(search).collect();
-        let mut left: Vec<_> =
-            searches.iter().map(|search| FoundEntries::new(self, search, None)).enumerate().collect();
+        let found_by: Vec<_> = deployments
+            .iter()
+            .map(|Deployment { env_name, namespace, .. }| {
+                FoundBy::environment(repository, env_name, namespace)
+            })
+            .collect();
+        let entries_of = |place| FoundEntries::new(self, &found_by[place], None, None);
+        let mut left: Vec<_> = (0..deployments.len())
+            .filter(|place| are_running[*place])
+            .map(|place| (place, entries_of(place)))
+            .collect();
         let mut is_first = true;
         while !left.is_empty() {
             let mut asked = Vec::with_capacity(left.len());
@@ -271,7 +277,7 @@ impl Store {
                     are_running[place] = false;
                 } else if is_first {
                     // As above, that artifact may have been written after the index was read.
-                    left.push((place, FoundEntries::new(self, &searches[place], None)));
+                    left.push((place, entries_of(place)));
                 } else {
                     left.push((place, entries));
                 }
@@ -283,19 +289,13 @@ impl Store {
 }
 
 impl<'a> FoundEntries<'a> {
-    fn new(store: &'a Store, search: &'a ArtifactSearch, older_than: Option<Position>) -> Self {
-        let commit = match search {
-            ArtifactSearch::Commit(commit, _) if commit.as_str() != commit.indexed() => Some(commit),
-            _ => None,
-        };
-        Self {
-            store,
-            found_by: search.found_by(),
-            commit,
-            read: VecDeque::new(),
-            older_than,
-            next_page: Ok(None),
-        }
+    fn new(
+        store: &'a Store,
+        found_by: &'a FoundBy,
+        commit: Option<&'a CommitPrefix>,
+        older_than: Option<Position>,
+    ) -> Self {
+        Self { store, found_by, commit, read: VecDeque::new(), older_than, next_page: Ok(None) }
     }
 
     /// The next older entry.
@@ -323,6 +323,7 @@ impl<'a> FoundEntries<'a> {
             .projection_expression(ENTRY)
             .expression_attribute_names("#entry", "entry")
             .expression_attribute_names("#position", "position")
+            .expression_attribute_names("#until", "until")
             .set_exclusive_start_key(start)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let query = match &self.older_than {
@@ -356,7 +357,7 @@ impl<'a> FoundEntries<'a> {
             return Err(entry.unreadable(format!("its entry {range_key:?} has another form")));
         };
         let artifact = (entry.text(ARTIFACT_DIGEST)?, entry.text(ARTIFACT_ENTRY)?);
-        self.read.push_back(FoundEntry { position, artifact, name });
+        self.read.push_back(FoundEntry { position, artifact, name, is_ended: entry.has("until") });
         Ok(())
     }
 }

@@ -9,12 +9,11 @@
 //! under its key, and one that is put again after it was removed has another key.
 
 use hex_simd::AsciiCase;
-use ring::digest::{SHA256, digest};
 
 use crate::commit_prefix::CommitPrefix;
 use crate::image_reference::found_under;
 use crate::store::items::Item;
-use crate::store::keys::{FOUND_BY_PREFIX, MAX_HASH_KEY_BYTES, artifact_key, id_hash_key};
+use crate::store::keys::{FOUND_BY_PREFIX, MAX_HASH_KEY_BYTES, artifact_key, id_hash_key, sha256};
 
 /// How many bytes a digest or a nonce has in an artifact's lists.
 pub const SHORT: usize = 8;
@@ -68,13 +67,12 @@ impl FoundBy {
         Self::fitted(format!("#pr={number}&repo={repository}"))
     }
 
-    /// The artifacts of a repository of images that were deployed to an environment: to one namespace of it,
-    /// which may be empty, or to any.
-    pub fn environment(repository: &str, env_name: &str, namespace: Option<&str>) -> Self {
-        let namespace = namespace.map(|namespace| format!("&namespace={}", escaped(namespace)));
-        let (env_name, namespace) = (escaped(env_name), namespace.unwrap_or_default());
+    /// The artifacts of a repository of images that were deployed to a namespace of an environment. The
+    /// namespace may be empty.
+    pub fn environment(repository: &str, env_name: &str, namespace: &str) -> Self {
+        let (env_name, namespace) = (escaped(env_name), escaped(namespace));
         let repository = found_under(repository);
-        Self::fitted(format!("#environment={env_name}{namespace}&repository={repository}"))
+        Self::fitted(format!("#environment={env_name}&namespace={namespace}&repository={repository}"))
     }
 
     /// Replaces a text that is longer than a hash key can be by its digest.
@@ -82,8 +80,7 @@ impl FoundBy {
         if text.len() <= MAX_HASH_KEY_BYTES {
             return Self(text);
         }
-        let digest = digest(&SHA256, text.as_bytes());
-        Self(format!("#sha256={}", hex_simd::encode_to_string(digest.as_ref(), AsciiCase::Lower)))
+        Self(format!("#sha256={}", sha256(&text)))
     }
 
     /// The text.

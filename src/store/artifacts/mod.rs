@@ -1,9 +1,11 @@
 //! Artifacts in their table.
 
+pub mod environments;
 mod finding;
 pub mod found_by;
 pub mod reading;
 
+pub use self::environments::EnvironmentSearch;
 pub use self::finding::{ArtifactSearch, NewestFound};
 use crate::document::Document;
 use crate::position::Position;

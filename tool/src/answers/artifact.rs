@@ -39,7 +39,7 @@ lenient! {
 
     /// Something that happened to an artifact.
     pub struct ActivityInfo {
-        /// `build`, `test`, `deploy`, `publish` or `distribute`.
+        /// `build`, `test`, `deploy`, `undeploy`, `publish` or `distribute`.
         #[serde(rename = "type")]
         pub kind: StoredText,
         /// What it says, such as a test's result.
@@ -80,7 +80,9 @@ lenient! {
         pub namespace: StoredText,
         /// When it was last deployed there, in Unix seconds.
         pub since: i64,
-        /// Whether nothing of the same repository was deployed there later.
+        /// Whether it has not ended, and nothing of the same repository was deployed there later.
         pub running: bool,
+        /// When it was undeployed there; 0 where it was not.
+        pub until: i64,
     }
 }

@@ -20,7 +20,7 @@ use delivery_center::list_releases::ListRequest;
 use delivery_center::query::Query;
 use delivery_center::response::Response;
 use delivery_center::service::log_fault;
-use delivery_center::store::{Activities, ArtifactSearch, Deployment, Store, Usage};
+use delivery_center::store::{Store, Usage};
 use flate2::read::GzDecoder;
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, LINK};
@@ -113,20 +113,11 @@ impl Endpoints {
         env_name: &str,
         namespace: &str,
     ) -> Result<Option<(ArtifactInfo, i64)>, AskError> {
-        let search = ArtifactSearch::RunningIn {
-            repository: repository.to_owned(),
-            env_name: env_name.to_owned(),
-            namespace: Some(namespace.to_owned()),
-        };
-        let found = self.store.find_newest_artifact(&search, None, &Usage::default()).await;
-        let Some(found) = found.map_err(Error::from)? else { return Ok(None) };
+        let found = self.store.running(repository, env_name, namespace, &Usage::default()).await;
+        let Some((deployed, artifact)) = found.map_err(Error::from)? else { return Ok(None) };
         let unreadable = |spoiled| AskError::Unreadable(Box::new(spoiled));
-        let json = found.artifact.document.unpack().map_err(unreadable)?;
-        let activities = Activities::of(&json).map_err(|error| AskError::Unreadable(Box::new(error)))?;
-        let is_there =
-            |deployment: &&Deployment| deployment.env_name == env_name && deployment.namespace == namespace;
-        let since = activities.deployments.iter().find(is_there).and_then(|there| there.since.as_i64());
-        Ok(Some((read(&json)?, since.unwrap_or_default())))
+        let json = artifact.document.unpack().map_err(unreadable)?;
+        Ok(Some((read(&json)?, i64::try_from(deployed.time()).unwrap_or_default())))
     }
 
     /// The newest `limit` releases that match.

@@ -1,7 +1,8 @@
 //! Records activities: what happened to an image is added to its artifact.
 
-use delivery_center::image_reference::found_under;
-use delivery_center::position::UnixSeconds;
+use delivery_center::image_reference::{found_under, repository};
+use delivery_center::position::{Position, UnixSeconds};
+use delivery_center::store::{StoreError, Usage};
 use serde_json::{Map, Value, json};
 
 use super::artifact_of_image::Target;
@@ -10,7 +11,8 @@ use super::outcome::{FactError, FactOutcome, Recorded, refused, wait_after};
 use crate::record::{self, Artifact, Problem, Record};
 use crate::retries::Patience;
 use crate::write::{
-    ArtifactState, Commit, FactKey, FoundArtifact, HandedOver, KeyItem, PackedArtifact, Writer,
+    ArtifactState, Commit, Destination, FactKey, FoundArtifact, HandedOver, KeyItem, LastDeploy,
+    PackedArtifact, Writer,
 };
 
 /// What happened to an image.
@@ -20,6 +22,8 @@ pub enum ActivityKind {
     Build,
     /// It was deployed.
     Deploy,
+    /// It was taken away from where it was deployed.
+    Undeploy,
     /// It was tested.
     Test,
     /// It was published.
@@ -42,7 +46,8 @@ pub struct Activity {
     pub artifact_fields: Map<String, Value>,
     /// Who did it.
     pub created_by: String,
-    /// When it was done.
+    /// When it was done. A deploy or undeploy whose fields have no `end_time` gets a later time where another
+    /// one was there at that time.
     pub created_time: UnixSeconds,
     /// Tells this fact from others of its kind about the same image. Without it, the fact's fields do.
     pub idempotency_key: Option<String>,
@@ -54,6 +59,7 @@ impl ActivityKind {
         match self {
             Self::Build => "build",
             Self::Deploy => "deploy",
+            Self::Undeploy => "undeploy",
             Self::Test => "test",
             Self::Publish => "publish",
         }
@@ -69,11 +75,31 @@ pub async fn record_activity(
     activity: &Activity,
     patience: &mut Patience,
 ) -> Result<Recorded, FactError> {
-    let mut target = None;
+    let (mut target, mut sent) = (None, Vec::new());
     loop {
-        match Box::pin(attempt(writer, activity, &mut target)).await {
+        match Box::pin(attempt(writer, activity, &mut target, &mut sent)).await {
             Err(error) if error.is_unreachable() && wait_after(&error, patience).await => {}
             ended => return ended,
+        }
+    }
+}
+
+/// The namespaces of an environment in which an image may run; an empty one is that of deploys that name none.
+///
+/// # Errors
+/// [`FactError`]. One that may pass is tried again until `patience` ends.
+pub async fn namespaces_of(
+    writer: &Writer,
+    image: &NamedImage,
+    env_name: &str,
+    patience: &mut Patience,
+) -> Result<Vec<String>, FactError> {
+    loop {
+        let usage = Usage::default();
+        let found = writer.store().last_deploys_of(&image.repository, env_name, &usage).await;
+        match found.map_err(FactError::from) {
+            Err(error) if error.is_unreachable() && wait_after(&error, patience).await => {}
+            found => return Ok(found?.into_iter().map(|last| last.namespace).collect()),
         }
     }
 }
@@ -81,32 +107,46 @@ pub async fn record_activity(
 /// One attempt:
 ///
 /// 1. The artifact is found. That is done once: `known` keeps it for the next attempt.
-/// 2. All that is stored of the artifact is read. If it holds this fact already, nothing is written.
+/// 2. All that is stored of the artifact is read, and of a deploy or undeploy the last deploy there. If the
+///    artifact holds this fact already, nothing is written. `sent` keeps by what the fact is known in commits of
+///    which nobody knows whether they were made.
 /// 3. The artifact with the new activity is written, on the condition that the artifact is as it was read. If it
 ///    is not, the attempt ends as [`FactError::Contended`], and the next one reads it again.
 async fn attempt(
     writer: &Writer,
     activity: &Activity,
     known: &mut Option<Target>,
+    sent: &mut Vec<FactKey>,
 ) -> Result<Recorded, FactError> {
-    let target = match known {
-        Some(target) => target.clone(),
-        None => known.insert(activity.target(writer).await?).clone(),
-    };
-    let state = activity.state(writer, target).await?;
-    let fact = activity.fact_key();
-    if state.holds(&fact) {
-        return Ok(recorded_before(state));
-    }
-    let key = match &activity.idempotency_key {
-        None => None,
-        Some(_) => Some(writer.key_item(&fact).await?),
-    };
+    let mut fact = activity.fact_key();
+    let key = if activity.has_key_item() { Some(writer.key_item(&fact).await?) } else { None };
     if let Some(id) = key.as_ref().and_then(KeyItem::artifact_id) {
         let other = writer.artifact_state(&FoundArtifact::by_id(id.clone())).await?;
         if other.holds(&fact) {
-            return Ok(recorded_before(other));
+            return Ok(held(other, FactOutcome::Already));
         }
+    }
+    let (state, last_deploy) = if activity.kind == ActivityKind::Undeploy {
+        if let Some(Target::Known(found)) = known {
+            let state = writer.artifact_state(found).await?;
+            if sent.iter().any(|fact| state.holds(fact)) {
+                return Ok(held(state, FactOutcome::Added));
+            }
+        }
+        let Some((state, last_deploy)) = activity.running(writer).await? else {
+            return Ok(held(ArtifactState::default(), FactOutcome::NothingRuns));
+        };
+        *known = Some(Target::Known(FoundArtifact::by_id(state.artifact_id.clone())));
+        (state, Some(last_deploy))
+    } else {
+        let target = match known {
+            Some(target) => target.clone(),
+            None => known.insert(activity.target(writer).await?).clone(),
+        };
+        (activity.state(writer, target).await?, None)
+    };
+    if sent.iter().any(|fact| state.holds(fact)) {
+        return Ok(held(state, FactOutcome::Added));
     }
     let id = state.artifact_id.clone();
     let new = match state.artifact {
@@ -114,7 +154,26 @@ async fn attempt(
         None => Some(activity.new_artifact(&id)?),
     };
     let artifact = state.artifact.as_ref().or(new.as_ref()).expect("it is there, or new");
-    let recorded = activity.recorded(&fact);
+    let last_deploy = match (activity.kind, last_deploy) {
+        (ActivityKind::Deploy, None) if !artifact.image.is_empty() => {
+            let there = activity.destination(found_under(repository(&artifact.image)));
+            writer.last_deploys(vec![there]).await?.pop()
+        }
+        (_, last_deploy) => last_deploy,
+    };
+    let Timed { time, remark } = activity.timed(&state, last_deploy.as_ref());
+    if state.holds(&fact) {
+        let is_new = match (activity.kind, &last_deploy) {
+            (ActivityKind::Undeploy, _) => true,
+            (ActivityKind::Deploy, Some(last)) => !runs_still(writer, &state, last).await?,
+            _ => false,
+        };
+        if activity.is_told_apart() || !is_new {
+            return Ok(held(state, FactOutcome::Already));
+        }
+        fact = fact.at(time);
+    }
+    let recorded = activity.recorded(&fact, time);
     let recorded =
         recorded.map_err(|source| FactError::Invalid { record: format!("artifact {id:?}"), source })?;
     let recorded = state.recorded.clone().and(recorded);
@@ -132,41 +191,150 @@ async fn attempt(
         }
     }
     let json = artifact.artifact.json.clone();
-    let commit = Commit { handed_over, idempotency_key: key.as_ref(), ..Commit::of(&state, &artifact) };
-    if !writer.commit(commit).await? {
+    let idempotency_key = key.as_ref();
+    let commit = Commit { handed_over, idempotency_key, last_deploy, ..Commit::of(&state, &artifact) };
+    let committed = writer.commit(commit).await;
+    if committed.is_err() {
+        sent.push(fact);
+    }
+    if !committed? {
         tracing::debug!(image = %activity.image, "the artifact changed meanwhile; it is read again");
         return Err(FactError::Contended);
     }
     let outcome = if new.is_some() { FactOutcome::Made } else { FactOutcome::Added };
-    Ok(Recorded { outcome, id, json })
+    Ok(Recorded { outcome, id, json, remark })
 }
 
-fn recorded_before(state: ArtifactState) -> Recorded {
+/// What is said of an artifact that stays as it is.
+fn held(state: ArtifactState, outcome: FactOutcome) -> Recorded {
     let json = state.artifact.as_ref().map_or_else(|| "null".to_owned(), |artifact| artifact.json.clone());
-    Recorded { outcome: FactOutcome::Already, id: state.artifact_id, json }
+    Recorded { outcome, id: state.artifact_id, json, remark: None }
+}
+
+/// Whether an artifact's deploy has not ended, and nothing else was deployed there since.
+async fn runs_still(
+    writer: &Writer,
+    state: &ArtifactState,
+    last_deploy: &LastDeploy,
+) -> Result<bool, StoreError> {
+    let there = &last_deploy.destination;
+    let (Some(own), Some(last)) = (state.deploy_to(there), &last_deploy.deploy) else { return Ok(false) };
+    if own.until.is_some() || last.position <= own.position {
+        return Ok(own.until.is_none());
+    }
+    let other = writer.artifact_state(&FoundArtifact::by_id(last.position.id().to_owned())).await?;
+    if other.deploy_to(there).is_some_and(|deploy| deploy.position.time() == last.position.time()) {
+        return Ok(other.artifact_id == state.artifact_id);
+    }
+    // The last deploy was dropped. The newest one is in the index.
+    let Destination { repository, env_name, namespace } = there;
+    let running = writer.store().running(repository, env_name, namespace, &Usage::default()).await?;
+    Ok(running.is_none_or(|(deployed, _)| deployed <= own.position))
+}
+
+/// The time of a deploy or undeploy, and what is to be said about it.
+struct Timed {
+    time: UnixSeconds,
+    remark: Option<String>,
 }
 
 impl Activity {
     /// The key by which the fact is known: the one that the caller gives, or else all that it says.
     pub(super) fn fact_key(&self) -> FactKey {
-        if let Some(key) = &self.idempotency_key {
-            return FactKey::new(&["key", self.kind.as_str(), found_under(&self.image.to_string()), key]);
-        }
+        let (kind, image) = (self.kind.as_str(), self.image.to_string());
         let fields = Value::from(self.fields.clone()).to_string();
-        FactKey::new(&["fact", self.kind.as_str(), &fields, &self.given_urls.join(",")])
+        match (&self.idempotency_key, self.kind) {
+            // One command may undeploy several namespaces.
+            (key, ActivityKind::Undeploy) => {
+                let urls = self.given_urls.join(",");
+                let key = key.as_deref().unwrap_or(&urls);
+                let Destination { repository, env_name, namespace } = self.destination(found_under(&image));
+                FactKey::new(&["undeploy", &repository, &env_name, &namespace, &fields, key])
+            }
+            (Some(key), _) => FactKey::new(&["key", kind, found_under(&image), key]),
+            (None, _) => FactKey::new(&["fact", kind, &fields, &self.given_urls.join(",")]),
+        }
     }
 
-    fn recorded(&self, fact: &FactKey) -> Result<record::Recorded, Problem> {
+    /// Whether a URL, a time or a key tells it from others that are alike.
+    fn is_told_apart(&self) -> bool {
+        self.idempotency_key.is_some()
+            || ["url", "start_time", "end_time"].iter().any(|name| self.fields.contains_key(*name))
+    }
+
+    /// Whether an item of its own names the artifact that it was recorded of: where the image may name another
+    /// artifact by the time at which it is sent again.
+    fn has_key_item(&self) -> bool {
+        self.idempotency_key.is_some() || self.kind == ActivityKind::Undeploy && self.is_told_apart()
+    }
+
+    /// Where an image of a repository is deployed or undeployed.
+    fn destination(&self, repository: &str) -> Destination {
+        let text = |name| self.fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (env_name, namespace) = (text("env_name"), text("namespace"));
+        Destination { repository: repository.to_owned(), env_name, namespace }
+    }
+
+    /// The artifact of the image that runs where it is undeployed, and the last deploy there.
+    async fn running(&self, writer: &Writer) -> Result<Option<(ArtifactState, LastDeploy)>, FactError> {
+        let there = self.destination(found_under(&self.image.repository));
+        let Some(last) = writer.last_deploys(vec![there]).await?.pop() else { return Ok(None) };
+        let Some(deploy) = &last.deploy else { return Ok(None) };
+        let there = &last.destination;
+        let state_of = async |position: &Position| {
+            writer.artifact_state(&FoundArtifact::by_id(position.id().to_owned())).await
+        };
+        let mut state = state_of(&deploy.position).await?;
+        let mut own = state.deploy_to(there);
+        if own.as_ref().is_none_or(|own| own.position.time() != deploy.position.time()) {
+            // The last deploy was dropped. The newest one is in the index.
+            let Destination { repository, env_name, namespace } = there;
+            let running = writer.store().running(repository, env_name, namespace, &Usage::default()).await?;
+            let Some((deployed, _)) = running else { return Ok(None) };
+            state = state_of(&deployed).await?;
+            own = state.deploy_to(there);
+        }
+        let is_image = state.artifact.as_ref().is_some_and(|artifact| self.image.is_of(artifact));
+        Ok(own.filter(|own| own.until.is_none() && is_image).map(|_| (state, last)))
+    }
+
+    /// The time that it gets. Without a time of its own, it comes after whatever was deployed or undeployed there
+    /// before: by a second, where the clocks say otherwise.
+    fn timed(&self, state: &ArtifactState, last_deploy: Option<&LastDeploy>) -> Timed {
+        const TOLD: UnixSeconds = 60;
+        const TOO_FAR: UnixSeconds = 3600;
+        let now = self.created_time;
+        let own = last_deploy.and_then(|last| state.deploy_to(&last.destination));
+        let deploys = last_deploy.and_then(|last| last.deploy.clone()).into_iter().chain(own);
+        let before = deploys.max_by_key(|deploy| deploy.until.unwrap_or(deploy.position.time()));
+        let Some(before) = before.filter(|_| !self.fields.contains_key("end_time")) else {
+            return Timed { time: now, remark: None };
+        };
+        let time = now.max(before.until.unwrap_or(before.position.time()) + 1);
+        let (ahead, id) = (time - now, before.position.id());
+        if ahead > TOO_FAR {
+            let remark = format!(
+                "note: artifact {id} was deployed or undeployed there {ahead} seconds ahead of this clock, so it still counts                  as the later one; record it again with the right --ended, or wait"
+            );
+            return Timed { time: now, remark: Some(remark) };
+        }
+        let remark = format!(
+            "note: it was recorded {ahead} seconds ahead of this clock, to come after what happened to artifact {id} there"
+        );
+        Timed { time, remark: Some(remark).filter(|_| ahead > TOLD) }
+    }
+
+    fn recorded(&self, fact: &FactKey, time: UnixSeconds) -> Result<record::Recorded, Problem> {
         let mut told = self.artifact_fields.clone();
         told.insert("image_digest".to_owned(), self.digest_text().into());
-        record::Recorded::of(fact.short(), &self.json().to_string(), &Value::from(told).to_string())
+        record::Recorded::of(fact.short(), &self.json(time).to_string(), &Value::from(told).to_string())
     }
 
-    fn json(&self) -> Value {
+    fn json(&self, time: UnixSeconds) -> Value {
         let mut activity = self.fields.clone();
         activity.insert("type".to_owned(), self.kind.as_str().into());
         activity.insert("created_by".to_owned(), self.created_by.as_str().into());
-        activity.insert("created_time".to_owned(), self.created_time.into());
+        activity.insert("created_time".to_owned(), time.into());
         activity.into()
     }
 

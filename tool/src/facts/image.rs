@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use delivery_center::image_reference::{ImageDigest, repository};
+use delivery_center::image_reference::{ImageDigest, found_under, repository};
 
 use super::outcome::{FactError, refused};
 use super::reference_grammar::{check_name, check_tag};
+use crate::record::Artifact;
 
 /// An image as a pipeline names it: by a tag, by a digest, or by both.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,9 +24,18 @@ impl NamedImage {
     /// [`FactError::Refused`], which says what is wrong but does not quote the text: one that is no image may
     /// hold a password.
     pub fn parse(image: &str, digest: Option<&str>) -> Result<Self, FactError> {
-        let wrong = |reason| {
-            refused(format!("the image {reason}: give REGISTRY/NAME:TAG as it was pushed, or NAME@DIGEST"))
-        };
+        let named = Self::parse_any(image, digest)?;
+        if named.tag.is_none() && named.digest.is_none() {
+            return Err(wrong("has neither a tag nor a digest"));
+        }
+        Ok(named)
+    }
+
+    /// Reads the same, or a repository alone, which stands for all of its images.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn parse_any(image: &str, digest: Option<&str>) -> Result<Self, FactError> {
         let given_digest = digest.map(parse_digest).transpose()?;
         let is_digest_alone = ["sha256:", "sha512:"]
             .iter()
@@ -53,9 +63,6 @@ impl NamedImage {
             }
             (own, other) => own.or(other),
         };
-        if tag.is_none() && digest.is_none() {
-            return Err(wrong("has neither a tag nor a digest"));
-        }
         Ok(Self { tag: tag.map(str::to_owned), repository, digest })
     }
 
@@ -68,9 +75,28 @@ impl NamedImage {
         }
     }
 
+    /// Whether an artifact is of this image: of its tag and its digest, as far as these are named.
+    pub(super) fn is_of(&self, artifact: &Artifact) -> bool {
+        let has_tag = || found_under(&artifact.image) == found_under(&self.as_pushed());
+        let has_digest = |digest: &ImageDigest| {
+            artifact.image_digest == digest.as_str()
+                || artifact.image.split_once('@').is_some_and(|(_, own)| own == digest.as_str())
+        };
+        (self.tag.is_none() || has_tag()) && self.digest.as_ref().is_none_or(has_digest)
+    }
+
+    /// Whether it names a repository, and not a digest alone.
+    pub fn has_repository(&self) -> bool {
+        !self.repository.is_empty()
+    }
+
     pub(super) fn name(&self) -> &str {
         self.repository.rsplit('/').next().unwrap_or_default()
     }
+}
+
+fn wrong(reason: &str) -> FactError {
+    refused(format!("the image {reason}: give REGISTRY/NAME:TAG as it was pushed, or NAME@DIGEST"))
 }
 
 /// # Errors

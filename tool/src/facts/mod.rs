@@ -10,7 +10,7 @@ mod outcome;
 mod reference_grammar;
 mod release;
 
-pub use self::activity::{Activity, ActivityKind, record_activity};
+pub use self::activity::{Activity, ActivityKind, namespaces_of, record_activity};
 pub use self::image::NamedImage;
 pub use self::outcome::{FactError, FactOutcome, Recorded};
 pub use self::release::{Environment, NewRelease, ReleasedService, record_release};

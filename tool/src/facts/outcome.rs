@@ -17,6 +17,8 @@ pub enum FactOutcome {
     Made,
     /// It had been recorded before; nothing was written.
     Already,
+    /// Nothing of the image runs where it was to be undeployed; nothing was written.
+    NothingRuns,
 }
 
 /// A recorded fact.
@@ -28,6 +30,8 @@ pub struct Recorded {
     pub id: String,
     /// The artifact or the release, as it is stored.
     pub json: String,
+    /// What else is to be said.
+    pub remark: Option<String>,
 }
 
 /// Why a fact was not recorded.

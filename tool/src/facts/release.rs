@@ -87,7 +87,7 @@ async fn attempt(writer: &Writer, release: &PackedRelease) -> Result<Recorded, F
     let is_new = writer.create_release(release).await?;
     let outcome = if is_new { FactOutcome::Made } else { FactOutcome::Already };
     let current = writer.current_release(release.release_id()).await?.ok_or(FactError::Contended)?;
-    Ok(Recorded { outcome, id: release.release_id().to_owned(), json: current.json })
+    Ok(Recorded { outcome, id: release.release_id().to_owned(), json: current.json, remark: None })
 }
 
 impl NewRelease {

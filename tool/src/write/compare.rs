@@ -78,7 +78,8 @@ impl Writer {
             return Ok((Comparison::Differs("it is missing".to_owned()), recorded));
         };
         let beside = self.items_beside(&plan.state.artifact_id).await?;
-        let comparison = compare_artifact(&plan.state, &plan.artifact, &beside);
+        let last_deploys = self.last_deploys(plan.artifact.deploys.keys().cloned().collect()).await?;
+        let comparison = compare_artifact(&plan.state, &plan.artifact, &beside, &last_deploys);
         Ok((comparison.with_fields(Some(&plan.artifact.artifact.json), Some(&stored.json)), recorded))
     }
 }

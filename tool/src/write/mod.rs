@@ -21,8 +21,8 @@ use delivery_center::store::{ItemsPage, Store, StoreError, TableNames, Usage, wh
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 pub use self::artifacts::{
-    ArtifactEntry, ArtifactState, Commit, FactKey, FoundArtifact, HandedOver, KeepRecorded, KeyItem, Mended,
-    PackedArtifact, StoredOutcome,
+    ArtifactEntry, ArtifactState, Commit, Deploy, Destination, FactKey, FoundArtifact, HandedOver,
+    KeepRecorded, KeyItem, LastDeploy, Mended, PackedArtifact, StoredOutcome, deploys_of,
 };
 pub use self::batch_write::{Mode, Outcome, Unstorable};
 pub use self::compare::Comparison;

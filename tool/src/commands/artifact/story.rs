@@ -119,6 +119,8 @@ impl Story<'_> {
         let when = self.when_and_who(environment.since, by);
         if environment.running {
             format!("runs there since {when}")
+        } else if environment.until > 0 {
+            format!("deployed {when}, undeployed {}", self.now.second_and_age(environment.until))
         } else {
             format!("deployed {when}, replaced since")
         }
@@ -211,6 +213,7 @@ mod tests {
             "environments": [
                 { "env_name": "prod", "namespace": "shop", "since": 1_650_000_300, "running": true },
                 { "env_name": "dev", "since": 1_650_000_000, "running": false },
+                { "env_name": "qa", "since": 1_650_000_000, "running": false, "until": 1_650_000_200 },
                 { "env_name": "old", "since": 1_650_000_000, "running": false },
             ],
         }))
@@ -219,7 +222,7 @@ mod tests {
         let successor = (ArtifactInfo { image, ..ArtifactInfo::default() }, 1_650_000_500);
         let now = Now::at("2022-04-15T08:00:00Z");
         let story =
-            Story { artifact: &artifact, successors: &[None, Some(successor)], now: &now, width: None };
+            Story { artifact: &artifact, successors: &[None, Some(successor), None], now: &now, width: None };
         let section = story.deployed().laid_out(None).to_string();
         assert_eq!(
             anstream::adapter::strip_str(&section).to_string(),
@@ -228,6 +231,7 @@ Deployed
   prod (shop)  runs there since 2022-04-15 05:25:00 UTC (2 h ago) by lin
   dev          deployed 2022-04-15 05:20:00 UTC (2 h ago) by lin, replaced since
                now there: r.example.com/shop/cart:2, since 2022-04-15 05:28 (2 h ago)
+  qa           deployed 2022-04-15 05:20:00 UTC (2 h ago), undeployed 2022-04-15 05:23:20 UTC (2 h ago)
   …            and 1 more: --environments tells them all
   loose        1970-01-01 00:00:01 UTC (52 y ago) by lin
 "

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use delivery_center::image_reference::without_scheme;
 use delivery_center::position::{MAX_UNIX_SECONDS, UnixSeconds};
 use delivery_center::query::moment;
 use serde_json::{Map, Value, json};
@@ -18,9 +19,10 @@ use self::ci_environment::{PipelineRun, VARIABLES};
 use self::cleaned_url::{CleanedUrl, UnreadableUrl, clean_file_key, clean_repository, clean_url};
 use super::exit_status::Ended;
 use super::{aws, terminal};
+use crate::answers::{ArtifactInfo, read};
 use crate::facts::{
     Activity, ActivityKind, Environment, FactOutcome, NamedImage, NewRelease, Recorded, ReleasedService,
-    record_activity, record_release,
+    namespaces_of, record_activity, record_release,
 };
 use crate::retries::Patience;
 use crate::write::Writer;
@@ -46,6 +48,13 @@ pub(super) enum RecordCommand {
     /// fills it in later.
     #[command(after_help = VARIABLES)]
     Deploy(DeployArguments),
+    /// Record that an image was taken away from an environment: an uninstall, or the end of a preview.
+    ///
+    /// It ends the run of the image that runs there, and says which one that is. Without --namespace it ends
+    /// the image's run in each namespace of the environment. Where nothing of it runs there, nothing is
+    /// written.
+    #[command(after_help = VARIABLES)]
+    Undeploy(UndeployArguments),
     /// Record that an image was tested. Its artifact is found or made as by `deploy`.
     #[command(after_help = VARIABLES)]
     Test(ImageArguments),
@@ -162,6 +171,31 @@ pub(super) struct DeployArguments {
 }
 
 #[derive(Args)]
+pub(super) struct UndeployArguments {
+    /// The image: REGISTRY/NAME for whatever of it runs there, or with its tag, its digest or both for just
+    /// that one.
+    #[arg(long, value_name = "IMAGE")]
+    image: String,
+    /// The environment.
+    #[arg(long, value_name = "NAME")]
+    env: String,
+    /// The Kubernetes namespace.
+    #[arg(long)]
+    namespace: Option<String>,
+    /// The page of the pipeline's run. Scheme, host and path are stored.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// The job or task that did it.
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
+    /// A text about it. It is stored as it is, and not searched for secrets.
+    #[arg(long, value_name = "TEXT")]
+    content: Option<String>,
+    #[command(flatten)]
+    common: CommonArguments,
+}
+
+#[derive(Args)]
 pub(super) struct PublishArguments {
     #[command(flatten)]
     about: ImageArguments,
@@ -243,6 +277,7 @@ pub(super) async fn run(command: RecordCommand) -> anyhow::Result<Ended> {
             insert(&mut fact.fields, "namespace", deploy.namespace);
             record_about_image(fact, run).await
         }
+        RecordCommand::Undeploy(undeploy) => record_undeploys(undeploy, run).await,
         RecordCommand::Test(test) => record_about_image(ImageFact::new(ActivityKind::Test, test), run).await,
         RecordCommand::Publish(publish) => {
             let if_any = |values: Vec<String>| Some(values).filter(|values| !values.is_empty());
@@ -352,6 +387,65 @@ async fn record_about_image(mut fact: ImageFact, run: PipelineRun) -> anyhow::Re
     Ok(Ended::Well)
 }
 
+async fn record_undeploys(undeploy: UndeployArguments, run: PipelineRun) -> anyhow::Result<Ended> {
+    if undeploy.env.is_empty() {
+        bail!("--env is empty: name the environment");
+    }
+    let image = NamedImage::parse_any(without_scheme(&undeploy.image), None)?;
+    if !image.has_repository() {
+        bail!("--image names no repository: give REGISTRY/NAME, alone or with a tag or a digest");
+    }
+    let CommonArguments { by, started, ended, idempotency_key, json, timeout } = undeploy.common;
+    check_order(started, ended)?;
+    let url = given(undeploy.url).map(|url| clean_url("--url", &url)).or(run.url).transpose()?;
+    let mut fields = Map::new();
+    insert(&mut fields, "env_name", Some(undeploy.env.as_str()));
+    insert(&mut fields, "url", url.as_ref().map(|url| url.stored.as_str()));
+    insert(&mut fields, "job_task_name", undeploy.job);
+    insert(&mut fields, "content", undeploy.content);
+    insert(&mut fields, "start_time", started);
+    insert(&mut fields, "end_time", ended);
+    let mut activity = Activity {
+        kind: ActivityKind::Undeploy,
+        image,
+        fields,
+        artifact_fields: Map::new(),
+        given_urls: url.into_iter().map(|url| url.digest).collect(),
+        created_by: given(by).or(run.started_by).or(run.author).unwrap_or_default(),
+        created_time: ended.unwrap_or_else(now),
+        idempotency_key: given(idempotency_key),
+    };
+    let writer = writer().await?;
+    let mut patience = Patience::new(Duration::from_secs(timeout));
+    let namespaces = match given(undeploy.namespace) {
+        Some(namespace) => vec![namespace],
+        None => namespaces_of(&writer, &activity.image, &undeploy.env, &mut patience).await?,
+    };
+    let mut has_run = false;
+    for namespace in namespaces {
+        insert(&mut activity.fields, "namespace", Some(namespace.as_str()));
+        if namespace.is_empty() {
+            activity.fields.remove("namespace");
+        }
+        let recorded = record_activity(&writer, &activity, &mut patience).await?;
+        let in_namespace =
+            if namespace.is_empty() { String::new() } else { format!(" (namespace {namespace})") };
+        if recorded.outcome != FactOutcome::NothingRuns {
+            has_run = true;
+            let artifact: ArtifactInfo = read(&recorded.json)?;
+            let what = format!("undeploy of {} from {}{in_namespace}", artifact.image, undeploy.env);
+            print(&what, "artifact", &recorded, json)?;
+        }
+    }
+    if !has_run {
+        terminal::say(format_args!(
+            "nothing of {} runs in {}; nothing was written",
+            activity.image, undeploy.env
+        ));
+    }
+    Ok(Ended::Well)
+}
+
 /// A value that was given: a pipeline passes on variables that are not always set, so an empty one was not.
 fn given(value: Option<String>) -> Option<String> {
     value.filter(|value| !value.is_empty())
@@ -366,10 +460,14 @@ fn insert(fields: &mut Map<String, Value>, name: &str, value: Option<impl Into<V
 
 /// Prints what became of a fact, or the record that holds it now.
 fn print(what: &str, record: &str, recorded: &Recorded, as_json: bool) -> anyhow::Result<()> {
-    let Recorded { outcome, id, json } = recorded;
+    let Recorded { outcome, id, json, remark } = recorded;
+    if let Some(remark) = remark {
+        terminal::say(remark);
+    }
     let said = match outcome {
         FactOutcome::Added => format!("recorded: {what}, added to {record} {id}"),
         FactOutcome::Made => format!("recorded: {what}, as new {record} {id}"),
+        FactOutcome::NothingRuns => format!("{what}: nothing of it runs there; nothing was written"),
         FactOutcome::Already => format!(
             "recorded before: {what}, in {record} {id}; nothing was written (if this is another one, tell it apart by \
              --url, --started, --ended or --idempotency-key)"

@@ -5,7 +5,7 @@
 //! `writer`, a random text.
 //!
 //! A writer reads the artifact's pointer and its item, works out the new item, and commits: one transaction
-//! with the new item, and with all that must change together with it (a key, stand-ins that give way). An item
+//! with the new item, and with all that must change together with it (a key, stand-ins that give way, last deploys). An item
 //! that is replaced where it lies must still have the `writer` that was read. In every other case (the artifact
 //! is new, it moves to another digest or time, its pointer was lost) the pointer is written too, and must have
 //! the `writer` that was read, or still be missing: the pointer's key is made of the artifact's id alone, so
@@ -16,9 +16,11 @@
 //!
 //! | step | what is written | what a crash after it leaves | who heals that |
 //! | --- | --- | --- | --- |
-//! | 1. beside | parts and new entries, under keys that hold this writer's nonce and so are nobody else's | the artifact as it was, and what no item lists: readers pass over it | there is nothing to heal; `reindex` removes it |
-//! | 2. commit | one transaction, as above | the new artifact, whole, and parts and entries of the old one, which no item lists any more | as above |
-//! | 3. cleaning | what the old item listed and the new one does not is removed; after a refusal, what was put beside | the artifact as it should be | there is nothing to heal |
+//! | 1. last deploys | those that change, without an end (`last_deploys.rs`) | readers look once more than they would have to | whoever deploys there next, or `reindex` |
+//! | 2. beside | parts and new entries, under keys that hold this writer's nonce and so are nobody else's | the artifact as it was, and what no item lists: readers pass over it | there is nothing to heal; `reindex` removes it |
+//! | 3. commit | one transaction, as above | the new artifact, whole, and parts and entries of the old one, which no item lists any more | as above |
+//! | 4. ends | the ends of last deploys, while the item still bears this writer | as after step 1 | as there |
+//! | 5. cleaning | what the old item listed and the new one does not is removed; after a refusal, what was put beside | the artifact as it should be | there is nothing to heal |
 //!
 //! A writer that does not know whether its commit was made cleans nothing. DynamoDB takes a transaction that is
 //! sent again with the same token as the same one. Whoever is refused all the same reads the item first: if it
@@ -32,6 +34,7 @@ use delivery_center::store::items::{Item, Subject, entry_of, text};
 use delivery_center::store::keys::{ARTIFACT_HASH, WRITER, artifact_key_in};
 
 use super::giving_way::HandedOver;
+use super::last_deploys::{LastDeploy, deploys_of};
 use super::packing::PackedArtifact;
 use super::recording::KeyItem;
 use super::stored::{ArtifactState, gave_way_to, key_of, listed_entries, listed_keys};
@@ -52,6 +55,8 @@ pub struct Commit<'a> {
     pub handed_over: HandedOver,
     /// The idempotency key of the fact that is added.
     pub idempotency_key: Option<&'a KeyItem>,
+    /// The last deploy that a deploy or an undeploy was decided by.
+    pub last_deploy: Option<LastDeploy>,
     /// Whether to write even those entries that the artifact's item lists already.
     pub lists_anew: bool,
 }
@@ -65,6 +70,7 @@ impl<'a> Commit<'a> {
             source: state.source.as_deref(),
             handed_over: HandedOver::default(),
             idempotency_key: None,
+            last_deploy: None,
             lists_anew: false,
         }
     }
@@ -77,7 +83,8 @@ impl Writer {
     /// # Errors
     /// DynamoDB fails, or refuses the request.
     pub async fn commit(&self, commit: Commit<'_>) -> Result<bool, StoreError> {
-        let Commit { state, artifact, source, handed_over, idempotency_key, lists_anew } = commit;
+        let Commit { state, artifact, source, handed_over, idempotency_key, last_deploy, lists_anew } =
+            commit;
         let (table, id) = (self.artifacts_table.as_str(), artifact.artifact.artifact_id.as_str());
         let writer = nonce();
         let listed = if lists_anew { BTreeMap::new() } else { listed_entries(state.item.as_ref()) };
@@ -88,17 +95,38 @@ impl Writer {
         let unlisted = old.into_iter().filter(|key| !new.contains(&entry_of(key)));
         let unneeded: Vec<_> = unlisted.chain(handed_over.garbage).collect();
         let key = key_of(&item);
+        let deployed = state.artifact.as_ref().filter(|_| !lists_anew).map(deploys_of).unwrap_or_default();
+        let read = last_deploy.into_iter().collect();
+        let last_deploys = self.changed_last_deploys(id, &deployed, &artifact.deploys, read).await?;
         let mut commit = replacing(state, item, artifact.pointer(&hex(writer)));
         commit.extend(handed_over.writes);
         commit.extend(idempotency_key.map(|key| key.write(id, writer)));
         let puts = beside.iter().map(|item| Write::Put(item.clone(), None));
         let deletes = unneeded.iter().map(|key| Write::Delete(key.clone(), None));
-        let all: Vec<_> = commit.iter().cloned().chain(puts).chain(deletes).collect();
+        let all: Vec<_> = commit
+            .iter()
+            .cloned()
+            .chain(last_deploys.in_commit(&hex(writer)))
+            .chain(puts)
+            .chain(deletes)
+            .collect();
         if self.fit_into_one_transaction(&all) {
             return self.transact(table, ARTIFACT_HASH, all).await;
         }
+        for writes in last_deploys.before_commit(&hex(writer)).chunks(self.writes_per_transaction) {
+            if !self.transact(table, ARTIFACT_HASH, writes.to_vec()).await? {
+                return Ok(false);
+            }
+        }
         self.batch_write(table, beside.iter().cloned().map(put).collect()).await?;
         if self.transact(table, ARTIFACT_HASH, commit).await? {
+            for ends in last_deploys.behind_commit(&hex(writer)).chunks(self.writes_per_transaction - 1) {
+                let check = Write::Check(key.clone(), Condition::Has(WRITER, text(hex(writer))));
+                let ends = std::iter::once(check).chain(ends.iter().cloned()).collect();
+                if !self.transact(table, ARTIFACT_HASH, ends).await? {
+                    break;
+                }
+            }
             self.batch_write(table, unneeded.into_iter().map(delete).collect()).await?;
             return Ok(true);
         }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use delivery_center::commit_prefix::CommitPrefix;
-use delivery_center::image_reference::repository;
 use delivery_center::position::Position;
+use delivery_center::store::Activities;
 use delivery_center::store::artifacts::found_by::{FoundBy, Short};
 use delivery_center::store::items::{Item, text};
-use delivery_center::store::{Activities, Deployment};
 
+use super::last_deploys::{Deploy, Destination};
 use crate::digest;
 use crate::record::Artifact;
 
@@ -17,19 +17,24 @@ use crate::record::Artifact;
 pub(super) type Entries = BTreeMap<Short, Item>;
 
 /// The entries of an artifact whose own item has this key.
-pub(super) fn entries_of(artifact: &Artifact, hash_key: &str, entry: &str) -> Entries {
+pub(super) fn entries_of(
+    artifact: &Artifact,
+    deploys: &BTreeMap<Destination, Deploy>,
+    hash_key: &str,
+    entry: &str,
+) -> Entries {
     let activities =
         Activities::of(&artifact.json).expect("a checked artifact's JSON is in the documented form");
     let position = Position::new(artifact.created_time, &artifact.artifact_id);
     let mut entries = Entries::new();
-    let mut add = |found_by: FoundBy, at: &Position, commits: Option<String>| {
-        let told = commits.as_deref().unwrap_or_default();
-        let digest = digest::short(&[found_by.as_str(), at.as_str(), hash_key, entry, told]);
+    let mut add = |found_by: FoundBy, at: &Position, told: Option<(&str, String)>| {
+        let said = told.as_ref().map(|(_, said)| said.as_str()).unwrap_or_default();
+        let digest = digest::short(&[found_by.as_str(), at.as_str(), hash_key, entry, said]);
         let mut item = Item::from([
             ("image".to_owned(), text(found_by.as_str())),
             ("position".to_owned(), text(at.as_str())),
         ]);
-        item.extend(commits.map(|commits| ("commits".to_owned(), text(commits))));
+        item.extend(told.map(|(name, said)| (name.to_owned(), text(said))));
         entries.insert(digest, item);
     };
     let mut by_commit = BTreeMap::<FoundBy, BTreeSet<String>>::new();
@@ -47,23 +52,15 @@ pub(super) fn entries_of(artifact: &Artifact, hash_key: &str, entry: &str) -> En
             .extend(commit.pull_requests.iter().map(|number| FoundBy::pull_request(*number, repository)));
     }
     for (found_by, commits) in by_commit {
-        add(found_by, &position, Some(commits.into_iter().collect::<Vec<_>>().join(" ")));
+        let commits = commits.into_iter().collect::<Vec<_>>().join(" ");
+        add(found_by, &position, Some(("commits", commits)));
     }
     for found_by in pull_requests {
         add(found_by, &position, None);
     }
-    if !artifact.image.is_empty() {
-        let repository = repository(&artifact.image);
-        // The newest come first, so the first of an environment is its last deploy.
-        let mut environments = BTreeSet::new();
-        for deployment in &activities.deployments {
-            let Deployment { env_name, namespace, .. } = deployment;
-            let at = Position::new(deployment.ordered_by(), &artifact.artifact_id);
-            add(FoundBy::environment(repository, env_name, Some(namespace)), &at, None);
-            if environments.insert(env_name) {
-                add(FoundBy::environment(repository, env_name, None), &at, None);
-            }
-        }
+    for (Destination { repository, env_name, namespace }, Deploy { position, until }) in deploys {
+        let until = until.map(|until| ("until", until.to_string()));
+        add(FoundBy::environment(repository, env_name, namespace), position, until);
     }
     entries
 }

@@ -14,6 +14,7 @@ use delivery_center::store::keys::{
 };
 
 use super::entries::{Entries, entries_of};
+use super::last_deploys::{Deploy, Destination, deploys_of};
 use crate::digest;
 use crate::record::{Artifact, Recorded};
 use crate::write::batch_write::{MAX_DOCUMENT_BYTES_PER_ITEM, Unstorable, check_parts};
@@ -38,6 +39,8 @@ pub struct PackedArtifact {
     pub(super) revision: String,
     document: Vec<u8>,
     entries: Entries,
+    /// Where the artifact was deployed.
+    pub(in crate::write) deploys: BTreeMap<Destination, Deploy>,
     /// Whether it may replace a stored artifact that has activities although it has none itself.
     pub(super) may_empty: bool,
 }
@@ -75,7 +78,8 @@ impl PackedArtifact {
         let document = Document::pack(&artifact.json).map_err(|too_long| Unstorable(too_long.to_string()))?;
         let hash_key = artifact_hash_key(&artifact.image_digest, &artifact.image, &artifact.artifact_id);
         let entry = artifact_entry(&Position::new(artifact.created_time, &artifact.artifact_id));
-        let entries = entries_of(&artifact, &hash_key, &entry);
+        let deploys = deploys_of(&artifact);
+        let entries = entries_of(&artifact, &deploys, &hash_key, &entry);
         let (facts, found_by) = (recorded.facts.len(), entries.len());
         if BYTES_PER_ENTRY * found_by + BYTES_PER_FACT * facts + recorded.told.len() > MAX_LISTS_BYTES {
             return Err(Unstorable(format!(
@@ -94,6 +98,7 @@ impl PackedArtifact {
             hash_key,
             entry,
             entries,
+            deploys,
         })
     }
 

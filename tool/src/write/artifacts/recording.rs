@@ -5,6 +5,7 @@
 //! an idempotency key has an item besides, which names the artifact: the image's tag may name another artifact
 //! when the fact is sent again.
 
+use delivery_center::position::UnixSeconds;
 use delivery_center::store::StoreError;
 use delivery_center::store::artifacts::found_by::{Short, hex};
 use delivery_center::store::items::{Item, text};
@@ -32,6 +33,11 @@ impl FactKey {
     /// The key of the fact that these texts make up together.
     pub fn new(texts: &[&str]) -> Self {
         Self(digest::of_texts(texts))
+    }
+
+    /// The key of the same fact at another time.
+    pub fn at(&self, time: UnixSeconds) -> Self {
+        Self::new(&["at", &self.0, &time.to_string()])
     }
 
     /// The 8 bytes by which an artifact's item lists the fact.

@@ -8,6 +8,7 @@
 //! | an artifact whose item is not as this version lays it out, or whose pointer or entries are missing or spoiled | an earlier version; damage | it is written anew, with its entries |
 //! | an item that its artifact's pointer does not name | the pointer was lost, and the artifact written again, or made to give way | the item that counts takes over what was recorded of it, and it is removed |
 //! | parts and entries that no item lists | a crash | they are removed |
+//! | a last deploy that an artifact's deploy does not agree with, or that says of one that it ended which did not | damage | it is brought forward, or its end is taken away |
 //!
 //! A key whose artifact no longer holds the fact stays: it leads to nothing, and whoever records the fact again
 //! writes it anew.
@@ -23,12 +24,13 @@ use delivery_center::store::StoreError;
 use delivery_center::store::artifacts::found_by::hex;
 use delivery_center::store::items::{Item, entry_of, text};
 use delivery_center::store::keys::{
-    ARTIFACT_HASH, FOUND_BY_PREFIX, ID_PREFIX, PART_PREFIX, WRITER, artifact_entry, artifact_key,
-    artifact_key_in, artifact_position, id_hash_key, pointer_key,
+    ARTIFACT_HASH, ENVIRONMENT_PREFIX, FOUND_BY_PREFIX, ID_PREFIX, PART_PREFIX, WRITER, artifact_entry,
+    artifact_key, artifact_key_in, artifact_position, id_hash_key, pointer_key,
 };
 
 use super::commit::{Commit, names};
 use super::giving_way::HandedOver;
+use super::last_deploys::{Destination, LastDeploy};
 use super::packing::PackedArtifact;
 use super::stored::{ArtifactState, gave_way_to, key_of, listed_entries, listed_keys};
 use crate::write::Writer;
@@ -69,6 +71,13 @@ impl Writer {
                 self.mend_artifact(position.id(), key, mode).await
             }
             (None, Some(id)) => self.mend_beside(id, mode).await,
+            (None, None) if entry.hash_key.starts_with(ENVIRONMENT_PREFIX) => {
+                Ok(match self.mend_ends(&entry.hash_key, mode).await? {
+                    None => Mended::Overtaken,
+                    Some(0) => Mended::Unchanged,
+                    Some(_) => Mended::Artifact,
+                })
+            }
             (None, None) => Ok(Mended::Unchanged),
         }
     }
@@ -94,8 +103,9 @@ impl Writer {
         }
         let recorded = state.recorded.clone().and(std::mem::take(&mut handed_over.recorded));
         let packed = self.packed(artifact, recorded)?;
-        let is_right =
-            handed_over.writes.is_empty() && compare_artifact(&state, &packed, &beside) == Comparison::Same;
+        let last_deploys = self.last_deploys(packed.deploys.keys().cloned().collect()).await?;
+        let is_right = handed_over.writes.is_empty()
+            && compare_artifact(&state, &packed, &beside, &last_deploys) == Comparison::Same;
         // What was put after the listing and before the reading is no fault.
         if !is_right && self.items_beside(&state.artifact_id).await? != beside {
             return Ok(Mended::Overtaken);
@@ -161,6 +171,7 @@ pub(in crate::write) fn compare_artifact(
     state: &ArtifactState,
     artifact: &PackedArtifact,
     beside: &[Item],
+    last_deploys: &[LastDeploy],
 ) -> Comparison {
     let listed = listed_entries(state.item.as_ref());
     let (item, mut wanted) = artifact.laid_out(nonce(), &listed, state.source.as_deref());
@@ -172,5 +183,11 @@ pub(in crate::write) fn compare_artifact(
     let mut stored = by_entry(beside.iter().chain(&state.item).chain(&state.pointer).cloned().collect());
     // What no item lists is no difference.
     stored.retain(|entry, _| wanted.contains_key(entry) || artifact_position(entry).is_some());
-    compare(&wanted, &stored)
+    let disagrees = |last: &&LastDeploy| !last.agrees_with(&artifact.deploys[&last.destination]);
+    match (compare(&wanted, &stored), last_deploys.iter().find(disagrees)) {
+        (Comparison::Same, Some(LastDeploy { destination: Destination { env_name, .. }, .. })) => {
+            Comparison::Differs(format!("what runs in {env_name:?} does not know of its deploy: run reindex"))
+        }
+        (comparison, _) => comparison,
+    }
 }

@@ -20,6 +20,7 @@ use delivery_center::store::keys::{
 };
 use delivery_center::store::{StoreError, Unavailability, Usage, whole};
 
+use super::last_deploys::{Deploy, Destination, deploys_of};
 use super::packing::PackedArtifact;
 use super::recording::FactKey;
 use crate::record::{Artifact, Record, Recorded};
@@ -71,6 +72,11 @@ impl ArtifactState {
         self.pointer.as_ref().and_then(artifact_key_in) == Some(artifact.key())
             && self.revision == artifact.revision
             && self.recorded == artifact.recorded
+    }
+
+    /// Its deploy to a destination.
+    pub fn deploy_to(&self, destination: &Destination) -> Option<Deploy> {
+        deploys_of(self.artifact.as_ref()?).remove(destination)
     }
 
     /// Whether a fact was recorded of it.
