@@ -14,6 +14,7 @@ mod aws;
 mod command_line_help;
 mod diff;
 mod doctor;
+mod environment;
 mod exit_status;
 mod export;
 mod import;
@@ -57,7 +58,7 @@ Environment:
   DYNAMODB_TRANSACTION_WRITES  how many writes a transaction may hold [100, as in DynamoDB; older emulators take 10]
   RUST_LOG  what is logged to stderr
 
-Exit status of releases, artifact and diff: 0 found; 1 not found; 2 failed, and stderr says why.
+Exit status of releases, artifact, diff and environment: 0 found; 1 not found; 2 failed, and stderr says why.
 Of the other commands: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be used (of `record`: 1), or DynamoDB or Zadig could not be reached.";
 
 #[derive(Subcommand)]
@@ -77,6 +78,7 @@ enum Command {
     Releases(releases::ReleasesArguments),
     Artifact(artifact::ArtifactArguments),
     Diff(diff::DiffArguments),
+    Environment(environment::EnvironmentArguments),
     Completions(command_line_help::CompletionsArguments),
     /// Print the manual page: `delivery-center man | man -l -`.
     Man,
@@ -85,7 +87,7 @@ enum Command {
 impl Command {
     /// Whether it asks one question in a terminal, and says itself what fails.
     fn is_question(&self) -> bool {
-        matches!(self, Self::Releases(_) | Self::Artifact(_) | Self::Diff(_))
+        matches!(self, Self::Releases(_) | Self::Artifact(_) | Self::Diff(_) | Self::Environment(_))
     }
 }
 
@@ -114,6 +116,7 @@ pub async fn run() -> ExitCode {
         Command::Releases(arguments) => releases::run(arguments).await,
         Command::Artifact(arguments) => artifact::run(arguments).await,
         Command::Diff(arguments) => diff::run(arguments).await,
+        Command::Environment(arguments) => environment::run(arguments).await,
     };
     exit_status::of_command(ended, is_question)
 }
