@@ -31,7 +31,9 @@ pub fn entry_of(item: &Item) -> String {
 /// DynamoDB reserves the word `position`, so that an expression cannot use the name itself. It does not
 /// reserve `entry`, which is written in the same way to need no other rule.
 pub fn reserved_names(expression: &str) -> Option<HashMap<String, String>> {
-    let used = ["entry", "position"].into_iter().filter(|name| expression.contains(&format!("#{name}")));
+    let used = ["entry", "position", "namespace", "until"]
+        .into_iter()
+        .filter(|name| expression.contains(&format!("#{name}")));
     let names: HashMap<_, _> = used.map(|name| (format!("#{name}"), name.to_owned())).collect();
     (!names.is_empty()).then_some(names)
 }

@@ -7,6 +7,7 @@ mod costs;
 mod damaged_sources;
 mod diff;
 mod doctor;
+mod environment;
 mod export;
 mod import;
 mod import_speed;

@@ -729,6 +729,7 @@ async fn the_templates_policy_allows_what_record_does_and_nothing_more() {
         &["deploy", "--image", IMAGE, "--env", "prod"],
         build.as_slice(),
         &["deploy", "--image", IMAGE, "--env", "staging"],
+        &["undeploy", "--image", IMAGE, "--env", "staging"],
         &["publish", "--image", DIGEST],
         release.as_slice(),
         release.as_slice(),

@@ -18,7 +18,7 @@ use super::StoredArtifact;
 use super::found_by::FoundBy;
 use crate::position::Position;
 use crate::store::error::StoreError;
-use crate::store::items::{Attributes, Item, Subject, entry_of, text};
+use crate::store::items::{Attributes, Item, Subject, entry_of, reserved_names, text};
 use crate::store::keys::{environment_hash_key, last_deploy_entry};
 use crate::store::{ItemsPage, Store, Usage};
 
@@ -215,12 +215,9 @@ impl Store {
                 .filter_expression("attribute_not_exists(#until) AND #namespace = :namespace")
                 .expression_attribute_values(":namespace", text(namespace)),
         };
-        let names = ["#entry", "#position", "#namespace", "#until"];
         let sent = query
             .expression_attribute_values(":environment", text(environment_hash_key(env_name)))
-            .set_expression_attribute_names(Some(
-                names.into_iter().map(|name| (name.to_owned(), name[1..].to_owned())).collect(),
-            ))
+            .set_expression_attribute_names(reserved_names("#entry, #position, #namespace, #until"))
             .projection_expression("#entry, #position, repository, #namespace")
             .set_limit(limit)
             .set_exclusive_start_key(start)

@@ -17,7 +17,7 @@ use crate::commit_prefix::CommitPrefix;
 use crate::position::Position;
 use crate::store::activities::Deployment;
 use crate::store::error::{StoreError, Unavailability};
-use crate::store::items::{Attributes, Item, Subject, entry_of, text};
+use crate::store::items::{Attributes, Item, Subject, entry_of, reserved_names, text};
 use crate::store::keys::{ARTIFACT_DIGEST, ARTIFACT_ENTRY, ARTIFACT_HASH, BY_IMAGE, artifact_key};
 use crate::store::{ItemsPage, MAX_KEYS_PER_CALL, Store, Usage, projected};
 
@@ -321,9 +321,7 @@ impl<'a> FoundEntries<'a> {
             .limit(if self.commit.is_some() { ENTRIES_TO_CHOOSE_FROM } else { ENTRIES })
             .expression_attribute_values(":found_by", text(self.found_by.as_str()))
             .projection_expression(ENTRY)
-            .expression_attribute_names("#entry", "entry")
-            .expression_attribute_names("#position", "position")
-            .expression_attribute_names("#until", "until")
+            .set_expression_attribute_names(reserved_names(ENTRY))
             .set_exclusive_start_key(start)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let query = match &self.older_than {

@@ -314,7 +314,8 @@ impl Activity {
         let (ahead, id) = (time - now, before.position.id());
         if ahead > TOO_FAR {
             let remark = format!(
-                "note: artifact {id} was deployed or undeployed there {ahead} seconds ahead of this clock, so it still counts                  as the later one; record it again with the right --ended, or wait"
+                "note: artifact {id} was deployed or undeployed there {ahead} seconds ahead of this clock, so it still counts \
+                 as the later one; record it again with the right --ended, or wait"
             );
             return Timed { time: now, remark: Some(remark) };
         }

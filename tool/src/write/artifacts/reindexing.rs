@@ -156,7 +156,8 @@ impl Writer {
     /// The parts and entries that lie beside an artifact's pointer; of the parts, not their pieces of the
     /// document.
     pub(in crate::write) async fn items_beside(&self, artifact_id: &str) -> Result<Vec<Item>, StoreError> {
-        let attributes = "image_digest, #entry, image, #position, commits, artifact_digest, artifact_entry";
+        let attributes =
+            "image_digest, #entry, image, #position, commits, #until, artifact_digest, artifact_entry";
         let (table, hash_key) = (&self.artifacts_table, id_hash_key(artifact_id));
         let mut items = self.partition_of(table, ARTIFACT_HASH, &hash_key, Some(attributes)).await?;
         items.retain(|item| {
