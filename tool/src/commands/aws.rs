@@ -10,7 +10,7 @@ use delivery_center::retries::with_patience;
 use delivery_center::store::{Store, StoreError, TableNames, Unavailability};
 use url::Url;
 
-use super::exit_status::UnusableArguments;
+use super::exit_status::unusable;
 use crate::retries::{self, MAX_ATTEMPTS};
 use crate::write::Writer;
 
@@ -31,9 +31,9 @@ const ENDPOINT_VARIABLES: [(&str, &str); 2] = [
 /// Reads region, credentials and endpoint. What is missing is reported here, in one plain sentence: the error
 /// of a request that lacks it would be a long chain of causes.
 pub(super) async fn config() -> anyhow::Result<SdkConfig> {
-    for (variable, unusable) in ENDPOINT_VARIABLES {
+    for (variable, no_url) in ENDPOINT_VARIABLES {
         if std::env::var(variable).is_ok_and(|endpoint_url| !is_endpoint_url(&endpoint_url)) {
-            return Err(UnusableArguments(unusable).into());
+            return Err(unusable(no_url));
         }
     }
     let http_client = aws_smithy_http_client::Builder::new()
@@ -103,6 +103,6 @@ pub(super) fn answering(config: &SdkConfig) -> Writer {
 pub(super) fn writer_of(client: Client) -> anyhow::Result<Writer> {
     let writer = Writer::new(client, TableNames::from_environment());
     let Ok(limit) = std::env::var(TRANSACTION_WRITES) else { return Ok(writer) };
-    let limit = limit.parse().with_context(|| format!("{TRANSACTION_WRITES} is not a number"))?;
+    let limit = limit.parse().map_err(|_| unusable(format!("{TRANSACTION_WRITES} is not a number")))?;
     Ok(writer.with_writes_per_transaction(limit))
 }

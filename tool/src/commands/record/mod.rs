@@ -29,9 +29,8 @@ use crate::write::Writer;
 
 /// Record one fact from a step of a pipeline.
 ///
-/// A fact that is sent again is recorded once, and facts that come at the same moment are all kept. Exit
-/// status: 0 it is recorded, or was before; 1 it was refused, and stderr says what to fix; 2 the tables could
-/// not be reached within --timeout: trying again is safe.
+/// A fact that is sent again is recorded once, and facts that come at the same moment are all kept. The exit
+/// status is 4 if the tables could not be reached within --timeout: trying again is safe.
 #[derive(Subcommand)]
 #[command(after_help = VARIABLES)]
 pub(super) enum RecordCommand {
