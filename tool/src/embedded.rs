@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
+use delivery_center::connections::renewed_after_failure;
 use delivery_center::store::TableNames;
 use dynoxide::{Database, DynoxideError};
 use rusqlite::{Connection, OpenFlags};
@@ -177,5 +178,5 @@ pub fn config(endpoint_url: &str) -> Builder {
         .credentials_provider(Credentials::new("local", "local", None, None, "local"))
         .region(Region::new("us-east-1"))
         .endpoint_url(endpoint_url)
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .http_client(renewed_after_failure(|| aws_smithy_http_client::Builder::new().build_http()))
 }

@@ -1,17 +1,17 @@
 //! Makes clients and stores from the AWS environment, which is read as every AWS tool reads it.
 
 use anyhow::{Context as _, anyhow};
-use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Builder, ProvideCredentials as _};
 use aws_smithy_http_client::tls;
+use delivery_center::connections::renewed_after_failure;
 use delivery_center::retries::with_patience;
 use delivery_center::store::{Store, StoreError, TableNames, Unavailability};
 use url::Url;
 
 use super::exit_status::unusable;
-use crate::retries::{self, MAX_ATTEMPTS};
+use crate::retries;
 use crate::write::Writer;
 
 /// The variable that says how many writes a transaction may hold, for an emulator that takes fewer than
@@ -36,14 +36,12 @@ pub(super) async fn config() -> anyhow::Result<SdkConfig> {
             return Err(unusable(no_url));
         }
     }
-    let http_client = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
-    let config = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http_client)
-        .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
-        .load()
-        .await;
+    let http_client = renewed_after_failure(|| {
+        aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .build_https()
+    });
+    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client).load().await;
     if config.region().is_none() {
         return Err(anyhow!("no AWS region"))
             .context("set AWS_REGION, or choose a profile that has one with AWS_PROFILE");
@@ -84,7 +82,7 @@ pub(super) async fn writer() -> anyhow::Result<Writer> {
     {
         return Err(error.into());
     }
-    writer_of(Client::new(&config))
+    writer_of(Client::from_conf(retries::patient(Builder::from(&config)).build()))
 }
 
 /// The tables that the environment names, with the attempts and timeouts of the functions, since somebody
