@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::running::{run, run_on, run_with_input, tool};
 use crate::support::faulty::{Fault, FaultyProxy};
+use crate::support::wire::{FaultyWire, WireFault};
 use crate::support::{Answer, SAMPLES, Tables, get_event, release};
 
 #[tokio::test]
@@ -282,6 +283,86 @@ async fn an_endpoint_that_is_no_url_and_missing_credentials_are_told_before_anyt
         );
         assert!(!ran.err.contains("not certain"), "{arguments:?}: {ran:?}");
     }
+}
+
+#[tokio::test]
+async fn a_region_that_is_empty_or_no_regions_name_is_told_before_anything_is_asked() {
+    let environment = Tables::missing().environment();
+    let commands = [
+        &["export"][..],
+        &["releases"],
+        &["doctor"],
+        &["tables", "create"],
+        &["record", "deploy", "--image", "reg/cart:1", "--env", "prod"],
+    ];
+    let with_region = async |arguments: &[&str], region: Option<&str>| {
+        let mut command = tool(&environment, arguments);
+        match region {
+            Some(region) => command.env("AWS_REGION", region),
+            None => command.env_remove("AWS_REGION"),
+        };
+        // Nothing answers there, so that a request would take its time.
+        command.env("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9").env("HOME", "/nonexistent");
+        run(command).await
+    };
+    for arguments in commands {
+        let missing = with_region(arguments, None).await;
+        assert!(missing.status == Some(1) && missing.err.contains("set AWS_REGION, or"), "{missing:?}");
+        let empty = with_region(arguments, Some("")).await;
+        assert_eq!((empty.status, &empty.err), (missing.status, &missing.err), "{arguments:?}");
+        for region in ["us east 1", "us-east-1/", "eu_west_1", "-"] {
+            let ran = with_region(arguments, Some(region)).await;
+            let said = format!("error: the AWS region {region:?} is no region's name: set AWS_REGION,");
+            assert!(ran.status == Some(2) && ran.err.starts_with(&said), "{arguments:?}: {ran:?}");
+            assert_eq!(ran.err.lines().count(), 1, "{arguments:?}: {ran:?}");
+        }
+    }
+    // A name that no region has is not known before its host is looked for.
+    let mut misspelt = tool(&environment, &["releases"]);
+    misspelt.env_remove("AWS_ENDPOINT_URL_DYNAMODB").env("AWS_REGION", "us-nowhere-1");
+    let ran = run(misspelt).await;
+    assert!(
+        ran.status == Some(4) && ran.err.contains("by the region us-nowhere-1: look at AWS_REGION"),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_proxy_in_the_way_is_named_without_its_credentials() {
+    let tables = Tables::empty().await;
+    let loopback = tables.environment();
+    let elsewhere: Vec<_> =
+        loopback.iter().filter(|(name, _)| *name != "AWS_ENDPOINT_URL_DYNAMODB").cloned().collect();
+    // It answers every request with an error of its own.
+    let answering = FaultyWire::start("", |_, _| WireFault::Error(403, "", "made up")).await;
+    let answering = answering.endpoint_url.strip_prefix("http://").unwrap();
+    let commands = [&["releases"][..], &["doctor"], &["export"]];
+    for (environment, variable, host) in [
+        (&loopback, "HTTP_PROXY", "127.0.0.1"),
+        (&loopback, "http_proxy", "127.0.0.1"),
+        (&loopback, "ALL_PROXY", "127.0.0.1"),
+        (&elsewhere, "HTTPS_PROXY", "dynamodb.us-east-1.amazonaws.com"),
+        (&elsewhere, "all_proxy", "dynamodb.us-east-1.amazonaws.com"),
+    ] {
+        for (address, status) in [("127.0.0.1:9", 4), (answering, if host == "127.0.0.1" { 1 } else { 4 })] {
+            let asked = commands.map(|arguments| {
+                let mut command = tool(environment, arguments);
+                command.env(variable, format!("http://user:secret@{address}"));
+                run(command)
+            });
+            for ran in futures_util::future::join_all(asked).await {
+                let said = format!(
+                    "requests to {host} go through the proxy http://{address}, which {variable} names; to go past it, \
+                     name that host in NO_PROXY\n"
+                );
+                assert_eq!(ran.status, Some(status), "{variable} {address}: {ran:?}");
+                assert!(ran.err.ends_with(&said) && !ran.err.contains("secret"), "{variable}: {ran:?}");
+            }
+        }
+    }
+    let mut past = tool(&loopback, &["export"]);
+    past.env("HTTP_PROXY", "http://127.0.0.1:9").env("NO_PROXY", "127.0.0.1");
+    assert_eq!(run(past).await.status, Some(0));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod damaged_sources;
 mod diff;
 mod doctor;
 mod export;
+mod faults;
 mod import;
 mod import_speed;
 mod numbers;

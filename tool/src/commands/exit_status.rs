@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
 use delivery_center::error::Error;
-use delivery_center::store::{StoreError, TableNames};
+use delivery_center::store::{StoreError, TableNames, Unavailability};
 
-use super::terminal;
+use super::{aws, terminal};
 use crate::facts::FactError;
 use crate::input::server::ServerError;
 use crate::table_definitions::TableError;
@@ -139,9 +139,21 @@ fn store_error(error: &anyhow::Error) -> Option<&StoreError> {
     })
 }
 
-/// What to do about a table that does not exist, as `doctor` says it.
+/// What to do about a table that does not exist, as `doctor` says it; or what stands in the way to DynamoDB.
 fn advice(error: &anyhow::Error) -> Option<String> {
-    let Some(StoreError::TableMissing { table, .. }) = store_error(error) else { return None };
+    let table = match store_error(error)? {
+        StoreError::TableMissing { table, .. } => table,
+        StoreError::Unavailable { reason: Unavailability::Unreached, .. } => {
+            return aws::proxy_in_the_way().or_else(aws::region_asked);
+        }
+        // A proxy may have answered this.
+        StoreError::Unavailable {
+            reason: Unavailability::NotInTime | Unavailability::Failed | Unavailability::UnreadableAnswer,
+            ..
+        }
+        | StoreError::Refused { .. } => return aws::proxy_in_the_way(),
+        _ => return None,
+    };
     let is_releases = *table == TableNames::from_environment().releases;
     let variable = if is_releases { "RELEASES_TABLE" } else { "ARTIFACTS_TABLE" };
     Some(format!(
