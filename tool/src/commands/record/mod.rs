@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use self::build_metadata::BuildMetadata;
 use self::ci_environment::{PipelineRun, VARIABLES};
 use self::cleaned_url::{CleanedUrl, UnreadableUrl, clean_file_key, clean_repository, clean_url};
-use super::exit_status::Ended;
+use super::exit_status::{Ended, is_unreachable};
 use super::{aws, terminal};
 use crate::answers::{ArtifactInfo, read};
 use crate::facts::{
@@ -255,6 +255,16 @@ pub(super) struct ReleaseArguments {
 }
 
 pub(super) async fn run(command: RecordCommand) -> anyhow::Result<Ended> {
+    Box::pin(record(command)).await.map_err(|error| {
+        if is_unreachable(&error) {
+            error.context("it was tried until --timeout was over; run it again")
+        } else {
+            error
+        }
+    })
+}
+
+async fn record(command: RecordCommand) -> anyhow::Result<Ended> {
     let run = PipelineRun::from_environment();
     match command {
         RecordCommand::Build(build) => {
