@@ -9,7 +9,8 @@
 //! - [`response`], [`etag`], [`response_limit`]: the responses and their headers, and the 6 MiB rule;
 //! - [`error`]: what can go wrong with a request, and what the caller then reads;
 //! - [`store`]: the two tables: keys and items, and how they are read;
-//! - [`retries`]: what is tried again, how long, and why;
+//! - [`unavailability`], [`retries`], [`connections`]: which failures of a call pass, what is tried again, how
+//!   long, and why, and over which connections;
 //! - [`document`], [`gzip_splice`]: how a record's JSON is compressed, and how a gzip answer is made of such
 //!   documents;
 //! - [`image_reference`], [`commit_prefix`], [`position`]: how images and commits are named, and how records
@@ -21,6 +22,7 @@
 
 pub mod accept_encoding;
 pub mod commit_prefix;
+pub mod connections;
 pub mod document;
 pub mod endpoint;
 pub mod error;
@@ -39,3 +41,4 @@ pub mod retries;
 pub mod service;
 pub mod store;
 pub mod time_limit;
+pub mod unavailability;

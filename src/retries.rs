@@ -2,11 +2,12 @@
 //!
 //! | what | how often | why |
 //! | --- | --- | --- |
-//! | a call, where the SDK holds its failure for transient | [`MAX_ATTEMPTS`], [`ATTEMPT_TIMEOUT`] | (1) |
+//! | a call whose failure passes ([`crate::unavailability`]) | [`MAX_ATTEMPTS`], [`ATTEMPT_TIMEOUT`] | (1) |
 //! | keys that BatchGetItem left unprocessed | [`UNPROCESSED_KEYS`] | (2) |
 //!
 //! 1. The SDK waits up to a second in between, at random. So all attempts end within about 9 seconds, well
-//!    before the function's 15 are over.
+//!    before the function's 15 are over. The second attempt is made over a new connection
+//!    ([`crate::connections`]).
 //! 2. The table is throttled for a moment, and the rest of the answer is there already.
 //!
 //! What the tool tries again stands in `tool/src/retries.rs`.
@@ -17,6 +18,8 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{Builder, StalledStreamProtectionConfig};
 use backon::ExponentialBuilder;
+
+use crate::unavailability::try_again;
 
 /// How many attempts a call has, the first one included.
 pub const MAX_ATTEMPTS: u32 = 3;
@@ -41,7 +44,7 @@ pub fn with_patience(config: Builder) -> Builder {
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .build();
-    config
+    try_again(config)
         .retry_config(retries)
         .timeout_config(timeouts)
         // A call that stalls ends with the timeout of its attempt. The protection would cost 11,000 to 15,000

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::function::{Function, FunctionAnswer};
 use crate::support::faulty::{Fault, FaultyProxy};
+use crate::support::wire::{FaultyWire, WireFault};
 use crate::support::{Answer, Tables, artifact, get_event, release};
 
 const IMAGE: &str = "image=koderover.tencentcloudcr.com/koderover-demo/picket:20211214154446-70-main-pr-736";
@@ -92,6 +93,51 @@ async fn throttling_that_passes_is_not_noticed_and_lasting_throttling_is_unavail
     let of_endpoint = |endpoint| faults.iter().map(move |fault| (endpoint, fault.clone()));
     // All at once, since each waits between its attempts.
     join_all(Endpoint::ALL.into_iter().flat_map(of_endpoint).map(ask)).await;
+}
+
+#[tokio::test]
+async fn what_passes_on_the_way_to_dynamodb_is_not_noticed_and_what_lasts_is_unavailable() {
+    let tables = Tables::with_samples().await;
+    let ask = async |(endpoint, fault): (Endpoint, WireFault)| {
+        let passing = move |_, number| if number % 3 == 0 { WireFault::None } else { fault };
+        let wire = FaultyWire::start(&tables.endpoint_url, passing).await;
+        let passed = tables.through(&wire.endpoint_url).get(endpoint, query(endpoint)).await;
+        assert_eq!(passed.status, 200, "{fault:?}: {}", passed.body);
+        let wire = FaultyWire::start(&tables.endpoint_url, move |_, _| fault).await;
+        check(&tables.through(&wire.endpoint_url).get(endpoint, query(endpoint)).await, 503);
+    };
+    let faults = [
+        WireFault::Closed,
+        WireFault::Reset,
+        WireFault::CutInHead,
+        WireFault::CutInBody,
+        WireFault::NoHttp,
+        WireFault::Error(400, "RequestTimeout", "made up"),
+        WireFault::Error(400, "Throttling", "made up"),
+        WireFault::Error(429, "", "made up"),
+        WireFault::Error(400, "InvalidSignatureException", "Signature expired: 20261130T010203Z is now …"),
+        WireFault::Error(400, "InvalidSignatureException", "Signature not yet current: 20261130T010203Z …"),
+    ];
+    let of_endpoint = |endpoint| faults.iter().map(move |fault| (endpoint, *fault));
+    // All at once, since each waits between its attempts.
+    join_all(Endpoint::ALL.into_iter().flat_map(of_endpoint).map(ask)).await;
+}
+
+/// DynamoDB's code for it is that of a signature that is too old.
+#[tokio::test]
+async fn a_wrong_signature_is_denied_after_one_attempt() {
+    let tables = Tables::with_samples().await;
+    let told = "The request signature we calculated does not match the signature you provided.";
+    let wrong = WireFault::Error(400, "InvalidSignatureException", told);
+    let wire = FaultyWire::start(
+        &tables.endpoint_url,
+        move |_, number| {
+            if number == 1 { wrong } else { WireFault::None }
+        },
+    )
+    .await;
+    let answer = tables.through(&wire.endpoint_url).get(ListReleases, "").await;
+    assert!(check(&answer, 500).contains("is denied"), "{}", answer.body);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod agreement;
 mod artifacts;
+mod connections;
 mod document_cache;
 mod failures;
 mod function;

@@ -13,6 +13,7 @@ use lambda_http::lambda_runtime;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
+use crate::connections::renewed_after_failure;
 use crate::endpoint::Endpoint;
 use crate::image_reference::ImageReference;
 use crate::lambda::{event, request_log};
@@ -159,10 +160,13 @@ fn http_client() -> Result<SharedHttpClient, Failure> {
     };
     let trust_store = tls::TrustStore::empty().with_pem_certificate(roots);
     let context = tls::TlsContext::builder().with_trust_store(trust_store).build();
-    Ok(aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .tls_context(context.map_err(|error| Failure::TrustStore(error.into()))?)
-        .build_https())
+    let context = context.map_err(|error| Failure::TrustStore(error.into()))?;
+    Ok(renewed_after_failure(move || {
+        aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .tls_context(context.clone())
+            .build_https()
+    }))
 }
 
 /// Reads a PEM file and checks that it holds certificates, since the TLS library would panic on one that does

@@ -1,10 +1,11 @@
 //! What can go wrong with the tables, and whether asking again is likely to help.
 
 use std::error::Error as StdError;
-use std::fmt;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::RequestId as _;
+
+pub use crate::unavailability::Unavailability;
 
 /// DynamoDB's codes for credentials that it does not accept, or that do not allow the request.
 const DENIED: [&str; 7] = [
@@ -16,15 +17,6 @@ const DENIED: [&str; 7] = [
     "ExpiredTokenException",
     "KMSAccessDeniedException",
 ];
-/// DynamoDB's codes for throttling.
-const THROTTLED: [&str; 4] = [
-    "ProvisionedThroughputExceededException",
-    "ThrottlingException",
-    "RequestLimitExceeded",
-    "LimitExceededException",
-];
-/// DynamoDB's codes for failures of its own.
-const FAILED: [&str; 3] = ["InternalServerError", "InternalServerErrorException", "ServiceUnavailable"];
 
 /// What went wrong with a table. The displayed text leaves out DynamoDB's own words, which may name hosts and
 /// keys; those are in the source.
@@ -86,37 +78,6 @@ pub enum StoreError {
     },
 }
 
-/// Why a table is unavailable, so that asking again is likely to help. The displayed text goes on after the
-/// table's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unavailability {
-    /// A call took longer than it may.
-    NotInTime,
-    /// There is no connection.
-    Unreached,
-    /// The table's capacity or a quota is used up.
-    Throttled,
-    /// DynamoDB answered that it failed.
-    Failed,
-    /// The answer is cut off, or it is not DynamoDB's.
-    UnreadableAnswer,
-    /// All calls were answered, but somebody kept writing the record meanwhile.
-    ChangesTooFast,
-}
-
-impl fmt::Display for Unavailability {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::NotInTime => "did not answer in time",
-            Self::Unreached => "could not be reached",
-            Self::Throttled => "is throttled",
-            Self::Failed => "failed",
-            Self::UnreadableAnswer => "gave an answer that cannot be read",
-            Self::ChangesTooFast => "changes faster than it can be read",
-        })
-    }
-}
-
 /// A failed call: the SDK's error, displayed with its causes, DynamoDB's code and message, and the request's
 /// id.
 ///
@@ -169,7 +130,7 @@ impl StoreError {
     where
         E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
     {
-        let (reason, code) = (unavailability(&error), error.code().map(str::to_owned));
+        let (reason, code) = (Unavailability::of_error(&error), error.code().map(str::to_owned));
         let (table, source) = (table.to_owned(), CallError::new(error));
         match (reason, code.as_deref()) {
             (Some(reason), _) => Self::Unavailable { table, reason, source: Some(source) },
@@ -187,25 +148,5 @@ impl StoreError {
     /// The error where no single call failed.
     pub fn unavailable(table: &str, reason: Unavailability) -> Self {
         Self::Unavailable { table: table.to_owned(), reason, source: None }
-    }
-}
-
-/// Why a call that failed may succeed at another time; `None` where it will not.
-fn unavailability<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<Unavailability> {
-    match error {
-        SdkError::TimeoutError(_) => Some(Unavailability::NotInTime),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => Some(Unavailability::NotInTime),
-        SdkError::DispatchFailure(failure) if failure.is_io() => Some(Unavailability::Unreached),
-        // There was no request: credentials or a region are missing, or the endpoint is not a URL.
-        SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => None,
-        SdkError::ServiceError(service) => match (service.err().code(), service.raw().status()) {
-            (Some(code), _) if THROTTLED.contains(&code) => Some(Unavailability::Throttled),
-            (Some(code), _) if FAILED.contains(&code) => Some(Unavailability::Failed),
-            (_, status) if status.is_server_error() || status.as_u16() == 429 => Some(Unavailability::Failed),
-            // The body is cut off or not JSON. Whatever caused that on the way, another attempt may pass.
-            (_, status) if status.is_success() => Some(Unavailability::UnreadableAnswer),
-            _ => None,
-        },
-        _ => Some(Unavailability::UnreadableAnswer),
     }
 }

@@ -351,11 +351,21 @@ async fn forward(
 
 /// DynamoDB's answer to a request.
 async fn answer(proxy: &Proxy, headers: &HeaderMap, body: Bytes) -> (StatusCode, Value) {
-    let mut request = Request::post(&proxy.target);
+    ask(&proxy.http, &proxy.target, headers, body).await
+}
+
+/// Sends a request on.
+pub(super) async fn ask(
+    http: &Client<HttpConnector, Body>,
+    target: &str,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> (StatusCode, Value) {
+    let mut request = Request::post(target);
     for name in ["x-amz-target", "x-amz-date", "authorization", "content-type"] {
         request = request.header(name, headers[name].clone());
     }
-    let answer = proxy.http.request(request.body(Body::from(body)).unwrap()).await.unwrap();
+    let answer = http.request(request.body(Body::from(body)).unwrap()).await.unwrap();
     let status = answer.status();
     let answered = axum::body::to_bytes(Body::new(answer.into_body()), usize::MAX).await.unwrap();
     (status, serde_json::from_slice(&answered).unwrap())

@@ -6,6 +6,7 @@
 #![expect(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses a part of it")]
 
 pub mod faulty;
+pub mod wire;
 
 use std::collections::{HashMap, HashSet};
 use std::io::{Read as _, Write as _};

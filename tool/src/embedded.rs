@@ -2,13 +2,14 @@
 //! are sent.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
+use delivery_center::connections::renewed_after_failure;
 use delivery_center::store::TableNames;
 use dynoxide::{Database, DynoxideError};
 use rusqlite::{Connection, OpenFlags};
@@ -33,6 +34,14 @@ pub enum EmbeddedError {
     /// The data file is not a SQLite database, or is one of another program.
     #[error("the data file {file} is not a SQLite database of this tool; choose another one with --data")]
     NotADatabase {
+        /// The file.
+        file: PathBuf,
+    },
+    /// There is no room for the data file.
+    #[error(
+        "there is no room left on the disk of the data file {file}; make room, or choose another one with --data"
+    )]
+    NoRoom {
         /// The file.
         file: PathBuf,
     },
@@ -71,6 +80,8 @@ impl EmbeddedDynamoDb {
             Some(file) => Database::new(&file.to_string_lossy()),
         };
         let database = opened.map_err(|source| match data {
+            // Before the other reasons: without room, not even the beginning of a database can be written.
+            Some(file) if has_no_room(file) => EmbeddedError::NoRoom { file: file.to_owned() },
             Some(file) if is_no_sqlite_database(file) => {
                 EmbeddedError::NotADatabase { file: file.to_owned() }
             }
@@ -128,6 +139,17 @@ impl EmbeddedDynamoDb {
     }
 }
 
+/// Whether nothing more can be written beside a file, since the disk is full. The library tells it only in
+/// words, and in different ones for each place at which it notices.
+pub fn has_no_room(file: &Path) -> bool {
+    /// More than SQLite writes at once.
+    const ROOM: usize = 1 << 18;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = tempfile::tempfile_in(folder).and_then(|mut probe| probe.write_all(&vec![0; ROOM]));
+    written
+        .is_err_and(|error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+}
+
 /// Whether a file is not a SQLite database. The library would take it for an encrypted one.
 fn is_no_sqlite_database(file: &Path) -> bool {
     let mut beginning = [0; SQLITE_MAGIC.len()];
@@ -177,5 +199,5 @@ pub fn config(endpoint_url: &str) -> Builder {
         .credentials_provider(Credentials::new("local", "local", None, None, "local"))
         .region(Region::new("us-east-1"))
         .endpoint_url(endpoint_url)
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .http_client(renewed_after_failure(|| aws_smithy_http_client::Builder::new().build_http()))
 }

@@ -1,10 +1,11 @@
 //! What the tool tries again, how long, and why.
 //!
-//! The SDK tries a call again that failed in a way that it holds for transient, with waits of its own:
+//! The SDK tries a call again whose failure passes ([`delivery_center::unavailability`]), with waits of its
+//! own:
 //!
 //! | command | attempts | why |
 //! | --- | --- | --- |
-//! | `import`, `verify`, `export`, `reindex` | `MAX_ATTEMPTS` | nobody waits for a single call |
+//! | `import`, `verify`, `export`, `reindex` | `patient` | nobody waits for a single call |
 //! | their first call, `doctor`, `tables create` | `hasty` | where nothing answers, the endpoint is wrong |
 //! | `record` | `hasty` | it tries again by itself, as below |
 //! | `releases`, `artifact`, `diff`, `invoke`, `serve` | [`delivery_center::retries`] | somebody waits |
@@ -29,16 +30,22 @@ use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+use delivery_center::unavailability::try_again;
 use tokio::time::Instant;
 
 /// Attempts at one call while the tables are filled, the first included.
-pub(crate) const MAX_ATTEMPTS: u32 = 8;
+const MAX_ATTEMPTS: u32 = 8;
 pub(crate) const REFUSED_TRANSACTION: Duration = Duration::from_secs(30);
 pub(crate) const UNPROCESSED_WRITES: Duration = Duration::from_mins(2);
 pub(crate) const CONTENDED_RECORD: Duration = Duration::from_mins(1);
 pub(crate) const LAGGING_LOOK_UP: Duration = Duration::from_secs(1);
 pub(crate) const LAGGING_LIST: Duration = Duration::from_secs(5);
 pub(crate) const TABLE_CREATION: Duration = Duration::from_mins(3);
+
+/// Gives the configuration of a client many attempts.
+pub(crate) fn patient(config: Builder) -> Builder {
+    try_again(config).retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
+}
 
 /// Gives the configuration of a client few attempts and short timeouts.
 pub(crate) fn hasty(config: Builder) -> Builder {
@@ -47,7 +54,7 @@ pub(crate) fn hasty(config: Builder) -> Builder {
         .operation_attempt_timeout(Duration::from_secs(10))
         .operation_timeout(Duration::from_secs(20))
         .build();
-    config.timeout_config(timeouts).retry_config(RetryConfig::standard().with_max_attempts(2))
+    try_again(config).timeout_config(timeouts).retry_config(RetryConfig::standard().with_max_attempts(2))
 }
 
 /// Waits between attempts, until a limit has passed since the first one failed. The waits grow from 12 ms to

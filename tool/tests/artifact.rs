@@ -116,10 +116,10 @@ async fn a_package_is_told_as_one() {
 }
 
 #[tokio::test]
-async fn an_unknown_artifact_is_1_and_a_failure_2() {
+async fn an_unknown_artifact_is_3_and_a_failure_another() {
     let tables = Tables::with_samples().await;
     let unknown = run_on(&tables, &["artifact", "nobody/knows:it"]).await;
-    assert_eq!((unknown.status, unknown.out.as_str()), (Some(1), ""));
+    assert_eq!((unknown.status, unknown.out.as_str()), (Some(3), ""));
     assert_eq!(
         unknown.err,
         "no artifact for image \"nobody/knows:it\"\n\
@@ -129,7 +129,7 @@ async fn an_unknown_artifact_is_1_and_a_failure_2() {
     assert_eq!((unreadable.status, unreadable.out.as_str()), (Some(2), ""));
     assert!(unreadable.err.contains("\"sha256:12\" is neither"), "{}", unreadable.err);
     let missing = run_on(&Tables::missing().through(&tables.endpoint_url), &["artifact", IMAGE]).await;
-    assert_eq!(missing.status, Some(2));
+    assert_eq!(missing.status, Some(1));
     assert!(missing.err.contains("does not exist"), "{missing:?}");
     for arguments in [
         &[][..],
@@ -202,12 +202,12 @@ Deployed
 async fn an_image_without_its_registry_and_an_environment_with_a_tag_are_answered_with_what_to_give() {
     let tables = two(ago(DAY)).await;
     let short = run_on(&tables, &["artifact", "shop/cart:1.4"]).await;
-    assert_eq!(short.status, Some(1), "{short:?}");
+    assert_eq!(short.status, Some(3), "{short:?}");
     assert!(short.err.contains("no artifact") && short.err.contains("with its registry"), "{short:?}");
     let unknown = run_on(&tables, &["artifact", "registry.example.com/shop/nothing:1"]).await;
     assert!(!unknown.err.contains("with its registry"), "{unknown:?}");
     let digest = run_on(&tables, &["artifact", &DIGEST.replace('1', "3")]).await;
-    assert!(digest.status == Some(1) && !digest.err.contains("with its registry"), "{digest:?}");
+    assert!(digest.status == Some(3) && !digest.err.contains("with its registry"), "{digest:?}");
     let tagged = run_on(&tables, &["artifact", IMAGE, "--env", "prod"]).await;
     assert_eq!(tagged.status, Some(2), "{tagged:?}");
     assert!(tagged.err.ends_with(&format!("without tag and digest, {REPOSITORY}\n")), "{tagged:?}");
@@ -251,7 +251,7 @@ async fn what_runs_in_an_environment_is_asked_by_repository() {
         assert!(ran.out.starts_with(&format!("{image}\n")), "{}", ran.out);
     }
     let elsewhere = run_on(&tables, &["artifact", "--env", "prod", "--namespace", "other", REPOSITORY]).await;
-    assert_eq!((elsewhere.status, elsewhere.out.as_str()), (Some(1), ""));
+    assert_eq!((elsewhere.status, elsewhere.out.as_str()), (Some(3), ""));
     assert_eq!(elsewhere.err, format!("no artifact of \"{REPOSITORY}\" runs in \"prod\" (\"other\")\n"));
     let with_tag = run_on(&tables, &["artifact", "--env", "prod", IMAGE]).await;
     assert_eq!(with_tag.status, Some(2), "{with_tag:?}");
@@ -279,7 +279,7 @@ async fn of_a_commit_or_a_pull_request_the_newest_is_told_and_the_others_on_dema
         [tables.get(GetArtifact, &answers[0]).await, tables.get(GetArtifact, &answers[1]).await];
     assert_eq!(json.out, format!("{}\n{}\n", newer.body, older.body));
     let unknown = run_on(&tables, &["artifact", "--commit", "0000000", "--repo", "acme/shop"]).await;
-    assert_eq!(unknown.status, Some(1));
+    assert_eq!(unknown.status, Some(3));
     assert_eq!(unknown.err, "no artifact for commit \"0000000\" of \"acme/shop\"\n");
     let unreadable = run_on(&tables, &["artifact", "--commit", "main"]).await;
     assert_eq!(unreadable.status, Some(2), "{unreadable:?}");

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::running::{run, run_on, run_with_input, tool};
 use crate::support::faulty::{Fault, FaultyProxy};
+use crate::support::wire::{FaultyWire, WireFault};
 use crate::support::{Answer, SAMPLES, Tables, get_event, release};
 
 #[tokio::test]
@@ -130,10 +131,10 @@ async fn what_keeps_an_import_from_working_is_said_with_its_exit_status() {
     assert!(!said.contains("run it again"), "that would not help: {said}");
     let nowhere = tables.through("http://127.0.0.1:9").environment();
     let unreachable = import(&nowhere).await;
-    assert_eq!(unreachable.status, Some(2), "{unreachable:?}");
+    assert_eq!(unreachable.status, Some(4), "{unreachable:?}");
     assert!(unreachable.err.contains("run it again"), "{unreachable:?}");
     let uncreated = run(tool(&nowhere, &["tables", "create"])).await;
-    assert_eq!(uncreated.status, Some(2), "{uncreated:?}");
+    assert_eq!(uncreated.status, Some(4), "{uncreated:?}");
     let environment: Vec<_> =
         tables.environment().into_iter().filter(|(name, _)| *name != "AWS_REGION").collect();
     let no_region = import(&environment).await;
@@ -142,9 +143,8 @@ async fn what_keeps_an_import_from_working_is_said_with_its_exit_status() {
     assert_eq!(run(tool(&[], &["import"])).await.status, Some(2));
 }
 
-/// A pipeline understands 2 as an advice to try again, so only `record` ends with 1.
 #[tokio::test]
-async fn arguments_that_cannot_be_used_end_with_2_and_those_of_record_with_1() {
+async fn arguments_that_cannot_be_used_end_with_2_whatever_the_command() {
     let environment = Tables::missing().environment();
     for arguments in [
         &["--no-such-option"][..],
@@ -166,21 +166,88 @@ async fn arguments_that_cannot_be_used_end_with_2_and_those_of_record_with_1() {
         &["tables", "drop"],
         &["invoke", "no-such-function", "--event", "-"],
         &["serve", "--listen", "nowhere"],
+        &["releases", "--limit", "0"],
+        &["releases", "--commit", "no-commit"],
+        &["artifact", "--commit", "no-commit"],
+        &["artifact", "--env", "prod", "reg/cart:1"],
+        &["diff", "--project", "p", "1"],
+        &["record", "deploy", "--no-such-option"],
+        &["record", "deploy", "--image", "reg/cart:1", "--env", "prod", "--ended", "yesterday"],
+        &["record", "release", "--project", "p", "--version", "v", "--task", "abc", "--service", "a=b:1"],
     ] {
         let ran = run(tool(&environment, arguments)).await;
         assert_eq!(ran.status, Some(2), "{arguments:?}: {ran:?}");
         assert!(!ran.err.is_empty() && !ran.err.contains("password"), "{arguments:?}: {ran:?}");
     }
-    for arguments in [
-        &["record", "deploy", "--no-such-option"][..],
-        &["record", "deploy", "--image", "reg/cart", "--env", "prod"],
-        &["record", "release", "--project", "p", "--version", "v", "--task", "abc", "--service", "a=b:1"],
-    ] {
-        let ran = run(tool(&environment, arguments)).await;
-        assert_eq!(ran.status, Some(1), "{arguments:?}: {ran:?}");
-    }
+    let mut writes = tool(&environment, &["export"]);
+    writes.env("DYNAMODB_TRANSACTION_WRITES", "many");
+    assert_eq!(run(writes).await.status, Some(2));
+    let refused =
+        run(tool(&environment, &["record", "deploy", "--image", "reg/cart", "--env", "prod"])).await;
+    assert_eq!(refused.status, Some(1), "{refused:?}");
+}
+
+/// The help has the statuses from the code. What the page adds is what to do.
+#[tokio::test]
+async fn the_page_has_the_exit_statuses_of_the_help() {
     let help = run(tool(&[], &["--help"])).await.out;
-    assert!(help.contains("2 the arguments cannot be used (of `record`: 1)"), "{help}");
+    let shown: Vec<_> = help.split("Exit status:\n").nth(1).unwrap().lines().collect();
+    let page = include_str!("../../docs/operating.md");
+    let rows = page.split("## Exit statuses\n").nth(1).unwrap().lines();
+    let rows: Vec<_> = rows.skip_while(|line| !line.starts_with("| ---")).skip(1).collect();
+    assert_eq!(shown.len(), 6, "{help}");
+    for (line, row) in shown.iter().zip(rows) {
+        let (status, meaning) = line.trim().split_once(' ').unwrap();
+        let begins = format!("| {status} | {} |", meaning.trim());
+        assert!(row.starts_with(&begins), "the help says {begins}, and the page {row}");
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_is_interrupted_ends_with_130() {
+    let interrupted = async |mut tool: Command, waits: std::net::TcpListener| {
+        let child = tool.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        tokio::task::spawn_blocking(move || {
+            // It waits for an answer once it has connected, and for more of its input where that has begun.
+            let _connection = waits.accept().unwrap();
+            assert!(
+                Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap().success()
+            );
+            let ran = child.wait_with_output().unwrap();
+            (ran.status.code(), String::from_utf8(ran.stderr).unwrap())
+        })
+        .await
+        .unwrap()
+    };
+    let sample = format!("{}/../samples/reference-release.json", env!("CARGO_MANIFEST_DIR"));
+    for arguments in [
+        &["import", "-"][..],
+        &["import", &sample],
+        &["verify", &sample],
+        &["export"],
+        &["reindex"],
+        &["doctor"],
+        &["tables", "create"],
+        &["releases"],
+        &["record", "deploy", "--image", "reg/cart:1", "--env", "prod"],
+    ] {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", silent.local_addr().unwrap());
+        let command = tool(&Tables::missing().through(&endpoint).environment(), arguments);
+        let (status, err) = interrupted(command, silent).await;
+        assert_eq!(status, Some(130), "{arguments:?}: {err}");
+        assert!(err.ends_with("running it again is safe\n"), "{arguments:?}: {err}");
+    }
+    // A pipe that nobody writes to is read on a thread that nothing else can end.
+    let tables = Tables::empty().await;
+    let mut import = tool(&tables.environment(), &["import", "-"]);
+    let mut child =
+        import.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // More than a pipe holds: once it is written, the tool reads.
+    stdin.write_all(&b" ".repeat(1 << 20)).unwrap();
+    assert!(Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
 #[tokio::test]
@@ -198,8 +265,7 @@ async fn an_endpoint_that_is_no_url_and_missing_credentials_are_told_before_anyt
             let mut command = tool(&environment, arguments);
             command.env("AWS_ENDPOINT_URL_DYNAMODB", endpoint);
             let ran = run(command).await;
-            let status = if arguments[0] == "record" { 1 } else { 2 };
-            assert_eq!(ran.status, Some(status), "{endpoint} {arguments:?}: {ran:?}");
+            assert_eq!(ran.status, Some(2), "{endpoint} {arguments:?}: {ran:?}");
             let said = "error: AWS_ENDPOINT_URL_DYNAMODB is no URL: give one such as http://127.0.0.1:8000, or unset it\n";
             assert!(ran.err.ends_with(said), "{endpoint} {arguments:?}: {ran:?}");
             assert_eq!(ran.err.lines().count(), 1, "{endpoint} {arguments:?}: {ran:?}");
@@ -210,14 +276,93 @@ async fn an_endpoint_that_is_no_url_and_missing_credentials_are_told_before_anyt
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("HOME", "/nonexistent");
         let ran = run(command).await;
-        let status = if matches!(arguments[0], "releases") { 2 } else { 1 };
-        assert_eq!(ran.status, Some(status), "{arguments:?}: {ran:?}");
+        assert_eq!(ran.status, Some(1), "{arguments:?}: {ran:?}");
         assert!(
             ran.err.contains("error: there are no AWS credentials that can be used"),
             "{arguments:?}: {ran:?}"
         );
         assert!(!ran.err.contains("not certain"), "{arguments:?}: {ran:?}");
     }
+}
+
+#[tokio::test]
+async fn a_region_that_is_empty_or_no_regions_name_is_told_before_anything_is_asked() {
+    let environment = Tables::missing().environment();
+    let commands = [
+        &["export"][..],
+        &["releases"],
+        &["doctor"],
+        &["tables", "create"],
+        &["record", "deploy", "--image", "reg/cart:1", "--env", "prod"],
+    ];
+    let with_region = async |arguments: &[&str], region: Option<&str>| {
+        let mut command = tool(&environment, arguments);
+        match region {
+            Some(region) => command.env("AWS_REGION", region),
+            None => command.env_remove("AWS_REGION"),
+        };
+        // Nothing answers there, so that a request would take its time.
+        command.env("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9").env("HOME", "/nonexistent");
+        run(command).await
+    };
+    for arguments in commands {
+        let missing = with_region(arguments, None).await;
+        assert!(missing.status == Some(1) && missing.err.contains("set AWS_REGION, or"), "{missing:?}");
+        let empty = with_region(arguments, Some("")).await;
+        assert_eq!((empty.status, &empty.err), (missing.status, &missing.err), "{arguments:?}");
+        for region in ["us east 1", "us-east-1/", "eu_west_1", "-"] {
+            let ran = with_region(arguments, Some(region)).await;
+            let said = format!("error: the AWS region {region:?} is no region's name: set AWS_REGION,");
+            assert!(ran.status == Some(2) && ran.err.starts_with(&said), "{arguments:?}: {ran:?}");
+            assert_eq!(ran.err.lines().count(), 1, "{arguments:?}: {ran:?}");
+        }
+    }
+    // A name that no region has is not known before its host is looked for.
+    let mut misspelt = tool(&environment, &["releases"]);
+    misspelt.env_remove("AWS_ENDPOINT_URL_DYNAMODB").env("AWS_REGION", "us-nowhere-1");
+    let ran = run(misspelt).await;
+    assert!(
+        ran.status == Some(4) && ran.err.contains("by the region us-nowhere-1: look at AWS_REGION"),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_proxy_in_the_way_is_named_without_its_credentials() {
+    let tables = Tables::empty().await;
+    let loopback = tables.environment();
+    let elsewhere: Vec<_> =
+        loopback.iter().filter(|(name, _)| *name != "AWS_ENDPOINT_URL_DYNAMODB").cloned().collect();
+    // It answers every request with an error of its own.
+    let answering = FaultyWire::start("", |_, _| WireFault::Error(403, "", "made up")).await;
+    let answering = answering.endpoint_url.strip_prefix("http://").unwrap();
+    let commands = [&["releases"][..], &["doctor"], &["export"]];
+    for (environment, variable, host) in [
+        (&loopback, "HTTP_PROXY", "127.0.0.1"),
+        (&loopback, "http_proxy", "127.0.0.1"),
+        (&loopback, "ALL_PROXY", "127.0.0.1"),
+        (&elsewhere, "HTTPS_PROXY", "dynamodb.us-east-1.amazonaws.com"),
+        (&elsewhere, "all_proxy", "dynamodb.us-east-1.amazonaws.com"),
+    ] {
+        for (address, status) in [("127.0.0.1:9", 4), (answering, if host == "127.0.0.1" { 1 } else { 4 })] {
+            let asked = commands.map(|arguments| {
+                let mut command = tool(environment, arguments);
+                command.env(variable, format!("http://user:secret@{address}"));
+                run(command)
+            });
+            for ran in futures_util::future::join_all(asked).await {
+                let said = format!(
+                    "requests to {host} go through the proxy http://{address}, which {variable} names; to go past it, \
+                     name that host in NO_PROXY\n"
+                );
+                assert_eq!(ran.status, Some(status), "{variable} {address}: {ran:?}");
+                assert!(ran.err.ends_with(&said) && !ran.err.contains("secret"), "{variable}: {ran:?}");
+            }
+        }
+    }
+    let mut past = tool(&loopback, &["export"]);
+    past.env("HTTP_PROXY", "http://127.0.0.1:9").env("NO_PROXY", "127.0.0.1");
+    assert_eq!(run(past).await.status, Some(0));
 }
 
 #[tokio::test]
@@ -240,7 +385,7 @@ async fn an_endpoint_where_nothing_answers_is_told_within_seconds_and_each_cause
             let started = Instant::now();
             let ran = run(tool(&environment, arguments)).await;
             let elapsed = started.elapsed();
-            assert_eq!(ran.status, Some(2), "{arguments:?}: {ran:?}");
+            assert_eq!(ran.status, Some(4), "{arguments:?}: {ran:?}");
             assert!(elapsed < Duration::from_secs(6), "{arguments:?} took {elapsed:?}");
             let last = ran.err.lines().last().unwrap();
             for once in [cause, "dispatch failure", "could not be reached"] {
@@ -265,7 +410,7 @@ async fn a_missing_table_is_told_with_what_to_do_and_nothing_else() {
         (&["record", "deploy", "--image", "reg/cart:1", "--env", "prod"], "ARTIFACTS_TABLE"),
     ] {
         let ran = run_on(&tables, arguments).await;
-        assert_ne!(ran.status, Some(0));
+        assert_eq!(ran.status, Some(1), "{arguments:?}: {ran:?}");
         let lines: Vec<_> = ran.err.lines().collect();
         let [error, advice] = lines.as_slice() else { panic!("{arguments:?}: {ran:?}") };
         assert!(error.starts_with("error: ") && error.contains("does not exist"), "{error}");

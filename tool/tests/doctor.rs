@@ -251,9 +251,9 @@ async fn an_index_that_lags_behind_its_table_is_told_with_its_lag() {
 }
 
 #[tokio::test]
-async fn a_dynamodb_that_cannot_be_reached_ends_it_with_2() {
+async fn a_dynamodb_that_cannot_be_reached_ends_it_with_4() {
     let nowhere = Tables::missing().through("http://127.0.0.1:9");
     let ran = run_on(&nowhere, &["doctor"]).await;
-    assert_eq!(ran.status, Some(2), "{ran:?}");
+    assert_eq!(ran.status, Some(4), "{ran:?}");
     assert!(ran.err.contains("could not be reached"), "{ran:?}");
 }

@@ -9,6 +9,7 @@ mod diff;
 mod doctor;
 mod environment;
 mod export;
+mod faults;
 mod import;
 mod import_speed;
 mod numbers;

@@ -42,8 +42,8 @@ async fn done(tables: &Tables, runs: &[&[&str]], writes_per_transaction: &str) -
         let mut command = tool(&tables.through(&endpoint_url).environment(), arguments);
         command.env("DYNAMODB_TRANSACTION_WRITES", writes_per_transaction);
         let ran = run(command).await;
-        // `verify` ends with 1, since something differs.
-        assert!(matches!(ran.status, Some(0 | 1)), "{arguments:?}: {ran:?}");
+        // `verify` ends with 1, since something differs, and a question for what is not there with 3.
+        assert!(matches!(ran.status, Some(0 | 1 | 3)), "{arguments:?}: {ran:?}");
     }
     let sent = sent.lock().unwrap().concat();
     actions(&String::from_utf8_lossy(&sent))

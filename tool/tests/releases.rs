@@ -243,10 +243,10 @@ async fn that_nobody_reads_the_remarks_is_no_failure() {
     let tables = three(&Times::new()).await;
     for (arguments, status) in [
         (&["releases", "--limit", "1"][..], 0),
-        (&["releases", "--project", "nobody's"], 1),
+        (&["releases", "--project", "nobody's"], 3),
         (&["releases", "--commit", "main"], 2),
-        (&["artifact", "nobody/knows:it"], 1),
-        (&["diff", "--project", "shop", "1", "2"], 1),
+        (&["artifact", "nobody/knows:it"], 3),
+        (&["diff", "--project", "shop", "1", "2"], 3),
     ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -258,17 +258,17 @@ async fn that_nobody_reads_the_remarks_is_no_failure() {
 }
 
 #[tokio::test]
-async fn nothing_found_is_1_and_a_failure_2() {
+async fn nothing_found_is_3_and_a_failure_another() {
     let tables = three(&Times::new()).await;
     let none = run_on(&tables, &["releases", "--project", "nobody's"]).await;
-    assert_eq!((none.status, none.out.as_str(), none.err.as_str()), (Some(1), "", "no release matches\n"));
+    assert_eq!((none.status, none.out.as_str(), none.err.as_str()), (Some(3), "", "no release matches\n"));
     let none = run_on(&tables, &["releases", "--project", "nobody's", "--json"]).await;
-    assert_eq!((none.status, none.out.as_str()), (Some(1), "[]\n"));
+    assert_eq!((none.status, none.out.as_str()), (Some(3), "[]\n"));
     let missing = run_on(&Tables::missing().through(&tables.endpoint_url), &["releases"]).await;
-    assert_eq!(missing.status, Some(2));
+    assert_eq!(missing.status, Some(1));
     assert!(missing.err.contains("does not exist"), "{missing:?}");
     let unreachable = run_on(&tables.through("http://127.0.0.1:1"), &["releases"]).await;
-    assert_eq!(unreachable.status, Some(2));
+    assert_eq!(unreachable.status, Some(4));
     assert!(unreachable.err.contains("could not be reached"), "{unreachable:?}");
     for unreadable in [["--since", "soon"], ["--limit", "0"], ["--task", "x"], ["--project", ""]] {
         assert_eq!(run_on(&tables, &["releases", unreadable[0], unreadable[1]]).await.status, Some(2));

@@ -172,6 +172,33 @@ async fn a_data_file_of_another_kind_is_an_error_that_says_so() {
     assert!(stderr.contains("--data") && !stderr.contains("listen"), "{stderr}");
 }
 
+/// In a namespace of its own, a process may mount a small file system. Where it may not, there is no disk to
+/// fill, and the test says that it is skipped.
+#[tokio::test]
+async fn a_full_disk_is_called_a_full_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let mounted = |kilobytes: u32, then: &str| {
+        let mut command = std::process::Command::new("unshare");
+        let mount = format!("mount -t tmpfs -o size={kilobytes}k tmpfs \"$1\" && {then}");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &mount, "sh"]);
+        command.arg(folder.path()).arg(env!("CARGO_BIN_EXE_delivery-center"));
+        command
+    };
+    if !mounted(16, "true").output().is_ok_and(|ran| ran.status.success()) {
+        println!("skipped: no file system can be mounted here");
+        return;
+    }
+    let serve = "exec \"$2\" serve --listen 127.0.0.1:0 --dynamodb-listen 127.0.0.1:0 --data \"$1/data\"";
+    // Nothing can be written; not the beginning of a database; not all of it; not the samples.
+    let filled = format!("{{ head -c 16384 /dev/zero > \"$1/other\"; {serve}; }}");
+    for (kilobytes, then) in [(16, filled.as_str()), (16, serve), (64, serve), (200, serve)] {
+        let ran = run(mounted(kilobytes, then)).await;
+        assert_eq!(ran.status, Some(1), "{kilobytes} kB: {ran:?}");
+        assert!(ran.err.contains("there is no room left on the disk of the data file"), "{ran:?}");
+        assert!(!ran.err.contains("SQLite database of this tool"), "{kilobytes} kB: {ran:?}");
+    }
+}
+
 #[tokio::test]
 async fn another_programs_sqlite_database_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();

@@ -106,7 +106,7 @@ async fn a_dynamodb_that_cannot_be_reached_is_told_by_the_exit_status() {
     let (tables, directory) = imported().await;
     let mut verify = tool(&tables.environment(), &["verify", directory.path().to_str().unwrap()]);
     verify.env("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9").env("AWS_MAX_ATTEMPTS", "1");
-    assert_eq!(run(verify).await.status, Some(2));
+    assert_eq!(run(verify).await.status, Some(4));
 }
 
 #[tokio::test]

@@ -219,9 +219,9 @@ async fn a_zadig_that_cannot_be_reached_is_told_by_the_exit_status() {
     let tables = Tables::empty().await;
     let (_, url) = serve(Zadig { fails_each: 1, ..Zadig::new(Vec::new(), Vec::new()) }).await;
     let ran = import(&tables, &url, &["--timeout", "1"]).await;
-    assert_eq!(ran.status, Some(2), "{ran:?}");
+    assert_eq!(ran.status, Some(4), "{ran:?}");
     assert!(!ran.err.contains("check the URL"), "{ran:?}");
     let ran = import(&tables, "http://127.0.0.1:9", &["--timeout", "1"]).await;
-    assert_eq!(ran.status, Some(2), "{ran:?}");
+    assert_eq!(ran.status, Some(4), "{ran:?}");
     assert!(ran.err.contains("Connection refused") && ran.err.contains("check the URL"), "{ran:?}");
 }

@@ -1,17 +1,20 @@
 //! Makes clients and stores from the AWS environment, which is read as every AWS tool reads it.
 
 use anyhow::{Context as _, anyhow};
-use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{Builder, ProvideCredentials as _};
-use aws_smithy_http_client::tls;
+use aws_sdk_dynamodb::config::{Builder, ProvideCredentials as _, Region, RuntimeComponents};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Connector, tls};
+use delivery_center::connections::renewed_after_failure;
 use delivery_center::retries::with_patience;
 use delivery_center::store::{Store, StoreError, TableNames, Unavailability};
+use http::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
-use super::exit_status::UnusableArguments;
-use crate::retries::{self, MAX_ATTEMPTS};
+use super::exit_status::unusable;
+use crate::retries;
 use crate::write::Writer;
 
 /// The variable that says how many writes a transaction may hold, for an emulator that takes fewer than
@@ -31,22 +34,35 @@ const ENDPOINT_VARIABLES: [(&str, &str); 2] = [
 /// Reads region, credentials and endpoint. What is missing is reported here, in one plain sentence: the error
 /// of a request that lacks it would be a long chain of causes.
 pub(super) async fn config() -> anyhow::Result<SdkConfig> {
-    for (variable, unusable) in ENDPOINT_VARIABLES {
+    for (variable, no_url) in ENDPOINT_VARIABLES {
         if std::env::var(variable).is_ok_and(|endpoint_url| !is_endpoint_url(&endpoint_url)) {
-            return Err(UnusableArguments(unusable).into());
+            return Err(unusable(no_url));
         }
     }
-    let http_client = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
-    let config = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http_client)
-        .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
-        .load()
-        .await;
-    if config.region().is_none() {
-        return Err(anyhow!("no AWS region"))
-            .context("set AWS_REGION, or choose a profile that has one with AWS_PROFILE");
+    // As the SDK makes its own client, which alone reads the variables that name a proxy; but on ring.
+    let http_client = renewed_after_failure(|| {
+        aws_smithy_http_client::Builder::new().build_with_connector_fn(|settings, components| {
+            let mut connector = Connector::builder()
+                .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+                .proxy_config(ProxyConfig::from_env());
+            connector.set_connector_settings(settings.cloned());
+            connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+            connector.build()
+        })
+    });
+    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client).load().await;
+    match config.region().map(Region::as_ref) {
+        None | Some("") => {
+            return Err(anyhow!("no AWS region"))
+                .context("set AWS_REGION, or choose a profile that has one with AWS_PROFILE");
+        }
+        Some(region) if !is_host_label(region) => {
+            return Err(unusable(format!(
+                "the AWS region {region:?} is no region's name: set AWS_REGION, or the profile's region, to one such as \
+                 eu-west-1"
+            )));
+        }
+        Some(_) => {}
     }
     if let Some(credentials) = config.credentials_provider() {
         credentials.provide_credentials().await.context(
@@ -59,6 +75,48 @@ pub(super) async fn config() -> anyhow::Result<SdkConfig> {
 
 fn is_endpoint_url(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+/// Whether a text can be a part of a host's name, as a region's name is.
+fn is_host_label(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    !text.starts_with('-') && !text.ends_with('-') && text.len() < 64 && text.bytes().all(is_allowed)
+}
+
+/// Where the environment says that DynamoDB is, for the words of an error. The region that makes the host's
+/// name is given too, where one does.
+fn endpoint() -> Option<(Uri, Option<String>)> {
+    if let Some(endpoint) = ENDPOINT_VARIABLES.iter().find_map(|(variable, _)| given(variable)) {
+        return Some((endpoint.parse().ok()?, None));
+    }
+    let region = given("AWS_REGION");
+    let host = region.as_ref().map_or("dynamodb".to_owned(), |region| format!("dynamodb.{region}"));
+    Some((format!("https://{host}.amazonaws.com/").parse().ok()?, region))
+}
+
+fn given(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|value| !value.is_empty())
+}
+
+/// The proxy through which requests to DynamoDB go, where there is one: which variable names it, and what to
+/// do. A user and a password in that variable are not shown.
+pub(super) fn proxy_in_the_way() -> Option<String> {
+    let (uri, _) = endpoint()?;
+    let proxy = Matcher::from_env().intercept(&uri)?;
+    let own = if uri.scheme_str() == Some("http") { "HTTP_PROXY" } else { "HTTPS_PROXY" };
+    let variables = [own, "ALL_PROXY"].map(|name| [name.to_owned(), name.to_lowercase()]).concat();
+    let variable = variables.iter().find(|variable| given(variable).is_some())?;
+    let (scheme, address, host) = (proxy.uri().scheme_str()?, proxy.uri().authority()?, uri.host()?);
+    Some(format!(
+        "requests to {host} go through the proxy {scheme}://{address}, which {variable} names; to go past it, name that \
+         host in NO_PROXY"
+    ))
+}
+
+/// The region by which the host was found that cannot be reached: it may be misspelt.
+pub(super) fn region_asked() -> Option<String> {
+    let (uri, region) = endpoint()?;
+    Some(format!("the host is {}, by the region {}: look at AWS_REGION", uri.host()?, region?))
 }
 
 /// A client for the DynamoDB that the environment names. It gives up early.
@@ -84,7 +142,7 @@ pub(super) async fn writer() -> anyhow::Result<Writer> {
     {
         return Err(error.into());
     }
-    writer_of(Client::new(&config))
+    writer_of(Client::from_conf(retries::patient(Builder::from(&config)).build()))
 }
 
 /// The tables that the environment names, with the attempts and timeouts of the functions, since somebody
@@ -103,6 +161,6 @@ pub(super) fn answering(config: &SdkConfig) -> Writer {
 pub(super) fn writer_of(client: Client) -> anyhow::Result<Writer> {
     let writer = Writer::new(client, TableNames::from_environment());
     let Ok(limit) = std::env::var(TRANSACTION_WRITES) else { return Ok(writer) };
-    let limit = limit.parse().with_context(|| format!("{TRANSACTION_WRITES} is not a number"))?;
+    let limit = limit.parse().map_err(|_| unusable(format!("{TRANSACTION_WRITES} is not a number")))?;
     Ok(writer.with_writes_per_transaction(limit))
 }

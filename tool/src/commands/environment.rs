@@ -89,7 +89,7 @@ pub(super) async fn run(arguments: EnvironmentArguments) -> anyhow::Result<Ended
     if found.is_empty() {
         let said = none.map(|error| error.to_string()).unwrap_or_default();
         terminal::say(StoredText::from(said.as_str()));
-        return Ok(Ended::NotWell);
+        return Ok(Ended::NotFound);
     }
     if !arguments.json {
         terminal::print_styled(shown(&found, &Now::from_the_clock(), width()))?;

@@ -1,38 +1,74 @@
 //! How a command ends: its last words, and its exit status.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
 use delivery_center::error::Error;
-use delivery_center::store::{StoreError, TableNames};
+use delivery_center::store::{StoreError, TableNames, Unavailability};
 
-use super::terminal;
+use super::{aws, terminal};
 use crate::facts::FactError;
 use crate::input::server::ServerError;
 use crate::table_definitions::TableError;
 
-/// How a command that ran to its end went.
+/// How a command ended. The number is its exit status, which [`TABLE`] explains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// All is done, and what was asked for is there.
-    Well,
-    /// Something was refused, is wrong or is not there, and that has been said.
-    NotWell,
+    Well = 0,
+    NotWell = 1,
+    Unusable = 2,
+    NotFound = 3,
+    Unreachable = 4,
+    Interrupted = 130,
 }
 
-/// The exit status of a command. If the command failed, the reason is printed. Of a question, 1 means that
-/// there is no such release or artifact, so whatever fails is 2.
-pub(super) fn of_command(ended: anyhow::Result<Ended>, is_question: bool) -> ExitCode {
-    match ended {
-        Ok(Ended::Well) => ExitCode::SUCCESS,
-        Ok(Ended::NotWell) => ExitCode::from(1),
-        Err(error) => {
-            terminal::say(format_args!("error: {}", with_causes(&error)));
-            advice(&error).into_iter().for_each(terminal::say);
-            let is_unusable = error.is::<UnusableArguments>() && !is_record_command();
-            ExitCode::from(if is_question || is_unusable || is_unreachable(&error) { 2 } else { 1 })
-        }
+/// All exit statuses, the same for every command. `--help` shows this table, and a test holds that of
+/// docs/operating.md to it.
+const TABLE: [(Ended, &str); 6] = [
+    (Ended::Well, "done"),
+    (Ended::NotWell, "something was refused, is missing or is wrong, and stderr says what"),
+    (Ended::Unusable, "the arguments, or a variable of the environment, cannot be used"),
+    (Ended::NotFound, "no release or artifact is what was asked for"),
+    (Ended::Unreachable, "DynamoDB or Zadig could not be reached, is throttled or fails: try again"),
+    (Ended::Interrupted, "interrupted by Ctrl-C (`serve` is done then)"),
+];
+
+/// The table of exit statuses, for `--help`.
+pub(super) fn help() -> String {
+    let mut help = "Exit status:".to_owned();
+    for (ended, meaning) in TABLE {
+        write!(help, "\n  {:<4} {meaning}", ended as u8).expect("a string can be written to");
     }
+    help
+}
+
+/// The exit status of a command. If the command failed, the reason is printed.
+pub(super) fn of_command(ended: anyhow::Result<Ended>) -> ExitCode {
+    let ended = ended.unwrap_or_else(|error| {
+        terminal::say(format_args!("error: {}", with_causes(&error)));
+        advice(&error).into_iter().for_each(terminal::say);
+        if is_unusable(&error) {
+            Ended::Unusable
+        } else if is_unreachable(&error) {
+            Ended::Unreachable
+        } else {
+            Ended::NotWell
+        }
+    });
+    ExitCode::from(ended as u8)
+}
+
+/// Ends the process at Ctrl-C, from now on. A command that waits for a file or for a pipe cannot be ended in
+/// any other way; what it has written until then is as a crash leaves it, and running it again completes it.
+pub(super) fn end_when_interrupted() {
+    tokio::spawn(async {
+        // Where signals cannot be waited for, a signal ends the process by itself.
+        if tokio::signal::ctrl_c().await.is_ok() {
+            terminal::say("interrupted; what is done stays, and running it again is safe");
+            std::process::exit(Ended::Interrupted as i32);
+        }
+    });
 }
 
 /// An error and its causes. A cause that was quoted already is left out, since some errors quote their causes
@@ -49,28 +85,30 @@ fn with_causes(error: &anyhow::Error) -> String {
     told
 }
 
-/// Arguments that can be read, but not be used, or not together.
+/// Arguments or variables that can be read, but not be used, or not together.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct UnusableArguments(pub(super) &'static str);
+pub(super) struct UnusableArguments(pub(super) String);
+
+/// The error that says what of the arguments or variables cannot be used.
+pub(super) fn unusable(reason: impl Into<String>) -> anyhow::Error {
+    UnusableArguments(reason.into()).into()
+}
+
+/// Whether what was given cannot be used, be it that the endpoint says so.
+fn is_unusable(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<UnusableArguments>() || matches!(cause.downcast_ref(), Some(Error::Parameter(_)))
+    })
+}
 
 /// The exit status where the arguments cannot be read, or ask for help. What clap says about them is printed.
-///
-/// A pipeline understands 2 as an advice to try again, which would not help against a wrong argument of
-/// `record`: there it is 1.
 pub(super) fn of_arguments(mut unreadable: clap::Error) -> ExitCode {
     hide_secrets(&mut unreadable);
     // If even this cannot be written, there is nobody to tell.
     let _ = unreadable.print();
-    match unreadable.exit_code() {
-        0 => ExitCode::SUCCESS,
-        _ if is_record_command() => ExitCode::from(1),
-        _ => ExitCode::from(2),
-    }
-}
-
-fn is_record_command() -> bool {
-    std::env::args().nth(1).as_deref() == Some("record")
+    let ended = if unreadable.exit_code() == 0 { Ended::Well } else { Ended::Unusable };
+    ExitCode::from(ended as u8)
 }
 
 /// Removes what clap would quote where it may be a URL with a password.
@@ -101,9 +139,21 @@ fn store_error(error: &anyhow::Error) -> Option<&StoreError> {
     })
 }
 
-/// What to do about a table that does not exist, as `doctor` says it.
+/// What to do about a table that does not exist, as `doctor` says it; or what stands in the way to DynamoDB.
 fn advice(error: &anyhow::Error) -> Option<String> {
-    let Some(StoreError::TableMissing { table, .. }) = store_error(error) else { return None };
+    let table = match store_error(error)? {
+        StoreError::TableMissing { table, .. } => table,
+        StoreError::Unavailable { reason: Unavailability::Unreached, .. } => {
+            return aws::proxy_in_the_way().or_else(aws::region_asked);
+        }
+        // A proxy may have answered this.
+        StoreError::Unavailable {
+            reason: Unavailability::NotInTime | Unavailability::Failed | Unavailability::UnreadableAnswer,
+            ..
+        }
+        | StoreError::Refused { .. } => return aws::proxy_in_the_way(),
+        _ => return None,
+    };
     let is_releases = *table == TableNames::from_environment().releases;
     let variable = if is_releases { "RELEASES_TABLE" } else { "ARTIFACTS_TABLE" };
     Some(format!(

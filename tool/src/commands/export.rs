@@ -12,7 +12,7 @@ use delivery_center::store::{
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use indicatif::ProgressBar;
 
-use super::exit_status::{Ended, UnusableArguments};
+use super::exit_status::{Ended, unusable};
 use super::{aws, terminal};
 use crate::write::Writer;
 
@@ -96,7 +96,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 impl ExportArguments {
-    fn selection(self) -> Result<Selection, UnusableArguments> {
+    fn selection(self) -> anyhow::Result<Selection> {
         let given = [
             ("projectName", self.project),
             ("workflowName", self.workflow),
@@ -110,7 +110,7 @@ impl ExportArguments {
         let releases = self.releases || (names_no_kind && (has_filters || !has_image));
         let artifacts = self.artifacts || (names_no_kind && (has_image || !has_filters));
         if (has_filters && !releases) || (has_image && !artifacts) {
-            return Err(UnusableArguments(
+            return Err(unusable(
                 "--image chooses artifacts, and the other filters choose releases: a filter is given for records that are not \
                  exported",
             ));

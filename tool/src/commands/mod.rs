@@ -44,22 +44,19 @@ use tracing_subscriber::filter::LevelFilter;
 ///
 /// Without a subcommand it runs `serve`, with sample records.
 #[derive(Parser)]
-#[command(name = "delivery-center", version, after_help = ENVIRONMENT_AND_EXIT_STATUS)]
+#[command(name = "delivery-center", version, after_help = format!("{ENVIRONMENT}\n\n{}", exit_status::help()))]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
 }
 
-const ENVIRONMENT_AND_EXIT_STATUS: &str = "\
+const ENVIRONMENT: &str = "\
 Environment:
   RELEASES_TABLE, ARTIFACTS_TABLE  the tables' names [delivery-releases, delivery-artifacts]
   AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as every AWS tool reads them
   AWS_ENDPOINT_URL_DYNAMODB  the URL of another DynamoDB, such as that of `serve`: http://127.0.0.1:8000
   DYNAMODB_TRANSACTION_WRITES  how many writes a transaction may hold [100, as in DynamoDB; older emulators take 10]
-  RUST_LOG  what is logged to stderr
-
-Exit status of releases, artifact, diff and environment: 0 found; 1 not found; 2 failed, and stderr says why.
-Of the other commands: 0 done; 1 something was refused or is wrong, and stderr says what; 2 the arguments cannot be used (of `record`: 1), or DynamoDB or Zadig could not be reached.";
+  RUST_LOG  what is logged to stderr";
 
 #[derive(Subcommand)]
 enum Command {
@@ -99,8 +96,11 @@ pub async fn run() -> ExitCode {
     };
     let serve = || Arguments::parse_from(["delivery-center", "serve"]).command;
     let command = arguments.command.or_else(serve).expect("`serve` is a subcommand");
-    let is_question = command.is_question();
-    log_lines::start(if is_question { LevelFilter::OFF } else { LevelFilter::INFO });
+    log_lines::start(if command.is_question() { LevelFilter::OFF } else { LevelFilter::INFO });
+    // Ctrl-C is the way in which `serve` ends.
+    if !matches!(command, Command::Serve(_)) {
+        exit_status::end_when_interrupted();
+    }
     let ended = match command {
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Tables(command) => tables::run(command).await,
@@ -118,5 +118,5 @@ pub async fn run() -> ExitCode {
         Command::Diff(arguments) => diff::run(arguments).await,
         Command::Environment(arguments) => environment::run(arguments).await,
     };
-    exit_status::of_command(ended, is_question)
+    exit_status::of_command(ended)
 }

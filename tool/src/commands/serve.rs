@@ -20,7 +20,7 @@ use tokio::net::TcpSocket;
 
 use super::exit_status::Ended;
 use super::{log_lines, terminal};
-use crate::embedded::{self, EmbeddedDynamoDb};
+use crate::embedded::{self, EmbeddedDynamoDb, EmbeddedError, has_no_room};
 use crate::import::{Progress, Source, import};
 use crate::table_definitions::definitions;
 use crate::write::{Mode, Writer};
@@ -67,10 +67,10 @@ pub(super) async fn run(arguments: ServeArguments) -> anyhow::Result<Ended> {
     let dynamodb = take(arguments.dynamodb_listen, "--dynamodb-listen")?;
     let embedded = EmbeddedDynamoDb::start(PRIVATE_LISTEN, arguments.data.as_deref())?;
     let tables = TableNames::from_environment();
-    let has_data = create_tables(&embedded, &tables).await?;
-    if !has_data && !arguments.empty {
-        load_samples(&embedded.writer(tables.clone())).await?;
-    }
+    fill(&embedded, &tables, arguments.empty).await.map_err(|error| match arguments.data {
+        Some(file) if has_no_room(&file) => EmbeddedError::NoRoom { file }.into(),
+        _ => error,
+    })?;
     let config = with_patience(embedded::config(&embedded.endpoint_url())).build();
     let endpoints = router(&Store::new(Client::from_conf(config), tables));
     let (dynamodb, http) = (dynamodb.listen(BACKLOG)?, http.listen(BACKLOG)?);
@@ -79,6 +79,15 @@ pub(super) async fn run(arguments: ServeArguments) -> anyhow::Result<Ended> {
     axum::serve(http, endpoints).with_graceful_shutdown(wait_for_the_end()).await?;
     terminal::say(format_args!("ended"));
     Ok(Ended::Well)
+}
+
+/// Makes what is to be served, unless it is there already.
+async fn fill(embedded: &EmbeddedDynamoDb, tables: &TableNames, is_empty: bool) -> anyhow::Result<()> {
+    let has_data = create_tables(embedded, tables).await?;
+    if !has_data && !is_empty {
+        load_samples(&embedded.writer(tables.clone())).await?;
+    }
+    Ok(())
 }
 
 /// Creates the tables where they are missing, and tells whether anything is in them.

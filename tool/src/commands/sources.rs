@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 
-use super::exit_status::{UnusableArguments, is_unreachable};
+use super::exit_status::{is_unreachable, unusable};
 use super::import_progress::ImportProgress;
 use super::{aws, terminal};
 use crate::import::{self, Input, Progress, Report, ReportFile, Source, Task};
@@ -59,9 +59,7 @@ impl Sources {
         let server = self.server()?;
         let report_path = self.report.take();
         if report_path.as_deref().is_some_and(|report| self.is_source(report)) {
-            return Err(
-                UnusableArguments("--report names one of the sources, which it would overwrite").into()
-            );
+            return Err(unusable("--report names one of the sources, which it would overwrite"));
         }
         let report = report_path.as_deref().map(open_report).transpose()?;
         let not_begun = |error: anyhow::Error| {
@@ -130,7 +128,7 @@ impl Sources {
             requests_at_once: self.requests.into(),
             timeout: Duration::from_secs(self.timeout),
         };
-        let url = Server::url(url).map_err(UnusableArguments)?;
+        let url = Server::url(url).map_err(unusable)?;
         Ok(Some(Server::new(url, token(self.token_file.as_deref())?, options)))
     }
 

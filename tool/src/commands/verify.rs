@@ -10,8 +10,7 @@ use crate::import::{Counts, Task};
 /// It reads the sources again, as `import` does, and for each record everything that is stored, documents
 /// included. A record of the source that is refused cannot be stored, and counts as lost. A record whose
 /// release or artifact is not in the source does not count. Records that only the tables have are not looked
-/// at. Exit status: 0 nothing was lost; 1 something is missing, differs or was refused; 2 DynamoDB or Zadig
-/// could not be reached.
+/// at. The exit status is 1 if something is missing, differs or was refused.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   delivery-center verify dump

@@ -2,7 +2,6 @@
 
 mod story;
 
-use anyhow::bail;
 use clap::builder::NonEmptyStringValueParser;
 use delivery_center::endpoint::Endpoint;
 use delivery_center::error::Status;
@@ -11,7 +10,7 @@ use delivery_center::query::Query;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use story::Story;
 
-use super::exit_status::Ended;
+use super::exit_status::{Ended, unusable};
 use super::layout::width;
 use super::local_time::Now;
 use super::short_image::registry;
@@ -35,9 +34,7 @@ const LOOK_UPS_AT_ONCE: usize = 8;
   delivery-center artifact --env prod registry.example.com/shop/cart    what runs there now?
   delivery-center artifact --commit 4b15c43 --limit 10                  what was built from it?
   delivery-center artifact --pr 736 --repo koderover/zadig
-  delivery-center artifact sha256:1d9ddf94… --environments --json | jq .environments
-
-Exit status: 0 found; 1 no such artifact; 2 failed, and stderr says why."
+  delivery-center artifact sha256:1d9ddf94… --environments --json | jq .environments"
 )]
 pub(super) struct ArtifactArguments {
     /// The image, REGISTRY/NAME:TAG or NAME@DIGEST; or a digest; with --env a repository, REGISTRY/NAME.
@@ -80,9 +77,9 @@ pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Ended> {
     let image = arguments.image.as_deref().unwrap_or_default();
     let name = repository(image);
     if arguments.env.is_some() && name != image {
-        bail!(
+        return Err(unusable(format!(
             "--env asks which image of a repository runs there: give the repository without tag and digest, {name}"
-        );
+        )));
     }
     let endpoints = Endpoints::new(aws::answering_store().await?);
     let mut next = Some(arguments.query());
@@ -100,7 +97,7 @@ pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Ended> {
                         "give the image with its registry, REGISTRY/NAME:TAG; `releases` names it below its table",
                     );
                 }
-                return Ok(Ended::NotWell);
+                return Ok(Ended::NotFound);
             }
             Err(error) => return Err(error.into()),
         };

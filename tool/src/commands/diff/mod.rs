@@ -24,9 +24,7 @@ use crate::answers::{Answered, AskError, Endpoints, ReleaseInfo, read};
 #[command(after_help = "Examples:
   delivery-center diff --project shop 1.3.0 1.4.0
   delivery-center diff --project shop 1.3.0 1.4.0 --yaml | less -R
-  delivery-center diff --project shop 1.3.0 1.4.0 --json | jq '.builds[].to[].commit_id'
-
-Exit status: 0 both releases were found, whether they differ or not; 1 one was not; 2 failed, and stderr says why.")]
+  delivery-center diff --project shop 1.3.0 1.4.0 --json | jq '.builds[].to[].commit_id'")]
 pub(super) struct DiffArguments {
     /// The project.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
@@ -63,7 +61,7 @@ pub(super) async fn run(arguments: DiffArguments) -> anyhow::Result<Ended> {
         }
     }
     let ([before, ..], [after, ..]) = (before.as_slice(), after.as_slice()) else {
-        return Ok(Ended::NotWell);
+        return Ok(Ended::NotFound);
     };
     let comparison = Comparison::of(before, after, *yaml);
     if *json {

@@ -28,9 +28,7 @@ use crate::write::{Writer, stored_forms};
 The first word of a line:
   ok    it is as it should be
   note  worth knowing; nothing has to be done
-  bad   something is wrong, and the line says what to do
-
-Exit status: 0 nothing is bad; 1 something is; 2 DynamoDB could not be reached.")]
+  bad   something is wrong, the line says what to do, and the exit status is 1")]
 pub(super) struct DoctorArguments {}
 
 pub(super) async fn run(_: DoctorArguments) -> anyhow::Result<Ended> {

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use self::build_metadata::BuildMetadata;
 use self::ci_environment::{PipelineRun, VARIABLES};
 use self::cleaned_url::{CleanedUrl, UnreadableUrl, clean_file_key, clean_repository, clean_url};
-use super::exit_status::Ended;
+use super::exit_status::{Ended, is_unreachable};
 use super::{aws, terminal};
 use crate::answers::{ArtifactInfo, read};
 use crate::facts::{
@@ -29,9 +29,8 @@ use crate::write::Writer;
 
 /// Record one fact from a step of a pipeline.
 ///
-/// A fact that is sent again is recorded once, and facts that come at the same moment are all kept. Exit
-/// status: 0 it is recorded, or was before; 1 it was refused, and stderr says what to fix; 2 the tables could
-/// not be reached within --timeout: trying again is safe.
+/// A fact that is sent again is recorded once, and facts that come at the same moment are all kept. The exit
+/// status is 4 if the tables could not be reached within --timeout: trying again is safe.
 #[derive(Subcommand)]
 #[command(after_help = VARIABLES)]
 pub(super) enum RecordCommand {
@@ -256,6 +255,16 @@ pub(super) struct ReleaseArguments {
 }
 
 pub(super) async fn run(command: RecordCommand) -> anyhow::Result<Ended> {
+    Box::pin(record(command)).await.map_err(|error| {
+        if is_unreachable(&error) {
+            error.context("it was tried until --timeout was over; run it again")
+        } else {
+            error
+        }
+    })
+}
+
+async fn record(command: RecordCommand) -> anyhow::Result<Ended> {
     let run = PipelineRun::from_environment();
     match command {
         RecordCommand::Build(build) => {

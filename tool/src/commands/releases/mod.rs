@@ -9,7 +9,7 @@ use delivery_center::query::ParameterError;
 use delivery_center::store::filters::{FILTERS, Filter};
 use table::ReleasesTable;
 
-use super::exit_status::{Ended, UnusableArguments};
+use super::exit_status::{Ended, unusable};
 use super::layout::width;
 use super::local_time::{self, Now};
 use super::{aws, terminal};
@@ -29,9 +29,7 @@ use crate::answers::{AskError, Endpoints, ReleaseInfo, read};
   delivery-center releases --env prod --since yesterday    what went out last night?
   delivery-center releases --project shop --limit 5
   delivery-center releases --image registry.example.com/shop/cart:1.4.0
-  delivery-center releases --commit 4b15c43 --json | jq '.[].versionInfo.version'
-
-Exit status: 0 found; 1 no release matches; 2 failed, and stderr says why.")]
+  delivery-center releases --commit 4b15c43 --json | jq '.[].versionInfo.version'")]
 pub(super) struct ReleasesArguments {
     #[command(flatten)]
     filters: Filters,
@@ -55,16 +53,14 @@ pub(super) async fn run(arguments: ReleasesArguments) -> anyhow::Result<Ended> {
     if let (Some(since), Some(until)) = (arguments.since, arguments.until)
         && since >= until
     {
-        return Err(
-            UnusableArguments("--until is not later than --since: no release can lie between them").into()
-        );
+        return Err(unusable("--until is not later than --since: no release can lie between them"));
     }
     let endpoints = Endpoints::new(aws::answering_store().await?);
     let parameters = arguments.parameters();
     let found = match endpoints.newest_releases(&parameters, limit as usize).await {
         // The endpoint says it in Go's words, which Zadig's clients know, and nobody at a terminal.
         Err(AskError::Refused(Error::Parameter(ParameterError::TaskId(_)))) => {
-            return Err(UnusableArguments("--task is not a task's number: give one such as 12").into());
+            return Err(unusable("--task is not a task's number: give one such as 12"));
         }
         // One of them may be larger than an answer can be; of a question that cannot be read the same is said
         // again.
@@ -83,7 +79,7 @@ pub(super) async fn run(arguments: ReleasesArguments) -> anyhow::Result<Ended> {
     }
     if found.releases.is_empty() {
         terminal::say(format_args!("no release matches"));
-        return Ok(Ended::NotWell);
+        return Ok(Ended::NotFound);
     }
     if !is_json {
         let releases = found.releases.iter().map(|release| read::<ReleaseInfo>(release.get()));
