@@ -5,6 +5,7 @@
 mod agreement;
 mod artifacts;
 mod document_cache;
+mod events;
 mod failures;
 mod function;
 mod fuzz;

@@ -311,6 +311,8 @@ impl Answer {
             body.as_bytes().to_vec()
         };
         let body = match headers.get("content-encoding").map(String::as_str) {
+            // An answer to a HEAD.
+            Some("gzip") if bytes.is_empty() => String::new(),
             Some("gzip") => gunzip(&bytes),
             Some(other) => panic!("Content-Encoding {other}"),
             None => String::from_utf8(bytes).unwrap(),
