@@ -397,6 +397,14 @@ pub fn lines<'a>(records: impl IntoIterator<Item = &'a Value>) -> String {
     records.into_iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
+/// What Kubernetes and container engines put in front of an image.
+pub const SCHEMES: [&str; 4] = ["", "docker-pullable://", "docker://", "oci://"];
+
+/// What is left of a name on Docker Hub when everything is taken off that may be left out.
+pub fn hub(name: &str) -> &str {
+    name.trim_start_matches("index.").trim_start_matches("docker.io/").trim_start_matches("library/")
+}
+
 /// A release as Zadig's page shows one; tests change what matters to them.
 pub fn release(id: &str, created_at: u64) -> Value {
     json!({
