@@ -21,6 +21,13 @@ impl Endpoint {
         }
     }
 
+    /// The endpoint of a request's path. What stands in front of the endpoint's own path, such as a stage's
+    /// name or the base path of a custom domain, is the gateway's affair, and slashes behind it are dropped.
+    pub fn at(path: &str) -> Option<Self> {
+        let path = path.trim_end_matches('/');
+        Self::ALL.into_iter().find(|endpoint| path.ends_with(endpoint.path()))
+    }
+
     /// Its path.
     pub fn path(self) -> &'static str {
         match self {

@@ -11,11 +11,12 @@ use crate::store::StoreError;
 /// Everything that can keep an endpoint from answering. The displayed text is the answer's `description`.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The event is an HTTP request that cannot be read, such as one with a `Host` that is not a host.
-    #[error(
-        "the request cannot be read: its host, a header, the query or the body has a form that HTTP does not allow"
-    )]
-    UnreadableRequest,
+    /// The event is an HTTP request that cannot be read.
+    #[error("the request cannot be read: HTTP does not allow its {part}")]
+    UnreadableRequest {
+        /// What of it cannot be read.
+        part: &'static str,
+    },
     /// A parameter cannot be read.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
@@ -86,7 +87,7 @@ pub enum Error {
     /// Something is wrong with the tables.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The handler panicked. The panic's message is in the log.
+    /// The handler panicked. The panic's message and place are in the log already.
     #[error("the request met a fault of this service")]
     Panicked,
     /// The request took longer than it may.
@@ -101,7 +102,7 @@ pub enum Status {
     BadRequest,
     /// There is nothing there.
     NotFound,
-    /// Not a GET.
+    /// Neither GET nor HEAD.
     MethodNotAllowed,
     /// The operator has something to mend.
     InternalError,
@@ -137,7 +138,7 @@ impl Error {
     /// The status it is answered with.
     pub fn status(&self) -> Status {
         match self {
-            Self::UnreadableRequest
+            Self::UnreadableRequest { .. }
             | Self::Parameter(_)
             | Self::PageTooLarge { .. }
             | Self::PageTooDeep { .. }

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue, LINK, RETRY_AFTER, VARY};
+use http::header::{
+    ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, LINK, RETRY_AFTER, VARY,
+};
 use serde_json::json;
 
 use crate::accept_encoding::ContentCoding;
@@ -54,7 +56,9 @@ pub fn from_error(error: &Error) -> Response {
     *response.status_mut() = status.code();
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     match status {
-        Status::MethodNotAllowed => response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET")),
+        Status::MethodNotAllowed => {
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"))
+        }
         Status::ServiceUnavailable => {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"))
         }
@@ -72,6 +76,15 @@ pub fn with_next(mut response: Response, next: Option<&str>) -> Response {
     if let Some(query) = next {
         let link = HeaderValue::from_str(&format!("<?{query}>; rel=\"next\""));
         response.headers_mut().insert(LINK, link.expect("an encoded query has no control characters"));
+    }
+    response
+}
+
+/// The answer to a `HEAD`: the headers, with the length of the body that `GET` would get (RFC 9110, 9.3.2).
+pub fn without_body(mut response: Response) -> Response {
+    let body = std::mem::take(response.body_mut());
+    if !body.is_empty() {
+        response.headers_mut().insert(CONTENT_LENGTH, body.len().into());
     }
     response
 }

@@ -92,17 +92,18 @@ impl EndpointService {
         } else {
             cut(&subject, MAX_SUBJECT_CHARACTERS)
         };
-        self.log_and_respond(result, &invocation.request_id, &subject, &usage, started)
+        self.log_and_respond(result, &parts.method, &invocation.request_id, &subject, &usage, started)
     }
 
     /// Answers an event that could not be read as a request.
-    pub fn answer_error(&self, error: Error, request_id: &str) -> Response {
-        self.log_and_respond(Err(error), request_id, "", &Usage::default(), Instant::now())
+    pub fn answer_error(&self, error: Error, method: &Method, request_id: &str) -> Response {
+        self.log_and_respond(Err(error), method, request_id, "", &Usage::default(), Instant::now())
     }
 
     fn log_and_respond(
         &self,
         result: Result<(Response, usize), Error>,
+        method: &Method,
         request_id: &str,
         subject: &str,
         usage: &Usage,
@@ -112,6 +113,7 @@ impl EndpointService {
             log_fault(self.endpoint, error, request_id);
         }
         let (response, count) = result.unwrap_or_else(|error| (response::from_error(&error), 0));
+        let response = if *method == Method::HEAD { response::without_body(response) } else { response };
         (self.log)(&AnsweredRequest {
             request_id,
             endpoint: self.endpoint,
@@ -133,10 +135,10 @@ impl EndpointService {
         subject: &mut String,
         usage: &Usage,
     ) -> Result<(Response, usize), Error> {
-        if parts.uri.path() != self.endpoint.path() {
+        if Endpoint::at(parts.uri.path()) != Some(self.endpoint) {
             return Err(Error::NoSuchPath { path: parts.uri.path().to_owned() });
         }
-        if parts.method != Method::GET {
+        if !matches!(parts.method, Method::GET | Method::HEAD) {
             return Err(Error::MethodNotAllowed);
         }
         match self.endpoint {
@@ -159,14 +161,18 @@ fn cut(text: &str, characters: usize) -> String {
 }
 
 /// Logs a fault, with its cause. A caller's mistake is logged at `debug` only, since the caller reads it in
-/// the answer.
+/// the answer; an event that cannot be read is the operator's to look at. A panic is in the log already.
 pub fn log_fault(endpoint: Endpoint, error: &Error, request_id: &str) {
     let endpoint = endpoint.name();
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    match error.status() {
-        Status::InternalError => tracing::error!(request_id, endpoint, %error, cause, "fault"),
-        Status::ServiceUnavailable => tracing::warn!(request_id, endpoint, %error, cause, "unavailable"),
-        Status::BadRequest | Status::NotFound | Status::MethodNotAllowed => {
+    match (error, error.status()) {
+        (Error::Panicked, _) => {}
+        (Error::UnreadableRequest { .. }, _) => {
+            tracing::warn!(request_id, endpoint, %error, "the event is refused");
+        }
+        (_, Status::InternalError) => tracing::error!(request_id, endpoint, %error, cause, "fault"),
+        (_, Status::ServiceUnavailable) => tracing::warn!(request_id, endpoint, %error, cause, "unavailable"),
+        (_, Status::BadRequest | Status::NotFound | Status::MethodNotAllowed) => {
             tracing::debug!(request_id, endpoint, %error, "refused");
         }
     }

@@ -59,7 +59,7 @@ fn every_endpoint_has_one_name_everywhere() {
         Endpoint::ALL.iter().map(|endpoint| pascal(endpoint.name()) + suffix).collect::<BTreeSet<_>>()
     };
     assert_eq!(of_type("AWS::Serverless::Function"), all("Function"));
-    assert_eq!(of_type("AWS::ApiGatewayV2::Route"), all("Route"));
+    assert_eq!(of_type("AWS::ApiGatewayV2::Route"), &all("Route") | &all("HeadRoute"));
     let binaries: BTreeSet<_> = Endpoint::ALL.iter().map(|endpoint| endpoint.name().to_owned()).collect();
     // Cargo finds the binaries by their files.
     assert_eq!(names(&root().join("src/bin"), Path::is_file), binaries);
@@ -71,6 +71,14 @@ fn every_endpoint_has_one_name_everywhere() {
         assert_eq!(text(&resource("Function")["Metadata"]["BuildMethod"]), "rust-cargolambda");
         let route = text(&resource("Route")["Properties"]["RouteKey"]);
         assert_eq!(route, format!("UseCors GET {0} ANY {0}", endpoint.path()));
+        // Where a route takes GET alone, another takes HEAD.
+        let head = resource("HeadRoute");
+        assert_eq!(head["Condition"].as_str(), Some("UseCors"));
+        assert_eq!(
+            head["Properties"]["RouteKey"].as_str(),
+            Some(format!("HEAD {}", endpoint.path()).as_str())
+        );
+        assert_eq!(head["Properties"]["Target"], resource("Route")["Properties"]["Target"]);
         assert!(text(&resource("Permission")["Properties"]["SourceArn"]).ends_with(endpoint.path()));
         for file in [
             format!("src/{module}.rs"),
@@ -98,10 +106,14 @@ fn no_route_is_open_and_no_function_may_write() {
     let template: Value =
         serde_yaml_ng::from_str(&std::fs::read_to_string(root().join("template.yaml")).unwrap()).unwrap();
     let resources = &template["Resources"];
+    let is_route = |resource: &&Value| resource["Type"].as_str() == Some("AWS::ApiGatewayV2::Route");
+    let routes: Vec<_> = resources.as_mapping().unwrap().values().filter(is_route).collect();
+    assert_eq!(routes.len(), 2 * Endpoint::ALL.len());
+    for route in routes {
+        assert_eq!(text(&route["Properties"]["AuthorizationType"]), "UseJwt JWT AWS_IAM");
+    }
     for endpoint in Endpoint::ALL {
         let name = pascal(endpoint.name());
-        let authorization = &resources[format!("{name}Route")]["Properties"]["AuthorizationType"];
-        assert_eq!(text(authorization), "UseJwt JWT AWS_IAM");
         let role = &resources[format!("{name}Role")]["Properties"];
         let managed = plain(&role["ManagedPolicyArns"]).as_sequence().unwrap();
         let managed: Vec<_> = managed.iter().map(text).collect();

@@ -11,11 +11,13 @@ use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 
 use crate::support::faulty::{Fault, FaultyProxy};
-use crate::support::{Answer, Random, Tables, artifact, lines, number_of};
+use crate::support::{Answer, Random, SCHEMES, Tables, artifact, hub, lines, number_of};
 
 const COMMITS: [&str; 4] = ["4b15c43aaaaa", "4b15c43aaaab", "4B15C43bbbbb", "5b15c43aaaaa"];
 const REPOSITORIES: [&str; 3] = ["o/n", "o/m", "group/sub/n"];
-const IMAGES: [&str; 3] = ["reg:5000/a", "reg:5000/b", ""];
+/// Three repositories, two of them by several names.
+const IMAGES: [&str; 6] =
+    ["reg:5000/a", "acme/x", "docker.io/acme/x", "index.docker.io/library/nginx", "nginx", ""];
 const ENVIRONMENTS: [&str; 3] = ["prod", "dev", "a&b%"];
 const NAMESPACES: [&str; 3] = ["", "x", "y"];
 const BEGIN: u64 = 1_600_000_000;
@@ -24,11 +26,21 @@ fn digest(random: &mut Random) -> String {
     if random.one_in(3) { String::new() } else { format!("sha256:{:064x}", random.below(4)) }
 }
 
+/// A repository by any of its names, as a person may paste it.
+fn alias(random: &mut Random, repository: &str) -> String {
+    let names: Vec<_> = IMAGES.into_iter().filter(|name| hub(name) == hub(repository)).collect();
+    random.one_of(&SCHEMES).to_owned() + random.one_of(&names)
+}
+
 fn record(random: &mut Random, id: &str) -> Value {
     let repository = random.one_of(&IMAGES);
-    let image =
+    let digest = digest(random);
+    let mut image =
         if repository.is_empty() { String::new() } else { format!("{repository}:{}", random.below(5)) };
-    let mut record = artifact(id, &image, &digest(random), BEGIN + random.below(20));
+    if !image.is_empty() && !digest.is_empty() && random.one_in(3) {
+        image = format!("{image}@{digest}");
+    }
+    let mut record = artifact(id, &image, &digest, BEGIN + random.below(20));
     let commit = |random: &mut Random| {
         let (owner, name) = random.one_of(&REPOSITORIES).rsplit_once('/').unwrap();
         let prs = random.some_below(4);
@@ -50,8 +62,15 @@ fn record(random: &mut Random, id: &str) -> Value {
     record
 }
 
+/// The repository and the tag that an image has, by the shortest name.
+fn tagged(record: &Value) -> (&str, &str) {
+    let image = record["image"].as_str().unwrap_or_default();
+    let image = image.split_once('@').map_or(image, |(image, _)| image);
+    image.rsplit_once(':').map_or(("", ""), |(repository, tag)| (hub(repository), tag))
+}
+
 fn repository(record: &Value) -> &str {
-    record["image"].as_str().unwrap_or_default().rsplit_once(':').map_or("", |(repository, _)| repository)
+    tagged(record).0
 }
 
 fn activities(record: &Value) -> &[Value] {
@@ -191,6 +210,38 @@ async fn reindex(tables: &Tables) {
     }
 }
 
+/// Asks for everything that runs in an environment, and for what runs there of a repository, by another of its
+/// names; gives whether something does.
+async fn check_environment(
+    tables: &Tables,
+    records: &Records,
+    (of, asked): (&str, &str),
+    env_name: &str,
+    namespace: Option<&str>,
+) -> bool {
+    let parameters: Vec<_> = [("image", asked), ("envName", env_name)]
+        .into_iter()
+        .chain(namespace.map(|namespace| ("namespace", namespace)))
+        .collect();
+    let namespaces: Vec<_> =
+        NAMESPACES.into_iter().filter(|one| namespace.is_none_or(|wanted| wanted == *one)).collect();
+    let run_there = |of: &str| {
+        namespaces
+            .iter()
+            .filter_map(|namespace| running(records, of, env_name, namespace))
+            .collect::<Vec<_>>()
+    };
+    let answer = get(tables, &parameters).await;
+    let wanted = run_there(hub(of)).into_iter().max().map(|(_, id)| id);
+    assert_eq!(id(&answer).as_ref(), wanted, "{parameters:?}");
+    assert_eq!(answer.next_query(), None);
+    let repositories: BTreeSet<_> = IMAGES.into_iter().filter(|of| !of.is_empty()).map(hub).collect();
+    let all = repositories.into_iter().flat_map(run_there);
+    let all: Vec<_> = all.map(|(_, id)| id.clone()).collect();
+    assert_eq!(walk(tables, &parameters[1..]).await, all, "{:?}", &parameters[1..]);
+    wanted.is_some()
+}
+
 #[tokio::test]
 async fn every_way_to_find_an_artifact_finds_what_a_search_through_everything_finds() {
     let mut random = Random(number_of("SEARCH_SEED", 3));
@@ -248,35 +299,35 @@ async fn every_way_to_find_an_artifact_finds_what_a_search_through_everything_fi
         );
         found[1] += wanted.len();
 
-        let (of, env_name) =
-            (IMAGES[usize::try_from(random.below(2)).unwrap()], random.one_of(&ENVIRONMENTS));
+        let (of, env_name) = (random.one_of(&IMAGES[..5]), random.one_of(&ENVIRONMENTS));
+        let asked = alias(&mut random, of);
         let namespace = Some(random.one_of(&NAMESPACES)).filter(|namespace| !namespace.is_empty());
-        let parameters: Vec<_> = [("image", of), ("envName", env_name)]
-            .into_iter()
-            .chain(namespace.map(|namespace| ("namespace", namespace)))
-            .collect();
-        let answer = get(&tables, &parameters).await;
-        let namespaces: Vec<_> =
-            NAMESPACES.into_iter().filter(|one| namespace.is_none_or(|wanted| wanted == *one)).collect();
-        let run_there = namespaces.iter().filter_map(|namespace| running(&records, of, env_name, namespace));
-        let wanted = run_there.max().map(|(_, id)| id);
-        assert_eq!(id(&answer).as_ref(), wanted, "{parameters:?}");
-        assert_eq!(answer.next_query(), None);
-        found[2] += usize::from(wanted.is_some());
-        let mut repositories: Vec<_> = IMAGES.into_iter().filter(|of| !of.is_empty()).collect();
-        repositories.sort_unstable();
-        let run_there =
-            repositories.iter().flat_map(|of| namespaces.iter().map(move |namespace| (of, namespace)));
-        let run_there = run_there.filter_map(|(of, namespace)| running(&records, of, env_name, namespace));
-        let wanted: Vec<_> = run_there.map(|(_, id)| id.clone()).collect();
-        assert_eq!(walk(&tables, &parameters[1..]).await, wanted, "{:?}", &parameters[1..]);
+        found[2] +=
+            usize::from(check_environment(&tables, &records, (of, &asked), env_name, namespace).await);
 
-        if let Some((image, wanted)) =
+        if let Some((image, tag, wanted, digest, of_digest)) =
             records.values().nth(usize::try_from(random.below(30)).unwrap()).and_then(|record| {
-                let image = record["image"].as_str().filter(|image| !image.is_empty())?;
-                Some((image, newest_first(&records, |record| record["image"] == image).remove(0)))
+                let (repository, tag) =
+                    Some(tagged(record)).filter(|(repository, _)| !repository.is_empty())?;
+                let wanted = newest_first(&records, |record| tagged(record) == (repository, tag)).remove(0);
+                let digest = record["image_digest"].as_str().unwrap();
+                let image = alias(&mut random, repository);
+                let in_repository =
+                    |record: &Value| tagged(record).0 == repository && record["image_digest"] == digest;
+                let of_digest = newest_first(&records, in_repository).remove(0);
+                Some((image, tag, wanted, digest, of_digest))
             })
         {
+            if !digest.is_empty() {
+                for asked in [format!("{image}@{digest}"), format!("{image}:{tag}@{digest}")] {
+                    assert_eq!(
+                        id(&get(&tables, &[("image", &asked)]).await).as_ref(),
+                        Some(&of_digest),
+                        "{asked}"
+                    );
+                }
+            }
+            let image = &format!("{image}:{tag}");
             let plain = get(&tables, &[("image", image)]).await;
             let answer = get(&tables, &[("image", image), ("include", "environments")]).await;
             assert_eq!(id(&answer).as_ref(), Some(&wanted), "{image}");

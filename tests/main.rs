@@ -6,6 +6,7 @@ mod agreement;
 mod artifacts;
 mod connections;
 mod document_cache;
+mod events;
 mod failures;
 mod function;
 mod fuzz;

@@ -39,6 +39,13 @@ impl Description {
         problems
     }
 
+    /// The same of an answer to a `HEAD`, which has what `GET` would answer, without the body.
+    pub(crate) fn problems_of_head(&self, endpoint: Endpoint, answer: &Answer) -> Vec<String> {
+        let response = self.resolve(&self.operation(endpoint)["responses"][answer.status.to_string()]);
+        assert!(!response.is_null() && answer.body.is_empty(), "{answer:?}");
+        self.header_problems(&response["headers"], answer)
+    }
+
     fn header_problems(&self, described: &Value, answer: &Answer) -> Vec<String> {
         let mut problems = Vec::new();
         let described: BTreeMap<_, _> = described.as_object().into_iter().flatten().collect();
@@ -158,7 +165,9 @@ fn its_paths_are_the_templates_routes() {
     assert_eq!(paths.keys().cloned().collect::<BTreeSet<_>>(), paths_routed);
     for endpoint in Endpoint::ALL {
         let methods: Vec<_> = paths[endpoint.path()].as_object().unwrap().keys().collect();
-        assert_eq!(methods, ["get"], "{endpoint:?}");
+        assert_eq!(methods, ["get", "head"], "{endpoint:?}");
+        let head = &paths[endpoint.path()]["head"];
+        assert_eq!(head["parameters"], description.operation(endpoint)["parameters"], "{endpoint:?}");
         let name: String = description.operation(endpoint)["operationId"].as_str().unwrap().to_owned();
         assert_eq!(name.to_lowercase(), endpoint.name().replace('-', ""));
     }

@@ -13,13 +13,13 @@ use delivery_center_tool::write::{Mode, PackedRelease};
 use http::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Random, Tables, lines, number_of, release, release_in_few_lists};
+use crate::support::{Answer, Random, SCHEMES, Tables, hub, lines, number_of, release, release_in_few_lists};
 
 const DIGESTS: [&str; 2] = [
     "sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e",
     "sha256:3d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e",
 ];
-const IMAGES: [&str; 7] = [
+const IMAGES: [&str; 9] = [
     "reg:5000/a/b:1",
     "reg:5000/a/b",
     "b:1",
@@ -27,6 +27,8 @@ const IMAGES: [&str; 7] = [
     "docker.io/library/b:1",
     "library/b",
     "index.docker.io/b:1",
+    "docker.io/acme/b",
+    "acme/b",
 ];
 const COMMITS: [&str; 4] = ["4b15c43aaaaa", "4b15c43aaaab", "4B15C43bbbbb", "5b15c43aaaaa"];
 const BEGIN: u64 = 1_600_000_000;
@@ -109,12 +111,8 @@ fn images(record: &Value) -> Vec<(Option<String>, Option<String>, bool)> {
     images
 }
 
-/// What is left of a name on Docker Hub when everything is taken off that may be left out.
-fn hub(name: &str) -> &str {
-    name.trim_start_matches("index.").trim_start_matches("docker.io/").trim_start_matches("library/")
-}
-
 fn has_image(record: &Value, asked: &str) -> bool {
+    let asked = asked.split_once("://").map_or(asked, |(_, asked)| asked);
     images(record).iter().any(|(name, digest, is_pushed)| match asked.split_once('@') {
         Some((asked_name, asked_digest)) => {
             digest.as_deref() == Some(asked_digest)
@@ -175,7 +173,7 @@ fn filters(random: &mut Random) -> Vec<(&'static str, String)> {
             "label" => random.one_of(&["l", "m&%"]).to_owned(),
             "envName" => random.one_of(&["prod", "dev"]).to_owned(),
             "version" => random.one_of(&["1.0", "1.1"]).to_owned(),
-            "image" => image(random),
+            "image" => random.one_of(&SCHEMES).to_owned() + &image(random),
             "commit" => {
                 let commit = random.one_of(&COMMITS);
                 commit[..usize::try_from(7 + random.below(6)).unwrap()].to_owned()

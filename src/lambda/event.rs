@@ -1,32 +1,35 @@
 //! The edge to Lambda: an event becomes an HTTP request, and an HTTP response becomes Lambda's JSON.
 //!
-//! `lambda_http` reads the event, but does not write the response: it would turn the body into a list of
-//! numbers and check that byte by byte (19 instructions a byte, 0.3 ms for 250 kB). `lambda_runtime` takes
-//! anything that serializes, so [`LambdaResponse`] is the JSON that Lambda's documentation asks for, with a
-//! body of text or base64.
+//! `lambda_http` reads the event, and is handed only what a request here is made of. Of the whole event it
+//! would read much that no part of an answer depends on, and refuse a request over an authorizer's claim, or
+//! panic over a host.
+//!
+//! `lambda_http` does not write the response: it would turn the body into a list of numbers and check that
+//! byte by byte (19 instructions a byte, 0.3 ms for 250 kB). `lambda_runtime` takes anything that serializes,
+//! so [`LambdaResponse`] is the JSON that Lambda's documentation asks for, with a body of text or base64.
 
-use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::{BTreeMap, HashMap};
+use std::panic::catch_unwind;
 
-use http::header::CONTENT_ENCODING;
-use http::{HeaderMap, HeaderValue, Request, Uri};
-use lambda_http::RequestExt as _;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use lambda_http::lambda_runtime::{Context, Diagnostic, LambdaEvent};
-use lambda_http::request::RequestContext;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::de::IgnoredAny;
 use serde::ser::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::response::Response;
 use crate::service::{EndpointService, Invocation};
 
-/// The characters that must be escaped in the path of a URI (RFC 3986, 3.3). A `%` that is there already
-/// stays.
-const NOT_IN_A_PATH: &AsciiSet =
+/// The headers that an endpoint reads. No other header of an event is looked at.
+const READ_HEADERS: [&str; 2] = ["accept-encoding", "if-none-match"];
+
+/// The characters that must be escaped in the path or the query of a URI (RFC 3986, 3.3 and 3.4), and `?`,
+/// which would end a path. A `%` that is there already stays.
+const NOT_IN_A_URI: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'{').add(b'}');
 
 /// Answers an event.
@@ -38,10 +41,15 @@ pub async fn answer(
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<LambdaResponse, Diagnostic> {
     let LambdaEvent { payload, context } = event;
-    let (sender, request) = read(payload.get())?;
+    let (sender, request) = read(payload.get()).map_err(|reason| {
+        tracing::warn!(request_id = context.request_id, error = reason, "the event is refused");
+        Diagnostic { error_type: "UnreadableEvent".to_owned(), error_message: reason.to_owned() }
+    })?;
     let response = match request {
-        Some(request) => service.answer(with_invocation(request, &context)).await,
-        None => service.answer_error(Error::UnreadableRequest, &context.request_id),
+        Ok(request) => service.answer(with_invocation(request, &context)).await,
+        Err(Unreadable { method, part }) => {
+            service.answer_error(Error::UnreadableRequest { part }, &method, &context.request_id)
+        }
     };
     Ok(LambdaResponse::new(response, sender))
 }
@@ -67,84 +75,192 @@ enum Sender {
     LoadBalancer,
 }
 
-/// Reads an event with `lambda_http`: who sent it, and the request. The request is `None` where it has a form
-/// that HTTP does not allow.
-///
-/// A caller can send requests that make `lambda_http` panic: with a `Host` that is not a host, a query with
-/// spaces or quotes, or a body that is said to be base64 and is not. Others, such as a header of two lines,
-/// make it fail as if the event were no HTTP event; then [`sender_of`] decides whether it is one.
-fn read(event: &str) -> Result<(Sender, Option<Request<()>>), Diagnostic> {
-    match catch_unwind(AssertUnwindSafe(|| lambda_http::request::from_str(event))) {
-        Ok(Ok(request)) => {
-            let sender = match request.request_context_ref() {
-                Some(RequestContext::Alb(_)) => Sender::LoadBalancer,
-                _ => Sender::Gateway,
-            };
-            Ok((sender, without_stage(&request)))
-        }
-        Ok(Err(error)) => sender_of(event).map(|sender| (sender, None)).ok_or_else(|| Diagnostic {
-            error_type: "UnreadableEvent".to_owned(),
-            error_message: format!("the event is not an HTTP request: {error}"),
-        }),
-        Err(_) => Ok((sender_of(event).unwrap_or(Sender::Gateway), None)),
-    }
-}
+/// A member of an event, of any JSON type. It is `None` where it is missing or `null`.
+type Member<'a> = Option<&'a RawValue>;
 
-/// The fields that show that an event is an HTTP event. They can be read even where the rest of the event
-/// cannot.
+/// What is read of an event, whatever form it has.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct MarkedEvent {
-    http_method: Option<IgnoredAny>,
-    request_context: MarkedContext,
+struct Event<'a> {
+    /// Of a REST API (payload 1.0) and of a load balancer.
+    #[serde(borrow)]
+    http_method: Member<'a>,
+    #[serde(borrow)]
+    path: Member<'a>,
+    /// Of an HTTP API (payload 2.0) and of a Function URL.
+    #[serde(borrow)]
+    raw_path: Member<'a>,
+    #[serde(borrow)]
+    raw_query_string: Member<'a>,
+    #[serde(borrow)]
+    query_string_parameters: Member<'a>,
+    #[serde(borrow)]
+    multi_value_query_string_parameters: Member<'a>,
+    #[serde(borrow)]
+    headers: Member<'a>,
+    #[serde(borrow)]
+    multi_value_headers: Member<'a>,
+    #[serde(borrow)]
+    request_context: Option<RequestContext<'a>>,
+    /// Of the older events of VPC Lattice.
+    #[serde(rename = "raw_path")]
+    lattice_path: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
-struct MarkedContext {
-    http: Option<IgnoredAny>,
+#[serde(rename_all = "camelCase")]
+struct RequestContext<'a> {
+    /// Of an HTTP API and of a Function URL.
+    #[serde(borrow)]
+    http: Option<Http<'a>>,
+    /// Of a load balancer.
     elb: Option<IgnoredAny>,
+    /// Of VPC Lattice.
+    service_network_arn: Option<IgnoredAny>,
 }
 
-/// Who sent an event that `lambda_http` does not read; `None` where it is not an HTTP event.
-fn sender_of(event: &str) -> Option<Sender> {
-    let event: MarkedEvent = serde_json::from_str(event).ok()?;
-    let context = event.request_context;
-    (event.http_method.is_some() || context.http.is_some()).then_some(if context.elb.is_some() {
-        Sender::LoadBalancer
-    } else {
-        Sender::Gateway
-    })
+#[derive(Deserialize)]
+struct Http<'a> {
+    #[serde(borrow)]
+    method: Member<'a>,
 }
 
-/// The request, with a URI made of the event's own path and query; `None` where these do not make a URI.
+/// A request that has a form which HTTP does not allow.
+#[derive(Debug)]
+struct Unreadable {
+    /// `GET` where it is the method that cannot be read.
+    method: Method,
+    /// What cannot be read.
+    part: &'static str,
+}
+
+/// Reads an event: who sent it, and the request.
 ///
-/// The URI that `lambda_http` makes will not do. It puts the name of the stage in front of the path where the
-/// event's path lacks it, and an escaped `?` in a caller's path would begin a query in it.
-fn without_stage(request: &lambda_http::Request) -> Option<Request<()>> {
-    let path = request.raw_http_path();
-    let stage = match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV1(context)) => context.stage.as_deref(),
-        Some(RequestContext::ApiGatewayV2(context)) => context.stage.as_deref(),
-        _ => None,
-    };
-    let path = if Endpoint::ALL.iter().any(|endpoint| endpoint.path() == path) {
-        path
-    } else {
-        let behind_stage = stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage));
-        behind_stage.filter(|path| path.starts_with('/')).unwrap_or(path)
-    };
-    let path = utf8_percent_encode(path, NOT_IN_A_PATH);
-    let uri: Uri = match request.uri().query() {
-        Some(query) => format!("{path}?{query}"),
-        None => path.to_string(),
+/// # Errors
+/// The event is not an HTTP event, or one of a sender that is not supported. The reason holds nothing of the
+/// event.
+fn read(event: &str) -> Result<(Sender, Result<Request<()>, Unreadable>), &'static str> {
+    const NO_REQUEST: &str = "the event is not an HTTP request of API Gateway, of a Function URL or of an \
+                              Application Load Balancer";
+    let event: Event = serde_json::from_str(event).map_err(|_| NO_REQUEST)?;
+    let context = event.request_context.as_ref();
+    if event.lattice_path.is_some() || context.is_some_and(|context| context.service_network_arn.is_some()) {
+        return Err("the event is one of VPC Lattice, whose events are not supported: let API Gateway, a \
+                    Function URL or an Application Load Balancer invoke the function");
     }
-    .parse()
-    .ok()?;
-    let mut read = Request::new(());
-    *read.method_mut() = request.method().clone();
-    *read.uri_mut() = uri;
-    *read.headers_mut() = request.headers().clone();
-    Some(read)
+    let method = match (context.and_then(|context| context.http.as_ref()), event.http_method) {
+        (Some(http), _) => http.method,
+        (None, Some(method)) => Some(method),
+        (None, None) => return Err(NO_REQUEST),
+    };
+    let is_of_load_balancer = context.is_some_and(|context| context.elb.is_some());
+    let sender = if is_of_load_balancer { Sender::LoadBalancer } else { Sender::Gateway };
+    let method = text(method).and_then(|method| method.parse::<Method>().ok());
+    let request = method.clone().ok_or("method").and_then(|method| event.request(method, sender));
+    Ok((sender, request.map_err(|part| Unreadable { method: method.unwrap_or_default(), part })))
+}
+
+impl<'a> Event<'a> {
+    /// The request.
+    ///
+    /// # Errors
+    /// The part of it that cannot be read.
+    fn request(&self, method: Method, sender: Sender) -> Result<Request<()>, &'static str> {
+        let raw_query = text(self.raw_query_string).ok_or("query")?;
+        let parameters = |map: Member<'a>| map.filter(|_| raw_query.is_empty());
+        let handed = Handed {
+            http_method: method.as_str(),
+            query_string_parameters: parameters(self.query_string_parameters),
+            multi_value_query_string_parameters: parameters(self.multi_value_query_string_parameters),
+            headers: self.read_headers().ok_or("headers")?,
+            request_context: match sender {
+                // An HTTP API's parameters, where there is no raw query, are a map as a REST API's are.
+                Sender::Gateway => HandedContext::HttpMethod(method.as_str()),
+                Sender::LoadBalancer => HandedContext::Elb {},
+            },
+        };
+        let request = handed.read().ok_or_else(|| handed.unreadable_part())?;
+        let path = text(self.raw_path.or(self.path)).ok_or("path")?;
+        let query = if raw_query.is_empty() { request.uri().query().unwrap_or_default() } else { &raw_query };
+        let mut read = Request::new(());
+        *read.method_mut() = method;
+        *read.uri_mut() = uri(&path, query).ok_or("URL")?;
+        *read.headers_mut() = request.headers().clone();
+        Ok(read)
+    }
+
+    /// The lines of the headers that are read. `multiValueHeaders` has all lines of a header, and `headers`
+    /// the last one; which of the two there is depends on the sender. `None` where these are not JSON objects.
+    fn read_headers(&self) -> Option<HashMap<&'static str, Vec<&'a RawValue>>> {
+        let maps = [members(self.multi_value_headers)?, members(self.headers)?];
+        let lines = |name: &str, map: &HashMap<String, Member<'a>>| -> Vec<&'a RawValue> {
+            let named = map.iter().filter(|(other, _)| name.eq_ignore_ascii_case(other));
+            let lines = named.filter_map(|(_, value)| *value);
+            lines.flat_map(|line| serde_json::from_str(line.get()).unwrap_or_else(|_| vec![line])).collect()
+        };
+        let lines = READ_HEADERS.iter().filter_map(|name| {
+            let lines = maps.iter().map(|map| lines(name, map)).find(|lines| !lines.is_empty())?;
+            Some((*name, lines))
+        });
+        Some(lines.collect())
+    }
+}
+
+/// What `lambda_http` is handed: the event of a REST API or of a load balancer, without a path, a host, and
+/// everything else that it could stumble over.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Handed<'a> {
+    http_method: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query_string_parameters: Member<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    multi_value_query_string_parameters: Member<'a>,
+    headers: HashMap<&'static str, Vec<&'a RawValue>>,
+    request_context: HandedContext<'a>,
+}
+
+/// What tells `lambda_http` who sent an event.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum HandedContext<'a> {
+    HttpMethod(&'a str),
+    Elb {},
+}
+
+impl Handed<'_> {
+    /// The request, without a path; `None` where `lambda_http` fails or panics.
+    fn read(&self) -> Option<lambda_http::Request> {
+        let event = serde_json::to_string(self).expect("texts and JSON always serialize");
+        catch_unwind(|| lambda_http::request::from_str(&event)).ok()?.ok()
+    }
+
+    /// The part over which `lambda_http` fails, whose own words do not name it.
+    fn unreadable_part(self) -> &'static str {
+        let without_query =
+            Self { query_string_parameters: None, multi_value_query_string_parameters: None, ..self };
+        match without_query.read() {
+            Some(_) => "query",
+            None => "header accept-encoding or if-none-match",
+        }
+    }
+}
+
+/// The text in a member, which is empty where there is none; `None` where it is no text.
+fn text(member: Member) -> Option<String> {
+    member.map_or_else(|| Some(String::new()), |member| serde_json::from_str(member.get()).ok())
+}
+
+/// The members of an object, of which there are none where it is missing; `None` where it is no object.
+fn members(member: Member<'_>) -> Option<HashMap<String, Member<'_>>> {
+    member.map_or_else(|| Some(HashMap::new()), |member| serde_json::from_str(member.get()).ok())
+}
+
+/// The URI of a path and a query; `None` where it is longer than a URI can be.
+fn uri(path: &str, query: &str) -> Option<Uri> {
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let [path, query] = [path, query].map(|part| utf8_percent_encode(part, NOT_IN_A_URI));
+    format!("{slash}{path}?{query}").parse().ok()
 }
 
 fn with_invocation(mut request: Request<()>, context: &Context) -> Request<()> {
@@ -214,10 +330,12 @@ impl LambdaResponse {
     }
 }
 
-/// The headers as texts. The service never answers a header twice, and its headers are ASCII.
+/// The headers as texts. The service never answers a header twice, and its headers are ASCII. The length,
+/// which the service tells with a `HEAD`, is the sender's to tell: a REST API would give ours another name.
 fn headers(headers: &HeaderMap<HeaderValue>) -> BTreeMap<String, String> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+    let told = headers.iter().filter(|(name, _)| *name != CONTENT_LENGTH);
+    told.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }
 
 #[cfg(test)]
@@ -229,32 +347,11 @@ mod tests {
     use crate::response;
     use crate::response_limit::{MAX_RESPONSE_BYTES, body_in_json, escaped_length, room_for_body};
 
-    fn uri(event: &str) -> String {
-        let (_, request) = read(event).expect("an HTTP event");
-        request.expect("a request").uri().to_string()
-    }
-
-    fn of_stage(stage: &str, path: &str) -> String {
-        uri(&format!(
-            r#"{{"version":"2.0","rawPath":"{path}","rawQueryString":"q=1","requestContext":{{"stage":"{stage}","http":{{"method":"GET"}}}}}}"#
-        ))
-    }
-
-    #[test]
-    fn the_stage_in_front_of_a_path_is_not_part_of_it() {
-        assert_eq!(of_stage("prod", "/prod/a/b"), "/a/b?q=1");
-        assert_eq!(of_stage("prod", "/a/b"), "/a/b?q=1");
-        assert_eq!(of_stage("prod", "/product/a"), "/product/a?q=1", "a longer name is another one");
-        assert_eq!(of_stage("$default", "/a/b"), "/a/b?q=1");
-        let path = Endpoint::ListReleases.path();
-        assert_eq!(of_stage("api", path), format!("{path}?q=1"), "an endpoint's path is whole");
-        assert_eq!(of_stage("api", &format!("/api{path}")), format!("{path}?q=1"));
-    }
-
     #[test]
     fn an_escaped_question_mark_in_a_path_stays_in_the_path() {
-        assert_eq!(of_stage("$default", "/a?b#c d"), "/a%3Fb%23c%20d?q=1");
-        assert_eq!(of_stage("$default", "/a%2Fb"), "/a%2Fb?q=1");
+        let of_path = |path: &str| uri(path, "q=1").expect("a URI").to_string();
+        assert_eq!(of_path("/a?b#c d"), "/a%3Fb%23c%20d?q=1");
+        assert_eq!(of_path("/a%2Fb"), "/a%2Fb?q=1");
     }
 
     #[test]
@@ -268,48 +365,6 @@ mod tests {
         assert_eq!(first(alb, "a").as_deref(), Some("x y"));
         let rest = r#"{"httpMethod":"GET","path":"/","queryStringParameters":{"a":"x%20y+z"},"requestContext":{"httpMethod":"GET"}}"#;
         assert_eq!(first(rest, "a").as_deref(), Some("x%20y+z"));
-    }
-
-    #[test]
-    fn a_request_that_http_does_not_allow_is_unreadable_and_not_a_lambda_error() {
-        let v2 = |fields: &str| {
-            format!(
-                r#"{{"version":"2.0","rawPath":"/","requestContext":{{"http":{{"method":"GET"}}}},{fields}}}"#
-            )
-        };
-        for fields in [
-            r#""headers":{"host":"not a host"}"#,
-            r#""headers":{"host":"[::1"}"#,
-            r#""headers":{"x-forwarded-proto":"no scheme","host":"a"}"#,
-            r#""headers":{"x":"two\nlines"}"#,
-            r#""headers":[]"#,
-            r#""rawQueryString":"a b""#,
-            r#""rawQueryString":"a=\"b\"""#,
-            r#""isBase64Encoded":true,"body":"*""#,
-        ] {
-            let (_, request) = read(&v2(fields)).expect(fields);
-            assert!(request.is_none(), "{fields}");
-        }
-        let method = r#"{"version":"2.0","rawPath":"/","requestContext":{"http":{"method":7}}}"#;
-        assert!(matches!(read(method), Ok((Sender::Gateway, None))));
-        let alb =
-            r#"{"httpMethod":"GET","path":"/","headers":{"x":"two\nlines"},"requestContext":{"elb":{}}}"#;
-        assert!(matches!(read(alb), Ok((Sender::LoadBalancer, None))));
-    }
-
-    #[test]
-    fn an_event_that_is_not_an_http_event_is_a_lambda_error() {
-        for event in [
-            "null",
-            "[]",
-            "7",
-            "{}",
-            "\"text\"",
-            r#"{"Records":[{"eventSource":"aws:sqs"}]}"#,
-            r#"{"requestContext":null}"#,
-        ] {
-            assert!(read(event).is_err(), "{event}");
-        }
     }
 
     proptest! {

@@ -54,6 +54,7 @@ enum Failure {
 /// Runs an endpoint's function until Lambda ends the process, and says why where it ends by itself.
 pub async fn main(endpoint: Endpoint) -> ExitCode {
     start_logging();
+    log_panics();
     match run(endpoint).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -112,6 +113,15 @@ async fn open_connection(endpoint: Endpoint, store: &Store) {
             "DynamoDB took too long during init; the first request will open its own connection"
         ),
     }
+}
+
+/// Makes of each panic one line of the log, with its place, also where it is caught. Rust would print lines of
+/// plain text.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(error = panic.payload_as_str(), place, "panic");
+    }));
 }
 
 /// Logs JSON lines at the level that `RUST_LOG` says (`info` by default, or `target=level,…`).

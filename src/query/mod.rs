@@ -7,7 +7,7 @@ mod time;
 use form_urlencoded::{Serializer, byte_serialize, parse};
 
 use self::strconv::{AtoiError, quote};
-pub use self::time::{moment, unix_seconds};
+pub use self::time::{TimeError, moment, unix_seconds};
 
 /// The parameters in the order in which they came, decoded as the URL standard decodes a form
 /// (<https://url.spec.whatwg.org/#urlencoded-parsing>).
@@ -102,19 +102,12 @@ pub enum ParameterError {
     /// `commit` is not the beginning of a commit's id.
     #[error("commit {} is not 7 to 64 hex digits", quote(.0))]
     Commit(String),
-    /// `since` is not a time.
-    #[error("since {}", not_a_time(.0))]
-    Since(String),
-    /// `until` is not a time.
-    #[error("until {}", not_a_time(.0))]
-    Until(String),
-}
-
-fn not_a_time(given: &str) -> String {
-    let time = quote(given);
-    format!(
-        "{time} is neither Unix seconds nor a time as in RFC 3339: 2026-11-24, 2026-11-24T12:00:00Z, 2026-11-24T12:00:00%2B08:00"
-    )
+    /// `since` is not a time that can be read.
+    #[error("since {0}")]
+    Since(TimeError),
+    /// `until` is not a time that can be read.
+    #[error("until {0}")]
+    Until(TimeError),
 }
 
 #[cfg(test)]

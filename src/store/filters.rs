@@ -348,7 +348,7 @@ mod tests {
             &long,
             &long_label,
             "since=2&until=2",
-            "since=1000000000000",
+            "since=9999999999999999999",
             "until=0",
             "until=1969-12-31",
         ] {

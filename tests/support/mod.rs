@@ -312,6 +312,8 @@ impl Answer {
             body.as_bytes().to_vec()
         };
         let body = match headers.get("content-encoding").map(String::as_str) {
+            // An answer to a HEAD.
+            Some("gzip") if bytes.is_empty() => String::new(),
             Some("gzip") => gunzip(&bytes),
             Some(other) => panic!("Content-Encoding {other}"),
             None => String::from_utf8(bytes).unwrap(),
@@ -394,6 +396,14 @@ pub fn gunzip(gzip: &[u8]) -> String {
 /// Records, one a line.
 pub fn lines<'a>(records: impl IntoIterator<Item = &'a Value>) -> String {
     records.into_iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// What Kubernetes and container engines put in front of an image.
+pub const SCHEMES: [&str; 4] = ["", "docker-pullable://", "docker://", "oci://"];
+
+/// What is left of a name on Docker Hub when everything is taken off that may be left out.
+pub fn hub(name: &str) -> &str {
+    name.trim_start_matches("index.").trim_start_matches("docker.io/").trim_start_matches("library/")
 }
 
 /// A release as Zadig's page shows one; tests change what matters to them.

@@ -464,7 +464,11 @@ async fn what_cannot_be_recorded_is_refused_with_what_to_fix() {
         (&["deploy", "--env", "prod"], "give --image"),
         (&["deploy", "--env", "prod", "--image", "a@sha256:00"], "is no digest"),
         (&["deploy", "--env", "prod", "--image", DIGEST], "give the image's name too"),
-        (&["test", "--image", IMAGE, "--started", "1637726888000"], "milliseconds"),
+        (
+            &["test", "--image", IMAGE, "--started", "1637726888000"],
+            "milliseconds or finer: write Unix seconds, 1637726888",
+        ),
+        (&["test", "--image", IMAGE, "--ended", "20211124"], "write 2021-11-24T00:00:00Z"),
         (&["test", "--image", IMAGE, "--started", "2", "--ended", "1"], "is after"),
         (&["release", "--project", "p", "--version", "v", "--service", "web"], "NAME=IMAGE"),
         (&["release", "--project", "p", "--version", "v"], "--service"),

@@ -95,6 +95,40 @@ async fn serve_answers_with_the_reference_samples() {
     serving.interrupt();
 }
 
+#[tokio::test]
+async fn serve_takes_a_path_behind_a_base_path_and_answers_head_as_it_answers_get() {
+    let serving = Serving::start(&[], "127.0.0.1:0");
+    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
+    let ask = async |method: &str, path: &str, coding: &str| {
+        let uri = format!("http://{}{path}", serving.address);
+        let request =
+            axum::http::Request::builder().method(method).uri(uri).header("accept-encoding", coding);
+        let (head, body) = client.request(request.body(Body::empty()).unwrap()).await.unwrap().into_parts();
+        let mut headers = head.headers;
+        headers.remove("date");
+        (head.status, headers, axum::body::to_bytes(Body::new(body), usize::MAX).await.unwrap())
+    };
+    for (path, status) in [
+        ("/api/aslan/delivery/releases?projectName=nginx2", 200),
+        ("/delivery/api/aslan/delivery/releases//?projectName=nginx2", 200),
+        ("/delivery/api/directory/dc/artifact/?commit=9d8b693", 200),
+        ("/api/directory/dc/artifact", 400),
+        ("/elsewhere", 404),
+    ] {
+        for coding in ["identity", "gzip"] {
+            let (got_status, got_headers, got_body) = ask("GET", path, coding).await;
+            let (head_status, head_headers, head_body) = ask("HEAD", path, coding).await;
+            assert_eq!((got_status.as_u16(), head_status), (status, got_status), "{path}");
+            assert_eq!(head_headers, got_headers, "{path}");
+            assert_eq!(head_headers["content-length"], got_body.len().to_string(), "{path}");
+            assert!(head_body.is_empty() && !got_body.is_empty(), "{path}");
+        }
+    }
+    let (status, headers, _) = ask("POST", "/api/directory/dc/artifact", "identity").await;
+    assert_eq!((status.as_u16(), headers["allow"].to_str().unwrap()), (405, "GET, HEAD"));
+    serving.interrupt();
+}
+
 /// Waits until somebody listens on a port, as a script would.
 async fn wait_for(address: &str) {
     for _ in 0..3000 {

@@ -193,7 +193,9 @@ mod tests {
         ] {
             assert_eq!(berlin.read(given).unwrap(), unix(meant), "{given}");
         }
-        for unreadable in ["", "soon", "2026-13-01", "yesterday evening", "25:00", "x12h"] {
+        for unreadable in
+            ["", "soon", "2026-13-01", "yesterday evening", "25:00", "x12h", "1639467962000", "20211214"]
+        {
             assert!(berlin.read(unreadable).is_err(), "{unreadable}");
         }
     }

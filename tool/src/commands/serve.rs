@@ -11,7 +11,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
-use axum::routing::any;
 use delivery_center::endpoint::Endpoint;
 use delivery_center::retries::with_patience;
 use delivery_center::service::EndpointService;
@@ -104,14 +103,16 @@ async fn create_tables(embedded: &EmbeddedDynamoDb, tables: &TableNames) -> anyh
 
 /// Both endpoints. Any other path gets a 404, which is the same from either.
 fn router(store: &Store) -> Router {
-    let answered_by = |endpoint: Endpoint| {
-        let service = EndpointService::new(endpoint, store.clone()).with_log(log_lines::log_request);
-        any(async move |request: Request| -> Response { service.answer(request).await.map(Body::from) })
-    };
-    Router::new()
-        .route(Endpoint::ListReleases.path(), answered_by(Endpoint::ListReleases))
-        .route(Endpoint::GetArtifact.path(), answered_by(Endpoint::GetArtifact))
-        .fallback(answered_by(Endpoint::ListReleases))
+    let service =
+        |endpoint: Endpoint| EndpointService::new(endpoint, store.clone()).with_log(log_lines::log_request);
+    let (releases, artifact) = (service(Endpoint::ListReleases), service(Endpoint::GetArtifact));
+    Router::new().fallback(async move |request: Request| -> Response {
+        let service = match Endpoint::at(request.uri().path()) {
+            Some(Endpoint::GetArtifact) => artifact,
+            Some(Endpoint::ListReleases) | None => releases,
+        };
+        service.answer(request).await.map(Body::from)
+    })
 }
 
 /// Takes the address that an option of the command names, without listening at it yet.

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use delivery_center::image_reference::without_scheme;
 use delivery_center::position::{MAX_UNIX_SECONDS, UnixSeconds};
-use delivery_center::query::moment;
+use delivery_center::query::{TimeError, moment};
 use serde_json::{Map, Value, json};
 
 use self::build_metadata::BuildMetadata;
@@ -599,12 +599,13 @@ fn now() -> UnixSeconds {
 }
 
 fn parse_time(text: &str) -> Result<UnixSeconds, String> {
-    let seconds = moment(text).ok().and_then(|seconds| UnixSeconds::try_from(seconds).ok());
-    match seconds {
-        Some(seconds) if seconds <= MAX_UNIX_SECONDS => Ok(seconds),
-        Some(_) => Err("these look like milliseconds: give seconds".to_owned()),
-        None => Err("neither Unix seconds nor a time such as 2024-05-01T12:00:00Z".to_owned()),
-    }
+    let no_time = || "neither Unix seconds nor a time such as 2024-05-01T12:00:00Z".to_owned();
+    let seconds = moment(text).map_err(|error| match error {
+        TimeError::Form(_) => no_time(),
+        TimeError::FinerThanSeconds { .. } => error.to_string(),
+        TimeError::DateWithoutDashes { date, .. } => format!("that reads as a date: write {date}T00:00:00Z"),
+    })?;
+    UnixSeconds::try_from(seconds).ok().filter(|seconds| *seconds <= MAX_UNIX_SECONDS).ok_or_else(no_time)
 }
 
 /// The tables, with a client that gives up early: this command itself tries again until --timeout.
@@ -621,7 +622,8 @@ mod tests {
         assert_eq!(parse_time("1637726888"), Ok(1_637_726_888));
         assert_eq!(parse_time("2021-11-24T12:08:08+08:00"), Ok(1_637_726_888));
         assert_eq!(parse_time("2021-11-24T04:08:08.5Z"), Ok(1_637_726_888));
-        for text in ["", "-1", "1637726888000", "yesterday", "2021-11-24"] {
+        for text in ["", "-1", "1637726888000", "99999999999999999999", "yesterday", "2021-11-24", "20211124"]
+        {
             assert!(parse_time(text).is_err(), "{text}");
         }
     }
