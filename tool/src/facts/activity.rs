@@ -244,14 +244,16 @@ impl Activity {
         let (kind, image) = (self.kind.as_str(), self.image.to_string());
         let fields = Value::from(self.fields.clone()).to_string();
         match (&self.idempotency_key, self.kind) {
-            // One command may undeploy several namespaces.
-            (key, ActivityKind::Undeploy) => {
-                let urls = self.given_urls.join(",");
-                let key = key.as_deref().unwrap_or(&urls);
+            // One command may undeploy several namespaces with one key.
+            (Some(key), ActivityKind::Undeploy) => {
                 let Destination { repository, env_name, namespace } = self.destination(found_under(&image));
-                FactKey::new(&["undeploy", &repository, &env_name, &namespace, &fields, key])
+                FactKey::new(&["key", kind, &repository, &env_name, &namespace, key])
             }
             (Some(key), _) => FactKey::new(&["key", kind, found_under(&image), key]),
+            // It has an item of its own, in which the image counts too.
+            (None, ActivityKind::Undeploy) => {
+                FactKey::new(&["fact", kind, found_under(&image), &fields, &self.given_urls.join(",")])
+            }
             (None, _) => FactKey::new(&["fact", kind, &fields, &self.given_urls.join(",")]),
         }
     }
