@@ -135,7 +135,7 @@ pub(super) struct BuildArguments {
     /// The image's architecture, such as amd64.
     #[arg(long)]
     arch: Option<String>,
-    /// The repository, or a URL to clone it from.
+    /// The repository, or a URL to clone it from; NAME alone where it has no owner.
     #[arg(long, value_name = "OWNER/NAME")]
     repo: Option<String>,
     /// The branch.
@@ -500,9 +500,6 @@ fn commit(build: &BuildArguments, run: &PipelineRun) -> anyhow::Result<Value> {
     let tag = given(build.tag.clone())
         .or_else(|| run.tag.clone().filter(|_| given(build.branch.clone()).is_none()));
     let branch = given(build.branch.clone()).or_else(|| run.branch.clone());
-    if branch.is_none() && tag.is_none() {
-        bail!(missing("branch"));
-    }
     Ok(json!({
         "address": repository.address,
         "source": repository.source(),
