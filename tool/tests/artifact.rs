@@ -106,6 +106,18 @@ async fn a_time_says_how_far_its_zone_is_from_utc() {
 }
 
 #[tokio::test]
+async fn of_a_build_of_many_commits_the_newest_ten_are_told() {
+    let tables = Tables::empty().await;
+    let mut cart = cart(1_700_000_001);
+    let commit = |number| json!({"commit_id": format!("{number:040x}"), "commit_message": "Change", "repo_name": "shop"});
+    cart["activities"][3]["commits"] = (1..=250).map(commit).collect();
+    tables.import(&cart.to_string()).await;
+    let told = run_in_columns(&tables, 100, &["artifact", IMAGE]).await.out;
+    assert_eq!(told.lines().filter(|line| line.starts_with("  commit  ")).count(), 10, "{told}");
+    assert!(told.contains("  …         and 240 more commits: --json tells them all\n  pipeline  "), "{told}");
+}
+
+#[tokio::test]
 async fn its_json_is_the_endpoints() {
     let tables = Tables::with_samples().await;
     let image = "registry.example.com/payments/ledger-api:20220422102000-2-release";
