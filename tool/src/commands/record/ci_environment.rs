@@ -192,6 +192,12 @@ impl Repository {
         Ok(Self { address: address?, ..clean_path_on_server(from, path)? })
     }
 
+    /// `owner/name`; the name alone where there is no owner.
+    pub(super) fn path(&self) -> String {
+        let Self { owner, name, .. } = self;
+        if owner.is_empty() { name.clone() } else { format!("{owner}/{name}") }
+    }
+
     /// Zadig's name for the kind of server, if its address tells that.
     pub(super) fn source(&self) -> &'static str {
         ["github", "gitlab", "gitee", "gerrit"]
