@@ -1,11 +1,10 @@
 //! What can go wrong with a request, and the status, message and description that the caller then reads.
 
-use form_urlencoded::byte_serialize;
 use http::StatusCode;
 
 use crate::position::Position;
-use crate::query::ParameterError;
 use crate::query::strconv::quote;
+use crate::query::{ParameterError, encoded};
 use crate::store::StoreError;
 
 /// Everything that can keep an endpoint from answering. The displayed text is the answer's `description`.
@@ -48,7 +47,7 @@ pub enum Error {
     #[error(
         "release {} does not fit into one response of 6 MiB: {remedy}pass it by with after={}",
         quote(.position.id()),
-        in_a_query(.position)
+        encoded(.position.as_str())
     )]
     ReleaseTooLarge {
         /// The position of the release, which is also the cursor that passes it by.
@@ -157,9 +156,4 @@ impl Error {
             Self::Store(StoreError::Unavailable { .. }) | Self::OutOfTime => Status::ServiceUnavailable,
         }
     }
-}
-
-/// A position as it must be written in a query, where its `#` would begin a fragment.
-fn in_a_query(position: &Position) -> String {
-    byte_serialize(position.as_str().as_bytes()).collect()
 }

@@ -3,7 +3,7 @@
 use delivery_center::endpoint::Endpoint::GetArtifact;
 use serde_json::{Value, json};
 
-use crate::running::{ago, fits_or_is_one_word, run_in_columns, run_on, shown};
+use crate::running::{ago, fits_or_is_one_word, run, run_in_columns, run_on, shown, tool};
 use crate::support::{Tables, artifact, lines};
 
 const DAY: i64 = 24 * 3600;
@@ -92,6 +92,29 @@ Distributed {} (2 d ago) by lin, in 1 min
             assert!(fits_or_is_one_word(line, columns), "{columns}: {line:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_time_says_how_far_its_zone_is_from_utc() {
+    let tables = Tables::empty().await;
+    tables.import(&cart(1_700_000_001).to_string()).await;
+    // That is how POSIX writes a zone eight hours ahead; the name is only a name.
+    let mut artifact = tool(&tables.environment(), &["artifact", IMAGE]);
+    artifact.env("TZ", "UTC-8");
+    let told = run(artifact).await;
+    assert!(told.out.contains("  created  2023-11-15 06:13:21 +08:00 ("), "{told:?}");
+}
+
+#[tokio::test]
+async fn of_a_build_of_many_commits_the_newest_ten_are_told() {
+    let tables = Tables::empty().await;
+    let mut cart = cart(1_700_000_001);
+    let commit = |number| json!({"commit_id": format!("{number:040x}"), "commit_message": "Change", "repo_name": "shop"});
+    cart["activities"][3]["commits"] = (1..=250).map(commit).collect();
+    tables.import(&cart.to_string()).await;
+    let told = run_in_columns(&tables, 100, &["artifact", IMAGE]).await.out;
+    assert_eq!(told.lines().filter(|line| line.starts_with("  commit  ")).count(), 10, "{told}");
+    assert!(told.contains("  …         and 240 more commits: --json tells them all\n  pipeline  "), "{told}");
 }
 
 #[tokio::test]

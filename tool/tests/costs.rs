@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use delivery_center::endpoint::Endpoint::GetArtifact;
 use delivery_center_tool::facts::{
-    Activity, ActivityKind, FactError, FactOutcome, NamedImage, Recorded, record_activity,
+    Activity, ActivityKind, FactError, FactOutcome, NamedImage, Recorded, newest_contained, record_activity,
 };
 use delivery_center_tool::record::{self, Record};
 use delivery_center_tool::retries::Patience;
@@ -42,6 +42,23 @@ async fn put(writer: &Writer, record: &Value) -> Outcome {
 
 async fn deploy(writer: &Writer, number: usize) -> Result<Recorded, FactError> {
     record_activity(writer, &deploy_of(number), &mut Patience::new(Duration::from_mins(1))).await
+}
+
+/// A build of so many commits, as `record build --commits-since` records it.
+fn build_of(image: &str, commits: &[String]) -> Activity {
+    let told = |id: &String| {
+        json!({
+            "address": "https://github.com", "source": "github", "repo_owner": "o", "repo_name": "n", "branch": "main",
+            "pr": 7, "commit_id": id, "commit_message": "Fix the rounding of prices (#7)", "author_name": "Ann",
+        })
+    };
+    let mut build = deploy_of(0);
+    build.kind = ActivityKind::Build;
+    build.image = NamedImage::parse(image, Some(&format!("sha256:{:064x}", commits.len()))).unwrap();
+    let commits: Vec<_> = commits.iter().map(told).collect();
+    let url = json!("https://ci.example.com/1");
+    build.fields = [("commits".to_owned(), commits.into()), ("url".to_owned(), url)].into_iter().collect();
+    build
 }
 
 fn deploy_of(number: usize) -> Activity {
@@ -141,4 +158,55 @@ async fn what_artifacts_cost_in_calls_and_units() {
     let meter = Meter::of(&proxy);
     assert_eq!(put(&metered.writer, &built_from(1)).await, Outcome::Unchanged);
     meter.print("6,001 facts: an import that changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it measures"]
+async fn what_the_commits_of_a_build_cost() {
+    println!("| | calls | read units | write units |\n| --- | --- | --- | --- |");
+    let patience = || Patience::new(Duration::from_mins(1));
+    // Digits as of real ids, no seven of which begin two of them.
+    let commits: Vec<_> = (0..=250_u64)
+        .map(|number| {
+            format!("{:08x}{:032x}", number * 0x0100_0193, number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        })
+        .collect();
+    let image = NamedImage::parse("registry.example.com/shop/cart:2", None).unwrap();
+    for (what, in_others, in_own) in [
+        ("no artifact contains any", 0, None),
+        ("the 250th is in an earlier artifact", 0, Some(250)),
+        ("the 1st is in an earlier artifact", 0, Some(1)),
+        ("each is in an artifact of another image, the 250th in its own", 250, Some(250)),
+    ] {
+        let tables = Tables::empty().await;
+        if in_others > 0 {
+            for (number, commit) in commits[1..=in_others].iter().enumerate() {
+                let image = format!("registry.example.com/shop/web:{number}");
+                let web = build_of(&image, std::slice::from_ref(commit));
+                record_activity(&tables.writer, &web, &mut patience()).await.unwrap();
+            }
+        }
+        if let Some(place) = in_own {
+            let own = build_of(IMAGE, std::slice::from_ref(&commits[place]));
+            record_activity(&tables.writer, &own, &mut patience()).await.unwrap();
+        }
+        let proxy = FaultyProxy::start(&tables.endpoint_url, |_, _| Fault::Meter).await;
+        let metered = tables.through(&proxy.endpoint_url);
+        let (meter, begun) = (Meter::of(&proxy), Instant::now());
+        let found = newest_contained(metered.writer.store(), &image, "o/n", &commits, &mut patience()).await;
+        assert_eq!(found.unwrap(), in_own, "{what}");
+        meter.print(&format!("`auto`: {what}, in {:.2} s", begun.elapsed().as_secs_f64()));
+    }
+    for count in [1, 2, 10, 250] {
+        let tables = Tables::empty().await;
+        let proxy = FaultyProxy::start(&tables.endpoint_url, |_, _| Fault::Meter).await;
+        let metered = tables.through(&proxy.endpoint_url);
+        let (meter, begun) = (Meter::of(&proxy), Instant::now());
+        let build = build_of(IMAGE, &commits[..count]);
+        assert_eq!(
+            record_activity(&metered.writer, &build, &mut patience()).await.unwrap().outcome,
+            FactOutcome::Made
+        );
+        meter.print(&format!("a build of {count} commits, in {:.2} s", begun.elapsed().as_secs_f64()));
+    }
 }

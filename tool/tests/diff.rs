@@ -72,6 +72,50 @@ async fn with_two(before: i64, after: i64) -> Tables {
 }
 
 #[tokio::test]
+async fn a_difference_of_the_yaml_can_be_seen() {
+    for (before, after, said, shown) in [
+        (
+            "kind: A\r\nn: 1\r\n",
+            "kind: A\nn: 1\n",
+            "+2 -2 lines, of which only the line ends differ",
+            "-kind: A\\u{d}\n",
+        ),
+        (
+            "kind: A\nn: 1\n",
+            "kind: A\r\nn: 1",
+            "+1 -1 lines, of which only the line ends differ",
+            "+kind: A\\u{d}\n",
+        ),
+        (
+            "kind: A  \nn: 1\n",
+            "kind: A\nn: 1\n",
+            "+1 -1 lines, of which only white space differs",
+            "-kind: A  \n",
+        ),
+        (
+            "n: \"a b\"\n",
+            "n: \"a\u{a0}b\"\n",
+            "+1 -1 lines, of which only white space differs",
+            "-n: \"a b\"\n",
+        ),
+        ("kind: A\r\nn: 1\r\n", "kind: A\nn: 2\n", "+2 -2 lines", "-n: 1\\u{d}\n"),
+        ("\u{feff}kind: A\n", "kind: A\n", "+1 -1 lines", "-\\u{feff}kind: A\n"),
+        ("kind: A\n", "kind: A\u{200b}\n", "+1 -1 lines", "+kind: A\\u{200b}\n"),
+    ] {
+        let tables = Tables::empty().await;
+        let mut releases = [shop("a", "1", 1), shop("b", "2", 2)];
+        releases[0]["deployInfo"] = json!([deploy("web", "web:1", before)]);
+        releases[1]["deployInfo"] = json!([deploy("web", "web:1", after)]);
+        assert_eq!(tables.import(&lines(&releases)).await.stored, 2);
+        let told = run_in_columns(&tables, 100, &["diff", "--project", "shop", "1", "2"]).await.out;
+        assert!(told.contains(&format!("  web  {said}; --yaml shows them\n")), "{told}");
+        let told = run_in_columns(&tables, 100, &["diff", "--project", "shop", "1", "2", "--yaml"]).await.out;
+        assert!(told.contains(&format!("  web  {said}\n")), "{told}");
+        assert!(told.contains(&format!("\n{shown}")), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn a_diff_tells_what_changed() {
     let (before, after) = (ago(5 * DAY + DAY / 2), ago(2 * DAY + DAY / 2));
     let tables = with_two(before, after).await;

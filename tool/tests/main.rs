@@ -3,6 +3,7 @@
 
 mod artifact;
 mod command_line;
+mod commits_since;
 mod costs;
 mod damaged_sources;
 mod diff;

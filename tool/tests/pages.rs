@@ -272,6 +272,51 @@ fn what_the_pages_link_to_and_name_is_there() {
     }
 }
 
+/// Whether a query can be signed as it stands: `…` may stand for any part of it.
+fn is_canonical(query: &str) -> bool {
+    let is_encoded = |value: &str| {
+        let mut escapes = value.split('%');
+        let plain = |text: &str| {
+            text.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._~…".contains(letter))
+        };
+        let is_upper = |digits: &str| digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'A'..=b'F'));
+        escapes.next().is_none_or(plain)
+            && escapes.all(|rest| {
+                rest.split_at_checked(2).is_some_and(|(digits, text)| is_upper(digits) && plain(text))
+            })
+    };
+    let pairs: Vec<_> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+    pairs.is_sorted_by(|(before, _), (after, _)| before < after)
+        && pairs.iter().all(|(_, value)| is_encoded(value))
+}
+
+#[test]
+fn the_queries_of_the_pages_can_be_signed_by_a_client_that_signs_them_as_they_stand() {
+    let mut queries = 0;
+    for (page, text) in pages() {
+        let ends = |text: &str| text.find(['\'', '"', '`', '>', ' ', '\n']).unwrap_or(text.len());
+        for start in ["/releases?", "/artifact?", "<?"] {
+            for found in text.split(start).skip(1) {
+                let query = &found[..ends(found)];
+                assert!(is_canonical(query), "{}: {query}", page.display());
+                queries += 1;
+            }
+        }
+    }
+    assert!(queries > 20, "{queries}");
+    for (query, is) in [
+        ("a=1&b=%2F", true),
+        ("…&after=…", true),
+        ("b=1&a=1", false),
+        ("a=/", false),
+        ("a=%2f", false),
+        ("a=x+y", false),
+        ("a=%", false),
+    ] {
+        assert_eq!(is_canonical(query), is, "{query}");
+    }
+}
+
 /// The anchor that GitHub makes of a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.to_lowercase().replace(' ', "-");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -380,6 +381,33 @@ async fn the_digest_is_read_from_what_buildx_writes() {
     );
     std::fs::write(file, "{\"default\":{}}").unwrap();
     assert!(refused(&tables, &["test", "--metadata-file", file]).await.contains("containerimage.digest"));
+    std::fs::write(file, format!("\u{feff}{metadata}")).unwrap();
+    assert_eq!(record(&tables, &again).await, stored, "a byte order mark is no part of the JSON");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_id_of_an_image_that_was_not_pushed_is_no_digest() {
+    let tables = Tables::empty().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("metadata.json");
+    let metadata = json!({
+        "containerimage.config.digest": DIGEST, "containerimage.digest": DIGEST, "image.name": IMAGE,
+    });
+    std::fs::write(&file, metadata.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let build = [&["build", "--metadata-file", file], COMMIT.as_slice()].concat();
+    for fact in [
+        build.as_slice(),
+        &["deploy", "--env", "prod", "--metadata-file", file],
+        &["test", "--metadata-file", file],
+    ] {
+        let said = refused(&tables, fact).await;
+        assert!(
+            said.contains("the image's id") && said.contains("--push") && said.contains("--digest"),
+            "{said}"
+        );
+    }
+    assert_eq!(stored_artifact(&tables, IMAGE).await["code"], 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -453,6 +481,198 @@ async fn commits_come_from_the_pipelines_environment() {
         "created_by": "",
     });
     assert_eq!(build(&DIGEST.replace('1', "2"), &jenkins).await, expected);
+}
+
+/// What a build's commit says of its branch, tag, pull request and repository.
+async fn told_of_commit(tables: &Tables, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    static BUILDS: AtomicU64 = AtomicU64::new(0);
+    let digest = format!("sha256:{:064x}", BUILDS.fetch_add(1, Ordering::Relaxed));
+    let build = ["build", "--image", IMAGE, "--digest", &digest, "--json"];
+    let mut build = record_command(tables, &[&build, arguments].concat());
+    build.envs(variables.iter().copied());
+    let stored = recorded(&run(build).await);
+    let commit = &stored["activities"][0]["commits"][0];
+    let text = |name: &str| commit[name].as_str().unwrap_or_default().to_owned();
+    let told = [
+        ("branch", text("branch")),
+        ("tag", text("tag")),
+        ("pr", commit["pr"].as_u64().map(|number| number.to_string()).unwrap_or_default()),
+        ("of", [text("address"), text("repo_owner"), text("repo_name")].join("|")),
+    ];
+    told.iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_has_only_the_branch_and_the_pull_request_that_belong_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let event = |head: &str| {
+        let file = folder.path().join(format!("{}.json", head.replace('/', "-")));
+        let event = json!({"pull_request": {"head": {"repo": {"full_name": head}}}});
+        std::fs::write(&file, event.to_string()).unwrap();
+        format!("GITHUB_EVENT_PATH={}", file.display())
+    };
+    let (own, fork) = (event("acme/shop"), event("bob/shop"));
+    let github = "GITHUB_ACTIONS=true GITHUB_REPOSITORY=acme/shop GITHUB_SHA=4b15c43b GITHUB_REF_TYPE=branch";
+    let gitlab = "GITLAB_CI=true CI_SERVER_URL=https://gitlab.example.com CI_COMMIT_SHA=4b15c43b";
+    let jenkins = "JENKINS_URL=x GIT_URL=https://git.example.com/acme/shop.git GIT_COMMIT=4b15c43b";
+    let of_github = "of https://github.com|acme|shop";
+    let of_gitlab = "of https://gitlab.example.com|acme|shop";
+    let of_jenkins = "of https://git.example.com|acme|shop";
+    for (system, variables, expected) in [
+        // The base's commit, with the name of the request's branch beside it.
+        (
+            github,
+            "GITHUB_EVENT_NAME=pull_request_target GITHUB_REF=refs/heads/main GITHUB_REF_NAME=main GITHUB_HEAD_REF=topic",
+            format!("branch main, {of_github}"),
+        ),
+        // The request was closed: the commit is the one on the base.
+        (
+            github,
+            "GITHUB_EVENT_NAME=pull_request GITHUB_REF=refs/heads/main GITHUB_REF_NAME=main GITHUB_HEAD_REF=topic",
+            format!("branch main, {of_github}"),
+        ),
+        (
+            github,
+            "GITHUB_REF=refs/pull/7/merge GITHUB_REF_NAME=7/merge GITHUB_HEAD_REF=topic",
+            format!("branch topic, pr 7, {of_github}"),
+        ),
+        (
+            github,
+            &format!("GITHUB_REF=refs/pull/7/merge GITHUB_REF_NAME=7/merge GITHUB_HEAD_REF=topic {own}"),
+            format!("branch topic, pr 7, {of_github}"),
+        ),
+        (
+            github,
+            &format!("GITHUB_REF=refs/pull/7/merge GITHUB_REF_NAME=7/merge GITHUB_HEAD_REF=main {fork}"),
+            format!("pr 7, {of_github}"),
+        ),
+        (github, "GITHUB_REF=refs/pull/7/merge GITHUB_REF_NAME=7/merge", format!("pr 7, {of_github}")),
+        (
+            gitlab,
+            "CI_PROJECT_PATH=acme/shop CI_MERGE_REQUEST_IID=7 CI_MERGE_REQUEST_PROJECT_PATH=acme/shop CI_MERGE_REQUEST_SOURCE_PROJECT_PATH=acme/shop CI_MERGE_REQUEST_SOURCE_BRANCH_NAME=topic",
+            format!("branch topic, pr 7, {of_gitlab}"),
+        ),
+        // A fork's pipeline: the number is one of the project that it was forked from.
+        (
+            gitlab,
+            "CI_PROJECT_PATH=bob/shop CI_MERGE_REQUEST_IID=7 CI_MERGE_REQUEST_PROJECT_PATH=acme/shop CI_MERGE_REQUEST_SOURCE_PROJECT_PATH=bob/shop CI_MERGE_REQUEST_SOURCE_BRANCH_NAME=topic",
+            "branch topic, of https://gitlab.example.com|bob|shop".to_owned(),
+        ),
+        // A member ran it in the project itself: the branch is the fork's.
+        (
+            gitlab,
+            "CI_PROJECT_PATH=acme/shop CI_MERGE_REQUEST_IID=7 CI_MERGE_REQUEST_PROJECT_PATH=acme/shop CI_MERGE_REQUEST_SOURCE_PROJECT_PATH=bob/shop CI_MERGE_REQUEST_SOURCE_BRANCH_NAME=main",
+            format!("pr 7, {of_gitlab}"),
+        ),
+        (
+            gitlab,
+            "CI_PROJECT_PATH=my.group/shop CI_COMMIT_BRANCH=main",
+            "branch main, of https://gitlab.example.com|my.group|shop".to_owned(),
+        ),
+        (
+            jenkins,
+            "CHANGE_ID=7 CHANGE_BRANCH=topic BRANCH_NAME=PR-7 GIT_BRANCH=PR-7",
+            format!("branch topic, pr 7, {of_jenkins}"),
+        ),
+        (
+            jenkins,
+            "CHANGE_ID=7 CHANGE_BRANCH=main CHANGE_FORK=bob BRANCH_NAME=PR-7",
+            format!("pr 7, {of_jenkins}"),
+        ),
+        (jenkins, "CHANGE_ID=7 BRANCH_NAME=PR-7", format!("pr 7, {of_jenkins}")),
+        (jenkins, "BRANCH_NAME=origin/x GIT_BRANCH=y", format!("branch origin/x, {of_jenkins}")),
+        (jenkins, "TAG_NAME=1.2 BRANCH_NAME=1.2 GIT_BRANCH=1.2", format!("tag 1.2, {of_jenkins}")),
+    ] {
+        let tables = Tables::empty().await;
+        let variables: Vec<_> =
+            system.split(' ').chain(variables.split(' ')).map(|set| set.split_once('=').unwrap()).collect();
+        assert_eq!(told_of_commit(&tables, &[], &variables).await, expected, "{variables:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_of_jenkins_is_the_same_in_every_form_and_a_tag_is_a_tag() {
+    let tables = Tables::empty().await;
+    for (git_branch, expected) in [
+        ("main", "branch main, "),
+        ("origin/main", "branch main, "),
+        ("upstream/main", "branch main, "),
+        ("refs/heads/main", "branch main, "),
+        ("refs/remotes/origin/main", "branch main, "),
+        ("remotes/fork/main", "branch main, "),
+        ("refs/remotes/fork/feature/x", "branch feature/x, "),
+        ("origin/feature/x", "branch feature/x, "),
+        ("feature/x", "branch feature/x, "),
+        ("refs/heads/origin/x", "branch origin/x, "),
+        ("origin/origin/x", "branch origin/x, "),
+        ("refs/tags/1.2", "tag 1.2, "),
+        ("tags/1.2", "tag 1.2, "),
+        ("origin/tags/v1/2", "tag v1/2, "),
+        ("detached", ""),
+        ("HEAD", ""),
+        ("origin/HEAD", ""),
+        ("refs/remotes/origin/HEAD", ""),
+        ("refs/pull/7/merge", ""),
+        ("refs/changes/34/1234/5", ""),
+        ("origin/pr/7/merge", ""),
+        ("refs/remotes/origin/pull/7/head", ""),
+        ("origin/merge-requests/7/head", ""),
+        ("refs/pull-requests/7/from", ""),
+    ] {
+        let url = format!("https://jenkins.example.com/{}", git_branch.replace('/', "-"));
+        let variables = [
+            ("JENKINS_URL", "x"),
+            ("GIT_URL", "https://git.example.com/acme/shop.git"),
+            ("GIT_COMMIT", "4b15c43b"),
+            ("GIT_BRANCH", git_branch),
+            ("BUILD_URL", &url),
+        ];
+        let told = told_of_commit(&tables, &[], &variables).await;
+        assert_eq!(told, format!("{expected}of https://git.example.com|acme|shop"), "{git_branch}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_has_the_form_that_its_host_gives_it() {
+    let tables = Tables::empty().await;
+    for (repository, expected) in [
+        ("platform", "||platform"),
+        ("https://git.example.com/repo.git", "https://git.example.com||repo"),
+        ("ssh://bot@gerrit.example.com:29418/platform", "https://gerrit.example.com||platform"),
+        ("git@git.example.com:repo.git", "https://git.example.com||repo"),
+        ("gerrit.example.com/platform", "https://gerrit.example.com||platform"),
+        ("ssh://git@git.example.com:7999/ACME/shop.git", "https://git.example.com|ACME|shop"),
+        ("github.com/acme/shop", "https://github.com|acme|shop"),
+        ("gitlab.example.com/acme/web/shop.git", "https://gitlab.example.com|acme/web|shop"),
+        ("acme/shop.js", "|acme|shop.js"),
+        ("https://git.example.com:8443/acme/shop", "https://git.example.com:8443|acme|shop"),
+    ] {
+        let arguments = ["--repo", repository, "--branch", "main", "--commit", "4b15c43b"];
+        assert_eq!(
+            told_of_commit(&tables, &arguments, &[]).await,
+            format!("branch main, of {expected}"),
+            "{repository}"
+        );
+    }
+    // A part of it, such as a variable that is not set, is missing.
+    for repository in [
+        "/shop",
+        "acme/",
+        "https://git.example.com/",
+        "https://git.example.com/acme/",
+        "https://git.example.com/.git",
+        ".git",
+    ] {
+        let arguments = [
+            "build", "--image", IMAGE, "--digest", DIGEST, "--repo", repository, "--branch", "main",
+            "--commit", "4b15c43b",
+        ];
+        assert!(refused(&tables, &arguments).await.contains("--repo "), "{repository}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

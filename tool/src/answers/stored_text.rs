@@ -42,8 +42,8 @@ impl fmt::Display for StoredText {
 
 /// A text with every character that could do something to a terminal written as `\u{1b}`.
 ///
-/// These are the control characters (those of C1 too, but not tabs), and those that change the direction of
-/// the text.
+/// These are the control characters (those of C1 too, but not tabs), those that change the direction of the
+/// text, and those that cannot be seen.
 pub fn harmless(text: &str) -> String {
     let mut harmless = String::with_capacity(text.len());
     for character in text.chars() {
@@ -62,7 +62,8 @@ pub fn is_harmful(character: char) -> bool {
         character,
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
     );
-    character.is_control() || turns_direction || matches!(character, '\u{2028}' | '\u{2029}')
+    let is_invisible = matches!(character, '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{feff}');
+    character.is_control() || turns_direction || is_invisible
 }
 
 #[cfg(test)]
@@ -75,6 +76,7 @@ mod tests {
             ("\u{1b}[31mred\u{7}", "\\u{1b}[31mred\\u{7}"),
             ("\u{9b}2J\u{7f}", "\\u{9b}2J\\u{7f}"),
             ("tag\u{202e}gat", "tag\\u{202e}gat"),
+            ("\u{feff}1.4\u{200b}", "\\u{feff}1.4\\u{200b}"),
             ("one\r\ntwo\n\tthree\rfour\n", "one two  three\\u{d}four"),
             ("明月 ¥ é", "明月 ¥ é"),
         ] {

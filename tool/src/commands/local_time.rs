@@ -42,10 +42,11 @@ impl Now {
         Self(utc.parse::<Timestamp>().unwrap().to_zoned_datetime(jiff::tz::TimeZone::UTC))
     }
 
-    /// A heading for a column of times.
+    /// A heading for a column of times. A zone's name says nothing of its offset: `TZ=UTC-8` names one `UTC`
+    /// that is eight hours ahead.
     pub(super) fn heading(&self) -> &'static str {
-        let is_utc = self.0.strftime("%Z").to_string() == "UTC";
-        if is_utc { "TIME (UTC)" } else { "LOCAL TIME" }
+        let changes = self.0.time_zone().preceding(Timestamp::MAX).next().is_some();
+        if self.0.offset().is_zero() && !changes { "TIME (UTC)" } else { "LOCAL TIME" }
     }
 
     /// A time to the minute, such as `2021-12-14 07:46`.
@@ -53,9 +54,12 @@ impl Now {
         self.format(unix_seconds, "%Y-%m-%d %H:%M")
     }
 
-    /// A time to the second with its zone, such as `2021-12-14 07:46:02 UTC`.
+    /// A time to the second with its offset, such as `2021-12-14 07:46:02 UTC` or `… +08:00`.
     pub(super) fn second(&self, unix_seconds: i64) -> String {
-        self.format(unix_seconds, "%Y-%m-%d %H:%M:%S %Z")
+        let is_utc = Timestamp::from_second(unix_seconds)
+            .is_ok_and(|time| self.0.time_zone().to_offset(time).is_zero());
+        let zone = if is_utc { "UTC" } else { "%:z" };
+        self.format(unix_seconds, &format!("%Y-%m-%d %H:%M:%S {zone}"))
     }
 
     /// A time to the minute and how long ago it is, such as `2021-12-14 07:46 (3 h ago)`.
@@ -204,11 +208,37 @@ mod tests {
     fn a_time_is_shown_in_the_local_zone_with_its_age() {
         let created = unix("2026-07-01T10:00:05Z");
         assert_eq!(now("Europe/Berlin").minute(created), "2026-07-01 12:00");
-        assert_eq!(now("Europe/Berlin").second(created), "2026-07-01 12:00:05 CEST");
+        assert_eq!(now("Europe/Berlin").second(created), "2026-07-01 12:00:05 +02:00");
         assert_eq!(now("UTC").minute_and_age(created), "2026-07-01 10:00 (4 mo ago)");
         assert_eq!((now("UTC").heading(), now("Europe/Berlin").heading()), ("TIME (UTC)", "LOCAL TIME"));
         assert_eq!(now("UTC").minute_and_age(0), "at an unknown time");
         assert_eq!(now("UTC").minute(999_999_999_999), "999999999999");
+    }
+
+    #[test]
+    fn a_zone_is_told_by_its_offset_whatever_its_name_says() {
+        let created = unix("2026-07-01T10:00:05Z");
+        for (zone, second, heading) in [
+            // POSIX counts westwards: that is eight hours ahead.
+            ("UTC-8", "2026-07-01 18:00:05 +08:00", "LOCAL TIME"),
+            ("GMT+3:30", "2026-07-01 06:30:05 -03:30", "LOCAL TIME"),
+            ("UTC0", "2026-07-01 10:00:05 UTC", "TIME (UTC)"),
+            ("XYZ0", "2026-07-01 10:00:05 UTC", "TIME (UTC)"),
+            ("GMT0BST,M3.5.0/1,M10.5.0", "2026-07-01 11:00:05 +01:00", "LOCAL TIME"),
+        ] {
+            let zone = jiff::tz::TimeZone::posix(zone).unwrap();
+            let now = Now(now("UTC").0.with_time_zone(zone));
+            assert_eq!((now.second(created).as_str(), now.heading()), (second, heading));
+        }
+        for (zone, second, heading) in [
+            ("Etc/UTC", "2026-07-01 10:00:05 UTC", "TIME (UTC)"),
+            ("Etc/GMT-2", "2026-07-01 12:00:05 +02:00", "LOCAL TIME"),
+            ("Europe/London", "2026-07-01 11:00:05 +01:00", "LOCAL TIME"),
+            ("Asia/Kolkata", "2026-07-01 15:30:05 +05:30", "LOCAL TIME"),
+        ] {
+            assert_eq!((now(zone).second(created).as_str(), now(zone).heading()), (second, heading));
+        }
+        assert_eq!(now("Europe/London").second(unix("2026-01-01T10:00:05Z")), "2026-01-01 10:00:05 UTC");
     }
 
     #[test]

@@ -242,7 +242,13 @@ impl Activity {
     /// The key by which the fact is known: the one that the caller gives, or else all that it says.
     pub(super) fn fact_key(&self) -> FactKey {
         let (kind, image) = (self.kind.as_str(), self.image.to_string());
-        let fields = Value::from(self.fields.clone()).to_string();
+        let mut fields = self.fields.clone();
+        // Which commits a build contains besides its own follows from earlier builds, and so does not tell it
+        // from itself when it is sent again.
+        if let Some(Value::Array(commits)) = fields.get_mut("commits") {
+            commits.truncate(1);
+        }
+        let fields = Value::from(fields).to_string();
         match (&self.idempotency_key, self.kind) {
             // One command may undeploy several namespaces with one key.
             (Some(key), ActivityKind::Undeploy) => {

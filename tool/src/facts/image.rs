@@ -90,6 +90,11 @@ impl NamedImage {
         !self.repository.is_empty()
     }
 
+    /// Registry, port and name; empty where a digest stands alone.
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
+
     pub(super) fn name(&self) -> &str {
         self.repository.rsplit('/').next().unwrap_or_default()
     }

@@ -5,12 +5,14 @@
 
 mod activity;
 mod artifact_of_image;
+mod contained;
 mod image;
 mod outcome;
 mod reference_grammar;
 mod release;
 
 pub use self::activity::{Activity, ActivityKind, namespaces_of, record_activity};
+pub use self::contained::newest_contained;
 pub use self::image::NamedImage;
 pub use self::outcome::{FactError, FactOutcome, Recorded};
 pub use self::release::{Environment, NewRelease, ReleasedService, record_release};

@@ -9,6 +9,9 @@ use super::super::local_time::{Now, duration};
 use super::super::section::{CHANGED, GOOD, PLAIN, Section, with_namespace};
 use crate::answers::{ActivityInfo, ArtifactInfo, CommitInfo, EnvironmentInfo, StoredText};
 
+/// How many commits of a build are told: it may contain hundreds.
+const COMMITS_OF_A_BUILD: usize = 10;
+
 /// An artifact, and what runs where it ran.
 pub(super) struct Story<'a> {
     pub(super) artifact: &'a ArtifactInfo,
@@ -57,13 +60,18 @@ impl Story<'_> {
 
     fn built(&self, build: &ActivityInfo) -> Section {
         let mut section = self.activity("Built", build);
-        for commit in &build.commits {
+        let told = build.commits.len().min(COMMITS_OF_A_BUILD);
+        for commit in &build.commits[..told] {
             section.field("commit", joined([&commit.commit_id, &commit.commit_message.first_line()], "  "));
             section.field("author", commit.author_name.to_string());
             section.field("branch", branch(commit));
             let pull_requests: Vec<_> =
                 commit.pull_requests().iter().map(|number| format!("#{number}")).collect();
             section.field("pull request", pull_requests.join(", "));
+        }
+        match build.commits.len() - told {
+            0 => {}
+            more => section.field("…", format!("and {more} more commits: --json tells them all")),
         }
         section.field("pipeline", build.url.to_string());
         section

@@ -138,9 +138,11 @@ impl DiffReport<'_> {
 
     fn yaml(&self) -> Section {
         let mut section = Section::new("YAML");
-        for YamlChange { service, added_lines, removed_lines, unified } in &self.comparison.yaml {
+        for change in &self.comparison.yaml {
+            let YamlChange { service, added_lines, removed_lines, only_differs, unified } = change;
+            let only = only_differs.map(|what| format!(", of which only {what}")).unwrap_or_default();
             let hint = if unified.is_none() { "; --yaml shows them" } else { "" };
-            let lines = format!("+{added_lines} -{removed_lines} lines{hint}");
+            let lines = format!("+{added_lines} -{removed_lines} lines{only}{hint}");
             section.styled_field(CHANGED, service.to_string(), lines);
         }
         section
@@ -183,7 +185,8 @@ fn commit(commit: &BuiltCommit) -> String {
 fn write_unified(change: &YamlChange, formatter: &mut fmt::Formatter) -> fmt::Result {
     let Some(unified) = &change.unified else { return Ok(()) };
     writeln!(formatter)?;
-    for line in unified.lines() {
+    // A carriage return before a line end is shown, too: it may be all that differs.
+    for line in unified.split_terminator('\n') {
         let style = match line.chars().next() {
             Some('+') => GOOD,
             Some('-') => GONE,

@@ -19,6 +19,9 @@ pub(super) struct YamlChange {
     pub(super) added_lines: usize,
     /// Lines that only the earlier release has.
     pub(super) removed_lines: usize,
+    /// What alone differs, where the two look the same.
+    #[serde(skip)]
+    pub(super) only_differs: Option<&'static str>,
     /// The unified diff, where it is wanted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) unified: Option<String>,
@@ -43,11 +46,19 @@ impl YamlChange {
                     service: service.clone(),
                     added_lines: lines(ChangeTag::Insert),
                     removed_lines: lines(ChangeTag::Delete),
+                    only_differs: only_differs(before, after),
                     unified,
                 }
             })
             .collect()
     }
+}
+
+fn only_differs(before: &str, after: &str) -> Option<&'static str> {
+    if before.lines().eq(after.lines()) {
+        return Some("the line ends differ");
+    }
+    before.split_whitespace().eq(after.split_whitespace()).then_some("white space differs")
 }
 
 /// The YAML of each service, one document after another. Zadig keeps a service's YAML with each of its

@@ -17,7 +17,8 @@ pub(super) struct BuildMetadata {
 impl BuildMetadata {
     pub(super) fn read(file: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let metadata: Value = serde_json::from_slice(&text).with_context(|| {
+        let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
+        let metadata: Value = serde_json::from_slice(text).with_context(|| {
             format!(
                 "{} is not JSON; give the file that `docker buildx build --metadata-file` writes",
                 file.display()
@@ -31,6 +32,14 @@ impl BuildMetadata {
                 file.display()
             );
         };
+        if metadata["containerimage.config.digest"] == metadata["containerimage.digest"] {
+            bail!(
+                "{}: its \"containerimage.digest\" is the image's id, which no registry knows, since the image was loaded and \
+                 not pushed. Give the file that `docker buildx build --push --metadata-file` writes, or instead of it --digest \
+                 with the digest that the registry answers (docker buildx imagetools inspect IMAGE)",
+                file.display()
+            );
+        }
         let platform = &metadata["containerimage.descriptor"]["platform"];
         Ok(Self {
             // If there are several tags, nothing says which one to record.

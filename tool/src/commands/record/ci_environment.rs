@@ -2,7 +2,11 @@
 
 use std::env;
 
-use super::cleaned_url::{CleanedUrl, Repository, UnreadableUrl, clean_repository, clean_url};
+use serde_json::Value;
+
+use super::cleaned_url::{
+    CleanedUrl, Repository, UnreadableUrl, clean_path_on_server, clean_repository, clean_url,
+};
 
 /// What the pipeline's variables say about its run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -26,14 +30,15 @@ What is not given is read from the pipeline's environment:
   --repo     GITHUB_SERVER_URL, GITHUB_REPOSITORY   CI_SERVER_URL, CI_PROJECT_PATH           GIT_URL
   --branch   GITHUB_HEAD_REF, GITHUB_REF_NAME       CI_MERGE_REQUEST_SOURCE_BRANCH_NAME,     CHANGE_BRANCH, BRANCH_NAME,
                                                     CI_COMMIT_BRANCH                         GIT_BRANCH
-  --tag      GITHUB_REF_NAME (GITHUB_REF_TYPE=tag)  CI_COMMIT_TAG                            TAG_NAME
+  --tag      GITHUB_REF_NAME (GITHUB_REF_TYPE=tag)  CI_COMMIT_TAG                            TAG_NAME, GIT_BRANCH
   --commit   GITHUB_SHA                             CI_COMMIT_SHA                            GIT_COMMIT
   --pr       GITHUB_REF (refs/pull/N/...)           CI_MERGE_REQUEST_IID                     CHANGE_ID
   --message                                         CI_COMMIT_TITLE
   --author   GITHUB_ACTOR                           CI_COMMIT_AUTHOR                         CHANGE_AUTHOR, GIT_AUTHOR_NAME
   --by       GITHUB_ACTOR                           GITLAB_USER_LOGIN                        BUILD_USER_ID
   --url      GITHUB_SERVER_URL, GITHUB_REPOSITORY,  CI_JOB_URL                               BUILD_URL
-             GITHUB_RUN_ID, GITHUB_RUN_ATTEMPT";
+             GITHUB_RUN_ID, GITHUB_RUN_ATTEMPT
+A commit's branch and pull request are told only where they belong to it and to the repository.";
 
 impl PipelineRun {
     pub(super) fn from_environment() -> Self {
@@ -63,13 +68,20 @@ impl PipelineRun {
             let attempt = attempt.map(|attempt| format!("/attempts/{attempt}")).unwrap_or_default();
             clean_url("GITHUB_RUN_ID", &format!("{address}/{owner}/{name}/actions/runs/{run}{attempt}"))
         });
+        let pull_request = variable("GITHUB_REF")
+            .and_then(|reference| reference.strip_prefix("refs/pull/")?.split('/').next()?.parse().ok());
+        // On `pull_request_target`, and once a request is closed, the commit is one of the base, and the head's
+        // name is there all the same.
+        let branch = match pull_request {
+            Some(_) => variable("GITHUB_HEAD_REF").filter(|_| !is_from_fork_on_github()),
+            None => name.clone().filter(|_| !is_tag),
+        };
         Self {
             repository,
-            branch: variable("GITHUB_HEAD_REF").or_else(|| name.clone().filter(|_| !is_tag)),
+            branch,
             tag: name.filter(|_| is_tag),
             commit: variable("GITHUB_SHA"),
-            pull_request: variable("GITHUB_REF")
-                .and_then(|reference| reference.strip_prefix("refs/pull/")?.split('/').next()?.parse().ok()),
+            pull_request,
             message: None,
             author: variable("GITHUB_ACTOR"),
             url,
@@ -82,13 +94,22 @@ impl PipelineRun {
             Some(server) => address("CI_SERVER_URL", &server),
             None => Ok(String::new()),
         };
+        let project = variable("CI_PROJECT_PATH");
+        // A merge request from a fork has two projects, of which this pipeline's is one: the number counts in
+        // the one, and the branch is in the other.
+        let is_of_project = |of: &str| variable(of).is_none_or(|path| Some(path) == project);
+        let source = variable("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME")
+            .filter(|_| is_of_project("CI_MERGE_REQUEST_SOURCE_PROJECT_PATH"));
         Self {
-            repository: variable("CI_PROJECT_PATH")
-                .map(|path| Repository::on_server(address, "CI_PROJECT_PATH", &path)),
-            branch: variable("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME").or_else(|| variable("CI_COMMIT_BRANCH")),
+            repository: project
+                .as_deref()
+                .map(|path| Repository::on_server(address, "CI_PROJECT_PATH", path)),
+            branch: source.or_else(|| variable("CI_COMMIT_BRANCH")),
             tag: variable("CI_COMMIT_TAG"),
             commit: variable("CI_COMMIT_SHA"),
-            pull_request: variable("CI_MERGE_REQUEST_IID").and_then(|number| number.parse().ok()),
+            pull_request: variable("CI_MERGE_REQUEST_IID")
+                .filter(|_| is_of_project("CI_MERGE_REQUEST_PROJECT_PATH"))
+                .and_then(|number| number.parse().ok()),
             message: variable("CI_COMMIT_TITLE"),
             // It is `Name <mail>`; the mail address is not kept.
             author: variable("CI_COMMIT_AUTHOR")
@@ -99,15 +120,20 @@ impl PipelineRun {
     }
 
     fn from_jenkins() -> Self {
-        let branch = variable("CHANGE_BRANCH")
-            .or_else(|| variable("BRANCH_NAME").filter(|_| variable("TAG_NAME").is_none()));
-        let checked_out = variable("GIT_BRANCH").filter(|_| variable("TAG_NAME").is_none());
-        let checked_out =
-            checked_out.map(|branch| branch.strip_prefix("origin/").unwrap_or(&branch).to_owned());
+        let (branch, tag) = if let Some(tag) = variable("TAG_NAME") {
+            (None, Some(tag))
+        } else if variable("CHANGE_ID").is_some() {
+            // BRANCH_NAME is the request's own name here, such as `PR-7`.
+            (variable("CHANGE_BRANCH").filter(|_| variable("CHANGE_FORK").is_none()), None)
+        } else if let Some(branch) = variable("BRANCH_NAME") {
+            (Some(branch), None)
+        } else {
+            variable("GIT_BRANCH").as_deref().map(branch_or_tag).unwrap_or_default()
+        };
         Self {
             repository: variable("GIT_URL").map(|url| clean_repository("GIT_URL", &url)),
-            branch: branch.or(checked_out),
-            tag: variable("TAG_NAME"),
+            branch,
+            tag,
             commit: variable("GIT_COMMIT"),
             pull_request: variable("CHANGE_ID").and_then(|number| number.parse().ok()),
             message: None,
@@ -122,6 +148,35 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Whether a pull request's branch is in another repository than the one that runs the workflow. Only the
+/// event tells that.
+fn is_from_fork_on_github() -> bool {
+    let event = variable("GITHUB_EVENT_PATH").and_then(|file| std::fs::read(file).ok());
+    let event: Value = event.and_then(|event| serde_json::from_slice(&event).ok()).unwrap_or_default();
+    let head = event["pull_request"]["head"]["repo"]["full_name"].as_str();
+    head.is_some_and(|head| Some(head) != variable("GITHUB_REPOSITORY").as_deref())
+}
+
+/// The branch or the tag that `GIT_BRANCH` names. Jenkins' plugins write the branch alone, or with the remote in
+/// front (of which two names are known), or Git's full name of it. A commit that was checked out by itself, or as
+/// a pull request's, has neither.
+fn branch_or_tag(name: &str) -> (Option<String>, Option<String>) {
+    let of_remote = ["refs/remotes/", "remotes/"].iter().find_map(|start| name.strip_prefix(start));
+    let of_remote = of_remote.and_then(|rest| rest.split_once('/')).map(|(_, branch)| branch);
+    let of_known_remote = ["origin/", "upstream/"].iter().find_map(|remote| name.strip_prefix(remote));
+    let name = of_remote.or(of_known_remote).unwrap_or(name);
+    if let Some(tag) = ["refs/tags/", "tags/"].iter().find_map(|start| name.strip_prefix(start)) {
+        return (None, Some(tag.to_owned()));
+    }
+    let name = name.strip_prefix("refs/heads/").unwrap_or(name);
+    let is_request = matches!(
+        name.split('/').collect::<Vec<_>>()[..],
+        ["pr" | "pull" | "pull-requests" | "merge-requests", _, "head" | "merge" | "from"]
+    );
+    let is_branch = !is_request && !name.starts_with("refs/") && !matches!(name, "HEAD" | "detached");
+    (is_branch.then(|| name.to_owned()), None)
+}
+
 /// The address of a server that hosts repositories.
 fn address(from: &'static str, server: &str) -> Result<String, UnreadableUrl> {
     Ok(clean_url(from, server)?.stored.trim_end_matches('/').to_owned())
@@ -134,7 +189,13 @@ impl Repository {
         from: &'static str,
         path: &str,
     ) -> Result<Self, UnreadableUrl> {
-        Ok(Self { address: address?, ..clean_repository(from, path)? })
+        Ok(Self { address: address?, ..clean_path_on_server(from, path)? })
+    }
+
+    /// `owner/name`; the name alone where there is no owner.
+    pub(super) fn path(&self) -> String {
+        let Self { owner, name, .. } = self;
+        if owner.is_empty() { name.clone() } else { format!("{owner}/{name}") }
     }
 
     /// Zadig's name for the kind of server, if its address tells that.

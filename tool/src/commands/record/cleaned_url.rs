@@ -66,11 +66,25 @@ pub(super) fn clean_file_key(from: &'static str, key: &str) -> Result<CleanedUrl
     Ok(CleanedUrl { stored: key.to_owned(), digest: digest::of_texts(&[key]) })
 }
 
-/// Cleans a repository: `OWNER/NAME`, a URL to clone from, or `host:OWNER/NAME` as scp writes it.
+/// Cleans a repository: `OWNER/NAME`, a URL to clone from, also without its scheme, or `host:OWNER/NAME` as scp
+/// writes it. Some hosts (Gerrit) have repositories without an owner.
 ///
 /// # Errors
 /// [`UnreadableUrl`].
 pub(super) fn clean_repository(from: &'static str, text: &str) -> Result<Repository, UnreadableUrl> {
+    let is_host = |part: &str| part.trim_matches('.').contains('.') && !part.contains(['@', ':', '?', '#']);
+    match text.trim().split_once('/') {
+        Some((first, _)) if is_host(first) => clean_path_on_server(from, &with_scheme(text.trim())),
+        _ => clean_path_on_server(from, text),
+    }
+}
+
+/// Cleans what names a repository where its server is known: there, a group may have a dot in its name as a
+/// host has.
+///
+/// # Errors
+/// [`UnreadableUrl`].
+pub(super) fn clean_path_on_server(from: &'static str, text: &str) -> Result<Repository, UnreadableUrl> {
     let unreadable = |reason| UnreadableUrl { from, reason };
     let text = text.trim();
     let url = if scheme(text).is_some() {
@@ -90,7 +104,8 @@ pub(super) fn clean_repository(from: &'static str, text: &str) -> Result<Reposit
         with_scheme(&rest.replacen(':', "/", 1))
     };
     let url = parse(&url).map_err(unreadable)?;
-    let (owner, name) = owner_and_name(url.path()).map_err(unreadable)?;
+    let path = url.path().strip_prefix('/').unwrap_or(url.path());
+    let (owner, name) = owner_and_name(path).map_err(unreadable)?;
     let scheme = if url.scheme() == "http" { "http" } else { "https" };
     let address = if url.has_host() { format!("{scheme}://{}", host(&url)) } else { String::new() };
     Ok(Repository { address, owner, name })
@@ -103,15 +118,20 @@ fn host(url: &Url) -> String {
     format!("{}{port}", url.host_str().unwrap_or_default())
 }
 
-/// Reads the path of a repository. The last part is the name, and all others the owner.
+/// Reads the path of a repository. The last part is the name, and all others the owner. A name alone has no
+/// slash before or after it, where an owner or a name that is an unset variable would have left one.
 fn owner_and_name(path: &str) -> Result<(String, String), &'static str> {
-    let path = path.trim_matches('/');
-    let path = path.strip_suffix(".git").unwrap_or(path);
-    let is_plain = path.split('/').all(|part| !part.is_empty())
-        && !path.contains(NOT_IN_A_PATH)
-        && !path.contains(char::is_whitespace);
-    let (owner, name) =
-        path.rsplit_once('/').filter(|_| is_plain).ok_or("is neither OWNER/NAME nor a URL to clone")?;
+    let trimmed = path.trim_matches('/');
+    let trimmed = trimmed.strip_suffix(".git").unwrap_or(trimmed);
+    let is_plain = trimmed.split('/').all(|part| !part.is_empty())
+        && !trimmed.contains(NOT_IN_A_PATH)
+        && !trimmed.contains(char::is_whitespace);
+    let name_alone = Some(("", trimmed)).filter(|_| !path.contains('/'));
+    let (owner, name) = trimmed
+        .rsplit_once('/')
+        .or(name_alone)
+        .filter(|_| is_plain)
+        .ok_or("is neither OWNER/NAME nor a URL to clone")?;
     Ok((owner.to_owned(), name.to_owned()))
 }
 
@@ -268,9 +288,21 @@ mod tests {
             assert_eq!(repository(text), pair("https://git.example.com", "acme/shop"), "{text}");
         }
         assert_eq!(repository("http://host:8080/a/b/c"), pair("http://host:8080", "a/b/c"));
-        for text in
-            ["shop", "/shop", "acme/", "a b/c", "a//b", "acme/shop;token=SECRET", "https://u:SEC/RET@h/o/n"]
-        {
+        assert_eq!(repository("shop"), pair("", "/shop"));
+        assert_eq!(
+            repository("git.example.com/acme/shop?token=SECRET"),
+            pair("https://git.example.com", "acme/shop")
+        );
+        for text in [
+            "",
+            "/shop",
+            "git.example.com/SEC/RET@git.example.com/acme/shop",
+            "acme/",
+            "a b/c",
+            "a//b",
+            "acme/shop;token=SECRET",
+            "https://u:SEC/RET@h/o/n",
+        ] {
             assert_eq!(repository(text), None, "{text}");
         }
     }

@@ -3,6 +3,7 @@
 mod build_metadata;
 mod ci_environment;
 mod cleaned_url;
+mod commits_since;
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,7 +17,8 @@ use serde_json::{Map, Value, json};
 
 use self::build_metadata::BuildMetadata;
 use self::ci_environment::{PipelineRun, VARIABLES};
-use self::cleaned_url::{CleanedUrl, UnreadableUrl, clean_file_key, clean_repository, clean_url};
+use self::cleaned_url::{CleanedUrl, Repository, UnreadableUrl, clean_file_key, clean_repository, clean_url};
+use self::commits_since::CommitsSince;
 use super::exit_status::{Ended, is_unreachable};
 use super::{aws, terminal};
 use crate::answers::{ArtifactInfo, read};
@@ -134,7 +136,7 @@ pub(super) struct BuildArguments {
     /// The image's architecture, such as amd64.
     #[arg(long)]
     arch: Option<String>,
-    /// The repository, or a URL to clone it from.
+    /// The repository, or a URL to clone it from; NAME alone where it has no owner.
     #[arg(long, value_name = "OWNER/NAME")]
     repo: Option<String>,
     /// The branch.
@@ -146,6 +148,11 @@ pub(super) struct BuildArguments {
     /// The commit.
     #[arg(long, value_name = "SHA")]
     commit: Option<String>,
+    /// Record also the commits behind this reference of the local clone, up to the built one: 250 of them at
+    /// most, with the pull requests that the titles of merges and squashed commits name. `auto` is the newest
+    /// ancestor that an earlier artifact of the same image contains. It needs git, and the history.
+    #[arg(long, value_name = "REF|auto")]
+    commits_since: Option<String>,
     /// The pull or merge request.
     #[arg(long, value_name = "NUMBER")]
     pr: Option<u64>,
@@ -268,9 +275,12 @@ async fn record(command: RecordCommand) -> anyhow::Result<Ended> {
     let run = PipelineRun::from_environment();
     match command {
         RecordCommand::Build(build) => {
-            let commit = commit(&build, &run)?;
+            let repository = repository(&build, &run)?;
+            let commit = commit(&build, &run, &repository)?;
             let mut fact = ImageFact::new(ActivityKind::Build, build.about);
             insert(&mut fact.fields, "commits", Some(json!([commit])));
+            fact.commits_since =
+                given(build.commits_since).map(|since| CommitsSince { since, repository, built: commit });
             insert(&mut fact.artifact_fields, "image_size", build.size);
             insert(&mut fact.artifact_fields, "os", build.os);
             insert(&mut fact.artifact_fields, "architecture", build.arch);
@@ -320,12 +330,22 @@ struct ImageFact {
     /// Digests of the URLs as they were given.
     given_urls: Vec<String>,
     author: Option<String>,
+    /// The commits that a build tells besides its own.
+    commits_since: Option<CommitsSince>,
 }
 
 impl ImageFact {
     fn new(kind: ActivityKind, about: ImageArguments) -> Self {
         let (fields, artifact_fields) = (Map::new(), Map::new());
-        Self { kind, about, fields, artifact_fields, given_urls: Vec::new(), author: None }
+        Self {
+            kind,
+            about,
+            fields,
+            artifact_fields,
+            given_urls: Vec::new(),
+            author: None,
+            commits_since: None,
+        }
     }
 
     fn insert_url(
@@ -348,7 +368,7 @@ impl ImageFact {
 async fn record_about_image(mut fact: ImageFact, run: PipelineRun) -> anyhow::Result<Ended> {
     let url = given(fact.about.url.take()).map(|url| clean_url("--url", &url));
     fact.insert_url("url", url.or(run.url))?;
-    let ImageFact { kind, about, mut fields, mut artifact_fields, given_urls, author } = fact;
+    let ImageFact { kind, about, mut fields, mut artifact_fields, given_urls, author, commits_since } = fact;
     let metadata = about.metadata_file.as_deref().map(BuildMetadata::read).transpose()?.unwrap_or_default();
     let image = given(about.image);
     let Some(image) = image.or(metadata.image) else {
@@ -373,6 +393,12 @@ async fn record_about_image(mut fact: ImageFact, run: PipelineRun) -> anyhow::Re
             insert(&mut artifact_fields, name, value);
         }
     }
+    let writer = writer().await?;
+    let mut patience = Patience::new(Duration::from_secs(timeout));
+    if let Some(commits_since) = commits_since {
+        let commits = commits_since.commits(&writer, &image, &mut patience).await?;
+        insert(&mut fields, "commits", Some(commits));
+    }
     let activity = Activity {
         kind,
         image,
@@ -383,8 +409,7 @@ async fn record_about_image(mut fact: ImageFact, run: PipelineRun) -> anyhow::Re
         created_time: ended.unwrap_or_else(now),
         idempotency_key: given(idempotency_key),
     };
-    let mut patience = Patience::new(Duration::from_secs(timeout));
-    let recorded = record_activity(&writer().await?, &activity, &mut patience).await?;
+    let recorded = record_activity(&writer, &activity, &mut patience).await?;
     if recorded.outcome == FactOutcome::Made && kind != ActivityKind::Build {
         terminal::say(format_args!(
             "note: no artifact of {} was found, so one was made without its build",
@@ -490,28 +515,31 @@ fn print(what: &str, record: &str, recorded: &Recorded, as_json: bool) -> anyhow
     }
 }
 
-fn commit(build: &BuildArguments, run: &PipelineRun) -> anyhow::Result<Value> {
+/// The error for what a build must have.
+fn missing(what: &str) -> String {
+    format!(
+        "the build has no {what}, and no variable of GitHub Actions, GitLab CI or Jenkins names it: give --{what}"
+    )
+}
+
+fn repository(build: &BuildArguments, run: &PipelineRun) -> anyhow::Result<Repository> {
     let repository = given(build.repo.clone()).map(|text| clean_repository("--repo", &text));
     let repository = repository.or_else(|| run.repository.clone()).transpose()?;
-    let missing = |what: &str| {
-        format!(
-            "the build has no {what}, and no variable of GitHub Actions, GitLab CI or Jenkins names it: give --{what}"
-        )
-    };
     let mut repository = repository.with_context(|| missing("repo"))?;
     if repository.address.is_empty()
         && let Some(Ok(own)) = &run.repository
     {
         repository.address.clone_from(&own.address);
     }
+    Ok(repository)
+}
+
+fn commit(build: &BuildArguments, run: &PipelineRun, repository: &Repository) -> anyhow::Result<Value> {
     let commit =
         given(build.commit.clone()).or_else(|| run.commit.clone()).with_context(|| missing("commit"))?;
     let tag = given(build.tag.clone())
         .or_else(|| run.tag.clone().filter(|_| given(build.branch.clone()).is_none()));
     let branch = given(build.branch.clone()).or_else(|| run.branch.clone());
-    if branch.is_none() && tag.is_none() {
-        bail!(missing("branch"));
-    }
     Ok(json!({
         "address": repository.address,
         "source": repository.source(),
