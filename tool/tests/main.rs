@@ -14,6 +14,7 @@ mod faults;
 mod import;
 mod import_speed;
 mod numbers;
+mod other_forms;
 mod pages;
 mod permissions;
 mod record;

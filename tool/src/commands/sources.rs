@@ -134,18 +134,19 @@ impl Sources {
 
     /// Finds out what the files are.
     fn open(self, progress: &dyn Progress) -> anyhow::Result<Input> {
-        let (mut files, mut records) = (Vec::new(), Vec::new());
+        let (mut files, mut unknown, mut records) = (Vec::new(), Vec::new(), Vec::new());
         for path in &self.given {
             if path.is_dir() {
                 let directory = find_collections(path)?;
                 if directory.others > 0 {
                     progress.note(&format!(
-                        "{} other collections in {} are left out, since they hold no part of releases or artifacts",
+                        "{} other collections and files in {} are left out, since they hold no part of releases or artifacts",
                         directory.others,
                         path.display()
                     ));
                 }
                 files.extend(directory.collections);
+                unknown.extend(directory.unknown);
                 continue;
             }
             if !is_file(path)? {
@@ -167,7 +168,7 @@ impl Sources {
             }
         }
         match (files.is_empty(), records.first()) {
-            (false, None) => Ok(Input::Collections(files)),
+            (false, None) => Ok(Input::Collections { files, unknown }),
             (false, Some(records)) => {
                 bail!(
                     "{} is not a collection of Zadig's, as the other sources are: run this once for either kind",

@@ -10,14 +10,16 @@ use crate::input::join::{Join, Joined};
 use crate::input::zadig_collections::Collection;
 
 /// Reads every collection, joins their records, and passes on the releases and artifacts.
-pub(super) fn read(files: &[CollectionFile], sink: &mut Sink) -> Result<(), ImportError> {
-    note_missing(files, sink);
+pub(super) fn read(files: Vec<CollectionFile>, sink: &mut Sink) -> Result<(), ImportError> {
+    let mut files = files;
+    files.sort_by_key(|file| file.collection);
+    note_missing(&files, sink);
     let bytes = files.iter().filter_map(|file| file.length().ok()).sum();
     sink.journal.progress.begins("reading", Some(bytes));
     let mut join = Join::new()?;
     let mut damaged = Damaged::default();
     let mut documents = 0;
-    for file in files {
+    for file in &files {
         documents += read_file(file, &mut join, &mut damaged, sink)?;
     }
     if documents == 0 {

@@ -15,16 +15,17 @@ mod pipeline;
 mod report;
 mod zadig_server;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use batch::{Emptying, Task};
 pub use json_files::Source;
 pub use pipeline::ImportError;
 use pipeline::Sink;
-use report::Journal;
 pub use report::{Counts, HeldBack, Progress, Report, ReportFile};
+use report::{FILES_ROW, Journal};
 
-use crate::input::dump_files::CollectionFile;
+use crate::input::dump_files::{CollectionFile, UNKNOWN};
 use crate::input::server::Server;
 use crate::write::{KeepRecorded, Mode, Writer};
 
@@ -33,7 +34,12 @@ pub enum Input {
     /// Files in the API's JSON.
     Records(Vec<Source>),
     /// Zadig's collections, dumped or exported.
-    Collections(Vec<CollectionFile>),
+    Collections {
+        /// The known ones.
+        files: Vec<CollectionFile>,
+        /// Files beside them whose names say that they are of the delivery centre, and which are not known.
+        unknown: Vec<PathBuf>,
+    },
     /// A running Zadig.
     Server(Server),
 }
@@ -66,7 +72,12 @@ pub async fn run(
     let journal = Arc::new(Journal::new(progress, report));
     let read = move |sink: &mut Sink| match input {
         Input::Records(sources) => json_files::read(sources, sink),
-        Input::Collections(files) => collections::read(&files, sink),
+        Input::Collections { files, unknown } => {
+            for path in unknown {
+                sink.journal.refused(FILES_ROW, &path.display().to_string(), UNKNOWN);
+            }
+            collections::read(files, sink)
+        }
         Input::Server(server) => zadig_server::read(server, sink),
     };
     pipeline::run(writer, task, &journal, read).await?;

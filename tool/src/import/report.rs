@@ -18,6 +18,8 @@ use crate::input::zadig_collections::Collection;
 /// is counted under the name of its collection.
 pub(super) const RELEASES_ROW: &str = "releases";
 pub(super) const ARTIFACTS_ROW: &str = "artifacts";
+/// The row of files of the delivery centre that are not known.
+pub(super) const FILES_ROW: &str = "unknown files";
 /// The row of records in which neither a release nor an artifact can be recognized.
 pub(super) const RECORDS_ROW: &str = "records";
 
@@ -234,7 +236,7 @@ impl fmt::Display for Report {
             write!(formatter, " {name:>10}")?;
         }
         let rows = Collection::ALL.map(Collection::name).into_iter();
-        for row in rows.chain([RELEASES_ROW, ARTIFACTS_ROW, RECORDS_ROW]) {
+        for row in rows.chain([RELEASES_ROW, ARTIFACTS_ROW, RECORDS_ROW, FILES_ROW]) {
             let Some(counts) = self.counts.get(row) else { continue };
             write!(formatter, "\n{row:20}")?;
             for (name, column) in &shown {

@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
+use memchr::memmem;
 
 use super::bson_documents::{from_bson, from_json};
 use super::splitting::{RawRecord, RecordReader};
@@ -17,9 +18,37 @@ const READ_BUFFER_BYTES: usize = 1 << 20;
 const MAX_BLANK_BYTES: usize = 1 << 20;
 /// How much of a file, inflated, is looked at for its first record.
 const MAX_SNIFFED_BYTES: u64 = 65 << 20;
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// How much of a file, inflated, is looked at to tell what it is.
+const HEAD_BYTES: usize = 512;
+/// The method is deflate in every gzip file. Two bytes alone would be the length of a BSON document.
+const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 /// What `mongodump --archive` begins with.
 const ARCHIVE_MAGIC: [u8; 4] = [0x6d, 0xe2, 0x99, 0x81];
+
+/// A form that is not read: at which byte which bytes tell it, what it is, and what to do.
+type OtherForm = (usize, &'static [u8], &'static str);
+/// Forms of any file.
+const OTHER_FORMS: [OtherForm; 7] = [
+    (257, b"ustar", "a tar archive; unpack it (tar -xf), and give the directory"),
+    (0, b"PK\x03\x04", "a zip archive; unpack it (unzip), and give the directory"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it, and give the directory"),
+    (0, &GZIP_MAGIC, "compressed with gzip twice; decompress it (gunzip)"),
+    (0, b"\x28\xb5\x2f\xfd", "compressed with zstd; decompress it (unzstd), or use gzip"),
+    (0, b"\xfd7zXZ\0", "compressed with xz; decompress it (unxz), or use gzip"),
+    (0, b"_id,", "CSV; export JSON instead (mongoexport --type=json), or make a dump (mongodump)"),
+];
+/// Forms of a file that is no BSON: the length of a first BSON document may be such bytes.
+const OTHER_TEXTS: [OtherForm; 4] = [
+    (0, b"\xff\xfe", UTF_16),
+    (0, b"\xfe\xff", UTF_16),
+    (0, b"BZh", "compressed with bzip2; decompress it (bunzip2), or use gzip"),
+    (0, b"<", "HTML or XML, and no JSON: perhaps the page on which to log in; ask for the API with a token"),
+];
+const UTF_16: &str = "UTF-16, as PowerShell's > writes it; write UTF-8 instead (| Out-File -Encoding utf8), or convert it \
+                      (iconv -f UTF-16 -t UTF-8)";
+/// What MongoDB's shell prints that JSON has not.
+const MONGO_SHELL_MARKS: [&str; 3] = ["ObjectId(", "ISODate(", "NumberLong("];
+const MONGO_SHELL: &str = "what MongoDB's shell prints, and no JSON; use mongoexport or mongodump";
 /// MongoDB takes documents of up to 16 MiB from its callers, and stores slightly longer ones of its own.
 const MAX_DOCUMENT_BYTES: usize = 64 << 20;
 const MIN_DOCUMENT_BYTES: usize = 5;
@@ -56,9 +85,16 @@ pub enum FileContent {
 pub struct Directory {
     /// The collections, in their own order.
     pub collections: Vec<CollectionFile>,
+    /// Files whose names say that they are of the delivery centre, too, and which are not known.
+    pub unknown: Vec<PathBuf>,
     /// How many other collections there are, with no part of a release or an artifact.
     pub others: usize,
 }
+
+/// Why a file of the delivery centre is not taken that is not known.
+pub const UNKNOWN: &str = "its name says that it is of Zadig's delivery centre, but no such collection is known, or not in \
+                           this form, so nothing of it is read; look for a newer delivery-center, or remove it where \
+                           nobody needs it";
 
 /// Why files cannot be taken.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +125,17 @@ pub enum FilesError {
         "{0} is named after a collection, but does not begin with a MongoDB document; remove or rename it"
     )]
     NoDocuments(PathBuf),
+    /// A file in a form that is not read.
+    #[error("{path} is {form}")]
+    OtherForm {
+        /// The path.
+        path: PathBuf,
+        /// What it is, and what to do.
+        form: &'static str,
+    },
+    /// A file of the delivery centre that is not known.
+    #[error("{0}: {UNKNOWN}")]
+    Unknown(PathBuf),
     /// Nothing, or nothing but blanks.
     #[error("{0} is empty")]
     Empty(PathBuf),
@@ -97,7 +144,8 @@ pub enum FilesError {
     Blank(PathBuf),
     /// Documents of MongoDB in a file whose name does not say which collection they are from.
     #[error(
-        "{0} looks like a file of mongoexport's, but is not named after its collection; name it one of {names}",
+        "{0} looks like a file of mongoexport's or mongodump's, but is not named after its collection; name it one of \
+         {names}, and .json or .bson",
         names = names()
     )]
     Unnamed(PathBuf),
@@ -129,22 +177,21 @@ fn read_error(path: &Path) -> impl FnOnce(io::Error) -> FilesError {
 /// [`FilesError`].
 pub fn recognize(path: &Path) -> Result<FileContent, FilesError> {
     let open = || File::open(path).map_err(read_error(path));
-    let (collection, format) = collection_and_format(path);
-    let file = |collection, format| {
-        FileContent::Collection(CollectionFile { collection, path: path.to_owned(), format })
-    };
-    if format == Some(Format::Bson) {
-        head(path, open()?, ARCHIVE_MAGIC.len())?;
-        return Ok(
-            collection.map_or(FileContent::OtherCollection, |collection| file(collection, Format::Bson))
-        );
+    let name = FileName::of(path);
+    let is_unknown = name.collection.is_none() && name.is_of_delivery_center;
+    if name.format == Some(Format::Bson) {
+        head(path, open()?, HEAD_BYTES)?;
+        return match name.collection_file(path) {
+            Some(file) => Ok(FileContent::Collection(file)),
+            None if is_unknown => Err(FilesError::Unknown(path.to_owned())),
+            None => Ok(FileContent::OtherCollection),
+        };
     }
-    match (Beginning::of(path, open()?)?, collection) {
-        (Beginning::Exported | Beginning::NoRecord | Beginning::Nothing, Some(collection))
-            if format.is_some() =>
-        {
-            Ok(file(collection, Format::Json))
+    match (Beginning::of(path, open()?)?, name.collection_file(path)) {
+        (Beginning::Exported | Beginning::NoRecord | Beginning::Nothing, Some(file)) => {
+            Ok(FileContent::Collection(file))
         }
+        (Beginning::Exported, None) if is_unknown => Err(FilesError::Unknown(path.to_owned())),
         (Beginning::Exported, _) => Err(FilesError::Unnamed(path.to_owned())),
         (Beginning::Nothing, _) => Err(FilesError::Empty(path.to_owned())),
         (Beginning::NoRecord | Beginning::Other, _) => Ok(FileContent::Records),
@@ -183,7 +230,7 @@ impl<R: Read> Read for RememberedRead<R> {
 
 /// Whether a path has the name of a collection's file.
 pub fn is_named_after_a_collection(path: &Path) -> bool {
-    matches!(collection_and_format(path), (Some(_), Some(_)))
+    FileName::of(path).collection_file(path).is_some()
 }
 
 /// Finds the collections in a directory: directly in it, or one level below, where mongodump puts a database.
@@ -202,7 +249,8 @@ pub fn find_collections(directory: &Path) -> Result<Directory, FilesError> {
         }
     }
     if found.collections.is_empty() {
-        return Err(FilesError::Nothing(directory.to_owned()));
+        let unknown = found.unknown.into_iter().next().map(FilesError::Unknown);
+        return Err(unknown.unwrap_or_else(|| FilesError::Nothing(directory.to_owned())));
     }
     found.collections.sort_by_key(|file| file.collection);
     for pair in found.collections.windows(2) {
@@ -226,16 +274,23 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>, FilesError> {
 
 impl Directory {
     fn add(&mut self, path: &Path) -> Result<(), FilesError> {
-        let (collection, format) = collection_and_format(path);
-        let is_ours = collection.is_some();
-        if is_ours && format.is_some() && !path.metadata().map_err(read_error(path))?.is_file() {
+        let name = FileName::of(path);
+        let is_ours = name.collection_file(path).is_some();
+        if is_ours && !path.metadata().map_err(read_error(path))?.is_file() {
             return Err(FilesError::NotAFile(path.to_owned()));
         }
-        // An archive may have any name, so every file is looked at. JSON files of other names, such as
-        // mongodump's metadata, are not ours.
-        if !path.is_file() || (!is_ours && format == Some(Format::Json)) {
+        if !path.is_file() || name.is_of_mongodump {
             return Ok(());
         }
+        if !is_ours && name.is_of_delivery_center {
+            self.unknown.push(path.to_owned());
+            return Ok(());
+        }
+        if !is_ours && name.format == Some(Format::Json) {
+            self.others += 1;
+            return Ok(());
+        }
+        // An archive may have any name, so every file is looked at.
         match recognize(path) {
             Ok(FileContent::Collection(file)) => self.collections.push(file),
             Ok(FileContent::OtherCollection) => self.others += 1,
@@ -245,34 +300,65 @@ impl Directory {
             Err(error) if is_ours => return Err(error),
             // A file of another name is not ours, whatever it holds.
             Ok(FileContent::Records)
-            | Err(FilesError::Unnamed(_) | FilesError::Empty(_) | FilesError::Blank(_)) => {}
+            | Err(
+                FilesError::Unnamed(_)
+                | FilesError::OtherForm { .. }
+                | FilesError::Empty(_)
+                | FilesError::Blank(_),
+            ) => {}
             Err(error) => return Err(error),
         }
         Ok(())
     }
 }
 
-/// The collection that a file is named after, and the format: `delivery_build.bson.gz`, and
-/// `zadig.delivery_build.json` too, whose name begins with the database's.
-fn collection_and_format(path: &Path) -> (Option<Collection>, Option<Format>) {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = name.strip_suffix(".gz").unwrap_or(&name);
-    let formats = [
-        (".bson", Format::Bson),
-        (".json", Format::Json),
-        (".jsonl", Format::Json),
-        (".ndjson", Format::Json),
-    ];
-    let found = formats.iter().find_map(|(suffix, format)| Some((name.strip_suffix(suffix)?, *format)));
-    let (name, format) = found.map_or((name, None), |(name, format)| (name, Some(format)));
-    (Collection::named(name.rsplit_once('.').map_or(name, |(_, name)| name)), format)
+/// What the name of a file says of it.
+struct FileName {
+    /// The collection that it is named after: `delivery_build.bson.gz`, and `zadig.delivery_build.json` too,
+    /// whose name begins with the database's.
+    collection: Option<Collection>,
+    format: Option<Format>,
+    /// Whether a part of it is the name of a collection of the delivery centre, known or not.
+    is_of_delivery_center: bool,
+    /// Whether mongodump writes such a file beside the collections.
+    is_of_mongodump: bool,
+}
+
+impl FileName {
+    fn of(path: &Path) -> Self {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        let formats = [
+            (".bson", Format::Bson),
+            (".json", Format::Json),
+            (".jsonl", Format::Json),
+            (".ndjson", Format::Json),
+        ];
+        let found = formats.iter().find_map(|(suffix, format)| Some((name.strip_suffix(suffix)?, *format)));
+        let (stem, format) = found.map_or((name, None), |(stem, format)| (stem, Some(format)));
+        let is_known = |part| Collection::named(part).is_some();
+        Self {
+            collection: Collection::named(stem.rsplit_once('.').map_or(stem, |(_, last)| last)),
+            format,
+            is_of_delivery_center: name
+                .split('.')
+                .any(|part| part.starts_with("delivery_") || is_known(part)),
+            is_of_mongodump: stem == "prelude" || stem.ends_with(".metadata"),
+        }
+    }
+
+    /// The collection's file, where it is named after one, and after a format too.
+    fn collection_file(&self, path: &Path) -> Option<CollectionFile> {
+        let (collection, format) = (self.collection?, self.format?);
+        Some(CollectionFile { collection, path: path.to_owned(), format })
+    }
 }
 
 /// Reads the beginning of a file, inflated, and gives it with the rest of the input: at most so many bytes,
 /// and no more than has come when something but blanks is among them, since a pipe may wait for its writer.
 ///
 /// Where the file ends or fails earlier, there are fewer bytes and no error here: whoever reads on meets the
-/// failure. An archive is an error here.
+/// failure. An archive, and any other form that is not read, is an error here.
 fn head<'a>(
     path: &Path,
     file: impl Read + 'a,
@@ -296,7 +382,18 @@ fn head<'a>(
         let gzip = if is_gzip { " --gzip" } else { "" };
         return Err(FilesError::Archive { path: path.to_owned(), gzip });
     }
+    refuse_forms(&OTHER_FORMS, path, &head)?;
     Ok((head, input))
+}
+
+/// An error where a file that begins so has one of these forms.
+fn refuse_forms(forms: &[OtherForm], path: &Path, head: &[u8]) -> Result<(), FilesError> {
+    let is_form =
+        |(place, bytes, _): &&OtherForm| head.get(*place..).is_some_and(|rest| rest.starts_with(bytes));
+    match forms.iter().find(is_form) {
+        Some((.., form)) => Err(FilesError::OtherForm { path: path.to_owned(), form }),
+        None => Ok(()),
+    }
 }
 
 /// Text without the byte order mark that it may begin with.
@@ -319,21 +416,40 @@ enum Beginning {
 impl Beginning {
     fn of(path: &Path, file: impl Read) -> Result<Self, FilesError> {
         let (head, input) = head(path, file, MAX_BLANK_BYTES)?;
+        refuse_forms(&OTHER_TEXTS, path, &head)?;
+        if head.first_chunk().is_some_and(|length| document_length(*length).is_some()) {
+            return Err(FilesError::Unnamed(path.to_owned()));
+        }
         if without_mark(&head).trim_ascii().is_empty() {
             let is_more = head.len() == MAX_BLANK_BYTES;
             return if is_more { Err(FilesError::Blank(path.to_owned())) } else { Ok(Self::Nothing) };
         }
-        let input = head.as_slice().chain(input.take(MAX_SNIFFED_BYTES));
-        let first = RecordReader::new(input).next().and_then(|record| record.text.ok());
-        let Some(first) = first else { return Ok(Self::NoRecord) };
+        let whole = head.as_slice().chain(input.take(MAX_SNIFFED_BYTES));
+        let first = RecordReader::new(whole).next().map(|record| record.text);
+        let first = first.as_ref().map(|text| text.as_deref().map(Json::read));
         // If it cannot be read, that is reported when the file is read.
-        Ok(match Json::read(&first) {
-            Ok(Json::Object(names)) if names.contains_key("_id") && !names.contains_key("versionInfo") => {
+        Ok(match first {
+            Some(Ok(Ok(Json::Object(names))))
+                if names.contains_key("_id") && !names.contains_key("versionInfo") =>
+            {
                 Self::Exported
             }
-            _ => Self::Other,
+            Some(Ok(Ok(_))) => Self::Other,
+            Some(_)
+                if MONGO_SHELL_MARKS.iter().any(|mark| memmem::find(&head, mark.as_bytes()).is_some()) =>
+            {
+                return Err(FilesError::OtherForm { path: path.to_owned(), form: MONGO_SHELL });
+            }
+            Some(Ok(Err(_))) => Self::Other,
+            None | Some(Err(_)) => Self::NoRecord,
         })
     }
+}
+
+/// The length of the BSON document that begins with these bytes, if one does. No text begins so.
+fn document_length(begin: [u8; 4]) -> Option<usize> {
+    let length = usize::try_from(i32::from_le_bytes(begin)).ok()?;
+    (MIN_DOCUMENT_BYTES..=MAX_DOCUMENT_BYTES).contains(&length).then_some(length)
 }
 
 /// Reads a file, and inflates it where it begins as gzip does.
@@ -417,10 +533,9 @@ impl<R: BufRead> BsonDocuments<R> {
                 Err("the file ends inside a document's length".to_owned())
             };
         };
-        let length = usize::try_from(i32::from_le_bytes(*length)).unwrap_or_default();
-        if !(MIN_DOCUMENT_BYTES..=MAX_DOCUMENT_BYTES).contains(&length) {
+        let Some(length) = document_length(*length) else {
             return Err("no BSON document begins here; the rest of the file could not be read".to_owned());
-        }
+        };
         self.fill(&mut document, length)?;
         if document.len() < length {
             return Err(format!(
