@@ -26,6 +26,7 @@ mod serve;
 mod soak;
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod values;
 mod verify;
 mod zadig;
 mod zadig_collections;

@@ -1,7 +1,7 @@
 //! Reads one document of Zadig's database, whether it was written as BSON or as Extended JSON.
 //!
-//! What JSON has no form for becomes what the API answers for it at once, dates and numbers such as `NaN`
-//! aside.
+//! What JSON has no form for is told apart here ([`Json::Foreign`]), so that it is refused by name and never
+//! becomes something else in silence.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -79,15 +79,9 @@ fn value_of<'a>(value: RawBsonRef<'a>, depth: usize, path: &Path<'_>) -> Result<
         RawBsonRef::Decimal128(number) => number_of(&number.to_string())
             .ok_or_else(|| not_bson(format!("a Decimal128 has the text {number}"), path))?,
         RawBsonRef::Boolean(boolean) => Json::Boolean(boolean),
-        RawBsonRef::String(text) | RawBsonRef::Symbol(text) | RawBsonRef::JavaScriptCode(text) => {
-            Json::text(text)
-        }
-        RawBsonRef::JavaScriptCodeWithScope(code) => Json::text(code.code),
-        RawBsonRef::RegularExpression(expression) => Json::text(expression.pattern.as_str()),
+        RawBsonRef::String(text) => Json::text(text),
         RawBsonRef::ObjectId(id) => Json::text(id.to_hex()),
-        RawBsonRef::Binary(binary) => Json::text(base64_simd::STANDARD.encode_to_string(binary.bytes)),
-        RawBsonRef::DateTime(time) => Json::Date(time.timestamp_millis()),
-        RawBsonRef::Timestamp(time) => Json::integer(time.time.into()),
+        RawBsonRef::DateTime(time) => date(time.timestamp_millis()),
         RawBsonRef::Document(document) => members(document, depth + 1, path)?,
         RawBsonRef::Array(array) => {
             let mut elements = Vec::new();
@@ -98,12 +92,53 @@ fn value_of<'a>(value: RawBsonRef<'a>, depth: usize, path: &Path<'_>) -> Result<
             }
             Json::List(elements)
         }
-        RawBsonRef::Null
-        | RawBsonRef::Undefined
-        | RawBsonRef::MinKey
-        | RawBsonRef::MaxKey
-        | RawBsonRef::DbPointer(_) => Json::Null,
+        RawBsonRef::Null => Json::Null,
+        RawBsonRef::Binary(_) => Json::Foreign(BINARY),
+        RawBsonRef::RegularExpression(_) => Json::Foreign(REGULAR_EXPRESSION),
+        RawBsonRef::JavaScriptCode(_) | RawBsonRef::JavaScriptCodeWithScope(_) => Json::Foreign(CODE),
+        RawBsonRef::Symbol(_) => Json::Foreign(SYMBOL),
+        RawBsonRef::Timestamp(_) => Json::Foreign(TIMESTAMP),
+        RawBsonRef::Undefined => Json::Foreign(UNDEFINED),
+        RawBsonRef::MinKey => Json::Foreign(MIN_KEY),
+        RawBsonRef::MaxKey => Json::Foreign(MAX_KEY),
+        RawBsonRef::DbPointer(_) => Json::Foreign(DB_POINTER),
     })
+}
+
+const BINARY: &str = "binary data";
+const REGULAR_EXPRESSION: &str = "a regular expression";
+const CODE: &str = "JavaScript code";
+const SYMBOL: &str = "a symbol";
+const TIMESTAMP: &str = "a timestamp of MongoDB's replication";
+const UNDEFINED: &str = "undefined";
+const MIN_KEY: &str = "MinKey";
+const MAX_KEY: &str = "MaxKey";
+const DB_POINTER: &str = "a DBPointer";
+
+/// The members that tell such a value in Extended JSON, of both versions.
+const FOREIGN_MEMBERS: [(&str, &str); 11] = [
+    ("$binary", BINARY),
+    ("$uuid", BINARY),
+    ("$regularExpression", REGULAR_EXPRESSION),
+    ("$regex", REGULAR_EXPRESSION),
+    ("$code", CODE),
+    ("$symbol", SYMBOL),
+    ("$timestamp", TIMESTAMP),
+    ("$undefined", UNDEFINED),
+    ("$minKey", MIN_KEY),
+    ("$maxKey", MAX_KEY),
+    ("$dbPointer", DB_POINTER),
+];
+
+/// A date, in milliseconds since 1970. RFC 3339 has four digits for a year.
+fn date(milliseconds: i64) -> Json<'static> {
+    const YEAR_0_BEGINS: i64 = -62_167_219_200_000;
+    const YEAR_10000_BEGINS: i64 = 253_402_300_800_000;
+    if (YEAR_0_BEGINS..YEAR_10000_BEGINS).contains(&milliseconds) {
+        Json::Date(milliseconds)
+    } else {
+        Json::Foreign("a date outside of the years 0 to 9999")
+    }
 }
 
 /// A BSON double as Go writes it: as an integer where it has no fraction.
@@ -111,10 +146,10 @@ fn double(number: f64) -> Json<'static> {
     /// No signed or unsigned 64-bit integer is greater.
     const MAX_WHOLE: f64 = 18_446_744_073_709_551_616.0;
     if number.is_nan() {
-        return Json::NotFinite("NaN");
+        return Json::Foreign("NaN");
     }
     if number.is_infinite() {
-        return Json::NotFinite(if number > 0.0 { "Infinity" } else { "-Infinity" });
+        return Json::Foreign(if number > 0.0 { "Infinity" } else { "-Infinity" });
     }
     if number.fract() == 0.0 && number.abs() <= MAX_WHOLE {
         // Without a point, and with the sign of -0.
@@ -129,7 +164,7 @@ fn double(number: f64) -> Json<'static> {
 fn number_of<'a>(text: &str) -> Option<Json<'a>> {
     for name in ["NaN", "Infinity", "-Infinity"] {
         if text == name {
-            return Some(Json::NotFinite(name));
+            return Some(Json::Foreign(name));
         }
     }
     let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
@@ -151,12 +186,8 @@ fn unwrapped<'a>(value: Json<'a>, path: &Path<'_>) -> Result<Json<'a>, Problem> 
             for (name, member) in members.iter_mut() {
                 *member = unwrapped(std::mem::replace(member, Json::Null), &path.field(name))?;
             }
-            if let Some((kind, wrapped)) = members.first().filter(|(kind, _)| kind.starts_with('$')) {
-                match stands_for(kind, wrapped) {
-                    Some(Some(stands_for)) => return Ok(stands_for),
-                    Some(None) => return Err(path.problem(format!("the value of a {kind} cannot be read"))),
-                    None => {}
-                }
+            if let Some(stands_for) = stands_for(members, path)? {
+                return Ok(stands_for);
             }
         }
         _ => {}
@@ -164,37 +195,37 @@ fn unwrapped<'a>(value: Json<'a>, path: &Path<'_>) -> Result<Json<'a>, Problem> 
     Ok(value)
 }
 
-/// The value that an object stands for whose first member is this one: `Some(None)` where that cannot be
-/// read, `None` where the object stands for itself.
-#[expect(clippy::option_option, reason = "the three cases are told apart at one place")]
-fn stands_for<'a>(kind: &str, wrapped: &Json<'a>) -> Option<Option<Json<'a>>> {
-    let member = |name| Some(wrapped.member(name).cloned().unwrap_or(Json::Null));
-    Some(match (kind, wrapped) {
-        ("$oid", Json::Text(id)) => Some(Json::text(id.to_ascii_lowercase())),
+/// The value that an object of Extended JSON stands for; `None` where it stands for itself.
+fn stands_for<'a>(members: &Members<'a>, path: &Path<'_>) -> Result<Option<Json<'a>>, Problem> {
+    if let Some((_, what)) = FOREIGN_MEMBERS.iter().find(|(name, _)| members.contains_key(*name)) {
+        return Ok(Some(Json::Foreign(what)));
+    }
+    let kinds = ["$oid", "$date", "$numberInt", "$numberLong", "$numberDouble", "$numberDecimal"];
+    let Some(kind) = kinds.into_iter().find(|kind| members.contains_key(*kind)) else { return Ok(None) };
+    // Beside it, nothing else may stand: it would be lost.
+    let value = Some(&members[kind]).filter(|_| members.len() == 1);
+    let stands_for = value.and_then(|value| match (kind, value) {
+        ("$oid", Json::Text(id)) => {
+            let is_id = id.len() == 24 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
+            is_id.then(|| Json::text(id.to_ascii_lowercase()))
+        }
+        ("$date", Json::Text(time)) => milliseconds(time).map(date),
+        ("$date", time) => integer(time).and_then(|time| i64::try_from(time).ok()).map(date),
         ("$numberInt" | "$numberLong", Json::Text(number)) => {
             number_of(number).filter(|number| integer(number).is_some())
         }
         ("$numberDouble" | "$numberDecimal", Json::Text(number)) => number_of(number),
-        ("$numberInt" | "$numberLong" | "$numberDouble" | "$numberDecimal", Json::Number(_)) => {
-            Some(wrapped.clone())
+        ("$numberInt" | "$numberLong" | "$numberDouble" | "$numberDecimal", number @ Json::Number(_)) => {
+            Some(number.clone())
         }
-        ("$date", Json::Text(time)) => date(time).map(Json::Date),
-        ("$date", time) => integer(time).and_then(|time| i64::try_from(time).ok()).map(Json::Date),
-        ("$timestamp", Json::Object(_)) => member("t"),
-        ("$binary", Json::Object(_)) => member("base64"),
-        ("$regularExpression", Json::Object(_)) => member("pattern"),
-        ("$binary" | "$symbol" | "$code" | "$uuid" | "$regex", Json::Text(_)) => Some(wrapped.clone()),
-        ("$undefined" | "$minKey" | "$maxKey" | "$dbPointer", _) => Some(Json::Null),
-        ("$oid" | "$numberInt" | "$numberLong" | "$numberDouble" | "$numberDecimal" | "$timestamp", _) => {
-            None
-        }
-        _ => return None,
-    })
+        _ => None,
+    });
+    stands_for.map(Some).ok_or_else(|| path.problem(format!("the value of a {kind} cannot be read")))
 }
 
 /// Reads a time in RFC 3339, or in the form of older exports, whose time zone has no colon. Returns
 /// milliseconds since 1970.
-fn date(text: &str) -> Option<i64> {
+fn milliseconds(text: &str) -> Option<i64> {
     let parse = |text: &str| DateTime::parse_rfc3339_str(text).ok().map(DateTime::timestamp_millis);
     parse(text).or_else(|| {
         let (time, zone) = text.split_at_checked(text.len().checked_sub(2)?)?;
@@ -224,7 +255,7 @@ mod tests {
         let read = from_bson(&bytes).unwrap();
         let relaxed = r#"{"_id":{"$oid":"619dbaa8c528c2182225e8d9"},"a":1,"b":1637726888,"d":0.5,"e":null,"f":[true,{"g":"h"}],"t":{"$date":"2021-11-24T04:08:08.5Z"}}"#;
         let canonical = r#"{"_id":{"$oid":"619dbaa8c528c2182225e8d9"},"a":{"$numberInt":"1"},"b":{"$numberLong":"1637726888"},"d":{"$numberDouble":"0.5"},"e":null,"f":[true,{"g":"h"}],"t":{"$date":{"$numberLong":"1637726888500"}}}"#;
-        let version_1 = r#"{"_id":{"$oid":"619DBAA8C528C2182225E8D9"},"a":1,"b":{"$numberLong":"1637726888"},"d":0.5,"e":{"$undefined":true},"f":[true,{"g":"h"}],"t":{"$date":"2021-11-24T12:08:08.500+0800"}}"#;
+        let version_1 = r#"{"_id":{"$oid":"619DBAA8C528C2182225E8D9"},"a":1,"b":{"$numberLong":"1637726888"},"d":0.5,"e":null,"f":[true,{"g":"h"}],"t":{"$date":"2021-11-24T12:08:08.500+0800"}}"#;
         for text in [relaxed, canonical, version_1] {
             assert_eq!(json(text), read, "{text}");
         }
@@ -254,10 +285,84 @@ mod tests {
     }
 
     #[test]
-    fn what_json_cannot_hold_becomes_null_or_text() {
-        assert_eq!(json(r#"{"$minKey":1}"#), Json::Null);
-        assert_eq!(json(r#"{"$timestamp":{"t":5,"i":1}}"#), Json::integer(5));
-        assert_eq!(json(r#"{"$binary":{"base64":"AQ==","subType":"00"}}"#), Json::text("AQ=="));
+    fn what_json_has_no_form_for_is_told_apart_alike_in_bson_and_extended_json() {
+        use bson::spec::BinarySubtype;
+        let scope = doc! { "x": 1 };
+        let binary = bson::Binary { subtype: BinarySubtype::Generic, bytes: vec![1] };
+        let regex = bson::Regex { pattern: bson::cstr!("a+").into(), options: bson::cstr!("i").into() };
+        let code = bson::JavaScriptCodeWithScope { code: "f()".to_owned(), scope };
+        for (value, what, texts) in [
+            (Bson::MinKey, MIN_KEY, &[r#"{"$minKey":1}"#][..]),
+            (Bson::MaxKey, MAX_KEY, &[r#"{"$maxKey":1}"#]),
+            (Bson::Undefined, UNDEFINED, &[r#"{"$undefined":true}"#]),
+            (Bson::Symbol("s".to_owned()), SYMBOL, &[r#"{"$symbol":"s"}"#]),
+            (Bson::JavaScriptCode("f()".to_owned()), CODE, &[r#"{"$code":"f()"}"#]),
+            (code.into(), CODE, &[r#"{"$code":"f()","$scope":{"x":1}}"#]),
+            (
+                regex.into(),
+                REGULAR_EXPRESSION,
+                &[
+                    r#"{"$regularExpression":{"pattern":"a+","options":"i"}}"#,
+                    r#"{"$regex":"a+","$options":"i"}"#,
+                ],
+            ),
+            (
+                binary.into(),
+                BINARY,
+                &[
+                    r#"{"$binary":{"base64":"AQ==","subType":"00"}}"#,
+                    r#"{"$binary":"AQ==","$type":"00"}"#,
+                    r#"{"$type":"00","$binary":"AQ=="}"#,
+                    r#"{"$uuid":"00112233-4455-6677-8899-aabbccddeeff"}"#,
+                ],
+            ),
+            (
+                bson::Timestamp { time: 5, increment: 1 }.into(),
+                TIMESTAMP,
+                &[r#"{"$timestamp":{"t":5,"i":1}}"#],
+            ),
+        ] {
+            let document = doc! { "v": value }.to_vec().unwrap();
+            assert_eq!(from_bson(&document).unwrap().member("v"), Some(&Json::Foreign(what)));
+            for text in texts {
+                assert_eq!(json(text), Json::Foreign(what), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_date_is_a_moment_of_the_years_0_to_9999_or_foreign() {
+        let outside = Json::Foreign("a date outside of the years 0 to 9999");
+        for (milliseconds, expected) in [
+            (-62_167_219_200_001, &outside),
+            (-62_167_219_200_000, &Json::Date(-62_167_219_200_000)),
+            (-1, &Json::Date(-1)),
+            (253_402_300_799_999, &Json::Date(253_402_300_799_999)),
+            (253_402_300_800_000, &outside),
+            (i64::MAX, &outside),
+            (i64::MIN, &outside),
+        ] {
+            let document = doc! { "t": DateTime::from_millis(milliseconds) }.to_vec().unwrap();
+            assert_eq!(from_bson(&document).unwrap().member("t"), Some(expected));
+            let canonical = format!(r#"{{"$date":{{"$numberLong":"{milliseconds}"}}}}"#);
+            assert_eq!(json(&canonical), *expected, "{milliseconds}");
+        }
+        assert_eq!(json(r#"{"$date":"9999-12-31T23:59:59.999Z"}"#), Json::Date(253_402_300_799_999));
+    }
+
+    #[test]
+    fn an_object_of_extended_json_that_holds_more_than_its_value_is_no_value() {
+        for text in [
+            r#"{"$oid":"619dbaa8c528c2182225e8d9","x":1}"#,
+            r#"{"x":1,"$date":"2021-11-24T04:08:08Z"}"#,
+            r#"{"$numberInt":"1","$numberLong":"2"}"#,
+            r#"{"$oid":"not an id"}"#,
+        ] {
+            let problem = from_json(text.as_bytes()).unwrap_err().to_string();
+            assert!(problem.ends_with(" cannot be read"), "{text}: {problem}");
+        }
+        let reference = r#"{"$ref":"c","$id":"i"}"#;
+        assert_eq!(crate::json::to_text(&json(reference)), reference);
     }
 
     #[test]
@@ -275,10 +380,10 @@ mod tests {
             let document = document.to_vec().unwrap();
             let read = from_bson(&document).unwrap();
             for name in ["a", "b"] {
-                assert_eq!(read.member(name), Some(&Json::NotFinite(text)));
+                assert_eq!(read.member(name), Some(&Json::Foreign(text)));
             }
             for kind in ["$numberDouble", "$numberDecimal"] {
-                assert_eq!(json(&format!(r#"{{"{kind}":"{text}"}}"#)), Json::NotFinite(text), "{kind}");
+                assert_eq!(json(&format!(r#"{{"{kind}":"{text}"}}"#)), Json::Foreign(text), "{kind}");
             }
         }
         for (number, text) in [

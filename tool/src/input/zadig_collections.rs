@@ -88,12 +88,14 @@ impl Collection {
         if text_of(document, "_id").is_none() {
             return Some("its _id is neither an ObjectId nor a text".to_owned());
         }
-        if let Some(place) = find_not_finite(document, &Path::ROOT) {
-            return Some(format!("{place}, which JSON cannot hold"));
+        let mut foreign = Vec::new();
+        find_foreign(document, &Path::ROOT, &mut foreign);
+        if !foreign.is_empty() {
+            return Some(format!("{}, which JSON cannot hold", foreign.join(", ")));
         }
-        let foreign =
+        let of_others =
             |(name, known): &&(&str, &[Self])| !known.contains(&self) && document.member(name).is_some();
-        if let Some((name, _)) = DISTINGUISHING_FIELDS.iter().find(foreign) {
+        if let Some((name, _)) = DISTINGUISHING_FIELDS.iter().find(of_others) {
             return Some(format!("it has {name}, so it is no document of {}", self.name()));
         }
         None
@@ -133,18 +135,23 @@ fn text_of<'a>(document: &'a Json<'_>, name: &str) -> Option<&'a str> {
     document.member(name).and_then(Json::as_text).filter(|text| !text.is_empty())
 }
 
-/// Finds the first number that JSON cannot hold, and says where it is and which one.
-fn find_not_finite(value: &Json<'_>, path: &Path<'_>) -> Option<String> {
+/// Finds the first values that JSON cannot hold, and says where each is and what it is.
+fn find_foreign(value: &Json<'_>, path: &Path<'_>, found: &mut Vec<String>) {
+    /// How many are named.
+    const MAX_NAMED: usize = 10;
     match value {
-        Json::NotFinite(number) => Some(format!("{path} is {number}")),
+        Json::Foreign(what) if found.len() < MAX_NAMED => found.push(format!("{path} is {what}")),
         Json::List(elements) => {
-            let mut elements = elements.iter().enumerate();
-            elements.find_map(|(index, element)| find_not_finite(element, &path.index(index)))
+            for (index, element) in elements.iter().enumerate() {
+                find_foreign(element, &path.index(index), found);
+            }
         }
         Json::Object(members) => {
-            members.iter().find_map(|(name, member)| find_not_finite(member, &path.field(name)))
+            for (name, member) in members {
+                find_foreign(member, &path.field(name), found);
+            }
         }
-        _ => None,
+        _ => {}
     }
 }
 
@@ -213,7 +220,8 @@ fn shown<'a>(kind: &Kind, value: Json<'a>) -> Json<'a> {
         (_, Json::List(elements)) => list_shown(&Kind::Anything, elements),
         (Kind::Time, Json::Date(milliseconds)) => Json::integer(milliseconds.div_euclid(1000).into()),
         (_, Json::Date(milliseconds)) => {
-            Json::text(DateTime::from_millis(milliseconds).try_to_rfc3339_string().unwrap_or_default())
+            let text = DateTime::from_millis(milliseconds).try_to_rfc3339_string();
+            Json::text(text.expect("a date of the years 0 to 9999 has a text"))
         }
         (Kind::Integer | Kind::Number | Kind::Time, number @ Json::Number(_)) => {
             integer(&number).map_or(number, Json::integer)

@@ -20,8 +20,7 @@ use serde_json::value::RawValue;
 
 /// A JSON value, with as much of it as possible borrowed from the bytes that it was read from.
 ///
-/// Zadig's database also holds values that JSON has no form for. Two of them are kept apart until it is known
-/// which field they are in: the last two.
+/// MongoDB also holds values that JSON has no form for: the last two.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Json<'a> {
     Null,
@@ -31,10 +30,12 @@ pub(crate) enum Json<'a> {
     Text(Cow<'a, str>),
     List(Vec<Json<'a>>),
     Object(Members<'a>),
-    /// A point in time, in milliseconds since 1970.
+    /// A point in time of the years 0 to 9999, in milliseconds since 1970. Its field decides what becomes of
+    /// it.
     Date(i64),
-    /// A number that JSON cannot write: `NaN`, `Infinity` or `-Infinity`.
-    NotFinite(&'static str),
+    /// Any other such value, as a message names it. A record with one is refused, since whatever JSON could
+    /// hold in its place would be another value.
+    Foreign(&'static str),
 }
 
 /// The members of an object in their order, each name once. Where a name is inserted again, the last value
@@ -103,7 +104,7 @@ impl<'a> Json<'a> {
     pub(crate) fn is_empty(&self) -> bool {
         match self {
             Self::Null | Self::Boolean(false) => true,
-            Self::Boolean(true) | Self::Date(_) | Self::NotFinite(_) => false,
+            Self::Boolean(true) | Self::Date(_) | Self::Foreign(_) => false,
             Self::Number(number) => number == "0",
             Self::Text(text) => text.is_empty(),
             Self::List(elements) => elements.is_empty(),
@@ -116,11 +117,12 @@ impl<'a> Json<'a> {
         let found = match self {
             Self::Null => "null",
             Self::Boolean(_) => "a boolean",
-            Self::Number(_) | Self::NotFinite(_) => "a number",
+            Self::Number(_) => "a number",
             Self::Text(_) => "a string",
             Self::List(_) => "a list",
             Self::Object(_) => "an object",
             Self::Date(_) => "a date",
+            Self::Foreign(what) => what,
         };
         path.problem(format!("expected {expected}, found {found}"))
     }
@@ -142,7 +144,7 @@ impl Serialize for Json<'_> {
             Self::Text(text) => text.serialize(serializer),
             Self::List(elements) => elements.serialize(serializer),
             Self::Object(members) => serializer.collect_map(members),
-            Self::Date(_) | Self::NotFinite(_) => Err(S::Error::custom("JSON has no form for it")),
+            Self::Date(_) | Self::Foreign(_) => Err(S::Error::custom("JSON has no form for it")),
         }
     }
 }
