@@ -22,7 +22,7 @@
 //! | a look for an image's artifact, in `record` | `LAGGING_LOOK_UP` | the index lags behind its table |
 //! | a look for a release in its list, in `doctor` | `LAGGING_LIST` | it measures how far the index lags |
 //! | a look whether a table and its index are active | `TABLE_CREATION` | `tables create` just made them |
-//! | a page of a running Zadig | `--timeout` of a request, 120 seconds | it may be restarting |
+//! | a page or a release of a running Zadig | `--timeout` of a request, 120 seconds | it may be restarting |
 
 use std::time::Duration;
 

@@ -29,5 +29,6 @@ mod support;
 mod values;
 mod verify;
 mod zadig;
+mod zadig4;
 mod zadig_collections;
 mod zadig_server;

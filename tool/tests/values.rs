@@ -9,7 +9,7 @@ use delivery_center::endpoint::Endpoint::{GetArtifact, ListReleases};
 
 use crate::running::{run, run_on, tool};
 use crate::support::Tables;
-use crate::zadig_collections::{Dump, made_id, write_bson};
+use crate::zadig_collections::{Dump, extended, made_id, write_bson};
 
 /// Every kind of BSON that JSON has not, and dates that RFC 3339 has not.
 fn foreign() -> Vec<(&'static str, Bson, &'static str)> {
@@ -68,6 +68,33 @@ async fn what_json_has_no_form_for_is_refused_with_its_field_from_a_dump_and_fro
 }
 
 #[tokio::test]
+async fn every_such_field_of_a_record_is_named_and_its_refusal_is_told_once() {
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
+    let report = directory.path().join("report.out");
+    let release_id = made_id(1, 1);
+    let odd = doc! { "_id": release_id, "a": Bson::MinKey, "b": [f64::NAN, { "c": Bson::MaxKey }] };
+    let deploys = (0..3).map(|number| doc! { "_id": made_id(3, number), "release_id": release_id });
+    let deploys: Vec<_> = deploys.collect();
+    let dump = Dump::from([("delivery_version", vec![odd]), ("delivery_deploy", deploys)]);
+    write_bson(directory.path(), &dump);
+    let arguments = [directory.path().to_str().unwrap(), "--report", report.to_str().unwrap()];
+    for command in ["import", "verify"] {
+        let ran = run_on(&tables, &[&[command], &arguments[..]].concat()).await;
+        assert_eq!(ran.status, Some(1), "{ran:?}");
+        let named = "$.a is MinKey, $.b[0] is NaN, $.b[1].c is MaxKey, which JSON cannot hold";
+        assert_eq!(ran.err.matches(named).count(), 1, "{}", ran.err);
+        let first = made_id(3, 0).to_hex();
+        let held_back =
+            format!("held back 3 of delivery_deploy, the first is {first}: its release was refused\n");
+        assert!(ran.out.contains(&held_back) && !ran.out.contains("of delivery_version"), "{}", ran.out);
+        let found = crate::zadig::report(&report);
+        crate::zadig::assert_adds_up(&found);
+        assert_eq!(found["refused"].as_array().unwrap().len(), 1);
+        assert_eq!(found["held_back"].as_array().unwrap().len(), 3);
+    }
+}
+
+#[tokio::test]
 async fn dates_that_json_can_hold_are_kept_to_the_millisecond() {
     let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
     let date = |milliseconds| bson::DateTime::from_millis(milliseconds);
@@ -116,7 +143,10 @@ async fn of_a_name_that_comes_twice_the_last_value_counts_at_the_first_place_in_
     };
     fs::write(path("delivery_version.json"), text("_id")).unwrap();
     fs::write(path("api.json"), format!(r#"{{"versionInfo":{}}}"#, text("id"))).unwrap();
-    for source in ["dump", "delivery_version.json", "api.json"] {
+    let newer = text("id")
+        .replace(r#""version""#, r#""project_name":"a","services":[],"project_name":"p","version""#);
+    fs::write(path("zadig4.json"), newer).unwrap();
+    for source in ["dump", "delivery_version.json", "api.json", "zadig4.json"] {
         let tables = Tables::empty().await;
         let ran = run_on(&tables, &["import", &path(source)]).await;
         assert_eq!(ran.status, Some(0), "{source}: {ran:?}");
@@ -146,4 +176,46 @@ async fn of_a_name_that_comes_twice_in_what_record_reads_the_last_value_counts()
     assert_eq!(ran.status, Some(0), "{ran:?}");
     let answer = tables.get(GetArtifact, "image=reg/b:1").await.json();
     assert_eq!(answer["image_digest"], digest("b"));
+}
+
+#[tokio::test]
+async fn an_object_of_zadigs_is_an_artifact_only_if_it_names_what_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let nothing = doc! { "name": "n", "type": "image", "image": "", "image_tag": "1", "created_time": 5_i64 };
+    for (member, is_artifact) in [
+        (("other", "x"), false),
+        (("image_hash", "x"), false),
+        (("image", "reg/a:1"), true),
+        (("image_digest", "sha256:ab"), true),
+        (("package_file_location", "/p"), true),
+        (("package_storage_uri", "s3://p"), true),
+    ] {
+        let mut document = doc! { "_id": made_id(6, 1) };
+        document.extend(nothing.clone());
+        document.insert(member.0, member.1);
+        let activity = doc! { "_id": made_id(7, 1), "artifact_id": made_id(6, 1), "created_time": 5_i64 };
+        let mut object = format!(r#"{{"id":"{}"}}"#, made_id(6, 1));
+        let text = extended(&document.clone().into(), false);
+        object.replace_range(object.len() - 1.., &text[text.find(',').unwrap()..]);
+        write_bson(
+            &directory.path().join("dump"),
+            &Dump::from([("artifact", vec![document]), ("activity", vec![activity])]),
+        );
+        fs::write(path("artifact.json"), text).unwrap();
+        fs::write(path("api.json"), object).unwrap();
+        for source in ["dump", "artifact.json", "api.json"] {
+            let tables = Tables::empty().await;
+            for command in ["import", "verify"] {
+                let ran = run_on(&tables, &[command, &path(source)]).await;
+                assert_eq!(ran.status, Some(i32::from(!is_artifact)), "{member:?} in {source}: {ran:?}");
+                let refused =
+                    "it has no image, no image_digest and no package_file_location, so it is no artifact";
+                assert_eq!(ran.err.contains(refused), !is_artifact, "{member:?} in {source}: {ran:?}");
+                let held_back = "held back 1 of activity, the first is 070000000000000000000001: its artifact was refused";
+                assert_eq!(ran.out.contains(held_back), !is_artifact && source == "dump", "{ran:?}");
+            }
+            assert_eq!(tables.dump(&tables.names.artifacts).await.is_empty(), !is_artifact);
+        }
+    }
 }

@@ -36,8 +36,17 @@ pub(crate) fn report(path: &Path) -> Value {
 pub(crate) fn assert_adds_up(report: &Value) {
     for (name, counts) in report["collections"].as_object().unwrap() {
         let count = |what: &str| counts[what].as_u64().unwrap();
-        let fates =
-            ["stored", "unchanged", "differing", "deleted", "refused", "held_back", "orphaned", "repeated"];
+        let fates = [
+            "stored",
+            "unchanged",
+            "differing",
+            "deleted",
+            "refused",
+            "held_back",
+            "orphaned",
+            "repeated",
+            "same_release",
+        ];
         assert_eq!(count("read"), fates.into_iter().map(count).sum::<u64>(), "{name}: {counts}");
     }
 }

@@ -51,7 +51,8 @@ pub(crate) fn write_json(directory: &Path, dump: &Dump, canonical: bool, array: 
     }
 }
 
-fn extended(value: &Bson, canonical: bool) -> String {
+/// A value as Extended JSON.
+pub(crate) fn extended(value: &Bson, canonical: bool) -> String {
     let quoted = |text: &str| serde_json::to_string(text).unwrap();
     match value {
         Bson::Int32(number) if canonical => format!(r#"{{"$numberInt":"{number}"}}"#),

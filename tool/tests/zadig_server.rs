@@ -21,23 +21,30 @@ use crate::zadig_collections::{REFERENCE_ARTIFACT, REFERENCE_RELEASE, made_id, r
 const TOKEN: &str = "eyJ-the-token";
 
 /// The records of the fake Zadig, and how it misbehaves.
-struct Zadig {
+pub(crate) struct Zadig {
     releases: Mutex<Vec<Value>>,
     artifacts: Vec<Value>,
     /// The most records that it gives at once, whatever is asked for.
     most: usize,
+    /// Whether it answers as Zadig 4: its list leaves out the services of a release, which is whole by its
+    /// id.
+    is_zadig_4: bool,
+    /// The releases that are in its list only.
+    pub(crate) gone: Mutex<Vec<String>>,
     /// One request in so many fails, and every second one of those stalls first.
     fails_each: u64,
     /// From this request on, every request fails.
     breaks_at: AtomicU64,
     requests: AtomicU64,
     running: AtomicUsize,
-    most_running: AtomicUsize,
+    pub(crate) most_running: AtomicUsize,
 }
 
 impl Zadig {
     fn new(releases: Vec<Value>, artifacts: Vec<Value>) -> Self {
         Self {
+            is_zadig_4: false,
+            gone: Mutex::default(),
             releases: Mutex::new(releases),
             artifacts,
             most: usize::MAX,
@@ -47,6 +54,10 @@ impl Zadig {
             running: AtomicUsize::default(),
             most_running: AtomicUsize::default(),
         }
+    }
+
+    pub(crate) fn of_4(releases: Vec<Value>) -> Self {
+        Self { is_zadig_4: true, ..Self::new(releases, Vec::new()) }
     }
 
     async fn answer(&self, list: &str, query: &HashMap<String, String>, headers: &HeaderMap) -> Response {
@@ -64,21 +75,45 @@ impl Zadig {
             return (StatusCode::INTERNAL_SERVER_ERROR, "{\"message\":\"database\"}").into_response();
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
+        if let Some(id) = list.strip_prefix("releases/") {
+            return self.whole(id, query);
+        }
         let number = |name: &str| query[name].parse::<usize>().unwrap();
         let (page, size) = (number("page"), number("per_page").min(self.most));
         let releases = self.releases.lock().unwrap().clone();
         let all = if list == "releases" { &releases } else { &self.artifacts };
-        let records: Vec<_> = all.iter().skip((page - 1) * size).take(size).collect();
+        let mut records: Vec<_> = all.iter().skip((page - 1) * size).take(size).cloned().collect();
+        if self.is_zadig_4 && list == "releases" {
+            assert_eq!(query["projectName"], "");
+            for release in &mut records {
+                release["services"] = Value::Null;
+            }
+        }
         // Go writes an empty list as null.
         let body = if records.is_empty() { "null".to_owned() } else { json!(records).to_string() };
-        if list == "artifacts" {
+        if list == "artifacts" || self.is_zadig_4 {
             return ([("X-Total", all.len().to_string())], body).into_response();
         }
         body.into_response()
     }
+
+    /// A release of Zadig 4. It is found in its own project only.
+    fn whole(&self, id: &str, query: &HashMap<String, String>) -> Response {
+        let releases = self.releases.lock().unwrap();
+        let is_gone = self.gone.lock().unwrap().iter().any(|gone| gone == id);
+        match releases.iter().find(|release| !is_gone && release["id"] == id) {
+            Some(release) if release["project_name"] == query["projectName"] => {
+                release.to_string().into_response()
+            }
+            _ => {
+                (StatusCode::NOT_FOUND, json!({ "code": 404, "description": "no such version" }).to_string())
+                    .into_response()
+            }
+        }
+    }
 }
 
-async fn serve(zadig: Zadig) -> (Arc<Zadig>, String) {
+pub(crate) async fn serve(zadig: Zadig) -> (Arc<Zadig>, String) {
     async fn answer(
         State(zadig): State<Arc<Zadig>>,
         Path(list): Path<String>,
@@ -93,7 +128,7 @@ async fn serve(zadig: Zadig) -> (Arc<Zadig>, String) {
     }
     let zadig = Arc::new(zadig);
     let router =
-        Router::new().route("/api/aslan/delivery/{list}", get(answer)).with_state(Arc::clone(&zadig));
+        Router::new().route("/api/aslan/delivery/{*path}", get(answer)).with_state(Arc::clone(&zadig));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -115,8 +150,13 @@ fn artifact(number: u64) -> Value {
     })
 }
 
-async fn import(tables: &Tables, url: &str, more: &[&str]) -> Ran {
-    let mut import = tool(&tables.environment(), &["import", "--zadig", url, "--per-page", "10"]);
+pub(crate) async fn import(tables: &Tables, url: &str, more: &[&str]) -> Ran {
+    read_server("import", tables, url, &[&["--per-page", "10"], more].concat()).await
+}
+
+/// Runs `import` or `verify` on a Zadig.
+pub(crate) async fn read_server(command: &str, tables: &Tables, url: &str, more: &[&str]) -> Ran {
+    let mut import = tool(&tables.environment(), &[command, "--zadig", url]);
     import.args(more).env("ZADIG_TOKEN", TOKEN);
     let ran = run(import).await;
     assert!(!ran.out.contains(TOKEN) && !ran.err.contains(TOKEN), "{ran:?}");
@@ -140,11 +180,7 @@ async fn a_zadig_that_fails_and_stalls_is_read_completely() {
     assert_eq!(held(&tables).await, [253, 131]);
     // A request that the tool gave up on may still be running here.
     assert!((2..=3 + 6).contains(&zadig.most_running.load(Ordering::SeqCst)));
-    let verify = async || {
-        let mut verify = tool(&tables.environment(), &["verify", "--zadig", &url, "--timeout", "1"]);
-        verify.env("ZADIG_TOKEN", TOKEN);
-        run(verify).await
-    };
+    let verify = async || read_server("verify", &tables, &url, &["--timeout", "1"]).await;
     assert_eq!(verify().await.status, Some(0));
     zadig.releases.lock().unwrap().push(release(900));
     let ran = verify().await;
@@ -224,4 +260,69 @@ async fn a_zadig_that_cannot_be_reached_is_told_by_the_exit_status() {
     let ran = import(&tables, "http://127.0.0.1:9", &["--timeout", "1"]).await;
     assert_eq!(ran.status, Some(4), "{ran:?}");
     assert!(ran.err.contains("Connection refused") && ran.err.contains("check the URL"), "{ran:?}");
+}
+
+/// A server that answers every request alike.
+async fn answering(status: u16, body: &'static str) -> String {
+    let answer = get(async move || (StatusCode::from_u16(status).unwrap(), body));
+    let router = Router::new().route("/{*path}", answer);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_zadig_says_of_an_error_is_passed_on_without_the_token() {
+    let tables = Tables::empty().await;
+    for (status, body, exit_status, said) in [
+        (
+            400,
+            r#"{"code":6000,"description":"license required","message":"m"}"#,
+            1,
+            "answered 400: license required",
+        ),
+        (
+            400,
+            r#"{"code":6000,"description":"","message":"version not found"}"#,
+            1,
+            "answered 400: version not found",
+        ),
+        (
+            403,
+            r#"{"description":"forbidden to eyJ-the-token\u001b[31m"}"#,
+            1,
+            "answered 403: forbidden to (the token) [31m",
+        ),
+        (500, r#"{"message":"the database is away"}"#, 4, "it answered 500: the database is away"),
+        // An object is no list, whatever its status.
+        (200, r#"{"code":6000,"description":"license required"}"#, 1, "answered 200: license required"),
+        (200, r#"{"list":[],"total":0}"#, 1, "answered 200, which is not what was asked for"),
+        (400, "<html>", 1, "answered 400\n"),
+        (400, r#"{"description":7}"#, 1, "answered 400\n"),
+    ] {
+        let url = answering(status, body).await;
+        for command in ["import", "verify"] {
+            let ran = read_server(command, &tables, &url, &["--timeout", "1"]).await;
+            assert_eq!(ran.status, Some(exit_status), "{body}: {ran:?}");
+            assert!(ran.err.contains(said), "{body}: {}", ran.err);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_other_things_is_named_and_read_once() {
+    let tables = Tables::empty().await;
+    // It ignores the page, too.
+    for (body, refused) in [
+        (r#"[{"version_name":"1","id":"6"}]"#, "releases page 1, element 0: $: expected a release"),
+        (r#"[{"id":"6","image":"i"}]"#, "releases page 1, element 0: $: expected a release"),
+        (r#"[{"versionInfo":{"id":"6"}}]"#, "artifacts page 1, element 0: $: expected an artifact"),
+        (r#"[{"id":"6","type":"image"}]"#, "artifacts page 1, element 0: $: it has no image"),
+        ("[7]", "releases page 1, element 0: $: expected an object"),
+    ] {
+        let ran = import(&tables, &answering(200, body).await, &[]).await;
+        assert_eq!(ran.status, Some(1), "{body}: {ran:?}");
+        assert_eq!(ran.err.matches(refused).count(), 1, "{body}: {}", ran.err);
+    }
 }

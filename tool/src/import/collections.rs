@@ -1,5 +1,6 @@
 //! Reads Zadig's collections, and joins their documents to releases and artifacts.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -17,10 +18,10 @@ pub(super) fn read(files: Vec<CollectionFile>, sink: &mut Sink) -> Result<(), Im
     let bytes = files.iter().filter_map(|file| file.length().ok()).sum();
     sink.journal.progress.begins("reading", Some(bytes));
     let mut join = Join::new()?;
-    let mut damaged = Damaged::default();
+    let (mut damaged, mut migrated) = (Damaged::default(), Migrated::new());
     let mut documents = 0;
     for file in &files {
-        documents += read_file(file, &mut join, &mut damaged, sink)?;
+        documents += read_file(file, &mut join, &mut damaged, &mut migrated, sink)?;
     }
     if documents == 0 {
         return Err(ImportError::NoDocuments);
@@ -63,11 +64,15 @@ fn note_missing(files: &[CollectionFile], sink: &Sink) {
     }
 }
 
+/// The ids of the releases in `delivery_version`, by what a migration to Zadig 4 keeps of a release.
+type Migrated = HashMap<String, String>;
+
 /// Reads a collection into the join, and tells how many documents it has, good or bad.
 fn read_file(
     file: &CollectionFile,
     join: &mut Join,
     damaged: &mut Damaged,
+    migrated: &mut Migrated,
     sink: &Sink,
 ) -> Result<u64, ImportError> {
     let name = file.path.display().to_string();
@@ -102,11 +107,28 @@ fn read_file(
                 continue;
             }
         };
-        let record = match file.collection.record(document) {
+        let migrated_as = file.collection.migrated_as(&document);
+        let record = file.collection.record(document);
+        let owner = match &record {
+            Ok(record) => record.owner.clone(),
+            Err(refused) => refused.owner.clone(),
+        };
+        let owner = match (file.collection, migrated_as, owner) {
+            (Collection::Version, Some(migrated_as), Some(owner)) => {
+                migrated.insert(migrated_as, owner.clone());
+                Some(owner)
+            }
+            // It joins the record that it was made of.
+            (Collection::VersionV2, Some(migrated_as), owner) => {
+                migrated.get(&migrated_as).cloned().or(owner)
+            }
+            (_, _, owner) => owner,
+        };
+        let record = match record {
             Ok(record) => record,
             Err(refused) => {
                 journal.refused(row, &place, &refused.reason);
-                if let Some(owner) = &refused.owner {
+                if let Some(owner) = &owner {
                     join.add(Joined { collection: file.collection, owner, id: &refused.id, json: None })?;
                 }
                 continue;
@@ -116,7 +138,7 @@ fn read_file(
         // A soft-deleted child is only counted.
         let is_deleted_child = record.is_deleted && file.collection.section().is_some();
         let json = Some(if is_deleted_child { "" } else { record.json.as_str() });
-        match &record.owner {
+        match &owner {
             Some(owner) => join.add(Joined { collection: file.collection, owner, id: &record.id, json })?,
             None => journal.orphaned(row, &record.id, None),
         }

@@ -13,6 +13,8 @@ const MAX_RECORD_BYTES: usize = 64 << 20;
 
 /// For releases and for artifacts, why a collection of their parts could not be read whole. The lost
 /// documents may have belonged to any release or artifact, so that none of them can be taken for complete.
+/// For releases of Zadig 4, why those of before could not be read whole: one of the lost may be the same
+/// release.
 #[derive(Default)]
 pub(super) struct Damaged(HashMap<Collection, String>);
 
@@ -20,10 +22,13 @@ impl Damaged {
     /// Notes that a collection could not be read whole; `place` is that of the first document that could not
     /// be read.
     pub(super) fn note(&mut self, collection: Collection, place: &str) {
-        if collection.section().is_some() {
-            let reason = || format!("{} could not be read whole: {place}", collection.name());
-            self.0.entry(collection.owner()).or_insert_with(reason);
-        }
+        let what_depends = match collection {
+            Collection::Version => Collection::VersionV2,
+            Collection::VersionV2 | Collection::Artifact => return,
+            child => child.owner(),
+        };
+        let reason = || format!("{} could not be read whole: {place}", collection.name());
+        self.0.entry(what_depends).or_insert_with(reason);
     }
 }
 
@@ -33,8 +38,8 @@ pub(super) struct Group {
     family: Collection,
     /// The release's or artifact's id.
     owner: String,
-    /// The release's or artifact's own JSON.
-    own: Option<String>,
+    /// The collection that has the release or artifact itself, and its JSON.
+    own: Option<(Collection, String)>,
     /// The collections that have children, and of each the id and the JSON of those that are not soft-deleted.
     children: BTreeMap<Collection, Vec<(String, String)>>,
     /// The record that was added last. The same one again means an earlier record of its id.
@@ -79,6 +84,13 @@ impl Group {
         self.last = Some((collection, id.to_owned()));
         match json {
             None if is_child => self.is_child_refused = true,
+            _ if !is_child && (self.own.is_some() || self.is_owner_refused) => {
+                // A migrated database has the release in `delivery_version` too, whose record came first and
+                // has more.
+                if json.is_some() {
+                    journal.count(collection.name(), 1, |counts| &mut counts.same_release);
+                }
+            }
             None => self.is_owner_refused = true,
             Some("") if is_child => {
                 self.children.entry(collection).or_default();
@@ -91,7 +103,7 @@ impl Group {
                 let json = if self.is_overlong { "" } else { json };
                 self.children.entry(collection).or_default().push((id.to_owned(), json.to_owned()));
             }
-            Some(json) => self.own = Some(json.to_owned()),
+            Some(json) => self.own = Some((collection, json.to_owned())),
         }
     }
 
@@ -106,53 +118,75 @@ impl Group {
     }
 
     fn into_record(self, damaged: &Damaged, journal: &Journal) -> Option<InputRecord> {
-        let family = self.family;
-        if self.own.is_none() && !self.is_owner_refused {
-            for (collection, children) in self.children {
+        let mut children_by_collection = self.children;
+        let has_children = match &self.own {
+            // Such a release has its parts in itself. Zadig shows no others.
+            Some((collection, _)) => *collection != Collection::VersionV2,
+            None => self.is_owner_refused,
+        };
+        if !has_children {
+            for (collection, children) in std::mem::take(&mut children_by_collection) {
                 for (id, _) in children {
                     journal.orphaned(collection.name(), &id, Some(&self.owner));
                 }
             }
-            return None;
         }
         let counted = |(collection, live): (&Collection, &Vec<_>)| (*collection, live.len() as u64);
-        let mut children: Vec<_> = self.children.iter().map(counted).collect();
-        let place = format!("{} {}", family.name(), self.owner);
-        let is_incomplete = self.is_owner_refused || self.is_child_refused;
-        if self.is_overlong && !is_incomplete {
-            journal.refused(family.name(), &place, "it is longer than 64 MiB with all that belongs to it");
+        let mut children: Vec<_> = children_by_collection.iter().map(counted).collect();
+        let Some((collection, own)) = self.own else {
+            let is_release = self.family == Collection::Version;
+            let reason = if is_release { "its release was refused" } else { "its artifact was refused" };
+            for (collection, children) in children_by_collection {
+                for (id, _) in children {
+                    journal.held_back(collection.name(), &id, reason);
+                }
+            }
+            journal.count_children(&children, |counts| &mut counts.held_back);
+            return None;
+        };
+        let row = collection.name();
+        let place = format!("{row} {}", self.owner);
+        if self.is_overlong && !self.is_child_refused {
+            journal.refused(row, &place, "it is longer than 64 MiB with all that belongs to it");
             journal.count_children(&children, |counts| &mut counts.refused);
             return None;
         }
-        let refused = is_incomplete.then_some("a record that belongs to it was refused");
-        if let Some(reason) = refused.or(damaged.0.get(&family).map(String::as_str)) {
-            journal.held_back(family.name(), &self.owner, reason);
-            children.extend(self.own.map(|_| (family, 1)));
+        let refused = self.is_child_refused.then_some("a record that belongs to it was refused");
+        let damaged = || [self.family, collection].iter().find_map(|lost| damaged.0.get(lost));
+        if let Some(reason) = refused.or_else(|| damaged().map(String::as_str)) {
+            journal.held_back(row, &self.owner, reason);
+            children.push((collection, 1));
             journal.count_children(&children, |counts| &mut counts.held_back);
             return None;
         }
-        let text = record(family, &self.own?, self.children);
+        let text = record(collection, &own, children_by_collection);
         let content = Content::Text(text.into_bytes());
-        Some(InputRecord { row: Some(family.name()), place, bytes: self.bytes, content, children })
+        Some(InputRecord { row: Some(row), place, bytes: self.bytes, content, children })
     }
 }
 
-/// Writes a record in the API's JSON: the owner's JSON, with its children in their sections.
+/// Writes a record in the API's JSON: the own JSON of a release or an artifact of this collection, with its
+/// children in their sections.
 ///
 /// A section of a release in which every child is soft-deleted holds one soft-deleted record. It tells the
 /// import that the section is empty on purpose, and may empty the stored one.
-fn record(family: Collection, owner: &str, children: BTreeMap<Collection, Vec<(String, String)>>) -> String {
+fn record(
+    collection: Collection,
+    own: &str,
+    children: BTreeMap<Collection, Vec<(String, String)>>,
+) -> String {
+    let is_release = collection.owner() == Collection::Version;
     let length = children.values().flatten().map(|(_, json)| json.len() + 1).sum::<usize>();
-    let mut out = String::with_capacity(owner.len() + length + 128);
-    if family == Collection::Version {
+    let mut out = String::with_capacity(own.len() + length + 128);
+    if collection == Collection::Version {
         out.push_str("{\"versionInfo\":");
-        out.push_str(owner);
+        out.push_str(own);
     } else {
-        out.push_str(owner.strip_suffix('}').unwrap_or(owner));
+        out.push_str(own.strip_suffix('}').unwrap_or(own));
     }
     for (collection, children) in children {
         let mut section: Vec<_> = children.into_iter().map(|(_, json)| json).collect();
-        if section.is_empty() && family == Collection::Version {
+        if section.is_empty() && is_release {
             section.push(r#"{"deleted_at":1}"#.to_owned());
         }
         if collection == Collection::Distribute {
@@ -320,8 +354,16 @@ mod tests {
         assert!(good.contains("[1,2]"), "{good}");
         assert_eq!(made.iter().flatten().count(), 1);
         let report = journal.finish();
-        // That of `e` is not known to be missing for another reason than that it was refused.
-        assert_eq!(report.held_back()[0].records, 3, "{:?}", report.held_back());
+        let held_back: Vec<_> =
+            report.held_back().iter().map(|held| (held.row, held.records, held.reason.as_str())).collect();
+        assert_eq!(
+            held_back,
+            [
+                ("delivery_version", 2, "a record that belongs to it was refused"),
+                // That of `d`, whose own refusal is told where it is read.
+                ("delivery_build", 1, "its release was refused"),
+            ]
+        );
         assert_eq!(report.totals().orphaned, 0);
     }
 

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use super::batch::{Content, InputRecord, Packed, row_of_refused};
 use super::pipeline::{ImportError, RECORDS_A_STEP, Sink};
 use super::report::RECORDS_ROW;
+use crate::input::api_records::ApiRecord;
 use crate::input::dump_files::{CountedRead, inflated};
 use crate::input::join::{Join, Whole};
 use crate::input::splitting::{RawRecord, RecordReader};
 use crate::input::zadig_collections::Collection;
-use crate::record::UncheckedRecord;
 
 /// An input of records.
 pub struct Source {
@@ -63,12 +63,8 @@ pub(super) fn read(sources: Vec<Source>, sink: &mut Sink) -> Result<(), ImportEr
 
 /// Adds a record to the join, or refuses it where it cannot be told which record it is.
 fn add(join: &mut Join, place: &str, text: &[u8], sink: &Sink) -> Result<(), ImportError> {
-    match UncheckedRecord::read(text) {
-        Ok(unchecked) => {
-            let family = if unchecked.is_release { Collection::Version } else { Collection::Artifact };
-            let text = str::from_utf8(text).expect("a record that was read is UTF-8");
-            join.add_whole(family, &unchecked.id, place, text)?;
-        }
+    match ApiRecord::read(text) {
+        Ok(ApiRecord { family, id, text }) => join.add_whole(family, &id, place, &text)?,
         Err(problem) => sink.journal.refused(row_of_refused(text), place, &problem.to_string()),
     }
     Ok(())

@@ -64,6 +64,8 @@ pub struct Counts {
     pub orphaned: u64,
     /// Records whose id came again later; the last record of an id counts.
     pub repeated: u64,
+    /// Records of Zadig 4 of a release that the database has from before, too. That one counts.
+    pub same_release: u64,
     /// Credentials that were left out.
     pub credentials_dropped: u64,
     /// Activities that pipelines recorded, and that were kept.
@@ -74,7 +76,7 @@ pub struct Counts {
 pub(super) type Column = fn(&mut Counts) -> &mut u64;
 
 /// All of them, with their headings in a report.
-const COLUMNS: [(&str, Column); 11] = [
+const COLUMNS: [(&str, Column); 12] = [
     ("read", |counts| &mut counts.read),
     ("stored", |counts| &mut counts.stored),
     ("unchanged", |counts| &mut counts.unchanged),
@@ -84,6 +86,7 @@ const COLUMNS: [(&str, Column); 11] = [
     ("held back", |counts| &mut counts.held_back),
     ("orphaned", |counts| &mut counts.orphaned),
     ("repeated", |counts| &mut counts.repeated),
+    ("the same release", |counts| &mut counts.same_release),
     ("credentials dropped", |counts| &mut counts.credentials_dropped),
     ("recorded kept", |counts| &mut counts.recorded_kept),
 ];

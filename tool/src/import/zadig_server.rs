@@ -9,8 +9,12 @@ use tokio::runtime::Handle;
 
 use super::batch::InputRecord;
 use super::pipeline::{ImportError, Sink};
+use super::report::{ARTIFACTS_ROW, RELEASES_ROW};
+use crate::digest;
+use crate::input::api_records::{ApiObject, ApiRecord};
 use crate::input::server::{List, ListPage, Server, ServerError};
-use crate::record::UncheckedRecord;
+use crate::input::zadig_collections::Collection;
+use crate::json::{Path, Problem};
 
 /// A list ends after this many full pages in a row that hold only records that came before. One such page may
 /// come by chance, when as many records are added in Zadig as a page holds. A server that ignores `page`
@@ -40,7 +44,7 @@ pub(super) fn read(server: Server, sink: &mut Sink) -> Result<(), ImportError> {
 fn read_list(
     server: &Arc<Server>,
     list: List,
-    seen: &mut HashSet<(bool, String)>,
+    seen: &mut HashSet<(List, String)>,
     sink: &mut Sink,
 ) -> Result<ControlFlow<()>, ImportError> {
     let page_size = u64::from(server.options.page_size);
@@ -48,23 +52,36 @@ fn read_list(
         .map(|number| Arc::clone(server).page(list, number))
         .buffered(server.options.requests_at_once);
     let (mut received, mut known_pages) = (0, 0);
-    while let Some(page) = next_page(&mut pages, sink) {
+    while let Some(page) = next(&mut pages, sink) {
         let ListPage { number, records, total } = page?;
         let length = records.len() as u64;
         received += length;
-        let mut is_known = true;
-        for (index, text) in records.into_iter().enumerate() {
-            // One that cannot be read is refused later.
-            if UncheckedRecord::read(&text).is_ok_and(|read| !seen.insert((read.is_release, read.id))) {
-                continue;
-            }
-            is_known = false;
-            let place = format!("{} page {number}, element {index}", list.name());
-            if sink.push(InputRecord::from_text(place, text)).is_break() {
-                return Ok(ControlFlow::Break(()));
+        let mut new = Vec::new();
+        for (index, text) in records.iter().enumerate() {
+            let object = object_of(list, text);
+            let id = match &object {
+                Ok(ApiObject::Record(ApiRecord { id, .. }) | ApiObject::ListEntry { id, .. }) => id.clone(),
+                Err(_) => digest::of_texts(&[&String::from_utf8_lossy(text)]),
+            };
+            if seen.insert((list, id)) {
+                new.push((format!("{} page {number}, element {index}", list.name()), object));
             }
         }
-        known_pages = if is_known { known_pages + 1 } else { 0 };
+        known_pages = if new.is_empty() { known_pages + 1 } else { 0 };
+        let is_known = new.is_empty();
+        let mut wholes = stream::iter(new)
+            .map(|(place, object)| async { (place, whole(server, object).await) })
+            .buffered(server.options.requests_at_once);
+        while let Some((place, whole)) = next(&mut wholes, sink) {
+            match whole? {
+                Ok(text) => {
+                    if sink.push(InputRecord::from_text(place, text.into_bytes())).is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
+                Err(reason) => sink.journal.refused(row_of(list), &place, &reason),
+            }
+        }
         let has_nothing_new = is_known && (length < page_size || known_pages >= MAX_KNOWN_PAGES);
         let has_all = total.is_some_and(|total| received >= total);
         // A server that gives more than was asked for gives everything at once.
@@ -76,17 +93,59 @@ fn read_list(
             return Ok(ControlFlow::Continue(()));
         }
     }
+    // Nobody takes records any more.
     Ok(ControlFlow::Break(()))
 }
 
-/// Waits for the next page; `None` once nobody takes records any more.
-fn next_page(
-    pages: &mut (impl Stream<Item = Result<ListPage, ServerError>> + Unpin),
-    sink: &Sink,
-) -> Option<Result<ListPage, ServerError>> {
+fn row_of(list: List) -> &'static str {
+    match list {
+        List::Releases => RELEASES_ROW,
+        List::Artifacts => ARTIFACTS_ROW,
+    }
+}
+
+/// Reads a list's element, which is a record or stands for one.
+fn object_of(list: List, text: &[u8]) -> Result<ApiObject<'_>, Problem> {
+    let object = ApiObject::read(text)?;
+    let family = match &object {
+        ApiObject::Record(record) => record.family,
+        ApiObject::ListEntry { .. } => Collection::Version,
+    };
+    let (expected, what) = match list {
+        List::Releases => (Collection::Version, "a release"),
+        List::Artifacts => (Collection::Artifact, "an artifact"),
+    };
+    if family == expected { Ok(object) } else { Err(Path::ROOT.problem(format!("expected {what}"))) }
+}
+
+/// The JSON of the record that a list's element is or stands for, or why there is none.
+async fn whole(
+    server: &Arc<Server>,
+    object: Result<ApiObject<'_>, Problem>,
+) -> Result<Result<String, String>, ServerError> {
+    let text = match object {
+        Ok(ApiObject::Record(record)) => Ok(record.text.into_owned()),
+        Ok(ApiObject::ListEntry { id, project }) => match Arc::clone(server).release(&id, &project).await {
+            Ok(text) => match ApiRecord::read_zadig4(&text) {
+                Ok(record) if record.id != id => {
+                    Err(Path::ROOT.field("id").problem(format!("expected {id}")))
+                }
+                record => record.map(|record| record.text.into_owned()),
+            },
+            Err(error) if error.is_of_one_record() => return Ok(Err(error.to_string())),
+            Err(error) => return Err(error),
+        },
+        Err(problem) => Err(problem),
+    };
+    Ok(text.map_err(|problem| problem.to_string()))
+}
+
+/// Waits for the next element of a stream of answers; `None` once nobody takes records any more, and at its
+/// end.
+fn next<T>(answers: &mut (impl Stream<Item = T> + Unpin), sink: &Sink) -> Option<T> {
     Handle::current().block_on(async {
         tokio::select! {
-            page = pages.next() => page,
+            answer = answers.next() => answer,
             () = sink.closed() => None,
         }
     })

@@ -1,4 +1,4 @@
-//! Reads the two lists of a running Zadig, page by page.
+//! Reads the two lists of a running Zadig, page by page, and single releases of Zadig 4.
 
 use std::fmt;
 use std::io;
@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use serde::de::Error as _;
 use serde_json::value::RawValue;
-use tokio::sync::oneshot;
+use serde_json::{Map, Value};
+use tokio::sync::{Semaphore, oneshot};
 use ureq::Agent;
 use ureq::http::StatusCode;
 use ureq::tls::{RootCerts, TlsConfig};
@@ -16,9 +18,10 @@ use url::{Host, Url};
 use crate::retries::Patience;
 
 const MAX_PAGE_BYTES: u64 = 1 << 30;
+const MAX_ERROR_BYTES: u64 = 1 << 16;
 
 /// One of Zadig's two lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum List {
     /// `GET /api/aslan/delivery/releases`.
     Releases,
@@ -86,22 +89,26 @@ pub struct Server {
     /// How it is read.
     pub options: Options,
     agent: Agent,
+    /// A permit for each request that may run.
+    running: Arc<Semaphore>,
 }
 
 /// Why a server's lists could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The server answers this request with an error whenever it is asked.
-    #[error("{url} answered {status}{hint}")]
+    #[error("{url} answered {status}{said}{hint}")]
     Refused {
         /// What was asked for.
         url: String,
         /// The answer's status.
         status: u16,
+        /// What Zadig says of it, behind a colon.
+        said: String,
         /// What may help.
         hint: &'static str,
     },
-    /// The server did not answer, or not with a list, however often it was asked.
+    /// The server did not answer, or not with JSON, however often it was asked.
     #[error("{url} could not be read, although it was asked for again")]
     Unreachable {
         /// What was asked for.
@@ -112,7 +119,7 @@ pub enum ServerError {
     },
 }
 
-/// Why one request for a page failed; another one may succeed.
+/// Why one request failed; another one may succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum PageFailure {
     /// There was no answer in time.
@@ -126,18 +133,35 @@ pub enum PageFailure {
     #[error(transparent)]
     Connection(ureq::Error),
     /// The answer was an error that may pass, such as 503.
-    #[error("it answered {0}")]
-    Status(u16),
-    /// The answer was something other than a list.
-    #[error("its answer is not a JSON list")]
-    NotAList(#[source] serde_json::Error),
+    #[error("it answered {status}{said}")]
+    Status {
+        /// Its status.
+        status: u16,
+        /// What Zadig says of it, behind a colon.
+        said: String,
+    },
+    /// The answer was something other than what was asked for.
+    #[error("its answer is not JSON of what was asked for")]
+    NotUnderstood(#[source] serde_json::Error),
 }
 
 impl ServerError {
+    /// Whether it tells only that one record is not to be had.
+    pub(crate) fn is_of_one_record(&self) -> bool {
+        matches!(self, Self::Refused { status: 200 | 400 | 404, .. })
+    }
+
     /// Whether the server might answer at another time.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
     }
+}
+
+/// An answer without an error.
+struct Answer {
+    /// How many records the whole list has, where the server says so.
+    total: Option<u64>,
+    body: Vec<u8>,
 }
 
 /// One page of a list.
@@ -182,7 +206,8 @@ impl Server {
             .tls_config(tls)
             .build()
             .new_agent();
-        Self { url, token, options, agent }
+        let running = Arc::new(Semaphore::new(options.requests_at_once));
+        Self { url, token, options, agent, running }
     }
 
     /// Whether the token goes over the network unencrypted: by plain HTTP to another machine.
@@ -196,65 +221,131 @@ impl Server {
         self.url.scheme() == "http" && !is_loopback
     }
 
-    /// Reads a page, and tries again where that may help.
+    /// Reads a page of a list.
     ///
     /// # Errors
     /// [`ServerError`].
     pub async fn page(self: Arc<Self>, list: List, number: u64) -> Result<ListPage, ServerError> {
-        let size = self.options.page_size;
-        let server = self.url.as_str().trim_end_matches('/');
-        let url = format!("{server}/api/aslan/delivery/{}?page={number}&per_page={size}", list.name());
+        let (page, per_page) = (number.to_string(), self.options.page_size.to_string());
+        let mut query = vec![("page", page.as_str()), ("per_page", &per_page)];
+        if list == List::Releases {
+            // Of all projects.
+            query.insert(0, ("projectName", ""));
+        }
+        let url = self.url_of(&[list.name()], &query);
+        let read = move |Answer { total, body }: &Answer| {
+            // Go writes an empty list as `[]` or as `null`.
+            let records: Option<Vec<&RawValue>> = serde_json::from_slice(body)?;
+            let records = records.unwrap_or_default().into_iter();
+            let records = records.map(|record| record.get().as_bytes().to_vec()).collect();
+            Ok(ListPage { number, records, total: *total })
+        };
+        self.read(url, read).await
+    }
+
+    /// Reads one whole release of Zadig 4, as JSON.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn release(self: Arc<Self>, id: &str, project: &str) -> Result<Vec<u8>, ServerError> {
+        let url = self.url_of(&[List::Releases.name(), id], &[("projectName", project)]);
+        let read = |Answer { body, .. }: &Answer| {
+            let object: Map<String, Value> = serde_json::from_slice(body)?;
+            // The object of an error has none.
+            let has_id = object.contains_key("id");
+            has_id.then(|| body.clone()).ok_or_else(|| serde_json::Error::missing_field("id"))
+        };
+        self.read(url, read).await
+    }
+
+    fn url_of(&self, path: &[&str], query: &[(&str, &str)]) -> String {
+        let mut url = self.url.clone();
+        let mut segments = url.path_segments_mut().expect("a URL of HTTP has a path");
+        segments.pop_if_empty().extend(["api", "aslan", "delivery"].iter().chain(path));
+        drop(segments);
+        url.query_pairs_mut().extend_pairs(query);
+        url.into()
+    }
+
+    /// Asks for something, and tries again where that may help.
+    async fn read<T: Send + 'static>(
+        self: Arc<Self>,
+        url: String,
+        read: impl Fn(&Answer) -> serde_json::Result<T> + Copy + Send + 'static,
+    ) -> Result<T, ServerError> {
         let mut patience = Patience::new(self.options.timeout);
         loop {
-            match Arc::clone(&self).page_on_a_thread(url.clone(), number).await {
+            match Arc::clone(&self).read_on_a_thread(url.clone(), read).await {
                 Err(ServerError::Unreachable { ref failure, .. }) if patience.wait().await => {
-                    tracing::debug!(url, reason = %failure, "a page is asked for again");
+                    tracing::debug!(url, reason = %failure, "it is asked for again");
                 }
                 ended => return ended,
             }
         }
     }
 
-    /// Asks for a page on a thread of its own. A runtime waits for its own blocking threads before it ends,
-    /// so on one of those a stalled server would keep the process from ending.
-    async fn page_on_a_thread(self: Arc<Self>, url: String, number: u64) -> Result<ListPage, ServerError> {
+    /// Asks on a thread of its own. A runtime waits for its own blocking threads before it ends, so on one of
+    /// those a stalled server would keep the process from ending.
+    async fn read_on_a_thread<T: Send + 'static>(
+        self: Arc<Self>,
+        url: String,
+        read: impl Fn(&Answer) -> serde_json::Result<T> + Send + 'static,
+    ) -> Result<T, ServerError> {
+        let permit = Arc::clone(&self.running).acquire_owned().await.expect("nobody closes it");
         let (sender, receiver) = oneshot::channel();
         // Pages past the last one are asked for ahead of time, and nobody waits for their answers any more.
-        thread::spawn(move || drop(sender.send(self.page_once(&url, number))));
-        receiver.await.expect("asking for a page does not panic")
+        thread::spawn(move || {
+            let answer = self.ask(&url).and_then(|answer| {
+                read(&answer).map_err(|error| self.not_understood(url, &answer.body, error))
+            });
+            // Whoever waits for the answer may not look at it soon.
+            drop(permit);
+            drop(sender.send(answer));
+        });
+        receiver.await.expect("asking does not panic")
     }
 
-    fn page_once(&self, url: &str, number: u64) -> Result<ListPage, ServerError> {
+    fn ask(&self, url: &str) -> Result<Answer, ServerError> {
         let unreachable = |failure| ServerError::Unreachable { url: url.to_owned(), failure };
         let request = self.agent.get(url).header("Authorization", format!("Bearer {}", self.token.0));
         let request = request.header("Accept", "application/json");
         let mut answer = request.call().map_err(|error| unreachable(error.into()))?;
         let status = answer.status();
-        let refused = |hint| Err(ServerError::Refused { url: url.to_owned(), status: status.as_u16(), hint });
-        match status {
-            StatusCode::OK => {}
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                return refused(": the token is not accepted, or may not read this");
-            }
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
-                return Err(unreachable(PageFailure::Status(status.as_u16())));
-            }
-            _ if status.is_server_error() => {
-                return Err(unreachable(PageFailure::Status(status.as_u16())));
-            }
-            _ if status.is_redirection() => return refused(": give the URL that it leads to"),
-            _ => return refused(""),
-        }
         let total =
             answer.headers().get("X-Total").and_then(|total| total.to_str().ok()?.trim().parse().ok());
-        let body = answer.body_mut().with_config().limit(MAX_PAGE_BYTES).read_to_vec();
-        let body = body.map_err(|error| unreachable(error.into()))?;
-        // Go writes an empty list as `[]` or as `null`.
-        let records: Option<Vec<&RawValue>> =
-            serde_json::from_slice(&body).map_err(|error| unreachable(PageFailure::NotAList(error)))?;
-        let records = records.unwrap_or_default();
-        let records = records.into_iter().map(|record| record.get().as_bytes().to_vec()).collect();
-        Ok(ListPage { number, records, total })
+        let limit = if status == StatusCode::OK { MAX_PAGE_BYTES } else { MAX_ERROR_BYTES };
+        let body = answer.body_mut().with_config().limit(limit).read_to_vec();
+        if status == StatusCode::OK {
+            return Ok(Answer { total, body: body.map_err(|error| unreachable(error.into()))? });
+        }
+        let (said, status) = (self.said(&body.unwrap_or_default()), status.as_u16());
+        let hint = match status {
+            401 | 403 => ": the token is not accepted, or may not read this",
+            300..=399 => ": give the URL that it leads to",
+            408 | 429 | 500.. => return Err(unreachable(PageFailure::Status { status, said })),
+            _ => "",
+        };
+        Err(ServerError::Refused { url: url.to_owned(), status, said, hint })
+    }
+
+    /// The error of an answer that is not what was asked for. An object says something else on purpose, and
+    /// would say it again.
+    fn not_understood(&self, url: String, body: &[u8], error: serde_json::Error) -> ServerError {
+        if body.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<&RawValue>(body).is_ok() {
+            let hint = ", which is not what was asked for";
+            return ServerError::Refused { url, status: 200, said: self.said(body), hint };
+        }
+        ServerError::Unreachable { url, failure: PageFailure::NotUnderstood(error) }
+    }
+
+    /// What Zadig's object of an error says, behind a colon; nothing where it says nothing.
+    fn said(&self, body: &[u8]) -> String {
+        const MAX_SAID_CHARACTERS: usize = 300;
+        let object: Value = serde_json::from_slice(body).unwrap_or_default();
+        let texts = ["description", "message"].iter().filter_map(|name| object[*name].as_str());
+        let Some(text) = texts.map(str::trim).find(|text| !text.is_empty()) else { return String::new() };
+        let text = text.replace(&self.token.0, "(the token)").replace(char::is_control, " ");
+        format!(": {}", text.chars().take(MAX_SAID_CHARACTERS).collect::<String>())
     }
 }
 

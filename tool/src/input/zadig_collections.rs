@@ -4,18 +4,22 @@
 use bson::DateTime;
 
 use super::bson_documents::integer;
-use crate::json::{Json, Members, Path, to_text};
-use crate::record::drop_credentials;
+use super::zadig4;
+use crate::digest;
+use crate::json::{Json, Members, Path, Problem, to_text};
 use crate::record::fields::{
     ACTIVITY, ARTIFACT, BUILD_INFO, DEPLOY_INFO, DISTRIBUTE_INFO, Fields, Kind, Presence, TEST_INFO,
     VERSION_INFO,
 };
+use crate::record::{NO_ARTIFACT, drop_credentials, names_an_artifact};
 
 /// A collection that holds part of a release or of an artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Collection {
     /// Releases.
     Version,
+    /// Releases of Zadig 4 and later, each with its services and their images.
+    VersionV2,
     /// The builds of releases.
     Build,
     /// The deploys of releases.
@@ -32,8 +36,9 @@ pub enum Collection {
 
 impl Collection {
     /// All of them, in the order of the answers' sections.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Version,
+        Self::VersionV2,
         Self::Build,
         Self::Deploy,
         Self::Test,
@@ -47,6 +52,7 @@ impl Collection {
     fn row(self) -> (&'static str, Option<&'static str>, Self, &'static str, &'static Fields) {
         match self {
             Self::Version => ("delivery_version", None, Self::Version, "_id", &VERSION_INFO),
+            Self::VersionV2 => ("delivery_version_v2", None, Self::Version, "_id", &VERSION_INFO),
             Self::Build => ("delivery_build", Some("buildInfo"), Self::Version, "release_id", &BUILD_INFO),
             Self::Deploy => {
                 ("delivery_deploy", Some("deployInfo"), Self::Version, "release_id", &DEPLOY_INFO)
@@ -98,7 +104,24 @@ impl Collection {
         if let Some((name, _)) = DISTINGUISHING_FIELDS.iter().find(of_others) {
             return Some(format!("it has {name}, so it is no document of {}", self.name()));
         }
+        if let (Self::Artifact, Json::Object(members)) = (self, document)
+            && !names_an_artifact(members)
+        {
+            return Some(NO_ARTIFACT.to_owned());
+        }
         None
+    }
+
+    /// What a migration to Zadig 4 keeps of a release under its new id: project, version and `created_at`, as
+    /// a digest. `None` where a document lacks one of them, or is no release.
+    pub(crate) fn migrated_as(self, document: &Json<'_>) -> Option<String> {
+        let project = match self {
+            Self::Version => "product_name",
+            Self::VersionV2 => "project_name",
+            _ => return None,
+        };
+        let created_at = seconds(document.member("created_at")?)?.to_string();
+        Some(digest::of_texts(&[text_of(document, project)?, text_of(document, "version")?, &created_at]))
     }
 
     /// Turns a document into the API's JSON.
@@ -109,16 +132,22 @@ impl Collection {
         if let Some(reason) = self.reason_to_refuse(&document) {
             return Err(RefusedDocument { id, owner, reason });
         }
-        let is_deleted = match document.member("deleted_at") {
-            Some(Json::Date(milliseconds)) => milliseconds.div_euclid(1000) != 0,
-            Some(time) => integer(time).is_some_and(|time| time != 0),
-            None => false,
-        };
+        let is_deleted = document.member("deleted_at").and_then(seconds).is_some_and(|time| time != 0);
         // Without an owner it cannot be stored. That does not matter for a soft-deleted one, which is not
         // stored anyway.
         if owner.is_none() && !is_deleted {
             let reason = format!("its {owner_field} is neither an ObjectId nor a text");
             return Err(RefusedDocument { id, owner, reason });
+        }
+        if self == Self::VersionV2 {
+            let release = document.into_members(&Path::ROOT).and_then(zadig4::documented);
+            let refused = |problem: Problem| RefusedDocument {
+                id: id.clone(),
+                owner: owner.clone(),
+                reason: problem.to_string(),
+            };
+            let json = to_text(&release.map_err(refused)?);
+            return Ok(CollectionRecord { id, owner, is_deleted, json, credentials_dropped: 0 });
         }
         let mut shown = shown(&Kind::Object(fields), document);
         // They are dropped before any of the record is written to a disk.
@@ -133,6 +162,14 @@ impl Collection {
 /// A document's text, where it is one and not empty.
 fn text_of<'a>(document: &'a Json<'_>, name: &str) -> Option<&'a str> {
     document.member(name).and_then(Json::as_text).filter(|text| !text.is_empty())
+}
+
+/// The Unix seconds of a time, which may be stored as a date or as a number.
+fn seconds(time: &Json<'_>) -> Option<i128> {
+    match time {
+        Json::Date(milliseconds) => Some(milliseconds.div_euclid(1000).into()),
+        time => integer(time),
+    }
 }
 
 /// Finds the first values that JSON cannot hold, and says where each is and what it is.
@@ -161,12 +198,14 @@ fn find_foreign(value: &Json<'_>, path: &Path<'_>, found: &mut Vec<String>) {
 /// Only fields that no version of Zadig writes anywhere else are listed. None of them is required of a
 /// document, since Zadig leaves many out where they are empty.
 const DISTINGUISHING_FIELDS: &[(&str, &[Collection])] = {
-    use Collection::{Activity, Artifact, Build, Deploy, Distribute, Test, Version};
+    use Collection::{Activity, Artifact, Build, Deploy, Distribute, Test, Version, VersionV2};
     &[
         ("release_id", &[Build, Deploy, Test, Distribute]),
         ("artifact_id", &[Activity]),
         ("product_name", &[Version]),
-        ("workflow_name", &[Version]),
+        ("project_name", &[VersionV2]),
+        ("services", &[VersionV2]),
+        ("workflow_name", &[Version, VersionV2]),
         ("product_env_info", &[Version]),
         ("image_info", &[Build]),
         ("package_info", &[Build]),
@@ -236,7 +275,7 @@ fn list_shown<'a>(element: &Kind, elements: Vec<Json<'a>>) -> Json<'a> {
 }
 
 /// The members of a table, in its order, and then the others under their stored names.
-fn members_shown<'a>(fields: &Fields, members: Members<'a>) -> Members<'a> {
+pub(super) fn members_shown<'a>(fields: &Fields, members: Members<'a>) -> Members<'a> {
     let mut members = members;
     let mut answered = Members::with_capacity(members.len());
     for field in fields.all() {

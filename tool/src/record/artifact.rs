@@ -16,6 +16,17 @@ use crate::json::{Json, Members, Path, Problem, to_text};
 /// The member of a line of an export that says what pipelines recorded. No answer has it.
 const RECORDED_BY_PIPELINES: &str = "recordedByPipelines";
 
+/// Why an object of Zadig's is not taken for an artifact.
+pub(crate) const NO_ARTIFACT: &str =
+    "it has no image, no image_digest and no package_file_location, so it is no artifact";
+
+/// Whether an object of Zadig's names what an artifact is. Its database and its API have the same names.
+pub(crate) fn names_an_artifact(object: &Members<'_>) -> bool {
+    ["image", "image_digest", "package_file_location", "package_storage_uri"]
+        .iter()
+        .any(|name| object.get(*name).is_some_and(|value| !value.is_empty()))
+}
+
 /// An artifact that fits the documented types, in the JSON that the API answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifact {

@@ -8,10 +8,11 @@ mod release;
 mod shape;
 
 pub use artifact::{Artifact, Recorded, RecordedFact};
+pub(crate) use artifact::{NO_ARTIFACT, names_an_artifact};
 pub(crate) use credentials::drop_credentials;
 pub use differences::differences;
 pub use release::Release;
-use shape::required_text;
+pub(crate) use shape::required_text;
 
 pub use crate::json::Problem;
 use crate::json::{Json, Members, Path};
@@ -59,8 +60,11 @@ impl Record {
 }
 
 impl<'a> UncheckedRecord<'a> {
-    pub(crate) fn read(text: &'a [u8]) -> Result<Self, Problem> {
-        let root = Json::read(text)?.into_members(&Path::ROOT)?;
+    fn read(text: &'a [u8]) -> Result<Self, Problem> {
+        Self::of(Json::read(text)?.into_members(&Path::ROOT)?)
+    }
+
+    pub(crate) fn of(root: Members<'a>) -> Result<Self, Problem> {
         if let Some(version_info) = root.get("versionInfo") {
             let path = Path::ROOT.field("versionInfo");
             let Json::Object(version_info) = version_info else {
@@ -84,6 +88,17 @@ impl<'a> UncheckedRecord<'a> {
         } else {
             Record::Artifact(Box::new(Artifact::check(self.id, self.root)?))
         })
+    }
+}
+
+/// Whether a text is an artifact as an export writes it: just as it is answered, and perhaps with what
+/// pipelines recorded of it.
+pub(crate) fn is_exported_artifact(text: &[u8]) -> bool {
+    match Record::check(text) {
+        Ok(Record::Artifact(artifact)) => {
+            artifact.json.strip_suffix('}').is_some_and(|answer| text.starts_with(answer.as_bytes()))
+        }
+        _ => false,
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) fn text_of<'a>(members: &'a Members<'_>, name: &str) -> &'a str {
 }
 
 /// Reads a string field that must be there and must not be empty.
-pub(super) fn required_text(members: &Members<'_>, name: &str, path: &Path<'_>) -> Result<String, Problem> {
+pub(crate) fn required_text(members: &Members<'_>, name: &str, path: &Path<'_>) -> Result<String, Problem> {
     let path = path.field(name);
     match members.get(name) {
         Some(Json::Text(text)) if text.is_empty() => {
