@@ -427,7 +427,7 @@ async fn tables_that_cannot_be_reached_are_told_before_the_source_is_read() {
     for (environment, said, status) in [
         (missing.environment(), "does not exist", 1),
         (unauthorized, "credentials", 1),
-        (page, "could not be reached", 2),
+        (page, "could not be reached", 4),
     ] {
         let mut import = tool(&environment, &["import", "-"]);
         import
