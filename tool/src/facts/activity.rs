@@ -106,12 +106,13 @@ pub async fn namespaces_of(
 
 /// One attempt:
 ///
-/// 1. The artifact is found. That is done once: `known` keeps it for the next attempt.
-/// 2. All that is stored of the artifact is read, and of a deploy or undeploy the last deploy there. If the
-///    artifact holds this fact already, nothing is written. `sent` keeps by what the fact is known in commits of
-///    which nobody knows whether they were made.
-/// 3. The artifact with the new activity is written, on the condition that the artifact is as it was read. If it
-///    is not, the attempt ends as [`FactError::Contended`], and the next one reads it again.
+/// 1. The artifact is found, and all that is stored of it is read; of a deploy or undeploy also the last deploy
+///    there. If the artifact holds this fact already, nothing is written.
+/// 2. The artifact with the new activity is written, on the condition that all this is as it was read. If it is
+///    not, the attempt ends as [`FactError::Contended`], and the next one reads it again.
+///
+/// `known` keeps for the next attempt which artifact was found, and `sent` by what the fact is known in commits
+/// of which nobody knows whether they were made.
 async fn attempt(
     writer: &Writer,
     activity: &Activity,
@@ -126,24 +127,8 @@ async fn attempt(
             return Ok(held(other, FactOutcome::Already));
         }
     }
-    let (state, last_deploy) = if activity.kind == ActivityKind::Undeploy {
-        if let Some(Target::Known(found)) = known {
-            let state = writer.artifact_state(found).await?;
-            if sent.iter().any(|fact| state.holds(fact)) {
-                return Ok(held(state, FactOutcome::Added));
-            }
-        }
-        let Some((state, last_deploy)) = activity.running(writer).await? else {
-            return Ok(held(ArtifactState::default(), FactOutcome::NothingRuns));
-        };
-        *known = Some(Target::Known(FoundArtifact::by_id(state.artifact_id.clone())));
-        (state, Some(last_deploy))
-    } else {
-        let target = match known {
-            Some(target) => target.clone(),
-            None => known.insert(activity.target(writer).await?).clone(),
-        };
-        (activity.state(writer, target).await?, None)
+    let Some((state, last_deploy)) = find(writer, activity, known, sent).await? else {
+        return Ok(held(ArtifactState::default(), FactOutcome::NothingRuns));
     };
     if sent.iter().any(|fact| state.holds(fact)) {
         return Ok(held(state, FactOutcome::Added));
@@ -163,20 +148,19 @@ async fn attempt(
     };
     let Timed { time, remark } = activity.timed(&state, last_deploy.as_ref());
     if state.holds(&fact) {
-        let is_new = match (activity.kind, &last_deploy) {
+        let is_another = match (activity.kind, &last_deploy) {
+            _ if activity.is_told_apart() => false,
             (ActivityKind::Undeploy, _) => true,
             (ActivityKind::Deploy, Some(last)) => !runs_still(writer, &state, last).await?,
             _ => false,
         };
-        if activity.is_told_apart() || !is_new {
+        if !is_another {
             return Ok(held(state, FactOutcome::Already));
         }
         fact = fact.at(time);
     }
-    let recorded = activity.recorded(&fact, time);
-    let recorded =
-        recorded.map_err(|source| FactError::Invalid { record: format!("artifact {id:?}"), source })?;
-    let recorded = state.recorded.clone().and(recorded);
+    let invalid = |source| FactError::Invalid { record: format!("artifact {id:?}"), source };
+    let recorded = state.recorded.clone().and(activity.recorded(&fact, time).map_err(invalid)?);
     let unstorable = |unstorable| refused(format!("artifact {id:?}: {unstorable}"));
     let packed = |recorded| PackedArtifact::with_recorded(artifact, recorded).map_err(unstorable);
     let mut artifact = packed(recorded.clone())?;
@@ -203,6 +187,33 @@ async fn attempt(
     }
     let outcome = if new.is_some() { FactOutcome::Made } else { FactOutcome::Added };
     Ok(Recorded { outcome, id, json, remark })
+}
+
+/// Finds the artifact of an activity, and of an undeploy the last deploy where it runs; `None` where nothing runs
+/// that could be undeployed.
+async fn find(
+    writer: &Writer,
+    activity: &Activity,
+    known: &mut Option<Target>,
+    sent: &[FactKey],
+) -> Result<Option<(ArtifactState, Option<LastDeploy>)>, FactError> {
+    if activity.kind != ActivityKind::Undeploy {
+        let target = match known {
+            Some(target) => target.clone(),
+            None => known.insert(activity.target(writer).await?).clone(),
+        };
+        return Ok(Some((activity.state(writer, target).await?, None)));
+    }
+    // The attempt before may have undeployed it: then nothing runs there any more.
+    if let Some(Target::Known(found)) = known {
+        let state = writer.artifact_state(found).await?;
+        if sent.iter().any(|fact| state.holds(fact)) {
+            return Ok(Some((state, None)));
+        }
+    }
+    let Some((state, last_deploy)) = activity.running(writer).await? else { return Ok(None) };
+    *known = Some(Target::Known(FoundArtifact::by_id(state.artifact_id.clone())));
+    Ok(Some((state, Some(last_deploy))))
 }
 
 /// What is said of an artifact that stays as it is.
