@@ -1,6 +1,6 @@
 //! Reads one document of Zadig's database, whether it was written as BSON or as Extended JSON.
 //!
-//! What JSON has no form for is told apart here ([`Json::Foreign`]), so that it is refused by name and never
+//! What JSON has no form for is told apart here (`Json::Foreign`), so that it is refused by name and never
 //! becomes something else in silence.
 
 use std::borrow::Cow;
