@@ -270,6 +270,19 @@ async fn an_endpoint_that_is_no_url_and_missing_credentials_are_told_before_anyt
             assert!(ran.err.ends_with(said), "{endpoint} {arguments:?}: {ran:?}");
             assert_eq!(ran.err.lines().count(), 1, "{endpoint} {arguments:?}: {ran:?}");
         }
+        for (variable, value) in [
+            ("AWS_MAX_ATTEMPTS", "x"),
+            ("AWS_MAX_ATTEMPTS", "0"),
+            ("AWS_RETRY_MODE", "foo"),
+            ("RELEASES_TABLE", "a b"),
+            ("ARTIFACTS_TABLE", "x"),
+        ] {
+            let mut command = tool(&environment, arguments);
+            command.env(variable, value);
+            let ran = run(command).await;
+            assert_eq!(ran.status, Some(2), "{variable} {arguments:?}: {ran:?}");
+            assert!(ran.err.starts_with(&format!("error: {variable} is n")), "{arguments:?}: {ran:?}");
+        }
         let mut command = tool(&environment, arguments);
         command
             .env_remove("AWS_ACCESS_KEY_ID")
@@ -414,6 +427,7 @@ async fn a_missing_table_is_told_with_what_to_do_and_nothing_else() {
         let lines: Vec<_> = ran.err.lines().collect();
         let [error, advice] = lines.as_slice() else { panic!("{arguments:?}: {ran:?}") };
         assert!(error.starts_with("error: ") && error.contains("does not exist"), "{error}");
+        assert!(!error.contains("not certain"), "nothing can have been recorded: {error}");
         for part in ["AWS_REGION", variable, "delivery-center tables create"] {
             assert!(advice.contains(part), "{arguments:?}: {advice}");
         }

@@ -99,6 +99,15 @@ async fn an_undeploy_ends_what_runs_until_the_next_deploy() {
     deploy(&tables, &one, &[]).await;
     assert!(undeploy(&tables, CART, &with_url).await.out.starts_with("recorded before"));
     assert_eq!(running(&tables).await.as_ref(), Some(&one));
+    // One that comes before the last deploy ends nothing, and says so.
+    let early = undeploy(&tables, CART, &["--ended", "1600000001"]).await;
+    assert!(
+        early.err.contains("artifact a1 was deployed there after that, so it still runs there"),
+        "{early:?}"
+    );
+    assert_eq!(running(&tables).await.as_ref(), Some(&one));
+    let elsewhere = undeploy(&tables, CART, &["--namespace", "x"]).await;
+    assert!(elsewhere.err.contains("runs in prod (namespace x); nothing was written"), "{elsewhere:?}");
     // Docker Hub's names meet here, too.
     let hub = ["record", "deploy", "--image", "acme/shop:1", "--env", "prod"];
     done(&tables, &hub).await;

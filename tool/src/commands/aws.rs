@@ -34,6 +34,25 @@ const ENDPOINT_VARIABLES: [(&str, &str); 2] = [
 /// Reads region, credentials and endpoint. What is missing is reported here, in one plain sentence: the error
 /// of a request that lacks it would be a long chain of causes.
 pub(super) async fn config() -> anyhow::Result<SdkConfig> {
+    // The SDK would panic over these.
+    if given("AWS_MAX_ATTEMPTS")
+        .is_some_and(|attempts| !attempts.parse().is_ok_and(|attempts: u32| attempts > 0))
+    {
+        return Err(unusable("AWS_MAX_ATTEMPTS is no number from 1 on"));
+    }
+    for variable in ["RELEASES_TABLE", "ARTIFACTS_TABLE"] {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        if given(variable)
+            .is_some_and(|name| !((3..=255).contains(&name.len()) && name.bytes().all(is_allowed)))
+        {
+            return Err(unusable(format!(
+                "{variable} is no table's name: 3 to 255 letters, digits, _, . and -"
+            )));
+        }
+    }
+    if given("AWS_RETRY_MODE").is_some_and(|mode| !["standard", "adaptive"].contains(&mode.as_str())) {
+        return Err(unusable("AWS_RETRY_MODE is neither standard nor adaptive"));
+    }
     for (variable, no_url) in ENDPOINT_VARIABLES {
         if std::env::var(variable).is_ok_and(|endpoint_url| !is_endpoint_url(&endpoint_url)) {
             return Err(unusable(no_url));

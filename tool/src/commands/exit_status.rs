@@ -28,7 +28,7 @@ pub(super) enum Ended {
 const TABLE: [(Ended, &str); 6] = [
     (Ended::Well, "done"),
     (Ended::NotWell, "something was refused, is missing or is wrong, and stderr says what"),
-    (Ended::Unusable, "the arguments, or a variable of the environment, cannot be used"),
+    (Ended::Unusable, "the arguments, or what a variable of the environment holds, cannot be read"),
     (Ended::NotFound, "no release or artifact is what was asked for"),
     (Ended::Unreachable, "DynamoDB or Zadig could not be reached, is throttled or fails: try again"),
     (Ended::Interrupted, "interrupted by Ctrl-C (`serve` is done then)"),

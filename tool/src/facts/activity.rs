@@ -324,17 +324,22 @@ impl Activity {
         const TOO_FAR: UnixSeconds = 3600;
         let now = self.created_time;
         let own = last_deploy.and_then(|last| state.deploy_to(&last.destination));
+        let started = own.as_ref().map(|own| own.position.time());
         let deploys = last_deploy.and_then(|last| last.deploy.clone()).into_iter().chain(own);
         let before = deploys.max_by_key(|deploy| deploy.until.unwrap_or(deploy.position.time()));
         let Some(before) = before.filter(|_| !self.fields.contains_key("end_time")) else {
-            return Timed { time: now, remark: None };
+            let id = &state.artifact_id;
+            let runs_still =
+                self.kind == ActivityKind::Undeploy && started.is_some_and(|started| started > now);
+            let remark = format!("note: artifact {id} was deployed there after that, so it still runs there");
+            return Timed { time: now, remark: Some(remark).filter(|_| runs_still) };
         };
         let time = now.max(before.until.unwrap_or(before.position.time()) + 1);
         let (ahead, id) = (time - now, before.position.id());
         if ahead > TOO_FAR {
             let remark = format!(
                 "note: artifact {id} was deployed or undeployed there {ahead} seconds ahead of this clock, so it still counts \
-                 as the later one; record it again with the right --ended, or wait"
+                 as the later one: give an --ended behind that, or wait until that time has passed"
             );
             return Timed { time: now, remark: Some(remark) };
         }

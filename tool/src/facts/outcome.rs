@@ -52,13 +52,22 @@ pub enum FactError {
     #[error(transparent)]
     Unstorable(#[from] Unstorable),
     /// The tables could not be read or written.
-    #[error("it is not certain whether it was recorded, and recording it again is safe")]
+    #[error("{}", uncertain_or_not(.0))]
     Store(#[from] StoreError),
     /// Others kept writing the same record, for as long as it was tried.
     #[error(
         "it was not recorded, since others change the same record faster than it can be written; recording it again is safe"
     )]
     Contended,
+}
+
+fn uncertain_or_not(error: &StoreError) -> &'static str {
+    if error.is_unavailable() {
+        "it is not certain whether it was recorded. Recording it again is safe, but for a deploy without URL, times and \
+         --idempotency-key: once something else was deployed there, it counts as another deploy"
+    } else {
+        "it cannot be recorded"
+    }
 }
 
 impl FactError {

@@ -80,12 +80,14 @@ struct CommonArguments {
     /// When it began: Unix seconds, or RFC 3339 as 2024-05-01T12:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     started: Option<UnixSeconds>,
-    /// When it ended. The record gets this time, or the present time where --ended is not given.
+    /// When it ended. The record gets this time, or the present time where --ended is not given; but a deploy
+    /// or undeploy without it comes at least a second after the last one there.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     ended: Option<UnixSeconds>,
     /// A key that tells this fact from others of its kind about the same image (for a release: in the same
     /// project). Without a key, two facts are the same if everything that was given or read from the
-    /// environment is the same; the time of sending does not count.
+    /// environment is the same; the time of sending does not count. A deploy without URL and times is another
+    /// one where something else was deployed there since, or it was undeployed.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     /// Print the artifact or release as it is stored, as one line of JSON.
@@ -451,7 +453,9 @@ async fn record_undeploys(undeploy: UndeployArguments, run: PipelineRun) -> anyh
     };
     let writer = writer().await?;
     let mut patience = Patience::new(Duration::from_secs(timeout));
-    let namespaces = match given(undeploy.namespace) {
+    let namespace = given(undeploy.namespace);
+    let in_one = namespace.as_ref().map(|namespace| format!(" (namespace {namespace})")).unwrap_or_default();
+    let namespaces = match namespace {
         Some(namespace) => vec![namespace],
         None => namespaces_of(&writer, &activity.image, &undeploy.env, &mut patience).await?,
     };
@@ -472,10 +476,8 @@ async fn record_undeploys(undeploy: UndeployArguments, run: PipelineRun) -> anyh
         }
     }
     if !has_run {
-        terminal::say(format_args!(
-            "nothing of {} runs in {}; nothing was written",
-            activity.image, undeploy.env
-        ));
+        let (image, env) = (activity.image, undeploy.env);
+        terminal::say(format_args!("nothing of {image} runs in {env}{in_one}; nothing was written"));
     }
     Ok(Ended::Well)
 }
