@@ -723,6 +723,7 @@ async fn writers_of_an_image_end_as_one_after_the_other() {
 #[tokio::test]
 async fn writers_of_an_environment_end_as_one_after_the_other() {
     explore(artifacts::of_one_environment(), false).await;
+    explore(artifacts::of_an_environment_and_more(), false).await;
 }
 
 #[tokio::test]
@@ -767,6 +768,7 @@ mod many_more_orders {
     #[ignore = "it takes long"]
     async fn of_an_environment() {
         explore(artifacts::of_one_environment(), true).await;
+        explore(artifacts::of_an_environment_and_more(), true).await;
     }
 
     #[tokio::test]

@@ -225,6 +225,90 @@ pub(super) fn of_one_environment() -> Vec<Scenario> {
     ]
 }
 
+/// Two writers of one environment, one of which changes something else too: what the artifact stands for, where
+/// it lies, or so much that it needs steps.
+pub(super) fn of_an_environment_and_more() -> Vec<Scenario> {
+    let image = |id: &str, image: &str, letter, activities: Value| {
+        let mut record = artifact(id, image, &digest(letter), 5);
+        record["activities"] = activities;
+        stores(&record)
+    };
+    let built = |content: &str| json!([{"type": "build", "content": content, "created_time": 1}]);
+    let a = || image(ID, TAG, '0', built("a"));
+    let b = || image(OTHER_ID, OTHER_TAG, '1', built("b"));
+    let deploy = |image: &str, letter| {
+        records(activity(ActivityKind::Deploy, image, Some(letter), &json!({"env_name": "prod"})))
+    };
+    let (deploy_a, deploy_b) = (|| deploy(TAG, '0'), || deploy(OTHER_TAG, '1'));
+    let undeploys = || {
+        let mut undeploy = activity(ActivityKind::Undeploy, TAG, None, &json!({"env_name": "prod"}));
+        undeploy.image = NamedImage::parse_any("registry/a", None).unwrap();
+        records(undeploy)
+    };
+    let event = |kind: &str, time: u64| json!({"type": kind, "env_name": "prod", "content": format!("{kind} {time}"), "created_time": time});
+    let stand_in = || {
+        let id = Artifact::stand_in_id(TAG, "");
+        let mut record = artifact(&id, TAG, "", 3);
+        record["activities"] =
+            json!([{"type": "deploy", "env_name": "prod", "created_by": "ci", "created_time": 3}]);
+        stores(&record)
+    };
+    let renamed = || image(ID, "registry/b:1", '0', json!([event("deploy", 7)]));
+    let ran = || image(ID, TAG, '0', json!([event("deploy", 7)]));
+    let moved = || image(ID, TAG, '2', json!([event("deploy", 7)]));
+    let many = |end: bool| {
+        let deploy = |number| json!({"type": "deploy", "env_name": number, "url": number, "created_time": 2});
+        let mut deploys: Vec<_> = (0..COMMITS).map(|number| deploy(format!("env-{number}"))).collect();
+        deploys.push(event("deploy", 2));
+        if end {
+            deploys.push(event("undeploy", 4));
+        }
+        image(OTHER_ID, OTHER_TAG, '1', deploys.into())
+    };
+    let scenario = |name, before, writers| {
+        let questions =
+            ["envName=prod", "image=registry/a&envName=prod", "image=registry/b&envName=prod"].into_iter();
+        let questions = questions
+            .map(str::to_owned)
+            .chain([TAG, OTHER_TAG].map(|image| format!("image={image}&include=environments")));
+        let questions = questions.map(|question| (GetArtifact, question)).collect();
+        Scenario { questions, sizes: vec![WHOLE], ..of(name, before, writers, &[]) }
+    };
+    let in_steps = |scenario: Scenario| Scenario { sizes: vec![IN_STEPS], ..scenario };
+    vec![
+        scenario("a stand-in gives way beside an undeploy", vec![b(), stand_in()], [a(), undeploys()]),
+        scenario("a stand-in gives way beside a deploy of another", vec![b(), stand_in()], [a(), deploy_b()]),
+        scenario(
+            "an import to another repository beside a deploy",
+            vec![ran(), b()],
+            [renamed(), deploy_b()],
+        ),
+        scenario(
+            "an import to another repository beside an undeploy",
+            vec![ran(), b()],
+            [renamed(), undeploys()],
+        ),
+        scenario("a move beside an undeploy", vec![ran(), b()], [moved(), undeploys()]),
+        scenario("a move beside the same deploy", vec![ran(), b()], [moved(), deploy_a()]),
+        scenario("a reindex beside a deploy", vec![ran(), b()], [reindexes(), deploy_b()]),
+        in_steps(scenario(
+            "an import of many deploys beside an undeploy",
+            vec![many(false)],
+            [many(true), undeploys()],
+        )),
+        in_steps(scenario(
+            "an import of many deploys beside a reindex",
+            vec![ran(), b()],
+            [many(true), reindexes()],
+        )),
+        in_steps(scenario(
+            "an import of many deploys without an end beside an older one",
+            vec![many(true), a()],
+            [many(false), ran()],
+        )),
+    ]
+}
+
 /// Faults that this layout has, each with words of what a test says of it.
 pub(super) fn known_faults() -> Vec<(Scenario, &'static str)> {
     let built = || builds(Some('0'), "built");

@@ -225,3 +225,197 @@ async fn an_environment_is_a_table_of_what_runs_there() {
     let digest = format!("{CART}@{DIGEST}");
     assert!(undeploy(&tables, &digest, &[]).await.err.contains("nothing was written"));
 }
+
+fn with_activities(id: &str, tag: &str, activities: &[(&str, i64)]) -> Value {
+    let mut record = artifact(id, &format!("{CART}:{tag}"), "", 5);
+    let activity =
+        |(kind, time): &(&str, i64)| json!({"type": kind, "env_name": "prod", "created_time": time});
+    record["activities"] = activities.iter().map(activity).collect();
+    record
+}
+
+async fn import_with(tables: &Tables, flags: &[&str], record: &Value) -> Ran {
+    let arguments = [&["import"], flags, &["-"]].concat();
+    let ran = run_with_input(tool(&tables.environment(), &arguments), record.to_string()).await;
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    ran
+}
+
+/// The image that runs in prod by each of the three ways to ask: `envName` alone, with the repository, and with
+/// the environments of `:1`.
+async fn running_by_each_way(tables: &Tables) -> [bool; 3] {
+    let walk = tables.walk(GetArtifact, "envName=prod", &[]).await;
+    let one = tables.get(GetArtifact, &format!("image={CART}:1&include=environments")).await.json();
+    [
+        walk.iter().any(|step| step.status == 200),
+        running(tables).await.is_some(),
+        one["environments"][0]["running"].as_bool().unwrap(),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewrite_that_loses_an_ended_deploy_hides_nothing() {
+    let tables = Tables::empty().await;
+    import_with(&tables, &[], &with_activities("b", "1", &[("deploy", 5)])).await;
+    import_with(&tables, &[], &with_activities("a", "2", &[("deploy", 10), ("undeploy", 20)])).await;
+    import_with(&tables, &["--rewrite"], &with_activities("a", "2", &[("build", 1)])).await;
+    assert_eq!(
+        running_by_each_way(&tables).await,
+        [true; 3],
+        "the end of a deploy that is gone hides what runs"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stand_in_that_gives_way_and_is_dropped_hides_nothing() {
+    let tables = Tables::empty().await;
+    import_with(&tables, &[], &with_activities("b", "1", &[("deploy", 5)])).await;
+    deploy(&tables, &format!("{CART}:2"), &[]).await;
+    undeploy(&tables, CART, &[]).await;
+    import_with(&tables, &["--drop-recorded"], &with_activities("a", "2", &[("build", 1)])).await;
+    assert_eq!(
+        running_by_each_way(&tables).await,
+        [true; 3],
+        "the end of a deploy that is gone hides what runs"
+    );
+}
+
+/// An import brought a time in milliseconds, and was corrected.
+async fn with_a_corrected_deploy() -> Tables {
+    let tables = two_images().await;
+    import_with(&tables, &[], &with_activities("a2", "2", &[("deploy", 1_637_726_888_000)])).await;
+    import_with(&tables, &[], &with_activities("a2", "2", &[("deploy", 1_637_726_888)])).await;
+    done(&tables, &["reindex"]).await;
+    tables
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deploy_that_was_corrected_is_in_nobodys_way() {
+    let tables = with_a_corrected_deploy().await;
+    let ran = deploy(&tables, &format!("{CART}:1"), &[]).await;
+    assert_eq!(running(&tables).await, Some(format!("{CART}:1")));
+    assert_eq!(ran.err, "", "it runs, and no deploy is ahead of the clock");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redeploy_within_a_second_runs_after_a_correction() {
+    let tables = with_a_corrected_deploy().await;
+    let one = format!("{CART}:1");
+    for _ in 0..3 {
+        deploy(&tables, &one, &[]).await;
+        undeploy(&tables, CART, &[]).await;
+        assert!(deploy(&tables, &one, &[]).await.out.starts_with("recorded: "));
+        assert_eq!(
+            running(&tables).await.as_ref(),
+            Some(&one),
+            "the deploy was recorded last, and is told as ended"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_within_a_second_runs_after_a_correction() {
+    let tables = with_a_corrected_deploy().await;
+    let (one, two) = (format!("{CART}:1"), format!("{CART}:2"));
+    for image in [&one, &two, &one, &two, &one] {
+        deploy(&tables, image, &[]).await;
+        assert_eq!(running(&tables).await.as_ref(), Some(image));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_deploy_counts_for_no_time() {
+    let tables = two_images().await;
+    deploy(&tables, &format!("{CART}:2"), &["--ended", &ago(-1800).to_string()]).await;
+    import_with(&tables, &["--drop-recorded"], &artifact("a2", &format!("{CART}:2"), "", 1_600_000_000))
+        .await;
+    let ran = deploy(&tables, &format!("{CART}:1"), &[]).await;
+    let time = activities(&tables, &format!("{CART}:1"), "deploy").await[0]["created_time"].as_i64().unwrap();
+    assert!(time <= ago(-60), "half an hour ahead, behind a deploy that does not count: {ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undeploy_of_another_artifact_is_in_nobodys_way() {
+    let tables = two_images().await;
+    let (one, two) = (format!("{CART}:1"), format!("{CART}:2"));
+    deploy(&tables, &two, &[]).await;
+    undeploy(&tables, CART, &["--ended", &ago(-7200).to_string()]).await;
+    // By the second, of which the larger id has the later deploy.
+    let ran = deploy(&tables, &one, &[]).await;
+    assert_eq!(running(&tables).await.as_ref(), Some(&one), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undeploy_before_the_deploy_does_not_say_that_it_ended_it() {
+    let tables = two_images().await;
+    let one = format!("{CART}:1");
+    deploy(&tables, &one, &[]).await;
+    let ran = undeploy(&tables, CART, &["--ended", "1700000000"]).await;
+    assert_eq!(running(&tables).await.as_ref(), Some(&one));
+    assert!(!ran.err.is_empty(), "it runs on, and nothing says so: {ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_imported_is_verified_where_times_are_equal() {
+    let tables = Tables::empty().await;
+    let records = [
+        with_activities("z", "2", &[("deploy", 10), ("undeploy", 20)]),
+        with_activities("a", "1", &[("deploy", 10)]),
+    ];
+    for record in &records {
+        import_with(&tables, &[], record).await;
+    }
+    let records = crate::support::lines(&records);
+    let verified = run_with_input(tool(&tables.environment(), &["verify", "-"]), records).await;
+    assert_eq!(verified.status, Some(0), "{verified:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_gave_way_and_ended_is_passed_over() {
+    let tables = Tables::empty().await;
+    for number in 10..22 {
+        let image = format!("registry.example.com/shop/s{number}:1");
+        deploy(&tables, &image, &[]).await;
+        // An id before that of any stand-in.
+        import_with(&tables, &[], &artifact(&format!("0000{number}"), &image, "", 5)).await;
+        undeploy(&tables, &image, &[]).await;
+    }
+    deploy(&tables, &format!("{CART}-z:1"), &[]).await;
+    done(&tables, &["reindex"]).await;
+    let first = tables.get(GetArtifact, "envName=prod").await;
+    let ended = tables.items(&tables.names.artifacts).await;
+    let is_last = |item: &&std::collections::HashMap<String, aws_sdk_dynamodb::types::AttributeValue>| {
+        item["image_digest"].as_s().unwrap() == "environment:prod"
+    };
+    let ended = ended.iter().filter(is_last).filter(|item| item.contains_key("until")).count();
+    assert_eq!(
+        ended, 12,
+        "none of the twelve runs, and a walk is to pass over them; it answers {}",
+        first.body
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deploys_that_are_gone_do_not_stay_in_the_way_of_a_walk() {
+    let tables = Tables::empty().await;
+    for number in 10..22 {
+        let mut record =
+            artifact(&format!("a{number}"), &format!("registry.example.com/old/s{number}:1"), "", 5);
+        record["activities"] = json!([{"type": "deploy", "env_name": "prod", "created_time": 5}]);
+        import_with(&tables, &[], &record).await;
+        // The images were moved to another registry.
+        record["image"] = json!(format!("registry.example.com/shop/s{number}:1"));
+        import_with(&tables, &[], &record).await;
+    }
+    done(&tables, &["reindex"]).await;
+    let first = tables.get(GetArtifact, "envName=prod").await;
+    assert_eq!(first.status, 200, "twelve run there: {}", first.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_in_which_nothing_runs_is_named() {
+    let tables = two_images().await;
+    deploy(&tables, &format!("{CART}:1"), &["--namespace", "p"]).await;
+    let ran = undeploy(&tables, CART, &["--namespace", "q"]).await;
+    assert!(ran.err.contains('q'), "it runs in prod, in another namespace: {ran:?}");
+}

@@ -185,3 +185,29 @@ async fn spoil(tables: &Tables) {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_of_an_end_in_steps_needs_what_is_documented() {
+    let tables = Tables::empty().await;
+    let directory = tempfile::tempdir().unwrap();
+    let mut cart = artifact("a1", IMAGE, "", 1);
+    let commit =
+        |number| json!({"commit_id": format!("{number:07x}{:033}", 0), "repo_owner": "o", "repo_name": "n"});
+    let commits: Vec<_> = (0..60).map(commit).collect();
+    cart["activities"] = json!([
+        {"type": "build", "commits": commits, "created_time": 1},
+        {"type": "deploy", "env_name": "prod", "created_time": 2},
+        {"type": "undeploy", "env_name": "prod", "created_time": 3},
+    ]);
+    let file = directory.path().join("many.json");
+    std::fs::write(&file, cart.to_string()).unwrap();
+    let did = done(&tables, &[&["import", file.to_str().unwrap()]], "100").await;
+    let undocumented: Vec<_> = did.difference(&documented("import", &tables)).cloned().collect();
+    assert!(undocumented.is_empty(), "120 entries and an end: {undocumented:?}");
+}
+
+#[test]
+fn every_command_that_reads_or_writes_tables_has_its_row() {
+    let page = include_str!("../../docs/operating.md").split("## Permissions").nth(1).unwrap();
+    assert!(page.contains("| `environment` |"), "`environment` has no row in the table of permissions");
+}

@@ -29,7 +29,7 @@ const FEW: i32 = 10;
 /// some 5,000, most of which the filter passes over where many have ended.
 const MAX_PAGES: usize = 4;
 /// How many artifacts a step of a walk looks up.
-const MAX_LOOK_UPS: usize = 10;
+const MAX_LOOK_UPS: usize = 32;
 
 /// A question for what runs in an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,7 +198,7 @@ impl Store {
         usage: &Usage,
     ) -> Result<(Vec<LastDeploy>, Option<Item>), StoreError> {
         let table = self.artifacts_table.as_str();
-        // What was deployed a moment ago is met.
+        // What was deployed for the first time a moment ago is met.
         let query = self.client.query().table_name(table).consistent_read(true);
         let query = match range {
             Range::Behind(None) => query.key_condition_expression("image_digest = :environment"),

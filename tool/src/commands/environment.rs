@@ -1,11 +1,11 @@
 //! `environment`: everything that runs in an environment.
 
-use std::collections::BTreeMap;
-
 use clap::builder::NonEmptyStringValueParser;
 use delivery_center::endpoint::Endpoint;
 use delivery_center::error::Error;
+use delivery_center::image_reference::repository;
 use delivery_center::query::Query;
+use delivery_center::store::keys::last_deploy_entry;
 use serde::Serialize;
 
 use super::exit_status::Ended;
@@ -13,7 +13,9 @@ use super::layout::{HEADING, left, natural_width, styled, table, width};
 use super::local_time::Now;
 use super::short_image::CommonRegistry;
 use super::{aws, terminal};
-use crate::answers::{Answered, ArtifactInfo, AskError, Endpoints, ReleaseInfo, StoredText, read};
+use crate::answers::{
+    Answered, ArtifactInfo, AskError, Endpoints, EnvironmentInfo, ReleaseInfo, StoredText, read,
+};
 
 /// How many digits of a commit are shown.
 const COMMIT_DIGITS: usize = 7;
@@ -58,27 +60,25 @@ struct Running {
 pub(super) async fn run(arguments: EnvironmentArguments) -> anyhow::Result<Ended> {
     let endpoints = Endpoints::new(aws::answering_store().await?);
     let bar = terminal::counter("images");
-    // An artifact that runs in several namespaces is met once for each, in their order.
-    let mut met = BTreeMap::<String, usize>::new();
     let mut found = Vec::new();
     let mut next = Some(arguments.query());
-    let mut none = None;
+    let mut none = String::new();
     while let Some(query) = next {
         let Answered { json, next: following } = match endpoints.ask(Endpoint::GetArtifact, &query).await {
             Ok(answered) => answered,
-            Err(AskError::Refused(error @ Error::NothingRuns { .. })) => {
-                let Error::NothingRuns { next: following, .. } = &error else { unreachable!("it is one") };
+            Err(error) => {
+                let AskError::Refused(Error::NothingRuns { next: following, .. }) = &error else {
+                    return Err(error.into());
+                };
                 next = following.as_deref().map(Query::parse);
-                none = Some(error);
+                none = error.to_string();
                 continue;
             }
-            Err(error) => return Err(error.into()),
         };
         next = following;
-        let artifact: ArtifactInfo = read(&json)?;
-        let times = met.entry(artifact.id.as_stored().to_owned()).or_default();
-        let running = arguments.running(&endpoints, artifact, *times).await?;
-        *times += 1;
+        let after = query.first("after").unwrap_or_default();
+        // It may have been replaced while it was looked at.
+        let Some(running) = arguments.running(&endpoints, read(&json)?, after).await? else { continue };
         bar.inc(1);
         if arguments.json {
             terminal::print_json(&serde_json::to_string(&running)?)?;
@@ -87,8 +87,7 @@ pub(super) async fn run(arguments: EnvironmentArguments) -> anyhow::Result<Ended
     }
     bar.finish_and_clear();
     if found.is_empty() {
-        let said = none.map(|error| error.to_string()).unwrap_or_default();
-        terminal::say(StoredText::from(said.as_str()));
+        terminal::say(StoredText::from(none.as_str()));
         return Ok(Ended::NotFound);
     }
     if !arguments.json {
@@ -107,23 +106,28 @@ impl EnvironmentArguments {
         given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 
-    /// What is told of an artifact that runs there, and was met so many times before.
+    /// What is told of an artifact that runs there. It may run in several namespaces: this is about the first one
+    /// behind the place where the step began.
     async fn running(
         &self,
         endpoints: &Endpoints,
         artifact: ArtifactInfo,
-        met_before: usize,
-    ) -> anyhow::Result<Running> {
-        let is_here = |namespace: &StoredText| {
-            self.namespace.as_ref().is_none_or(|wanted| namespace.as_stored() == wanted)
+        after: &str,
+    ) -> anyhow::Result<Option<Running>> {
+        let name = repository(artifact.image.as_stored());
+        let is_here = |there: &&EnvironmentInfo| {
+            let namespace = there.namespace.as_stored();
+            there.running
+                && there.env_name.as_stored() == self.env
+                && self.namespace.as_ref().is_none_or(|wanted| namespace == wanted)
+                && last_deploy_entry(name, namespace).as_str() > after
         };
-        let mut here: Vec<_> = artifact.environments.iter().collect();
-        here.retain(|there| {
-            there.running && there.env_name.as_stored() == self.env && is_here(&there.namespace)
-        });
-        here.sort_by(|one, other| one.namespace.as_stored().cmp(other.namespace.as_stored()));
-        // It may have been replaced since it was found.
-        let there = here.get(met_before).copied().cloned().unwrap_or_default();
+        let here = artifact.environments.iter().filter(is_here);
+        let Some(there) =
+            here.min_by_key(|there| last_deploy_entry(name, there.namespace.as_stored())).cloned()
+        else {
+            return Ok(None);
+        };
         let deploy = artifact.activities.iter().find(|activity| {
             activity.kind.as_stored() == "deploy"
                 && activity.env_name.as_stored() == self.env
@@ -144,7 +148,7 @@ impl EnvironmentArguments {
             )
             .await?;
         let release = release.releases.first().map(|release| read::<ReleaseInfo>(release.get()));
-        Ok(Running {
+        Ok(Some(Running {
             service: artifact.name,
             namespace: there.namespace,
             version: release.transpose()?.map(|release| release.version_info.version).unwrap_or_default(),
@@ -154,7 +158,7 @@ impl EnvironmentArguments {
             image: artifact.image,
             image_digest: artifact.image_digest,
             artifact_id: artifact.id,
-        })
+        }))
     }
 }
 

@@ -11,7 +11,7 @@ use super::outcome::{FactError, FactOutcome, Recorded, refused, wait_after};
 use crate::record::{self, Artifact, Problem, Record};
 use crate::retries::Patience;
 use crate::write::{
-    ArtifactState, Commit, Destination, FactKey, FoundArtifact, HandedOver, KeyItem, LastDeploy,
+    ArtifactState, Commit, Deploy, Destination, FactKey, FoundArtifact, HandedOver, KeyItem, LastDeploy,
     PackedArtifact, Writer,
 };
 
@@ -146,12 +146,19 @@ async fn attempt(
         }
         (_, last_deploy) => last_deploy,
     };
+    // Whether it counts matters only where it has a say.
+    let last_deploy = match last_deploy {
+        Some(last) if state.holds(&fact) || last.reaches(activity.created_time) => {
+            Some(counted(writer, last).await?.0)
+        }
+        last_deploy => last_deploy,
+    };
     let Timed { time, remark } = activity.timed(&state, last_deploy.as_ref());
     if state.holds(&fact) {
         let is_another = match (activity.kind, &last_deploy) {
             _ if activity.is_told_apart() => false,
             (ActivityKind::Undeploy, _) => true,
-            (ActivityKind::Deploy, Some(last)) => !runs_still(writer, &state, last).await?,
+            (ActivityKind::Deploy, Some(last)) => !runs_still(&state, last),
             _ => false,
         };
         if !is_another {
@@ -175,8 +182,8 @@ async fn attempt(
         }
     }
     let json = artifact.artifact.json.clone();
-    let idempotency_key = key.as_ref();
-    let commit = Commit { handed_over, idempotency_key, last_deploy, ..Commit::of(&state, &artifact) };
+    let (idempotency_key, last_deploys) = (key.as_ref(), last_deploy.into_iter().collect());
+    let commit = Commit { handed_over, idempotency_key, last_deploys, ..Commit::of(&state, &artifact) };
     let committed = writer.commit(commit).await;
     if committed.is_err() {
         sent.push(fact);
@@ -222,25 +229,37 @@ fn held(state: ArtifactState, outcome: FactOutcome) -> Recorded {
     Recorded { outcome, id: state.artifact_id, json, remark: None }
 }
 
-/// Whether an artifact's deploy has not ended, and nothing else was deployed there since.
-async fn runs_still(
+/// The last deploy as far as it counts, and its artifact. Where that artifact no longer has the deploy, the newest
+/// one is in the index.
+async fn counted(
     writer: &Writer,
-    state: &ArtifactState,
-    last_deploy: &LastDeploy,
-) -> Result<bool, StoreError> {
-    let there = &last_deploy.destination;
-    let (Some(own), Some(last)) = (state.deploy_to(there), &last_deploy.deploy) else { return Ok(false) };
-    if own.until.is_some() || last.position <= own.position {
-        return Ok(own.until.is_none());
+    mut last: LastDeploy,
+) -> Result<(LastDeploy, Option<ArtifactState>), StoreError> {
+    let Some(Deploy { position, until }) = last.deploy.take() else { return Ok((last, None)) };
+    let state_of = async |id: &str| writer.artifact_state(&FoundArtifact::by_id(id.to_owned())).await;
+    let there = &last.destination;
+    // It may be moved, or give way to another one, while it is read: then the second look finds it.
+    for _ in 0..2 {
+        let state = state_of(position.id()).await?;
+        if state.deploy_to(there).is_some_and(|own| own.position.time() == position.time()) {
+            let position = Position::new(position.time(), &state.artifact_id);
+            last.deploy = Some(Deploy { position, until });
+            return Ok((last, Some(state)));
+        }
     }
-    let other = writer.artifact_state(&FoundArtifact::by_id(last.position.id().to_owned())).await?;
-    if other.deploy_to(there).is_some_and(|deploy| deploy.position.time() == last.position.time()) {
-        return Ok(other.artifact_id == state.artifact_id);
-    }
-    // The last deploy was dropped. The newest one is in the index.
     let Destination { repository, env_name, namespace } = there;
     let running = writer.store().running(repository, env_name, namespace, &Usage::default()).await?;
-    Ok(running.is_none_or(|(deployed, _)| deployed <= own.position))
+    let Some((position, _)) = running else { return Ok((last, None)) };
+    let state = state_of(position.id()).await?;
+    last.deploy = Some(Deploy { position, until: None });
+    Ok((last, Some(state)))
+}
+
+/// Whether an artifact's deploy has not ended, and nothing else was deployed there since.
+fn runs_still(state: &ArtifactState, last_deploy: &LastDeploy) -> bool {
+    state.deploy_to(&last_deploy.destination).is_some_and(|own| {
+        own.until.is_none() && last_deploy.deploy.as_ref().is_none_or(|last| last.position <= own.position)
+    })
 }
 
 /// The time of a deploy or undeploy, and what is to be said about it.
@@ -298,23 +317,10 @@ impl Activity {
     async fn running(&self, writer: &Writer) -> Result<Option<(ArtifactState, LastDeploy)>, FactError> {
         let there = self.destination(found_under(&self.image.repository));
         let Some(last) = writer.last_deploys(vec![there]).await?.pop() else { return Ok(None) };
-        let Some(deploy) = &last.deploy else { return Ok(None) };
-        let there = &last.destination;
-        let state_of = async |position: &Position| {
-            writer.artifact_state(&FoundArtifact::by_id(position.id().to_owned())).await
-        };
-        let mut state = state_of(&deploy.position).await?;
-        let mut own = state.deploy_to(there);
-        if own.as_ref().is_none_or(|own| own.position.time() != deploy.position.time()) {
-            // The last deploy was dropped. The newest one is in the index.
-            let Destination { repository, env_name, namespace } = there;
-            let running = writer.store().running(repository, env_name, namespace, &Usage::default()).await?;
-            let Some((deployed, _)) = running else { return Ok(None) };
-            state = state_of(&deployed).await?;
-            own = state.deploy_to(there);
-        }
+        let (last, Some(state)) = counted(writer, last).await? else { return Ok(None) };
+        let runs = state.deploy_to(&last.destination).is_some_and(|own| own.until.is_none());
         let is_image = state.artifact.as_ref().is_some_and(|artifact| self.image.is_of(artifact));
-        Ok(own.filter(|own| own.until.is_none() && is_image).map(|_| (state, last)))
+        Ok((runs && is_image).then_some((state, last)))
     }
 
     /// The time that it gets. Without a time of its own, it comes after whatever was deployed or undeployed there
@@ -324,18 +330,26 @@ impl Activity {
         const TOO_FAR: UnixSeconds = 3600;
         let now = self.created_time;
         let own = last_deploy.and_then(|last| state.deploy_to(&last.destination));
-        let started = own.as_ref().map(|own| own.position.time());
-        let deploys = last_deploy.and_then(|last| last.deploy.clone()).into_iter().chain(own);
-        let before = deploys.max_by_key(|deploy| deploy.until.unwrap_or(deploy.position.time()));
-        let Some(before) = before.filter(|_| !self.fields.contains_key("end_time")) else {
-            let id = &state.artifact_id;
+        let own_id = &state.artifact_id;
+        if self.fields.contains_key("end_time") {
             let runs_still =
-                self.kind == ActivityKind::Undeploy && started.is_some_and(|started| started > now);
-            let remark = format!("note: artifact {id} was deployed there after that, so it still runs there");
+                self.kind == ActivityKind::Undeploy && own.is_some_and(|own| own.position.time() > now);
+            let remark =
+                format!("note: artifact {own_id} was deployed there after that, so it still runs there");
             return Timed { time: now, remark: Some(remark).filter(|_| runs_still) };
+        }
+        let last = last_deploy.and_then(|last| last.deploy.as_ref());
+        let own_times = own.iter().flat_map(|own| [Some(own.position.time()), own.until]).flatten();
+        let own_times = own_times.map(|time| (time, own_id.as_str()));
+        let deployed = own_times.chain(last.map(|last| (last.position.time(), last.position.id()))).max();
+        let ended = last.and_then(|last| Some((last.until?, last.position.id())));
+        let is_near = |(time, _): &(UnixSeconds, &str)| *time < now + TOO_FAR;
+        // What hides this one must be before it; an end of another deploy should be.
+        let Some((before, id)) = deployed.max(ended).filter(is_near).or(deployed) else {
+            return Timed { time: now, remark: None };
         };
-        let time = now.max(before.until.unwrap_or(before.position.time()) + 1);
-        let (ahead, id) = (time - now, before.position.id());
+        let time = now.max(before + 1);
+        let ahead = time - now;
         if ahead > TOO_FAR {
             let remark = format!(
                 "note: artifact {id} was deployed or undeployed there {ahead} seconds ahead of this clock, so it still counts \

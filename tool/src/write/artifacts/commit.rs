@@ -16,10 +16,10 @@
 //!
 //! | step | what is written | what a crash after it leaves | who heals that |
 //! | --- | --- | --- | --- |
-//! | 1. last deploys | those that change, without an end (`last_deploys.rs`) | readers look once more than they would have to | whoever deploys there next, or `reindex` |
+//! | 1. last deploys | those that change, without an end (`last_deploys.rs`) | readers look once more than they would have to | there is nothing to heal; the next deploy there sets it right |
 //! | 2. beside | parts and new entries, under keys that hold this writer's nonce and so are nobody else's | the artifact as it was, and what no item lists: readers pass over it | there is nothing to heal; `reindex` removes it |
 //! | 3. commit | one transaction, as above | the new artifact, whole, and parts and entries of the old one, which no item lists any more | as above |
-//! | 4. ends | the ends of last deploys, while the item still bears this writer | as after step 1 | as there |
+//! | 4. ends | the ends of last deploys that this writer wrote last | as after step 1 | as there |
 //! | 5. cleaning | what the old item listed and the new one does not is removed; after a refusal, what was put beside | the artifact as it should be | there is nothing to heal |
 //!
 //! A writer that does not know whether its commit was made cleans nothing. DynamoDB takes a transaction that is
@@ -34,7 +34,7 @@ use delivery_center::store::items::{Item, Subject, entry_of, text};
 use delivery_center::store::keys::{ARTIFACT_HASH, WRITER, artifact_key_in};
 
 use super::giving_way::HandedOver;
-use super::last_deploys::{LastDeploy, deploys_of};
+use super::last_deploys::{DeploysChange, LastDeploy, deploys_of};
 use super::packing::PackedArtifact;
 use super::recording::KeyItem;
 use super::stored::{ArtifactState, gave_way_to, key_of, listed_entries, listed_keys};
@@ -55,8 +55,8 @@ pub struct Commit<'a> {
     pub handed_over: HandedOver,
     /// The idempotency key of the fact that is added.
     pub idempotency_key: Option<&'a KeyItem>,
-    /// The last deploy that a deploy or an undeploy was decided by.
-    pub last_deploy: Option<LastDeploy>,
+    /// The last deploys by which it was decided what to write.
+    pub last_deploys: Vec<LastDeploy>,
     /// Whether to write even those entries that the artifact's item lists already.
     pub lists_anew: bool,
 }
@@ -70,7 +70,7 @@ impl<'a> Commit<'a> {
             source: state.source.as_deref(),
             handed_over: HandedOver::default(),
             idempotency_key: None,
-            last_deploy: None,
+            last_deploys: Vec::new(),
             lists_anew: false,
         }
     }
@@ -83,7 +83,7 @@ impl Writer {
     /// # Errors
     /// DynamoDB fails, or refuses the request.
     pub async fn commit(&self, commit: Commit<'_>) -> Result<bool, StoreError> {
-        let Commit { state, artifact, source, handed_over, idempotency_key, last_deploy, lists_anew } =
+        let Commit { state, artifact, source, handed_over, idempotency_key, last_deploys, lists_anew } =
             commit;
         let (table, id) = (self.artifacts_table.as_str(), artifact.artifact.artifact_id.as_str());
         let writer = nonce();
@@ -95,9 +95,11 @@ impl Writer {
         let unlisted = old.into_iter().filter(|key| !new.contains(&entry_of(key)));
         let unneeded: Vec<_> = unlisted.chain(handed_over.garbage).collect();
         let key = key_of(&item);
-        let deployed = state.artifact.as_ref().filter(|_| !lists_anew).map(deploys_of).unwrap_or_default();
-        let read = last_deploy.into_iter().collect();
-        let last_deploys = self.changed_last_deploys(id, &deployed, &artifact.deploys, read).await?;
+        let mut deployed = handed_over.deploys;
+        deployed.extend(state.artifact.as_ref().map(deploys_of).unwrap_or_default());
+        let deploys =
+            DeploysChange { artifact_id: id, old: &deployed, new: &artifact.deploys, all: lists_anew };
+        let last_deploys = self.changed_last_deploys(&deploys, last_deploys).await?;
         let mut commit = replacing(state, item, artifact.pointer(&hex(writer)));
         commit.extend(handed_over.writes);
         commit.extend(idempotency_key.map(|key| key.write(id, writer)));
@@ -120,12 +122,9 @@ impl Writer {
         }
         self.batch_write(table, beside.iter().cloned().map(put).collect()).await?;
         if self.transact(table, ARTIFACT_HASH, commit).await? {
-            for ends in last_deploys.behind_commit(&hex(writer)).chunks(self.writes_per_transaction - 1) {
-                let check = Write::Check(key.clone(), Condition::Has(WRITER, text(hex(writer))));
-                let ends = std::iter::once(check).chain(ends.iter().cloned()).collect();
-                if !self.transact(table, ARTIFACT_HASH, ends).await? {
-                    break;
-                }
+            for end in last_deploys.behind_commit(&hex(writer)) {
+                // Where somebody wrote the last deploy meanwhile, it is theirs to say whether it ended.
+                self.transact(table, ARTIFACT_HASH, vec![end]).await?;
             }
             self.batch_write(table, unneeded.into_iter().map(delete).collect()).await?;
             return Ok(true);

@@ -9,11 +9,14 @@
 //! A new artifact of an image puts such pointers also where there is no stand-in yet. A pipeline that is about
 //! to make one at the same moment is refused then, and finds the artifact.
 
+use std::collections::BTreeMap;
+
 use delivery_center::store::StoreError;
 use delivery_center::store::artifacts::found_by::hex;
 use delivery_center::store::items::{Item, text};
 use delivery_center::store::keys::{WRITER, pointer_key};
 
+use super::last_deploys::{Deploy, Destination, deploys_of};
 use super::stored::{GAVE_WAY_TO, at, gave_way_to, key_of, listed_keys};
 use crate::record::{Artifact, Recorded};
 use crate::write::Writer;
@@ -25,6 +28,8 @@ use crate::write::transaction::{Condition, Write, nonce};
 pub struct HandedOver {
     /// What was recorded of them.
     pub recorded: Recorded,
+    /// Where they were deployed.
+    pub(super) deploys: BTreeMap<Destination, Deploy>,
     /// The writes by which they give way: their new pointers, and the removal of their items.
     pub(super) writes: Vec<Write>,
     /// The keys of their parts and entries, which nobody needs any more.
@@ -33,8 +38,9 @@ pub struct HandedOver {
 
 impl HandedOver {
     /// Adds an artifact's item, which is removed, and what was recorded of it.
-    pub(super) fn add(&mut self, id: &str, item: &Item, recorded: Recorded) {
+    pub(super) fn add(&mut self, id: &str, item: &Item, recorded: Recorded, artifact: Option<&Artifact>) {
         self.recorded = std::mem::take(&mut self.recorded).and(recorded);
+        self.deploys.extend(artifact.map(deploys_of).unwrap_or_default());
         self.writes.push(Write::Delete(key_of(item), Some(Condition::as_read(Some(item), WRITER))));
         self.garbage.extend(listed_keys(id, Some(item)));
     }
@@ -85,7 +91,7 @@ impl Writer {
                         Some(stand_in) => stand_in.all_as_recorded(state.recorded),
                         None => state.recorded,
                     };
-                    handed_over.add(&id, item, recorded);
+                    handed_over.add(&id, item, recorded, state.artifact.as_ref());
                 }
                 pointer = state.pointer;
             }

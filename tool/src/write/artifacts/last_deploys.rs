@@ -16,11 +16,11 @@ use delivery_center::position::{Position, UnixSeconds};
 use delivery_center::store::artifacts::found_by::hex;
 use delivery_center::store::items::{Attributes, Item, Subject, text};
 use delivery_center::store::keys::{
-    ARTIFACT_HASH, WRITER, artifact_key, environment_hash_key, last_deploy_entry,
+    ARTIFACT_HASH, WRITER, artifact_key, environment_hash_key, last_deploy_entry, pointer_key,
 };
 use delivery_center::store::{Activities, Deployment, MAX_KEYS_PER_CALL, StoreError};
 
-use super::stored::{FoundArtifact, at, key_of};
+use super::stored::{FoundArtifact, at, gave_way_to, key_of};
 use crate::record::Artifact;
 use crate::write::Writer;
 use crate::write::batch_write::Mode;
@@ -97,15 +97,19 @@ impl LastDeploy {
     ///
     /// Where it is the one that the artifact had and no longer has, nobody knows which deploy is the last one.
     /// Then it stays as new as it was, without an end.
-    fn after(&self, artifact_id: &str, old: Option<&Deploy>, new: Option<&Deploy>) -> Option<Deploy> {
+    fn after(&self, artifact_id: &str, new: Option<&Deploy>) -> Option<Deploy> {
         let Some(Deploy { position: last, .. }) = &self.deploy else { return new.cloned() };
-        if let Some(new) = new.filter(|new| new.position >= *last) {
-            return Some(new.clone());
+        match new {
+            Some(new) if new.position >= *last => Some(new.clone()),
+            _ => (last.id() == artifact_id).then(|| Deploy { position: last.clone(), until: None }),
         }
-        // An artifact that gave way to this one may have had the same deploy.
-        let is_its_own = last.id() == artifact_id
-            || old.into_iter().chain(new).any(|deploy| deploy.position.time() == last.time());
-        is_its_own.then(|| Deploy { position: last.clone(), until: None })
+    }
+
+    /// Whether it, or its end, is at that time or later.
+    pub fn reaches(&self, time: UnixSeconds) -> bool {
+        self.deploy
+            .as_ref()
+            .is_some_and(|last| last.until.unwrap_or_default().max(last.position.time()) >= time)
     }
 
     /// Whether it says of an artifact's deploy what it should.
@@ -138,6 +142,16 @@ impl LastDeploy {
         let as_read = || Condition::as_read(self.item.as_ref(), WRITER);
         Write::Put(item, Some(condition.unwrap_or_else(as_read)))
     }
+}
+
+/// A change of where an artifact is deployed.
+pub(super) struct DeploysChange<'a> {
+    pub(super) artifact_id: &'a str,
+    /// Its deploys before, and those of artifacts that give way to it.
+    pub(super) old: &'a BTreeMap<Destination, Deploy>,
+    pub(super) new: &'a BTreeMap<Destination, Deploy>,
+    /// Whether all of them count as changed.
+    pub(super) all: bool,
 }
 
 /// Changes of last deploys that belong to a commit.
@@ -184,35 +198,58 @@ impl Writer {
     /// already.
     pub(super) async fn changed_last_deploys(
         &self,
-        artifact_id: &str,
-        old: &BTreeMap<Destination, Deploy>,
-        new: &BTreeMap<Destination, Deploy>,
+        change: &DeploysChange<'_>,
         read: Vec<LastDeploy>,
     ) -> Result<LastDeploys, StoreError> {
-        let changed = old.keys().chain(new.keys()).filter(|there| old.get(there) != new.get(there));
+        let DeploysChange { artifact_id, old, new, all } = change;
+        let changed = old.keys().chain(new.keys()).filter(|there| *all || old.get(there) != new.get(there));
         let changed: BTreeSet<_> = changed.collect();
         let is_read = |destination: &Destination| read.iter().any(|read| read.destination == *destination);
         let others = changed.into_iter().filter(|destination| !is_read(destination)).cloned().collect();
-        let others = self.last_deploys(others).await?;
-        let change = |last: LastDeploy| {
+        let mut last_deploys = read;
+        last_deploys.extend(self.last_deploys(others).await?);
+        let mut afterwards = Vec::new();
+        for mut last in last_deploys {
             let (old, new) = (old.get(&last.destination), new.get(&last.destination));
-            let after = last.after(artifact_id, old, new)?;
-            Some((last, after))
-        };
-        Ok(LastDeploys(read.into_iter().chain(others).filter_map(change).collect()))
+            // It may be of an artifact that gives way to this one, or did so before.
+            if let Some(Deploy { position, until }) = last.deploy.clone()
+                && position.id() != *artifact_id
+                && [old, new].into_iter().flatten().any(|deploy| deploy.position.time() == position.time())
+                && (old.is_some_and(|old| old.position == position)
+                    || self.gave_way(position.id(), artifact_id).await?)
+            {
+                last.deploy = Some(Deploy { position: Position::new(position.time(), artifact_id), until });
+            }
+            afterwards.extend(last.after(artifact_id, new).map(|after| (last, after)));
+        }
+        Ok(LastDeploys(afterwards))
+    }
+
+    async fn gave_way(&self, artifact_id: &str, other_id: &str) -> Result<bool, StoreError> {
+        let pointer = self.items_at(vec![pointer_key(artifact_id)]).await?.pop();
+        Ok(gave_way_to(pointer.as_ref()).is_some_and(|id| id == other_id))
     }
 
     /// Takes the ends away from an environment's last deploys of which no artifact says that they ended, and
     /// gives how many these are; `None` where somebody wrote one of them meanwhile.
     pub(super) async fn mend_ends(&self, hash_key: &str, mode: Mode) -> Result<Option<usize>, StoreError> {
         let (table, mut mended) = (self.artifacts_table.as_str(), 0);
+        let mut known = BTreeMap::<String, BTreeMap<Destination, Deploy>>::new();
         for mut item in self.partition_of(table, ARTIFACT_HASH, hash_key, None).await? {
             if !item.contains_key("until") {
                 continue;
             }
             let position = Attributes::new(item.clone(), table, Subject::SomeItem).position("position")?;
-            let state = self.artifact_state(&FoundArtifact::by_id(position.id().to_owned())).await?;
-            let deploys = state.artifact.as_ref().map(deploys_of).unwrap_or_default();
+            let id = position.id();
+            if !known.contains_key(id) {
+                let artifact = match self.artifact_state(&FoundArtifact::by_id(id.to_owned())).await {
+                    // What cannot be read is told where it is looked at itself.
+                    Err(StoreError::UnreadableRecord { .. }) => None,
+                    state => state?.artifact,
+                };
+                known.insert(id.to_owned(), artifact.as_ref().map(deploys_of).unwrap_or_default());
+            }
+            let deploys = &known[id];
             let is_it = |(there, deploy): (&Destination, &Deploy)| {
                 there.key() == key_of(&item)
                     && deploy.position.time() == position.time()

@@ -8,7 +8,7 @@
 //! | an artifact whose item is not as this version lays it out, or whose pointer or entries are missing or spoiled | an earlier version; damage | it is written anew, with its entries |
 //! | an item that its artifact's pointer does not name | the pointer was lost, and the artifact written again, or made to give way | the item that counts takes over what was recorded of it, and it is removed |
 //! | parts and entries that no item lists | a crash | they are removed |
-//! | a last deploy that an artifact's deploy does not agree with, or that says of one that it ended which did not | damage | it is brought forward, or its end is taken away |
+//! | a last deploy that an artifact's deploy does not agree with, or that says of one that it ended which did not | damage; an unreadable artifact that was written over with its deploys | it is brought forward, or its end is taken away |
 //!
 //! A key whose artifact no longer holds the fact stays: it leads to nothing, and whoever records the fact again
 //! writes it anew.
@@ -99,7 +99,7 @@ impl Writer {
             let read = std::slice::from_ref(&other);
             let mut of_other = self.unread_state(id.to_owned(), Some(&key), read).await?;
             self.read_item_of(&mut of_other).await?;
-            handed_over.add(id, &other, of_other.recorded);
+            handed_over.add(id, &other, of_other.recorded, of_other.artifact.as_ref());
         }
         let recorded = state.recorded.clone().and(std::mem::take(&mut handed_over.recorded));
         let packed = self.packed(artifact, recorded)?;
@@ -119,7 +119,8 @@ impl Writer {
             garbage if is_right => Mended::Removed(garbage),
             _ => Mended::Artifact,
         };
-        let commit = Commit { handed_over, lists_anew: !is_right, ..Commit::of(&state, &packed) };
+        let lists_anew = !is_right;
+        let commit = Commit { handed_over, last_deploys, lists_anew, ..Commit::of(&state, &packed) };
         if mode == Mode::DryRun || self.commit(commit).await? { Ok(mended) } else { Ok(Mended::Overtaken) }
     }
 
