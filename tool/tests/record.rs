@@ -483,15 +483,19 @@ async fn commits_come_from_the_pipelines_environment() {
     assert_eq!(build(&DIGEST.replace('1', "2"), &jenkins).await, expected);
 }
 
-/// What a build's commit says of its branch, tag, pull request and repository.
-async fn told_of_commit(tables: &Tables, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+/// The commit that a build tells.
+async fn commit_of_build(tables: &Tables, arguments: &[&str], variables: &[(&str, &str)]) -> Value {
     static BUILDS: AtomicU64 = AtomicU64::new(0);
     let digest = format!("sha256:{:064x}", BUILDS.fetch_add(1, Ordering::Relaxed));
     let build = ["build", "--image", IMAGE, "--digest", &digest, "--json"];
     let mut build = record_command(tables, &[&build, arguments].concat());
     build.envs(variables.iter().copied());
-    let stored = recorded(&run(build).await);
-    let commit = &stored["activities"][0]["commits"][0];
+    recorded(&run(build).await)["activities"][0]["commits"][0].clone()
+}
+
+/// What a build's commit says of its branch, tag, pull request and repository.
+async fn told_of_commit(tables: &Tables, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let commit = commit_of_build(tables, arguments, variables).await;
     let text = |name: &str| commit[name].as_str().unwrap_or_default().to_owned();
     let told = [
         ("branch", text("branch")),
@@ -568,6 +572,12 @@ async fn a_commit_has_only_the_branch_and_the_pull_request_that_belong_to_it() {
             "CI_PROJECT_PATH=acme/shop CI_MERGE_REQUEST_IID=7 CI_MERGE_REQUEST_PROJECT_PATH=acme/shop CI_MERGE_REQUEST_SOURCE_PROJECT_PATH=bob/shop CI_MERGE_REQUEST_SOURCE_BRANCH_NAME=main",
             format!("pr 7, {of_gitlab}"),
         ),
+        // Nothing says whose number it is.
+        (
+            gitlab,
+            "CI_PROJECT_PATH=acme/shop CI_MERGE_REQUEST_IID=7 CI_COMMIT_BRANCH=main",
+            format!("branch main, {of_gitlab}"),
+        ),
         (
             gitlab,
             "CI_PROJECT_PATH=my.group/shop CI_COMMIT_BRANCH=main",
@@ -591,6 +601,69 @@ async fn a_commit_has_only_the_branch_and_the_pull_request_that_belong_to_it() {
         let variables: Vec<_> =
             system.split(' ').chain(variables.split(' ')).map(|set| set.split_once('=').unwrap()).collect();
         assert_eq!(told_of_commit(&tables, &[], &variables).await, expected, "{variables:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_pipeline_says_of_its_commit_is_told_of_no_other_commit_and_no_other_repository() {
+    let own = "4b15c43b012e7a4a901fdcfe33736ad1c3b53f48";
+    let other = "d6ca076b012e7a4a901fdcfe33736ad1c3b53f48";
+    let github = "GITHUB_ACTIONS=true GITHUB_SERVER_URL=https://git.example.com GITHUB_REPOSITORY=acme/shop GITHUB_REF_TYPE=branch \
+                  GITHUB_REF=refs/pull/7/merge GITHUB_REF_NAME=7/merge GITHUB_HEAD_REF=topic GITHUB_ACTOR=ann GITHUB_SHA=";
+    let gitlab = "GITLAB_CI=true CI_SERVER_URL=https://git.example.com CI_PROJECT_PATH=acme/shop CI_COMMIT_BRANCH=topic \
+                  CI_MERGE_REQUEST_IID=7 CI_MERGE_REQUEST_PROJECT_PATH=acme/shop CI_COMMIT_TAG=v1 CI_COMMIT_TITLE=Ship \
+                  CI_COMMIT_AUTHOR=Ann CI_COMMIT_SHA=";
+    let jenkins = "JENKINS_URL=x GIT_URL=ssh://git@git.example.com:7999/acme/shop.git TAG_NAME=v1 CHANGE_ID=7 CHANGE_AUTHOR=ann \
+                   GIT_AUTHOR_NAME=Ann GIT_COMMIT=";
+    for system in [github, gitlab, jenkins] {
+        let tables = Tables::empty().await;
+        let variables = format!("{system}{own}");
+        let variables: Vec<_> = variables.split(' ').map(|set| set.split_once('=').unwrap()).collect();
+        let told = async |arguments: &str| {
+            let arguments: Vec<_> = arguments.split(' ').collect();
+            commit_of_build(&tables, &arguments, &variables).await
+        };
+        let of_the_run = commit_of_build(&tables, &[], &variables).await;
+        assert!(of_the_run["pr"] == 7 && of_the_run["author_name"] != json!(null), "{of_the_run}");
+        for same in [
+            "--repo acme/shop",
+            "--repo https://git.example.com/acme/shop",
+            "--repo git@GIT.example.com:Acme/shop.git",
+            "--repo https://git.example.com:8443/acme/shop",
+            &format!("--commit {own}"),
+            &format!("--commit {}", &own[..8]),
+            &format!("--commit {}", own.to_uppercase()),
+        ] {
+            let mut told = told(same).await;
+            // These are as they were given.
+            for name in ["address", "repo_owner", "commit_id"] {
+                told[name] = of_the_run[name].clone();
+            }
+            assert_eq!(told, of_the_run, "{same}");
+        }
+        for (arguments, owner, name, commit) in [
+            (format!("--repo other/x --commit {other}"), "other", "x", other),
+            (format!("--repo other/x --commit {own}"), "other", "x", own),
+            (format!("--repo https://elsewhere.example.com/acme/shop --commit {own}"), "acme", "shop", own),
+            (format!("--commit {other}"), "acme", "shop", other),
+        ] {
+            let mut told = told(&arguments).await;
+            assert!(told["address"].as_str().unwrap().starts_with("https://"), "{told}");
+            told.as_object_mut().unwrap().remove("address");
+            let expected =
+                json!({ "repo_owner": owner, "repo_name": name, "branch": "", "commit_id": commit });
+            assert_eq!(told, expected, "{arguments} {system}");
+        }
+        let given = format!("--commit {other} --branch next --tag v2 --pr 8 --message Fix --author Bo");
+        let told = told(&given).await;
+        let told = ["branch", "tag", "pr", "commit_message", "author_name"].map(|name| told[name].clone());
+        assert_eq!(told, [json!("next"), json!("v2"), json!(8), json!("Fix"), json!("Bo")]);
+
+        let arguments = ["build", "--image", IMAGE, "--digest", DIGEST, "--repo", "other/x"];
+        let mut without_commit = record_command(&tables, &arguments);
+        without_commit.envs(variables.iter().copied());
+        let ran = run(without_commit).await;
+        assert!(ran.status == Some(1) && ran.err.contains("of other/x: give --commit"), "{ran:?}");
     }
 }
 

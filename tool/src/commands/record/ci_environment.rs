@@ -3,6 +3,7 @@
 use std::env;
 
 use serde_json::Value;
+use url::Url;
 
 use super::cleaned_url::{
     CleanedUrl, Repository, UnreadableUrl, clean_path_on_server, clean_repository, clean_url,
@@ -38,7 +39,8 @@ What is not given is read from the pipeline's environment:
   --by       GITHUB_ACTOR                           GITLAB_USER_LOGIN                        BUILD_USER_ID
   --url      GITHUB_SERVER_URL, GITHUB_REPOSITORY,  CI_JOB_URL                               BUILD_URL
              GITHUB_RUN_ID, GITHUB_RUN_ATTEMPT
-A commit's branch and pull request are told only where they belong to it and to the repository.";
+A commit's branch and pull request are told only where they belong to it and to the repository. Where --repo is
+another repository than the pipeline's, or --commit another commit, nothing from --branch to --author is read.";
 
 impl PipelineRun {
     pub(super) fn from_environment() -> Self {
@@ -51,6 +53,19 @@ impl PipelineRun {
         } else {
             Self::default()
         }
+    }
+
+    /// The run, without what it says of its own commit where a build is of another one, or of another
+    /// repository.
+    pub(super) fn of_build(self, repository: &Repository, commit: Option<&str>) -> Self {
+        let own = self.repository.as_ref().and_then(|own| own.as_ref().ok());
+        let is_own = own.is_none_or(|own| own.is_same(repository))
+            && commit.zip(self.commit.as_deref()).is_none_or(|(commit, own)| is_same_commit(commit, own));
+        if is_own {
+            return self;
+        }
+        let Self { repository, url, started_by, .. } = self;
+        Self { repository, url, started_by, ..Self::default() }
     }
 
     fn from_github() -> Self {
@@ -97,9 +112,11 @@ impl PipelineRun {
         let project = variable("CI_PROJECT_PATH");
         // A merge request from a fork has two projects, of which this pipeline's is one: the number counts in
         // the one, and the branch is in the other.
-        let is_of_project = |of: &str| variable(of).is_none_or(|path| Some(path) == project);
-        let source = variable("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME")
-            .filter(|_| is_of_project("CI_MERGE_REQUEST_SOURCE_PROJECT_PATH"));
+        let source = variable("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME").filter(|_| {
+            variable("CI_MERGE_REQUEST_SOURCE_PROJECT_PATH").is_none_or(|path| Some(path) == project)
+        });
+        let number = variable("CI_MERGE_REQUEST_IID")
+            .filter(|_| project.is_some() && variable("CI_MERGE_REQUEST_PROJECT_PATH") == project);
         Self {
             repository: project
                 .as_deref()
@@ -107,9 +124,7 @@ impl PipelineRun {
             branch: source.or_else(|| variable("CI_COMMIT_BRANCH")),
             tag: variable("CI_COMMIT_TAG"),
             commit: variable("CI_COMMIT_SHA"),
-            pull_request: variable("CI_MERGE_REQUEST_IID")
-                .filter(|_| is_of_project("CI_MERGE_REQUEST_PROJECT_PATH"))
-                .and_then(|number| number.parse().ok()),
+            pull_request: number.and_then(|number| number.parse().ok()),
             message: variable("CI_COMMIT_TITLE"),
             // It is `Name <mail>`; the mail address is not kept.
             author: variable("CI_COMMIT_AUTHOR")
@@ -177,6 +192,13 @@ fn branch_or_tag(name: &str) -> (Option<String>, Option<String>) {
     (is_branch.then(|| name.to_owned()), None)
 }
 
+/// Whether two ids are of one commit, of which one may be shortened as far as Git takes it.
+fn is_same_commit(one: &str, other: &str) -> bool {
+    let length = one.len().min(other.len());
+    let start = |id: &str| id.get(..length).map(str::to_ascii_lowercase);
+    (length >= 4 || one == other) && start(one) == start(other)
+}
+
 /// The address of a server that hosts repositories.
 fn address(from: &'static str, server: &str) -> Result<String, UnreadableUrl> {
     Ok(clean_url(from, server)?.stored.trim_end_matches('/').to_owned())
@@ -190,6 +212,14 @@ impl Repository {
         path: &str,
     ) -> Result<Self, UnreadableUrl> {
         Ok(Self { address: address?, ..clean_path_on_server(from, path)? })
+    }
+
+    /// Whether two are the same, as hosts take them: letters of either case, and addresses to clone from with
+    /// any scheme and port. One without an address is on the server of the other.
+    fn is_same(&self, other: &Self) -> bool {
+        let host = |repository: &Self| Some(Url::parse(&repository.address).ok()?.host_str()?.to_owned());
+        host(self).zip(host(other)).is_none_or(|(one, other)| one == other)
+            && self.path().eq_ignore_ascii_case(&other.path())
     }
 
     /// `owner/name`; the name alone where there is no owner.

@@ -278,6 +278,7 @@ async fn record(command: RecordCommand) -> anyhow::Result<Ended> {
     match command {
         RecordCommand::Build(build) => {
             let repository = repository(&build, &run)?;
+            let run = run.of_build(&repository, given(build.commit.clone()).as_deref());
             let commit = commit(&build, &run, &repository)?;
             let mut fact = ImageFact::new(ActivityKind::Build, build.about);
             insert(&mut fact.fields, "commits", Some(json!([commit])));
@@ -518,16 +519,16 @@ fn print(what: &str, record: &str, recorded: &Recorded, as_json: bool) -> anyhow
 }
 
 /// The error for what a build must have.
-fn missing(what: &str) -> String {
+fn missing(what: &str, of: &str) -> String {
     format!(
-        "the build has no {what}, and no variable of GitHub Actions, GitLab CI or Jenkins names it: give --{what}"
+        "the build has no {what}, and no variable of GitHub Actions, GitLab CI or Jenkins names one{of}: give --{what}"
     )
 }
 
 fn repository(build: &BuildArguments, run: &PipelineRun) -> anyhow::Result<Repository> {
     let repository = given(build.repo.clone()).map(|text| clean_repository("--repo", &text));
     let repository = repository.or_else(|| run.repository.clone()).transpose()?;
-    let mut repository = repository.with_context(|| missing("repo"))?;
+    let mut repository = repository.with_context(|| missing("repo", ""))?;
     if repository.address.is_empty()
         && let Some(Ok(own)) = &run.repository
     {
@@ -537,8 +538,9 @@ fn repository(build: &BuildArguments, run: &PipelineRun) -> anyhow::Result<Repos
 }
 
 fn commit(build: &BuildArguments, run: &PipelineRun, repository: &Repository) -> anyhow::Result<Value> {
-    let commit =
-        given(build.commit.clone()).or_else(|| run.commit.clone()).with_context(|| missing("commit"))?;
+    let commit = given(build.commit.clone())
+        .or_else(|| run.commit.clone())
+        .with_context(|| missing("commit", &format!(" of {}", repository.path())))?;
     let tag = given(build.tag.clone())
         .or_else(|| run.tag.clone().filter(|_| given(build.branch.clone()).is_none()));
     let branch = given(build.branch.clone()).or_else(|| run.branch.clone());
