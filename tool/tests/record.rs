@@ -299,6 +299,28 @@ async fn a_build_and_a_deployment_of_one_image_on_docker_hub_meet_however_it_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_taken_as_kubectl_and_container_engines_print_it() {
+    let tables = Tables::empty().await;
+    build(&tables, &["--digest", DIGEST]).await;
+    let repository = IMAGE.rsplit_once(':').unwrap().0;
+    for (env, image) in [
+        ("a", format!("docker-pullable://{repository}@{DIGEST}")),
+        ("b", format!("docker://{IMAGE}")),
+        ("c", format!("oci://{IMAGE}@{DIGEST}")),
+    ] {
+        let stored = record(&tables, &["deploy", "--env", env, "--image", &image]).await;
+        assert_eq!((&stored["image"], &stored["image_digest"]), (&json!(IMAGE), &json!(DIGEST)), "{image}");
+    }
+    let service = format!("web=docker-pullable://{repository}@{DIGEST}:app");
+    let release = ["release", "--project", "shop", "--version", "1", "--service", &service];
+    let deployed = record(&tables, &release).await["deployInfo"][0].clone();
+    assert_eq!(deployed["image"], format!("{repository}@{DIGEST}"));
+    assert_eq!(deployed["containerName"], "app");
+    let said = refused(&tables, &["deploy", "--env", "a", "--image", "https://reg.example.com/a:1"]).await;
+    assert!(said.contains("is a URL"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_build_fills_in_what_a_deployment_recorded_before_it() {
     let tables = Tables::empty().await;
     let ran = run_on(&tables, &["record", "deploy", "--image", IMAGE, "--env", "prod"]).await;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use delivery_center::image_reference::{ImageDigest, found_under, repository};
+use delivery_center::image_reference::{ImageDigest, found_under, repository, without_scheme};
 
 use super::outcome::{FactError, refused};
 use super::reference_grammar::{check_name, check_tag};
@@ -18,7 +18,8 @@ pub struct NamedImage {
 }
 
 impl NamedImage {
-    /// Reads an image reference, and a digest that was given separately. There must be a tag or a digest.
+    /// Reads an image reference, and a digest that was given separately. There must be a tag or a digest. The
+    /// scheme that Kubernetes or a container engine puts in front is dropped.
     ///
     /// # Errors
     /// [`FactError::Refused`], which says what is wrong but does not quote the text: one that is no image may
@@ -36,6 +37,7 @@ impl NamedImage {
     /// # Errors
     /// As above.
     pub fn parse_any(image: &str, digest: Option<&str>) -> Result<Self, FactError> {
+        let image = without_scheme(image);
         let given_digest = digest.map(parse_digest).transpose()?;
         let is_digest_alone = ["sha256:", "sha512:"]
             .iter()

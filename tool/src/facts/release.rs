@@ -1,5 +1,6 @@
 //! Records releases: which services of a project were released, with which images.
 
+use delivery_center::image_reference::without_scheme;
 use delivery_center::position::UnixSeconds;
 use serde_json::{Value, json};
 
@@ -240,7 +241,7 @@ impl ReleasedService {
                 "there is no ="
             }));
         }
-        let (image, container) = split_container(rest).map_err(unreadable)?;
+        let (image, container) = split_container(without_scheme(rest)).map_err(unreadable)?;
         let named = NamedImage::parse(&image, None).map_err(|error| unreadable(&error.to_string()))?;
         if named.repository.is_empty() {
             return Err(unreadable("the image has no name"));
