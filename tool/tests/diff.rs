@@ -116,6 +116,39 @@ async fn a_difference_of_the_yaml_can_be_seen() {
 }
 
 #[tokio::test]
+async fn images_are_compared_by_what_container_engines_mean() {
+    let digest = |letter: &str| format!("sha256:{}", letter.repeat(64));
+    let held = |image: &str| json!({ "serviceName": "web/web", "containerName": "web", "image": image });
+    let built = |image: &str, letter: &str| json!([{ "serviceName": "web", "imageName": image, "imageInfo": { "imageDigest": digest(letter) } }]);
+    let with_digest = format!("index.docker.io/acme/shop:1@{}", digest("a"));
+    for (from, to, digests, is_same) in [
+        ("docker.io/acme/shop:1", "acme/shop:1", ["a", "a"], true),
+        ("docker.io/library/nginx:1", "nginx:1", ["a", "a"], true),
+        ("acme/shop:1", with_digest.as_str(), ["a", "a"], true),
+        ("docker.io/acme/shop:1", "acme/shop:1", ["a", "b"], false),
+        ("docker.io/acme/shop:1", &with_digest, ["b", "b"], false),
+        ("docker.io/acme/shop:1", "acme/shop:2", ["a", "a"], false),
+        ("reg.example.com/acme/shop:1", "acme/shop:1", ["a", "a"], false),
+    ] {
+        let tables = Tables::empty().await;
+        let mut releases = [shop("a", "1", 1), shop("b", "2", 2)];
+        for ((release, image), letter) in releases.iter_mut().zip([from, to]).zip(digests) {
+            release["deployInfo"] = json!([held(image)]);
+            // The build may have named the image in another way than the deploy.
+            release["buildInfo"] = built(image.strip_prefix("docker.io/").unwrap_or(image), letter);
+            let service = json!({ "service_name": "web", "containers": [{ "name": "c", "image": to }] });
+            release["versionInfo"]["productEnvInfo"] = json!({ "env_name": "e", "services": [[service]] });
+            if !is_same {
+                release["versionInfo"]["productEnvInfo"] = json!(null);
+            }
+        }
+        assert_eq!(tables.import(&lines(&releases)).await.stored, 2);
+        let told = run_on(&tables, &["diff", "--project", "shop", "1", "2"]).await.out;
+        assert_eq!(told.contains("Nothing else differs."), is_same, "{from} {to}: {told}");
+    }
+}
+
+#[tokio::test]
 async fn a_diff_tells_what_changed() {
     let (before, after) = (ago(5 * DAY + DAY / 2), ago(2 * DAY + DAY / 2));
     let tables = with_two(before, after).await;

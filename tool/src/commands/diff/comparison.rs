@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use delivery_center::image_reference::repository;
+use delivery_center::image_reference::{found_under, repository};
 use serde::Serialize;
 
 use super::yaml::YamlChange;
@@ -159,12 +159,13 @@ fn held(release: &ReleaseInfo, with_environment: bool) -> Held {
     let digests: BTreeMap<_, _> = release
         .build_info
         .iter()
-        .map(|build| (&build.image_name, &build.image_info.image_digest))
+        .map(|build| (found_under(build.image_name.as_stored()), &build.image_info.image_digest))
         .filter(|(_, digest)| !digest.is_empty())
         .collect();
     let held_image = |image: &StoredText| {
         let written = image.as_stored().split_once('@').map(|(_, digest)| StoredText::from(digest));
-        let digest = written.or_else(|| digests.get(image).map(|digest| (*digest).clone()));
+        let digest =
+            written.or_else(|| digests.get(found_under(image.as_stored())).map(|digest| (*digest).clone()));
         HeldImage { image: image.clone(), digest: digest.unwrap_or_default() }
     };
     let mut held = Held::new();
@@ -181,7 +182,7 @@ fn held(release: &ReleaseInfo, with_environment: bool) -> Held {
         let images = held.entry(service.service_name.clone()).or_default();
         for container in &service.containers {
             // A deploy without a container's name is known by its image.
-            if !images.values().any(|held| held.image == container.image) {
+            if !images.values().any(|held| is_same_name(&held.image, &container.image)) {
                 images.entry(container.name.clone()).or_insert_with(|| held_image(&container.image));
             }
         }
@@ -225,10 +226,16 @@ fn image_changes(before: &Held, after: &Held) -> Vec<ImageChange> {
     changes
 }
 
-/// Whether two digests differ. A digest that only one release tells is no difference.
+/// Whether two images are the same to a container engine, however they are written.
+fn is_same_name(one: &StoredText, other: &StoredText) -> bool {
+    found_under(one.as_stored()) == found_under(other.as_stored())
+}
+
+/// Whether two images are the same. A digest that only one release tells is no difference.
 fn is_same_image(from: Option<&HeldImage>, to: Option<&HeldImage>) -> bool {
     let (Some(from), Some(to)) = (from, to) else { return false };
-    from.image == to.image && (from.digest == to.digest || from.digest.is_empty() || to.digest.is_empty())
+    is_same_name(&from.image, &to.image)
+        && (from.digest == to.digest || from.digest.is_empty() || to.digest.is_empty())
 }
 
 fn build_changes(from: &ReleaseInfo, to: &ReleaseInfo) -> Vec<BuildChange> {
