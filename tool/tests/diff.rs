@@ -83,8 +83,14 @@ async fn a_difference_of_the_yaml_can_be_seen() {
         (
             "kind: A\nn: 1\n",
             "kind: A\r\nn: 1",
-            "+1 -1 lines, of which only the line ends differ",
+            "+2 -2 lines, of which only the line ends differ",
             "+kind: A\\u{d}\n",
+        ),
+        (
+            "kind: A\nn: 1\n",
+            "kind: A\nn: 1",
+            "+1 -1 lines, of which only the line ends differ",
+            "+n: 1\n\\ No newline at end of file\n",
         ),
         (
             "kind: A  \nn: 1\n",
@@ -112,6 +118,14 @@ async fn a_difference_of_the_yaml_can_be_seen() {
         let told = run_in_columns(&tables, 100, &["diff", "--project", "shop", "1", "2", "--yaml"]).await.out;
         assert!(told.contains(&format!("  web  {said}\n")), "{told}");
         assert!(told.contains(&format!("\n{shown}")), "{told}");
+        let json = run_on(&tables, &["diff", "--project", "shop", "1", "2", "--json"]).await.out;
+        let only = match said.split("only ").nth(1) {
+            Some("the line ends differ") => json!("line_ends"),
+            Some(_) => json!("white_space"),
+            None => json!(null),
+        };
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["yaml"][0]["only_differs"], only, "{json}");
     }
 }
 

@@ -9,7 +9,7 @@ use super::super::short_image::CommonRegistry;
 use super::comparison::{
     BuildChange, BuiltCommit, ComparedRelease, Comparison, HeldImage, ImageChange, ServiceImages,
 };
-use super::yaml::YamlChange;
+use super::yaml::{Unseen, YamlChange};
 use crate::answers::{StoredText, harmless};
 
 /// How many digits of a commit's id are shown.
@@ -140,7 +140,11 @@ impl DiffReport<'_> {
         let mut section = Section::new("YAML");
         for change in &self.comparison.yaml {
             let YamlChange { service, added_lines, removed_lines, only_differs, unified } = change;
-            let only = only_differs.map(|what| format!(", of which only {what}")).unwrap_or_default();
+            let only = match only_differs {
+                Some(Unseen::LineEnds) => ", of which only the line ends differ",
+                Some(Unseen::WhiteSpace) => ", of which only white space differs",
+                None => "",
+            };
             let hint = if unified.is_none() { "; --yaml shows them" } else { "" };
             let lines = format!("+{added_lines} -{removed_lines} lines{only}{hint}");
             section.styled_field(CHANGED, service.to_string(), lines);

@@ -20,11 +20,19 @@ pub(super) struct YamlChange {
     /// Lines that only the earlier release has.
     pub(super) removed_lines: usize,
     /// What alone differs, where the two look the same.
-    #[serde(skip)]
-    pub(super) only_differs: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) only_differs: Option<Unseen>,
     /// The unified diff, where it is wanted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) unified: Option<String>,
+}
+
+/// A difference that cannot be seen.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Unseen {
+    LineEnds,
+    WhiteSpace,
 }
 
 impl YamlChange {
@@ -54,11 +62,11 @@ impl YamlChange {
     }
 }
 
-fn only_differs(before: &str, after: &str) -> Option<&'static str> {
+fn only_differs(before: &str, after: &str) -> Option<Unseen> {
     if before.lines().eq(after.lines()) {
-        return Some("the line ends differ");
+        return Some(Unseen::LineEnds);
     }
-    before.split_whitespace().eq(after.split_whitespace()).then_some("white space differs")
+    before.split_whitespace().eq(after.split_whitespace()).then_some(Unseen::WhiteSpace)
 }
 
 /// The YAML of each service, one document after another. Zadig keeps a service's YAML with each of its
@@ -71,10 +79,10 @@ fn documents(release: &ReleaseInfo) -> BTreeMap<StoredText, String> {
         for yaml in &deploy.yaml_contents {
             if seen.insert((service.clone(), yaml)) {
                 let document = documents.entry(service.clone()).or_default();
-                document.push_str(yaml.as_stored());
-                if !yaml.as_stored().ends_with('\n') {
+                if !document.is_empty() && !document.ends_with('\n') {
                     document.push('\n');
                 }
+                document.push_str(yaml.as_stored());
             }
         }
     }
