@@ -717,8 +717,12 @@ async fn a_branch_of_jenkins_is_the_same_in_every_form_and_a_tag_is_a_tag() {
         ("refs/remotes/origin/pull/7/head", ""),
         ("origin/merge-requests/7/head", ""),
         ("refs/pull-requests/7/from", ""),
+        ("FETCH_HEAD", ""),
+        ("origin/FETCH_HEAD", ""),
+        ("(no branch)", ""),
+        ("(HEAD detached at 4b15c43)", ""),
     ] {
-        let url = format!("https://jenkins.example.com/{}", git_branch.replace('/', "-"));
+        let url = format!("https://jenkins.example.com/{}", git_branch.replace(['/', ' '], "-"));
         let variables = [
             ("JENKINS_URL", "x"),
             ("GIT_URL", "https://git.example.com/acme/shop.git"),
@@ -745,6 +749,12 @@ async fn a_repository_has_the_form_that_its_host_gives_it() {
         ("gitlab.example.com/acme/web/shop.git", "https://gitlab.example.com|acme/web|shop"),
         ("acme/shop.js", "|acme|shop.js"),
         ("https://git.example.com:8443/acme/shop", "https://git.example.com:8443|acme|shop"),
+        ("localhost:3000/a/b", "https://localhost:3000|a|b"),
+        ("localhost/a/b", "https://localhost|a|b"),
+        ("gitea:3000/a/b.git", "https://gitea:3000|a|b"),
+        ("git.example.com:8443/acme/web/shop", "https://git.example.com:8443|acme/web|shop"),
+        ("[::1]:3000/a/b", "https://[::1]:3000|a|b"),
+        ("git.example.com:4you/shop", "https://git.example.com|4you|shop"),
     ] {
         let arguments = ["--repo", repository, "--branch", "main", "--commit", "4b15c43b"];
         assert_eq!(

@@ -188,7 +188,11 @@ fn branch_or_tag(name: &str) -> (Option<String>, Option<String>) {
         name.split('/').collect::<Vec<_>>()[..],
         ["pr" | "pull" | "pull-requests" | "merge-requests", _, "head" | "merge" | "from"]
     );
-    let is_branch = !is_request && !name.starts_with("refs/") && !matches!(name, "HEAD" | "detached");
+    // Git describes what is no branch in words, such as `(no branch)`, and no branch has a space in its name.
+    let is_branch = !is_request
+        && !name.starts_with("refs/")
+        && !name.contains(' ')
+        && !matches!(name, "HEAD" | "FETCH_HEAD" | "detached");
     (is_branch.then(|| name.to_owned()), None)
 }
 

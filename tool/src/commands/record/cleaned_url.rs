@@ -67,12 +67,18 @@ pub(super) fn clean_file_key(from: &'static str, key: &str) -> Result<CleanedUrl
 }
 
 /// Cleans a repository: `OWNER/NAME`, a URL to clone from, also without its scheme, or `host:OWNER/NAME` as scp
-/// writes it. Some hosts (Gerrit) have repositories without an owner.
+/// writes it. Some hosts (Gerrit) have repositories without an owner. A first part is a host where it has a dot or
+/// a port, or is `localhost`.
 ///
 /// # Errors
 /// [`UnreadableUrl`].
 pub(super) fn clean_repository(from: &'static str, text: &str) -> Result<Repository, UnreadableUrl> {
-    let is_host = |part: &str| part.trim_matches('.').contains('.') && !part.contains(['@', ':', '?', '#']);
+    let is_host = |part: &str| {
+        let port = part.rsplit_once(':').map(|(_, port)| port);
+        let is_named = part == "localhost" || part.trim_matches('.').contains('.');
+        let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        port.map_or(is_named, is_port) && !part.contains(['@', '?', '#'])
+    };
     match text.trim().split_once('/') {
         Some((first, _)) if is_host(first) => clean_path_on_server(from, &with_scheme(text.trim())),
         _ => clean_path_on_server(from, text),
