@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use delivery_center::query::moment;
+use delivery_center::query::{TimeError, moment};
 use jiff::civil::{Date, DateTime, Time};
 use jiff::{Span, Timestamp, ZonedDateTime};
 
@@ -22,13 +22,19 @@ const UNKNOWN: &str = "at an unknown time";
 #[derive(Debug, Clone)]
 pub(super) struct Now(ZonedDateTime);
 
-/// A time that was given in an unknown form.
+/// A text that is not taken for a time.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error(
-    "give how long ago it is (90m, 12h, 2d, 1w), a local time (yesterday, 'yesterday 18:00', 08:30, 2026-11-24, \
-     '2026-11-24 08:30'), RFC 3339 (2026-11-24T12:00:00+08:00) or Unix seconds"
-)]
-pub(super) struct UnreadableTime;
+pub(super) enum UnreadableTime {
+    /// It has another form.
+    #[error(
+        "give how long ago it is (90m, 12h, 2d, 1w), a local time (yesterday, 'yesterday 18:00', 08:30, 2026-11-24, \
+         '2026-11-24 08:30'), RFC 3339 (2026-11-24T12:00:00+08:00) or Unix seconds"
+    )]
+    Form,
+    /// It is digits, and no Unix seconds, as the endpoints say it.
+    #[error(transparent)]
+    Digits(TimeError),
+}
 
 impl Now {
     /// The time that it is.
@@ -105,8 +111,10 @@ impl Now {
     /// [`UnreadableTime`].
     pub(super) fn read(&self, text: &str) -> Result<i64, UnreadableTime> {
         let text = text.trim();
-        if let Ok(seconds) = moment(text) {
-            return Ok(seconds);
+        match moment(text) {
+            Ok(seconds) => return Ok(seconds),
+            Err(TimeError::Form(_)) => {}
+            Err(digits) => return Err(UnreadableTime::Digits(digits)),
         }
         let zoned = match self.local(text) {
             Some(local) => local.to_zoned_datetime(self.0.time_zone().clone()).map_err(unreadable)?,
@@ -157,7 +165,7 @@ pub(super) fn duration(seconds: i64) -> String {
 }
 
 fn unreadable(_: impl Display) -> UnreadableTime {
-    UnreadableTime
+    UnreadableTime::Form
 }
 
 #[cfg(test)]
@@ -201,6 +209,15 @@ mod tests {
             ["", "soon", "2026-13-01", "yesterday evening", "25:00", "x12h", "1639467962000", "20211214"]
         {
             assert!(berlin.read(unreadable).is_err(), "{unreadable}");
+        }
+        for (digits, expected) in [
+            (
+                "1654041600000",
+                "\"1654041600000\" is in milliseconds or finer: write Unix seconds, 1654041600",
+            ),
+            ("20220601", "\"20220601\" reads as a date: write 2022-06-01"),
+        ] {
+            assert_eq!(berlin.read(digits).unwrap_err().to_string(), expected);
         }
     }
 
