@@ -315,8 +315,8 @@ async fn a_build_without_a_clone_is_recorded_and_it_is_said_why_its_commits_are_
         (1, true, elsewhere.path(), commit.as_str(), "auto", "not a git repository"),
         (2, false, clone.folder.path(), &commit, "auto", "git cannot be run"),
         (3, true, clone.folder.path(), missing, "auto", "is not in this clone"),
-        (4, true, clone.folder.path(), &commit, "--all", "is not in this clone"),
-        (5, true, clone.folder.path(), &commit, "HEAD..main", "is not in this clone"),
+        (4, true, clone.folder.path(), &commit, "gone@{1 day ago}", "is not in this clone"),
+        (5, true, clone.folder.path(), &commit, "", "--commits-since is empty"),
     ] {
         let (image, since) = (format!("{CART}:{number}"), format!("--commits-since={since}"));
         let digest = format!("sha256:{number:064x}");
@@ -328,5 +328,35 @@ async fn a_build_without_a_clone_is_recorded_and_it_is_said_why_its_commits_are_
         let recorded = Built(run(tool).await);
         assert_eq!(recorded.ids(), [commit], "{reason}");
         assert!(recorded.note().contains(reason), "{reason}: {:?}", recorded.0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_single_revision_is_refused_before_anything_is_recorded() {
+    let tables = Tables::empty().await;
+    let mut clone = Clone::empty();
+    clone.commit("First");
+    clone.commit("Second");
+    for since in [
+        "--all",
+        "-1",
+        "HEAD~1..HEAD",
+        "HEAD~1...HEAD",
+        "^HEAD",
+        "HEAD^@",
+        "HEAD^!",
+        "HEAD^-",
+        "HEAD^-1",
+        "v*",
+        "a b",
+        "HEAD:x",
+    ] {
+        let Built(ran) = clone.build_with(&tables, CART, 1, &[&format!("--commits-since={since}")]).await;
+        assert_eq!(ran.status, Some(2), "{since}: {ran:?}");
+        assert!(ran.err.contains("a commit, a tag or a branch") && !ran.err.contains("git fetch"), "{ran:?}");
+    }
+    assert_eq!(found(&tables, &format!("image={CART}:1")).await, Value::Null);
+    for since in ["HEAD~1", "HEAD^", "HEAD^{commit}^", "main~1"] {
+        assert_eq!(clone.build(&tables, CART, 2, since).await.ids().len(), 1, "{since}");
     }
 }

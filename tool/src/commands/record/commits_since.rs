@@ -30,6 +30,20 @@ pub(super) struct CommitsSince {
     pub(super) built: Value,
 }
 
+/// Reads the option's value. A range, or an option of git's, would tell other commits than were meant. An empty
+/// one comes from a variable that is not set.
+///
+/// # Errors
+/// It names more than one revision, or no commit.
+pub(super) fn single_revision(text: &str) -> Result<String, &'static str> {
+    // `main@{1 day ago}` and `HEAD^{commit}` are one.
+    let (name, is_several) = (text.split('{').next().unwrap_or_default(), ["..", "^@", "^!", "^-"]);
+    let is_single = !text.starts_with(['-', '^'])
+        && !is_several.iter().any(|mark| text.contains(mark))
+        && !name.contains([' ', ':', '*', '?', '[', '\\']);
+    is_single.then(|| text.to_owned()).ok_or("give a commit, a tag or a branch, or auto, and no range")
+}
+
 /// The local clone does not tell the commits.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -79,6 +93,9 @@ impl CommitsSince {
         image: &NamedImage,
         patience: &mut Patience,
     ) -> anyhow::Result<Vec<LocalCommit>> {
+        if self.since.is_empty() {
+            return Err(NoHistory("--commits-since is empty (is its variable set?)".to_owned()).into());
+        }
         let path = self.repository.path();
         let built = resolved(self.built["commit_id"].as_str().unwrap_or_default())?;
         let ancestors = log(&[&built], &path)?;

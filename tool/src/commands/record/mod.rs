@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use self::build_metadata::BuildMetadata;
 use self::ci_environment::{PipelineRun, VARIABLES};
 use self::cleaned_url::{CleanedUrl, Repository, UnreadableUrl, clean_file_key, clean_repository, clean_url};
-use self::commits_since::CommitsSince;
+use self::commits_since::{CommitsSince, single_revision};
 use super::exit_status::{Ended, is_unreachable};
 use super::{aws, terminal};
 use crate::answers::{ArtifactInfo, read};
@@ -153,7 +153,7 @@ pub(super) struct BuildArguments {
     /// Record also the commits behind this reference of the local clone, up to the built one: 250 of them at
     /// most, with the pull requests that the titles of merges and squashed commits name. `auto` is the newest
     /// ancestor that an earlier artifact of the same image contains. It needs git, and the history.
-    #[arg(long, value_name = "REF|auto")]
+    #[arg(long, value_name = "REF|auto", value_parser = single_revision)]
     commits_since: Option<String>,
     /// The pull or merge request.
     #[arg(long, value_name = "NUMBER")]
@@ -283,7 +283,7 @@ async fn record(command: RecordCommand) -> anyhow::Result<Ended> {
             let mut fact = ImageFact::new(ActivityKind::Build, build.about);
             insert(&mut fact.fields, "commits", Some(json!([commit])));
             fact.commits_since =
-                given(build.commits_since).map(|since| CommitsSince { since, repository, built: commit });
+                build.commits_since.map(|since| CommitsSince { since, repository, built: commit });
             insert(&mut fact.artifact_fields, "image_size", build.size);
             insert(&mut fact.artifact_fields, "os", build.os);
             insert(&mut fact.artifact_fields, "architecture", build.arch);
