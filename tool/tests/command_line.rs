@@ -485,6 +485,33 @@ async fn invoke_answers_an_event_as_the_function_does() {
 }
 
 #[tokio::test]
+async fn an_event_may_begin_with_a_byte_order_mark_and_a_file_without_json_is_named() {
+    let tables = Tables::with_samples().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("event.json");
+    let event = get_event(ListReleases, "projectName=nginx2", &[]).to_string();
+    let invoke = async |content: &[u8]| {
+        std::fs::write(&file, content).unwrap();
+        let arguments = ["invoke", "list-releases", "--event", file.to_str().unwrap()];
+        run(tool(&tables.environment(), &arguments)).await
+    };
+    let (plain, marked) =
+        (invoke(event.as_bytes()).await, invoke(format!("\u{feff}{event}").as_bytes()).await);
+    assert_eq!((marked.status, marked.out), (Some(0), plain.out));
+    let utf_16: Vec<_> = format!("\u{feff}{event}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (content, expected) in [
+        (&b"nothing"[..], "is not JSON"),
+        (b"", "is not JSON"),
+        (&utf_16, "is UTF-16"),
+        (b"\"\xff\"", "is not JSON"),
+    ] {
+        let ran = invoke(content).await;
+        assert_eq!(ran.status, Some(1), "{ran:?}");
+        assert!(ran.err.contains(&format!("{} {expected}", file.display())), "{ran:?}");
+    }
+}
+
+#[tokio::test]
 async fn invoke_has_the_functions_patience_with_an_unreachable_dynamodb() {
     let tables = Tables::missing().through("http://127.0.0.1:9");
     let event = get_event(ListReleases, "", &[]).to_string();

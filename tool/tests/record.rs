@@ -405,6 +405,10 @@ async fn the_digest_is_read_from_what_buildx_writes() {
     assert!(refused(&tables, &["test", "--metadata-file", file]).await.contains("containerimage.digest"));
     std::fs::write(file, format!("\u{feff}{metadata}")).unwrap();
     assert_eq!(record(&tables, &again).await, stored, "a byte order mark is no part of the JSON");
+    let utf_16: Vec<_> = format!("\u{feff}{metadata}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(file, utf_16).unwrap();
+    let said = refused(&tables, &["test", "--metadata-file", file]).await;
+    assert!(said.contains(&format!("{file} is UTF-16")), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

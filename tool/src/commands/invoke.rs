@@ -1,5 +1,6 @@
 //! `invoke`: answers one Lambda event, and prints the Lambda response.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::{fs, io};
 
@@ -8,9 +9,10 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use delivery_center::endpoint::Endpoint;
 use delivery_center::lambda;
 use delivery_center::service::EndpointService;
+use serde_json::value::RawValue;
 
 use super::exit_status::Ended;
-use super::{aws, log_lines, terminal};
+use super::{aws, json_file, log_lines, terminal};
 
 /// Answer one Lambda event as the function would, and print the Lambda response.
 ///
@@ -27,13 +29,18 @@ pub(super) struct InvokeArguments {
 }
 
 pub(super) async fn run(arguments: InvokeArguments) -> anyhow::Result<Ended> {
-    let event = arguments.event;
-    let is_standard_input = event.as_os_str() == "-";
-    let read = if is_standard_input { io::read_to_string(io::stdin()) } else { fs::read_to_string(&event) };
-    let event = read.with_context(|| format!("cannot read {}", event.display()))?;
+    let (mut file, mut content) = (arguments.event, Vec::new());
+    let read = if file.as_os_str() == "-" {
+        file = PathBuf::from("standard input");
+        io::stdin().read_to_end(&mut content)
+    } else {
+        fs::File::open(&file).and_then(|mut file| file.read_to_end(&mut content))
+    };
+    read.with_context(|| format!("cannot read {}", file.display()))?;
+    let event: Box<RawValue> = json_file::parse(&file, &content, "an event, such as those in events/")?;
     let service = EndpointService::new(arguments.function, aws::answering_store().await?)
         .with_log(log_lines::log_request);
-    let response = lambda::event::answer_json(&service, &event).await?;
+    let response = lambda::event::answer_json(&service, event.get()).await?;
     terminal::print(response)?;
     Ok(Ended::Well)
 }

@@ -20,6 +20,7 @@ mod export;
 mod import;
 mod import_progress;
 mod invoke;
+mod json_file;
 mod layout;
 mod local_time;
 mod log_lines;

@@ -396,8 +396,16 @@ fn refuse_forms(forms: &[OtherForm], path: &Path, head: &[u8]) -> Result<(), Fil
     }
 }
 
+/// An error where what begins so is no text in UTF-8.
+///
+/// # Errors
+/// [`FilesError::OtherForm`].
+pub fn refuse_other_texts(path: &Path, head: &[u8]) -> Result<(), FilesError> {
+    refuse_forms(&OTHER_TEXTS, path, head)
+}
+
 /// Text without the byte order mark that it may begin with.
-fn without_mark(text: &[u8]) -> &[u8] {
+pub fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
 }
 
@@ -416,7 +424,7 @@ enum Beginning {
 impl Beginning {
     fn of(path: &Path, file: impl Read) -> Result<Self, FilesError> {
         let (head, input) = head(path, file, MAX_BLANK_BYTES)?;
-        refuse_forms(&OTHER_TEXTS, path, &head)?;
+        refuse_other_texts(path, &head)?;
         if head.first_chunk().is_some_and(|length| document_length(*length).is_some()) {
             return Err(FilesError::Unnamed(path.to_owned()));
         }

@@ -5,6 +5,8 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
+use crate::commands::json_file;
+
 /// What is read from the file.
 #[derive(Default)]
 pub(super) struct BuildMetadata {
@@ -17,13 +19,8 @@ pub(super) struct BuildMetadata {
 impl BuildMetadata {
     pub(super) fn read(file: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
-        let metadata: Value = serde_json::from_slice(text).with_context(|| {
-            format!(
-                "{} is not JSON; give the file that `docker buildx build --metadata-file` writes",
-                file.display()
-            )
-        })?;
+        let wanted = "the file that `docker buildx build --metadata-file` writes";
+        let metadata: Value = json_file::parse(file, &text, wanted)?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let Some(digest) = text(&metadata["containerimage.digest"]) else {
             bail!(
