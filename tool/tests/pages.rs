@@ -272,8 +272,21 @@ fn what_the_pages_link_to_and_name_is_there() {
     }
 }
 
+#[test]
+fn each_command_that_the_terminals_page_explains_is_in_its_table() {
+    let page = include_str!("../../docs/terminal.md");
+    let is_command = |heading: &&str| heading.bytes().all(|letter| letter.is_ascii_lowercase());
+    let commands: Vec<_> =
+        page.lines().filter_map(|line| line.strip_prefix("## ")).filter(is_command).collect();
+    assert!(commands.len() >= 4, "{commands:?}");
+    let table: String = page.lines().filter(|line| line.starts_with("| ")).collect();
+    for command in commands {
+        assert!(table.contains(&format!("`{command} ")), "{command}");
+    }
+}
+
 /// Whether a query can be signed as it stands: `…` may stand for any part of it.
-fn is_canonical(query: &str) -> bool {
+pub(crate) fn is_canonical(query: &str) -> bool {
     let is_encoded = |value: &str| {
         let mut escapes = value.split('%');
         let plain = |text: &str| {

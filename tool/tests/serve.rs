@@ -9,14 +9,15 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use crate::pages::is_canonical;
 use crate::running::{run, run_with_input, tool};
 use crate::support::{SAMPLES, Tables, release};
 
 /// A running `serve`.
 struct Serving {
     process: Child,
-    /// Kept open, although nobody reads what it prints after the first line.
-    _stdout: BufReader<ChildStdout>,
+    /// Behind the first line.
+    stdout: BufReader<ChildStdout>,
     address: String,
     dynamodb: String,
 }
@@ -34,11 +35,22 @@ impl Serving {
             .skip(1)
             .map(|rest| rest.split([',', ' ']).next().unwrap().trim_end_matches('.').to_owned());
         let (address, dynamodb) = (urls.next().unwrap(), urls.next().unwrap());
-        Self { process, _stdout: stdout, address, dynamodb }
+        Self { process, stdout, address, dynamodb }
     }
 
     async fn get(&self, path: &str) -> (u16, String) {
         get(&self.address, path).await
+    }
+
+    /// What it prints between its first line and its last one, which is about importing.
+    fn printed(mut self) -> String {
+        let mut printed = String::new();
+        while !printed.contains("import --help") {
+            assert_ne!(self.stdout.read_line(&mut printed).unwrap(), 0, "{printed}");
+        }
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        printed
     }
 
     fn interrupt(mut self) {
@@ -92,6 +104,25 @@ async fn serve_answers_with_the_reference_samples() {
         ["delivery-artifacts", "delivery-releases"],
         "it is a DynamoDB for other tools"
     );
+    serving.interrupt();
+}
+
+#[tokio::test]
+async fn what_serve_says_to_try_can_be_signed_as_it_stands_and_finds_something() {
+    let serving = Serving::start(&[], "127.0.0.1:0");
+    let printed = Serving::start(&[], "127.0.0.1:0").printed();
+    let queries: Vec<_> =
+        printed.lines().filter_map(|line| line.strip_suffix('\'')?.rsplit_once('/')).collect();
+    assert!(queries.len() > 10, "{printed}");
+    for (start, asked) in queries {
+        let (endpoint, query) = asked.split_once('?').unwrap();
+        assert!(is_canonical(query), "{query}");
+        let path = start.split_once("/api/").unwrap().1;
+        let (status, body) = serving.get(&format!("/api/{path}/{endpoint}?{query}")).await;
+        assert!(status == 200 && body != "[]", "{query}: {status} {body}");
+    }
+    let empty = Serving::start(&["--empty"], "127.0.0.1:0").printed();
+    assert!(!empty.contains("curl") && !empty.contains("diff"), "{empty}");
     serving.interrupt();
 }
 

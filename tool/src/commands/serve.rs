@@ -73,7 +73,7 @@ pub(super) async fn run(arguments: ServeArguments) -> anyhow::Result<Ended> {
     let config = with_patience(embedded::config(&embedded.endpoint_url())).build();
     let endpoints = router(&Store::new(Client::from_conf(config), tables));
     let (dynamodb, http) = (dynamodb.listen(BACKLOG)?, http.listen(BACKLOG)?);
-    print_what_to_try(http.local_addr()?, dynamodb.local_addr()?)?;
+    print_what_to_try(http.local_addr()?, dynamodb.local_addr()?, arguments.empty)?;
     tokio::spawn(embedded.serve_too(dynamodb));
     axum::serve(http, endpoints).with_graceful_shutdown(wait_for_the_end()).await?;
     terminal::say(format_args!("ended"));
@@ -157,37 +157,51 @@ impl Progress for SampleProgress {
     }
 }
 
-fn print_what_to_try(http: SocketAddr, dynamodb: SocketAddr) -> anyhow::Result<()> {
+/// Prints where it serves and what to try; without the samples, what to import. It is printed at once.
+fn print_what_to_try(http: SocketAddr, dynamodb: SocketAddr, is_empty: bool) -> anyhow::Result<()> {
+    let (queries, commands) = if is_empty { (String::new(), "") } else { (queries(http), COMMANDS) };
     terminal::print(format_args!(
-        "Delivery Center on http://{http}, DynamoDB on http://{dynamodb}. Ctrl-C ends both. Try:
-
-  curl 'http://{http}/api/aslan/delivery/releases?projectName=nginx2'
-  curl 'http://{http}/api/aslan/delivery/releases?serviceName=checkout&verbosity=brief'
-  curl --compressed -i 'http://{http}/api/aslan/delivery/releases?page=1&per_page=5'
-  curl 'http://{http}/api/directory/dc/artifact?image=koderover.tencentcloudcr.com/koderover-demo/picket:20211214154446-70-main-pr-736'
-  curl 'http://{http}/api/directory/dc/artifact?image=sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e'
-
-From the other end: which releases held this image, were built from this commit, went to production lately? Which image
-was built from this commit or pull request, where does it run, and what runs in production now?
-
-  curl 'http://{http}/api/aslan/delivery/releases?verbosity=brief&image=registry.example.com/shop/cart:20211203101907-1-main'
-  curl 'http://{http}/api/aslan/delivery/releases?verbosity=brief&commit=d6ca076'
-  curl 'http://{http}/api/aslan/delivery/releases?verbosity=brief&label=release&version=1.0.0'
-  curl 'http://{http}/api/aslan/delivery/releases?verbosity=brief&envName=prod&since=2022-04-01&until=2022-05-01'
-  curl -i 'http://{http}/api/directory/dc/artifact?commit=9d8b693'
-  curl 'http://{http}/api/directory/dc/artifact?pr=118&repo=acme-shop/shop'
-  curl 'http://{http}/api/directory/dc/artifact?image=registry.example.com/payments/ledger-api:20220422102000-2-release&include=environments'
-  curl 'http://{http}/api/directory/dc/artifact?image=registry.example.com/shop/cart&envName=prod'
+        "Delivery Center on http://{http}, DynamoDB on http://{dynamodb}. Ctrl-C ends both.{queries}
 
 Ask it in the terminal, or import into it, from another shell:
 
   export AWS_ENDPOINT_URL_DYNAMODB=http://{dynamodb} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
-  cargo dev releases --env prod --limit 5
-  cargo dev artifact registry.example.com/payments/ledger-api:20220422102000-2-release
-  cargo dev diff --project shop 1.2.1 1.3.0
-  cargo dev import --help
+{commands}  cargo dev import --help
 "
     ))
+}
+
+/// Commands that find some of the samples.
+const COMMANDS: &str = "  cargo dev releases --env prod --limit 5
+  cargo dev artifact registry.example.com/payments/ledger-api:20220422102000-2-release
+  cargo dev diff --project shop 1.2.1 1.3.0
+";
+
+/// Requests that find some of the samples.
+fn queries(http: SocketAddr) -> String {
+    let releases = format!("http://{http}/api/aslan/delivery/releases");
+    let artifact = format!("http://{http}/api/directory/dc/artifact");
+    format!(
+        " Try:
+
+  curl '{releases}?projectName=nginx2'
+  curl '{releases}?serviceName=checkout&verbosity=brief'
+  curl --compressed -i '{releases}?page=1&per_page=5'
+  curl '{artifact}?image=koderover.tencentcloudcr.com%2Fkoderover-demo%2Fpicket%3A20211214154446-70-main-pr-736'
+  curl '{artifact}?image=sha256%3A1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e'
+
+From the other end: which releases held this image, were built from this commit, went to production lately? Which image
+was built from this commit or pull request, where does it run, and what runs in production now?
+
+  curl '{releases}?image=registry.example.com%2Fshop%2Fcart%3A20211203101907-1-main&verbosity=brief'
+  curl '{releases}?commit=d6ca076&verbosity=brief'
+  curl '{releases}?label=release&verbosity=brief&version=1.0.0'
+  curl '{releases}?envName=prod&since=2022-04-01&until=2022-05-01&verbosity=brief'
+  curl -i '{artifact}?commit=9d8b693'
+  curl '{artifact}?pr=118&repo=acme-shop%2Fshop'
+  curl '{artifact}?image=registry.example.com%2Fpayments%2Fledger-api%3A20220422102000-2-release&include=environments'
+  curl '{artifact}?envName=prod&image=registry.example.com%2Fshop%2Fcart'"
+    )
 }
 
 /// Waits for Ctrl-C, or for the signal with which service managers and containers end a process.
