@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use bson::doc;
 use delivery_center::endpoint::Endpoint;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::running::{run_on, tool};
 use crate::support::Tables;
@@ -16,6 +16,7 @@ use crate::zadig_collections::{
     Dump, REFERENCE_ARTIFACT, REFERENCE_RELEASE, made_id, reference, shop, write_bson, write_bson_gz,
     write_json,
 };
+use crate::zadig_server::{Zadig, import, serve};
 
 /// A report's last line, and with it all lines of each outcome as a list.
 pub(crate) fn report(path: &Path) -> Value {
@@ -181,6 +182,109 @@ async fn credentials_in_any_part_of_a_build_or_an_activity_are_dropped_as_it_is_
     ];
     assert!(answers[1].contains("history"), "{answers:?}");
     assert!(!items.contains("SECRET") && !answers.concat().contains("SECRET"));
+}
+
+/// A URL with a password and with everything that stays, and what is stored of it.
+const URL: &str = "https://u:SECRET@host.example.com/a/@b?page=1&to=c@d#e@f";
+const STORED_URL: &str = "https://host.example.com/a/@b?page=1&to=c@d#e@f";
+
+/// A release and an artifact in the API's JSON, and the same as Zadig's database holds them. All fields that
+/// are URLs hold one: seven of the release, and nine of the artifact.
+fn records_with_urls() -> (Value, Value, Dump) {
+    let id = |number| made_id(number, 1).to_string();
+    let release = json!({
+        "versionInfo": { "id": id(1), "version": "1", "desc": "see https://u:stays@host" },
+        "buildInfo": [{
+            "id": id(2), "commits": [{ "address": URL }], "issues": [{ "url": URL }],
+            "packageInfo": { "packageFileLocation": URL, "packageStorageUri": URL },
+        }],
+        "distributeInfo": [{ "id": id(5), "remoteFileKey": URL, "destStorageUrl": URL, "srcStorageUrl": URL }],
+    });
+    let activity = json!({
+        "url": URL, "commits": [{ "address": URL }], "publish_hosts": [URL], "remote_file_key": URL,
+        "dist_storage_url": URL, "src_storage_url": URL, "created_time": 5,
+    });
+    let about = json!({ "id": id(6), "image": "registry/cart:1", "package_file_location": URL, "package_storage_uri": URL });
+    let mut artifact = about.clone();
+    artifact["layers"] = json!([{ "urls": [URL] }]);
+    artifact["activities"] = json!([activity]);
+    let dump = Dump::from([
+        (
+            "delivery_version",
+            vec![doc! { "_id": made_id(1, 1), "version": "1", "desc": "see https://u:stays@host" }],
+        ),
+        (
+            "delivery_build",
+            vec![doc! {
+                "_id": made_id(2, 1), "release_id": made_id(1, 1), "commits": [{ "address": URL }], "issues": [{ "url": URL }],
+                "package_info": { "package_file_location": URL, "package_storage_uri": URL },
+            }],
+        ),
+        (
+            "delivery_distribute",
+            vec![doc! {
+                "_id": made_id(5, 1), "release_id": made_id(1, 1), "remote_file_key": URL, "dest_storage_url": URL,
+                "src_storage_url": URL,
+            }],
+        ),
+        (
+            "artifact",
+            vec![doc! {
+                "_id": made_id(6, 1), "image": "registry/cart:1", "package_file_location": URL, "package_storage_uri": URL, "layers": [{ "urls": [URL] }],
+            }],
+        ),
+        (
+            "activity",
+            vec![doc! {
+                "_id": made_id(7, 1), "artifact_id": made_id(6, 1), "url": URL, "commits": [{ "address": URL }],
+                "publish_hosts": [URL], "remote_file_key": URL, "dist_storage_url": URL, "src_storage_url": URL,
+                "created_time": 5_i64,
+            }],
+        ),
+    ]);
+    (release, artifact, dump)
+}
+
+#[tokio::test]
+async fn of_the_urls_of_every_source_the_user_info_is_left_out_and_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (release, artifact, dump) = records_with_urls();
+    fs::write(path("api.jsonl"), format!("{release}\n{artifact}\n")).unwrap();
+    write_bson(&directory.path().join("dump"), &dump);
+    write_json(&directory.path().join("exported"), &dump, false, false);
+    let (_, url) = serve(Zadig::new(vec![release], vec![artifact])).await;
+    for source in [path("api.jsonl"), path("dump"), path("exported"), url] {
+        let (tables, report_path) = (Tables::empty().await, path("report"));
+        let ran = if source.starts_with("http") {
+            import(&tables, &source, &["--report", &report_path]).await
+        } else {
+            run_on(&tables, &["import", &source, "--report", &report_path]).await
+        };
+        assert_eq!(ran.status, Some(0), "{source}: {ran:?}");
+        let report = report(report_path.as_ref());
+        let rows = report["collections"].as_object().unwrap().values();
+        let dropped: u64 = rows.map(|row| row["credentials_dropped"].as_u64().unwrap()).sum();
+        assert_eq!(dropped, 16, "{source}: {report}");
+        let items = format!("{:?}", tables.dump_both().await);
+        let releases = tables.get(Endpoint::ListReleases, "").await.body;
+        let artifact = tables.get(Endpoint::GetArtifact, "image=registry/cart:1").await.body;
+        assert!(
+            !format!("{items}{releases}{artifact}").contains("SECRET"),
+            "{source}: {releases} {artifact}"
+        );
+        // An answer has an activity twice.
+        let stored =
+            [&releases, &artifact].map(|answer| answer.matches(&format!("\"{STORED_URL}\"")).count());
+        assert_eq!(stored, [7, 3 + 2 * 6], "{source}: {releases} {artifact}");
+        assert!(releases.contains("u:stays@host"), "a text is no URL: {releases}");
+        if source.ends_with("api.jsonl") {
+            assert!(
+                ran.out.contains("credentials found in builds, activities and URLs, and left out: 16"),
+                "{ran:?}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

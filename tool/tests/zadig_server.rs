@@ -41,7 +41,7 @@ pub(crate) struct Zadig {
 }
 
 impl Zadig {
-    fn new(releases: Vec<Value>, artifacts: Vec<Value>) -> Self {
+    pub(crate) fn new(releases: Vec<Value>, artifacts: Vec<Value>) -> Self {
         Self {
             is_zadig_4: false,
             gone: Mutex::default(),

@@ -114,7 +114,7 @@ impl fmt::Display for Counts {
         }
         if self.credentials_dropped > 0 {
             let dropped = self.credentials_dropped;
-            write!(formatter, "\ncredentials found in builds and activities, and left out: {dropped}")?;
+            write!(formatter, "\ncredentials found in builds, activities and URLs, and left out: {dropped}")?;
         }
         if self.recorded_kept > 0 {
             write!(formatter, "\nactivities that pipelines recorded, kept: {}", self.recorded_kept)?;

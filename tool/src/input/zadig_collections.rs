@@ -11,7 +11,7 @@ use crate::record::fields::{
     ACTIVITY, ARTIFACT, BUILD_INFO, DEPLOY_INFO, DISTRIBUTE_INFO, Fields, Kind, Presence, TEST_INFO,
     VERSION_INFO,
 };
-use crate::record::{NO_ARTIFACT, drop_credentials, names_an_artifact};
+use crate::record::{NO_ARTIFACT, drop_credentials, drop_user_info, names_an_artifact};
 
 /// A collection that holds part of a release or of an artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,10 +151,14 @@ impl Collection {
         }
         let mut shown = shown(&Kind::Object(fields), document);
         // They are dropped before any of the record is written to a disk.
-        let credentials_dropped = match (&mut shown, self) {
-            (Json::Object(members), Self::Build | Self::Activity) => drop_credentials(members) as u64,
-            _ => 0,
-        };
+        let mut dropped = 0;
+        if let Json::Object(members) = &mut shown {
+            dropped += drop_user_info(fields, members);
+            if matches!(self, Self::Build | Self::Activity) {
+                dropped += drop_credentials(members);
+            }
+        }
+        let credentials_dropped = dropped as u64;
         Ok(CollectionRecord { id, owner, is_deleted, json: to_text(&shown), credentials_dropped })
     }
 }

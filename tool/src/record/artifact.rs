@@ -7,7 +7,7 @@ use delivery_center::image_reference::{found_under, repository};
 use delivery_center::store::artifacts::found_by::Short;
 use hex_simd::AsciiCase;
 
-use super::credentials::drop_credentials;
+use super::credentials::{drop_credentials, drop_user_info};
 use super::fields::{ACTIVITY, ARTIFACT};
 use super::shape::{integer_of, required_text, text_of, unix_seconds_of};
 use crate::digest;
@@ -46,7 +46,7 @@ pub struct Artifact {
     pub activities: usize,
     /// Whether one of its activities is a build.
     pub is_built: bool,
-    /// How many credentials its activities held; they are not in the JSON.
+    /// How many credentials it held; they are not in the JSON.
     pub credentials_dropped: usize,
     /// Which of its activities pipelines recorded, if it comes from an export that says so.
     pub recorded: Recorded,
@@ -274,6 +274,7 @@ impl Artifact {
         // Whatever the source has there is dropped: it is always worked out from the activities.
         root.shift_remove("sortedActivities");
         let recorded = root.shift_remove(RECORDED_BY_PIPELINES);
+        let user_info_dropped = drop_user_info(&ARTIFACT, &mut root);
         let root = ARTIFACT.checked(root, &Path::ROOT)?;
         let activities = Activity::newest_first(activities, &artifact_id)?;
         let text = |name| text_of(&root, name).to_owned();
@@ -284,7 +285,9 @@ impl Artifact {
             created_time: unix_seconds_of(&root, "created_time", &Path::ROOT)?,
             activities: activities.len(),
             is_built: activities.iter().any(|activity| activity.kind == "build"),
-            credentials_dropped: activities.iter().map(|activity| activity.credentials_dropped).sum(),
+            credentials_dropped: activities
+                .iter()
+                .fold(user_info_dropped, |dropped, activity| dropped + activity.credentials_dropped),
             artifact_id,
             json: with_activities(to_text(&Json::Object(root)), &activities),
             recorded: Recorded::default(),
@@ -325,7 +328,7 @@ impl Activity {
     /// Reads one activity. One that does not name its artifact gets `artifact_id`.
     fn read(activity: Json<'_>, artifact_id: &str, path: &Path<'_>) -> Result<Self, Problem> {
         let mut activity = activity.into_members(path)?;
-        let credentials_dropped = drop_credentials(&mut activity);
+        let credentials_dropped = drop_credentials(&mut activity) + drop_user_info(&ACTIVITY, &mut activity);
         if activity.get("artifact_id").is_none_or(|id| matches!(id, Json::Null) || id.as_text() == Some("")) {
             activity.insert("artifact_id".into(), Json::text(artifact_id.to_owned()));
         }

@@ -4,13 +4,15 @@
 //! database (`input::zadig_collections`). The tests below hold `openapi.yaml`,
 //! [the lists in docs/api.md](../../../docs/api.md) and what the terminal reads (`answers`) to them.
 
-use Kind::{Anything, Boolean, Integer, List, Number, Object, Text, Time, Unchecked};
+use Kind::{Anything, Boolean, Integer, List, Number, Object, Text, Time, Unchecked, Url};
 use Presence::{Always, AsItCame, Never, UnlessEmpty};
 
 /// What a field holds.
 pub(crate) enum Kind {
     Anything,
     Text,
+    /// A text that is a URL, or may be one: its user info is dropped (`super::credentials`).
+    Url,
     /// A signed or unsigned 64-bit integer.
     Integer,
     Number,
@@ -108,6 +110,10 @@ impl Field {
 
 const fn text(name: &'static str) -> Field {
     Field::new(name, Text)
+}
+
+const fn url(name: &'static str) -> Field {
+    Field::new(name, Url)
 }
 
 const fn integer(name: &'static str) -> Field {
@@ -237,15 +243,15 @@ static IMAGE_INFO: Fields = Fields::as_they_come(&[
 ]);
 
 static PACKAGE_INFO: Fields = Fields::as_they_come(&[
-    text("packageFileLocation").stored("package_file_location"),
+    url("packageFileLocation").stored("package_file_location"),
     text("packageFileName").stored("package_file_name"),
-    text("packageStorageUri").stored("package_storage_uri"),
+    url("packageStorageUri").stored("package_storage_uri"),
 ]);
 
 static ISSUE: Fields = Fields::as_they_come(&[
     text("id").filled(UnlessEmpty),
     text("key").filled(UnlessEmpty),
-    text("url").filled(UnlessEmpty),
+    url("url").filled(UnlessEmpty),
     text("summary"),
     text("description").filled(UnlessEmpty),
     text("priority").filled(UnlessEmpty),
@@ -273,7 +279,7 @@ static BUILD_COMMIT: Fields = Fields::as_they_come(&[
     unchecked("codehost_id", &Integer),
     // Always empty: see `super::credentials`.
     unchecked("oauth_token", &Text),
-    unchecked("address", &Text),
+    unchecked("address", &Url),
     unchecked("author_name", &Text).filled(UnlessEmpty),
     unchecked("checkout_ref", &Text).filled(UnlessEmpty),
     unchecked("enable_commit", &Boolean).filled(AsItCame),
@@ -353,9 +359,9 @@ pub(crate) static DISTRIBUTE_INFO: Fields = Fields::as_they_come(&[
     unchecked("registryName", &Text).stored("registry_name"),
     unchecked("namespace", &Text),
     unchecked("packageFile", &Text).stored("package_file"),
-    unchecked("remoteFileKey", &Text).stored("remote_file_key"),
-    unchecked("destStorageUrl", &Text).stored("dest_storage_url"),
-    unchecked("srcStorageUrl", &Text).stored("src_storage_url"),
+    unchecked("remoteFileKey", &Url).stored("remote_file_key"),
+    unchecked("destStorageUrl", &Url).stored("dest_storage_url"),
+    unchecked("srcStorageUrl", &Url).stored("src_storage_url"),
     unchecked("chartVersion", &Text).stored("chart_version").filled(UnlessEmpty),
     unchecked("chartName", &Text).stored("chart_name").filled(UnlessEmpty),
     unchecked("chartRepoName", &Text).stored("chart_repo_name").filled(UnlessEmpty),
@@ -398,8 +404,8 @@ pub(crate) static ARTIFACT: Fields = Fields::in_order(&[
     text("os").there(UnlessEmpty),
     unchecked("docker_file", &Text).there(UnlessEmpty),
     unchecked("layers", &List(&Object(&LAYER))).there(UnlessEmpty),
-    unchecked("package_file_location", &Text).there(UnlessEmpty),
-    unchecked("package_storage_uri", &Text).there(UnlessEmpty),
+    unchecked("package_file_location", &Url).there(UnlessEmpty),
+    unchecked("package_storage_uri", &Url).there(UnlessEmpty),
     text("created_by").there(Always),
     time("created_time").there(Always),
 ]);
@@ -408,7 +414,7 @@ static LAYER: Fields = Fields::as_they_come(&[
     text("media_type").stored("mediatype").filled(UnlessEmpty),
     integer("size"),
     text("digest").filled(UnlessEmpty),
-    list("urls", &Text).filled(UnlessEmpty),
+    list("urls", &Url).filled(UnlessEmpty),
 ]);
 
 pub(crate) static ACTIVITY: Fields = Fields {
@@ -416,17 +422,17 @@ pub(crate) static ACTIVITY: Fields = Fields {
         text("artifact_id").there(Always),
         text("type").there(Always),
         unchecked("content", &Text).there(UnlessEmpty),
-        text("url").there(UnlessEmpty),
+        url("url").there(UnlessEmpty),
         unchecked("job_task_name", &Text).there(UnlessEmpty),
         list("commits", &Object(&ACTIVITY_COMMIT)).there(UnlessEmpty),
         unchecked("issues", &List(&Text)).there(UnlessEmpty),
         unchecked("namespace", &Text).there(UnlessEmpty),
         unchecked("env_name", &Text).there(UnlessEmpty),
-        unchecked("publish_hosts", &List(&Text)).there(UnlessEmpty),
+        unchecked("publish_hosts", &List(&Url)).there(UnlessEmpty),
         unchecked("publish_namespaces", &List(&Text)).there(UnlessEmpty),
-        unchecked("remote_file_key", &Text).there(UnlessEmpty),
-        unchecked("dist_storage_url", &Text).there(UnlessEmpty),
-        unchecked("src_storage_url", &Text).there(UnlessEmpty),
+        unchecked("remote_file_key", &Url).there(UnlessEmpty),
+        unchecked("dist_storage_url", &Url).there(UnlessEmpty),
+        unchecked("src_storage_url", &Url).there(UnlessEmpty),
         time("start_time").there(UnlessEmpty),
         time("end_time").there(UnlessEmpty),
         text("created_by").there(Always),
@@ -436,7 +442,7 @@ pub(crate) static ACTIVITY: Fields = Fields {
 };
 
 static ACTIVITY_COMMIT: Fields = Fields::in_order(&[
-    text("address").there(Always),
+    url("address").there(Always),
     text("source").there(UnlessEmpty),
     text("repo_owner").there(Always),
     text("repo_name").there(Always),
@@ -537,7 +543,7 @@ mod tests {
             let described = match kind {
                 Unchecked(kind) => return self.hold_value(place, kind, &schema, is_nullable, false),
                 Anything => return,
-                Text => "string",
+                Text | Url => "string",
                 Integer | Time => "integer",
                 Number => "number",
                 Boolean => "boolean",
@@ -549,7 +555,7 @@ mod tests {
                 // What is not checked has the type that Zadig's own source gives it: an empty list or object
                 // is `null` there.
                 List(element) => {
-                    let elements_may_be_null = matches!(element, Text | Integer) && is_checked;
+                    let elements_may_be_null = matches!(element, Text | Url | Integer) && is_checked;
                     let place = format!("{place}[]");
                     self.hold_value(&place, element, &schema["items"], elements_may_be_null, is_checked);
                 }

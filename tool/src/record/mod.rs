@@ -9,7 +9,7 @@ mod shape;
 
 pub use artifact::{Artifact, Recorded, RecordedFact};
 pub(crate) use artifact::{NO_ARTIFACT, names_an_artifact};
-pub(crate) use credentials::drop_credentials;
+pub(crate) use credentials::{drop_credentials, drop_user_info};
 pub use differences::differences;
 pub use release::Release;
 pub(crate) use shape::required_text;

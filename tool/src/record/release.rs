@@ -1,6 +1,6 @@
 //! A release: its sections, and what is read of it.
 
-use super::credentials::drop_credentials;
+use super::credentials::{drop_credentials, drop_user_info};
 use super::fields::{
     BUILD_INFO, DEPLOY_INFO, DISTRIBUTE_INFO, Fields, SECURITY_STATS_INFO, TEST_INFO, VERSION_INFO,
 };
@@ -23,7 +23,7 @@ pub struct Release {
     pub sections: String,
     /// The sections in which the input has no record, not even a soft-deleted one.
     pub unfilled: Vec<&'static str>,
-    /// How many credentials its builds held. They are not in the JSON.
+    /// How many credentials it held. They are not in the JSON.
     pub credentials_dropped: usize,
 }
 
@@ -49,11 +49,12 @@ impl Release {
     pub(super) fn check(release_id: String, root: Members<'_>) -> Result<Self, Problem> {
         let mut root = root;
         let path = Path::ROOT.field("versionInfo");
-        let version_info = root.shift_remove("versionInfo").unwrap_or(Json::Null).into_members(&path)?;
+        let mut version_info = root.shift_remove("versionInfo").unwrap_or(Json::Null).into_members(&path)?;
+        let mut credentials_dropped = drop_user_info(&VERSION_INFO, &mut version_info);
         let version_info = VERSION_INFO.checked(version_info, &path)?;
         let created_at = unix_seconds_of(&version_info, "created_at", &path)?;
         let deleted = is_deleted(&version_info, &path)?;
-        let (mut sections, mut unfilled, mut credentials_dropped) = (Members::new(), Vec::new(), 0);
+        let (mut sections, mut unfilled) = (Members::new(), Vec::new());
         for section in &SECTIONS {
             let path = Path::ROOT.field(section.name);
             let records = match root.shift_remove(section.name) {
@@ -70,6 +71,7 @@ impl Release {
                 if section.has_deleted(&record, &path)? {
                     continue;
                 }
+                credentials_dropped += drop_user_info(section.fields, &mut record);
                 credentials_dropped += (section.prepare)(&mut record, &path)?;
                 live.push(Json::Object(section.fields.checked(record, &path)?));
             }

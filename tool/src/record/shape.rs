@@ -48,7 +48,7 @@ impl Kind {
     fn checked<'a>(&self, value: Json<'a>, path: &Path<'_>) -> Result<Json<'a>, Problem> {
         Ok(match (self, value) {
             (Self::Anything | Self::Unchecked(_), value)
-            | (Self::Text, value @ Json::Text(_))
+            | (Self::Text | Self::Url, value @ Json::Text(_))
             | (Self::Boolean, value @ Json::Boolean(_))
             | (Self::Number, value @ Json::Number(_)) => value,
             (Self::Object(fields), value) => Json::Object(fields.checked(value.into_members(path)?, path)?),
@@ -59,7 +59,7 @@ impl Kind {
                 Json::List(checked.collect::<Result<_, _>>()?)
             }
             (_, Json::Null) => Json::Null,
-            (Self::Text, value) => return Err(value.unexpected("a string", path)),
+            (Self::Text | Self::Url, value) => return Err(value.unexpected("a string", path)),
             (Self::Boolean, value) => return Err(value.unexpected("true or false", path)),
             (Self::Number, value) => return Err(value.unexpected("a number", path)),
             (Self::Integer | Self::Time, value) => Json::integer(value.as_integer(path)?),
@@ -69,7 +69,7 @@ impl Kind {
     /// What Go writes where a record has no such value; a list is never `null` here.
     pub(crate) fn empty<'a>(&self) -> Json<'a> {
         match self {
-            Self::Text => Json::text(""),
+            Self::Text | Self::Url => Json::text(""),
             Self::Integer | Self::Number | Self::Time => Json::integer(0),
             Self::Boolean => Json::Boolean(false),
             Self::List(_) => Json::List(Vec::new()),
