@@ -31,6 +31,21 @@ fn utf_16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
     [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(bytes).collect()
 }
 
+/// A text as UTF-32, with its mark.
+fn utf_32(text: &str, bytes: fn(u32) -> [u8; 4]) -> Vec<u8> {
+    ['\u{feff}'].into_iter().chain(text.chars()).flat_map(|char| bytes(char.into())).collect()
+}
+
+/// Bytes of no form; always the same ones.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 7_u32;
+    let step = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    std::iter::repeat_with(step).take(length).collect()
+}
+
 fn forms() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let record = release("r", 1).to_string();
     let lines = format!("{record}\n{record}\n");
@@ -49,8 +64,28 @@ fn forms() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             "is UTF-16, as PowerShell's > writes it; write UTF-8",
         ),
         ("big.json", utf_16(&lines, u16::to_be_bytes), "is UTF-16, as PowerShell's > writes it; write UTF-8"),
+        ("little-bare.json", utf_16(&lines, u16::to_le_bytes)[2..].to_vec(), "is UTF-16, as PowerShell's"),
+        ("big-bare.json", utf_16(&lines, u16::to_be_bytes)[2..].to_vec(), "is UTF-16, as PowerShell's"),
+        ("little-32.json", utf_32(&lines, u32::to_le_bytes), "is UTF-32; "),
+        ("big-32.json", utf_32(&lines, u32::to_be_bytes), "is UTF-32; "),
+        ("little-32-bare.json", utf_32(&lines, u32::to_le_bytes)[4..].to_vec(), "is UTF-32; "),
+        ("big-32-bare.json", utf_32(&lines, u32::to_be_bytes)[4..].to_vec(), "is UTF-32; "),
+        ("noise.json", noise(200_000), "is no text in UTF-8, and no other form that is known; "),
+        ("noise.json.gz", gzip(&noise(200_000)), "is no text in UTF-8, and"),
+        (
+            "page.pdf",
+            b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n".to_vec(),
+            "is no text in UTF-8, and",
+        ),
+        ("zadig.sqlite", b"SQLite format 3\0\x10\0\x01\x01\0\n\n".to_vec(), "is no text in UTF-8, and"),
         ("login.json", b"<!DOCTYPE html>\n<html>\n</html>\n".to_vec(), "is HTML or XML, and no JSON"),
         ("versions.csv", b"_id,version\n1,2\n".to_vec(), "is CSV; export JSON instead"),
+        ("api.csv", b"id,version\r\n1,2\r\n".to_vec(), "is CSV; export JSON instead"),
+        (
+            "quoted.csv",
+            b"\xef\xbb\xbf\"version\",\"product_env_info.env_name\"\n1,2\n".to_vec(),
+            "is CSV; export JSON",
+        ),
         ("versions.dat", bson, "is not named after its collection"),
         (
             "mongo.txt",
@@ -113,6 +148,39 @@ async fn a_collections_file_in_another_form_is_called_by_its_name_too() {
             assert_eq!(ran.status, Some(1), "{name}: {ran:?}");
             assert!(ran.err.contains("artifact.bson ") && ran.err.contains(said), "{name}: {ran:?}");
         }
+    }
+}
+
+/// Under such a name it is no collection of a newer Zadig.
+#[tokio::test]
+async fn a_file_of_the_delivery_centre_in_another_form_is_called_by_its_name_in_a_directory() {
+    let tables = Tables::empty().await;
+    for (name, bytes, said) in forms().into_iter().filter(|(name, ..)| *name != "versions.dat") {
+        let directory = tempfile::tempdir().unwrap();
+        write_bson(directory.path(), &shop(1));
+        let extension = name.split_once('.').unwrap().1;
+        let path = directory.path().join(format!("delivery_versions.{extension}"));
+        fs::write(&path, &bytes).unwrap();
+        for command in ["import", "verify"] {
+            let ran = run_on(&tables, &[command, directory.path().to_str().unwrap()]).await;
+            assert_eq!(ran.status, Some(1), "{name}: {ran:?}");
+            assert!(ran.err.starts_with(&format!("error: {} ", path.display())), "{name}: {ran:?}");
+            assert!(ran.err.contains(said) && ran.err.lines().count() == 1, "{name}: {ran:?}");
+        }
+    }
+}
+
+/// The first record is spoiled where it begins; the others are stored.
+#[tokio::test]
+async fn records_behind_bytes_that_are_no_text_are_read() {
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
+    let path = directory.path().join("records.jsonl");
+    for spoiled in [&b"\0\0\0\0\0\0"[..], b"\xe4\xf6\xfc{", b"{\x01"] {
+        let lines = format!("\"\n{}\n{}\n", release("r", 1), release("s", 2));
+        fs::write(&path, [spoiled, lines.as_bytes()].concat()).unwrap();
+        let ran = run_on(&tables, &["import", path.to_str().unwrap()]).await;
+        assert_eq!(ran.status, Some(1), "{ran:?}");
+        assert!(ran.out.contains("read 3, ") && ran.out.contains("refused 1"), "{ran:?}");
     }
 }
 

@@ -28,24 +28,34 @@ const ARCHIVE_MAGIC: [u8; 4] = [0x6d, 0xe2, 0x99, 0x81];
 /// A form that is not read: at which byte which bytes tell it, what it is, and what to do.
 type OtherForm = (usize, &'static [u8], &'static str);
 /// Forms of any file.
-const OTHER_FORMS: [OtherForm; 7] = [
+const OTHER_FORMS: [OtherForm; 6] = [
     (257, b"ustar", "a tar archive; unpack it (tar -xf), and give the directory"),
     (0, b"PK\x03\x04", "a zip archive; unpack it (unzip), and give the directory"),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it, and give the directory"),
     (0, &GZIP_MAGIC, "compressed with gzip twice; decompress it (gunzip)"),
     (0, b"\x28\xb5\x2f\xfd", "compressed with zstd; decompress it (unzstd), or use gzip"),
     (0, b"\xfd7zXZ\0", "compressed with xz; decompress it (unxz), or use gzip"),
-    (0, b"_id,", "CSV; export JSON instead (mongoexport --type=json), or make a dump (mongodump)"),
 ];
+const CSV: &str = "CSV; export JSON instead (mongoexport --type=json), or make a dump (mongodump)";
 /// Forms of a file that is no BSON: the length of a first BSON document may be such bytes.
-const OTHER_TEXTS: [OtherForm; 4] = [
-    (0, b"\xff\xfe", UTF_16),
-    (0, b"\xfe\xff", UTF_16),
+const OTHER_TEXTS: [OtherForm; 2] = [
     (0, b"BZh", "compressed with bzip2; decompress it (bunzip2), or use gzip"),
     (0, b"<", "HTML or XML, and no JSON: perhaps the page on which to log in; ask for the API with a token"),
 ];
+const NO_TEXT: &str =
+    "no text in UTF-8, and no other form that is known; give a dump, an export, or the API's JSON";
+/// Texts whose characters have more bytes: how many, the byte order mark, which of them holds ASCII, and what it is.
+/// UTF-16's mark begins one of UTF-32's.
+const WIDE_TEXTS: [(usize, &[u8], usize, &str); 4] = [
+    (4, b"\xff\xfe\0\0", 0, UTF_32),
+    (4, b"\0\0\xfe\xff", 3, UTF_32),
+    (2, b"\xff\xfe", 0, UTF_16),
+    (2, b"\xfe\xff", 1, UTF_16),
+];
+const UTF_32: &str =
+    "UTF-32; convert it (iconv -f UTF-32 -t UTF-8; without a byte order mark, -f UTF-32LE or UTF-32BE)";
 const UTF_16: &str = "UTF-16, as PowerShell's > writes it; write UTF-8 instead (| Out-File -Encoding utf8), or convert it \
-                      (iconv -f UTF-16 -t UTF-8)";
+                      (iconv -f UTF-16 -t UTF-8; without a byte order mark, -f UTF-16LE or UTF-16BE)";
 /// What MongoDB's shell prints that JSON has not.
 const MONGO_SHELL_MARKS: [&str; 3] = ["ObjectId(", "ISODate(", "NumberLong("];
 const MONGO_SHELL: &str = "what MongoDB's shell prints, and no JSON; use mongoexport or mongodump";
@@ -283,6 +293,10 @@ impl Directory {
             return Ok(());
         }
         if !is_ours && name.is_of_delivery_center {
+            if let Err(error @ (FilesError::OtherForm { .. } | FilesError::Archive { .. })) = recognize(path)
+            {
+                return Err(error);
+            }
             self.unknown.push(path.to_owned());
             return Ok(());
         }
@@ -383,6 +397,7 @@ fn head<'a>(
         return Err(FilesError::Archive { path: path.to_owned(), gzip });
     }
     refuse_forms(&OTHER_FORMS, path, &head)?;
+    refuse_form(path, Some(CSV).filter(|_| is_csv(&head)))?;
     Ok((head, input))
 }
 
@@ -390,10 +405,57 @@ fn head<'a>(
 fn refuse_forms(forms: &[OtherForm], path: &Path, head: &[u8]) -> Result<(), FilesError> {
     let is_form =
         |(place, bytes, _): &&OtherForm| head.get(*place..).is_some_and(|rest| rest.starts_with(bytes));
-    match forms.iter().find(is_form) {
-        Some((.., form)) => Err(FilesError::OtherForm { path: path.to_owned(), form }),
-        None => Ok(()),
-    }
+    refuse_form(path, forms.iter().find(is_form).map(|(.., form)| *form))
+}
+
+fn refuse_form(path: &Path, form: Option<&'static str>) -> Result<(), FilesError> {
+    form.map_or(Ok(()), |form| Err(FilesError::OtherForm { path: path.to_owned(), form }))
+}
+
+/// Whether the first line has names of fields, with commas between them.
+fn is_csv(head: &[u8]) -> bool {
+    let line = without_mark(head).split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
+    let is_name = |name: &[u8]| {
+        let name = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name);
+        name.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
+            && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(byte))
+    };
+    line.contains(&b',') && line.split(|byte| *byte == b',').all(is_name)
+}
+
+/// Which text of wider characters begins so: with its mark, or with three ASCII characters.
+fn wide_text(head: &[u8]) -> Option<&'static str> {
+    let is_so = |(width, mark, place, _): &&(usize, &[u8], usize, _)| {
+        let is_ascii = |char: &[u8]| char.iter().enumerate().all(|(at, byte)| (at == *place) == (*byte != 0));
+        let begin = head.get(..3 * width);
+        head.starts_with(mark) || begin.is_some_and(|begin| begin.chunks(*width).all(is_ascii))
+    };
+    WIDE_TEXTS.iter().find(is_so).map(|(.., form)| *form)
+}
+
+/// Whether a BSON document begins so: with its length, and the type and the name of its first field.
+fn begins_with_document(head: &[u8]) -> bool {
+    let is_length = head.first_chunk().is_some_and(|length| document_length(*length).is_some());
+    let is_type = |byte: &u8| matches!(byte, 0..=0x13 | 0x7f | 0xff);
+    is_length && head.get(4).is_none_or(is_type) && head.get(5) != Some(&0)
+}
+
+/// Whether a file begins as no text does. One that begins as JSON is a text in which some bytes are spoiled, and
+/// so is one in which a record can be read.
+fn is_no_text(head: &[u8]) -> bool {
+    let begins_as_json = match without_mark(head).trim_ascii_start() {
+        [b'{', rest @ ..] => matches!(rest.trim_ascii_start().first(), None | Some(b'"' | b'}')),
+        [b'[', rest @ ..] => matches!(rest.trim_ascii_start().first(), None | Some(b'{' | b'[' | b']')),
+        _ => false,
+    };
+    let is_control = |char: char| char.is_ascii_control() && !char.is_ascii_whitespace();
+    // The last character may be cut off.
+    let cut_off = str::from_utf8(head).err().filter(|error| error.error_len().is_none());
+    let end = cut_off.map_or(head.len(), |error| error.valid_up_to());
+    let is_text = str::from_utf8(&head[..end]).is_ok_and(|text| !text.contains(is_control));
+    let is_record =
+        |record: RawRecord| record.text.is_ok_and(|text| matches!(Json::read(&text), Ok(Json::Object(_))));
+    !begins_as_json && !is_text && !RecordReader::new(head).any(is_record)
 }
 
 /// An error where what begins so is no text in UTF-8.
@@ -401,7 +463,8 @@ fn refuse_forms(forms: &[OtherForm], path: &Path, head: &[u8]) -> Result<(), Fil
 /// # Errors
 /// [`FilesError::OtherForm`].
 pub fn refuse_other_texts(path: &Path, head: &[u8]) -> Result<(), FilesError> {
-    refuse_forms(&OTHER_TEXTS, path, head)
+    refuse_forms(&OTHER_TEXTS, path, head)?;
+    refuse_form(path, wide_text(head))
 }
 
 /// Text without the byte order mark that it may begin with.
@@ -425,13 +488,14 @@ impl Beginning {
     fn of(path: &Path, file: impl Read) -> Result<Self, FilesError> {
         let (head, input) = head(path, file, MAX_BLANK_BYTES)?;
         refuse_other_texts(path, &head)?;
-        if head.first_chunk().is_some_and(|length| document_length(*length).is_some()) {
+        if begins_with_document(&head) {
             return Err(FilesError::Unnamed(path.to_owned()));
         }
         if without_mark(&head).trim_ascii().is_empty() {
             let is_more = head.len() == MAX_BLANK_BYTES;
             return if is_more { Err(FilesError::Blank(path.to_owned())) } else { Ok(Self::Nothing) };
         }
+        refuse_form(path, Some(NO_TEXT).filter(|_| is_no_text(&head)))?;
         let whole = head.as_slice().chain(input.take(MAX_SNIFFED_BYTES));
         let first = RecordReader::new(whole).next().map(|record| record.text);
         let first = first.as_ref().map(|text| text.as_deref().map(Json::read));
@@ -573,5 +637,24 @@ impl<R: BufRead> Iterator for BsonDocuments<R> {
         let text = self.read().transpose()?;
         self.ended = text.is_err();
         Some(RawRecord { place, text })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_no_form_are_refused_as_a_whole_whatever_they_are() {
+        let mut state = 1_u32;
+        for number in 0..1_000 {
+            let step = || {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                state.to_be_bytes()[0]
+            };
+            let bytes: Vec<u8> = std::iter::repeat_with(step).take(600).collect();
+            let checked = check_unnamed(Path::new("noise"), Box::new(io::Cursor::new(bytes)));
+            assert!(checked.is_err(), "{number}");
+        }
     }
 }
