@@ -315,8 +315,16 @@ async fn a_release_in_a_shape_that_is_not_known_is_named_and_never_success() {
         release
     };
     let named_service = json!([{ "service_name": "a", "images": [] }, { "name": "b" }]);
+    let mut list_entry = change("project_name", None);
+    list_entry["services"] = Value::Null;
     for (release, said, in_a_dump) in [
         (change("services", Some(Value::Null)), "the list of Zadig 4 leaves out what was released", false),
+        (
+            change("project_name", None),
+            "$.project_name: expected a text, found nothing: a release of Zadig 4",
+            false,
+        ),
+        (list_entry, "$.project_name: expected a text, found nothing: a release of Zadig 4", false),
         (change("services", None), "$.services: expected a list, found nothing", true),
         (change("services", Some(json!({}))), "$.services: expected a list, found an object", true),
         (change("services", Some(json!([7]))), "$.services[0]: expected an object, found a number", true),

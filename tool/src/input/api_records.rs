@@ -37,6 +37,11 @@ impl<'a> ApiObject<'a> {
             return Ok(Self::ListEntry { id, project: required_text(&object, "project_name", &Path::ROOT)? });
         }
         let is_artifact = names_an_artifact(&object);
+        if zadig4::lacks_project(&object) && !is_artifact && !is_exported_artifact(text) {
+            return Err(Path::ROOT.field("project_name").problem(
+                "expected a text, found nothing: a release of Zadig 4, or its entry in a list, names its project",
+            ));
+        }
         let UncheckedRecord { id, is_release, .. } = UncheckedRecord::of(object)?;
         if !is_release && !is_artifact && !is_exported_artifact(text) {
             return Err(Path::ROOT.problem(NO_ARTIFACT));

@@ -16,6 +16,12 @@ pub(crate) fn is_release(object: &Members<'_>) -> bool {
     ["project_name", "version"].iter().all(|name| object.contains_key(*name))
 }
 
+/// Whether an object of the API that is nothing else is such a release, but for its project.
+pub(crate) fn lacks_project(object: &Members<'_>) -> bool {
+    ["id", "version"].iter().all(|name| object.contains_key(*name))
+        && !["versionInfo", "project_name"].iter().any(|name| object.contains_key(*name))
+}
+
 /// The release in the documented JSON. `release` has the names of Zadig's database.
 pub(super) fn documented(release: Members<'_>) -> Result<Json<'_>, Problem> {
     let mut release = release;
