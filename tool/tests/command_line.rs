@@ -545,6 +545,8 @@ async fn help_and_version_are_there_for_every_command() {
         let ran = run(tool(&[], arguments)).await;
         assert!(ran.status == Some(0) && ran.out.contains("Usage:"), "{arguments:?}: {ran:?}");
     }
+    let import = run(tool(&[], &["import", "--help"])).await.out.replace('\n', " ");
+    assert!(import.contains("the activities that `record` added to an artifact stay"), "{import}");
     let version = run(tool(&[], &["--version"])).await.out;
     assert_eq!(version, format!("delivery-center {}\n", env!("CARGO_PKG_VERSION")));
 }

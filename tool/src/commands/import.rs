@@ -12,8 +12,8 @@ use crate::write::{KeepRecorded, Mode};
 /// From Zadig's database, everything that belongs to a release or an artifact is joined to one record. Every
 /// Zadig is read, Zadig 4 and later included. Every record is checked before anything of it is written. A
 /// bad record is reported on stderr with its place and JSON path, and the others are stored. A record replaces
-/// the whole stored one of the same id. Importing the same again writes nothing, so run an import again to
-/// complete it after it was interrupted.
+/// the whole stored one of the same id, but the activities that `record` added to an artifact stay. Importing
+/// the same again writes nothing, so run an import again to complete it after it was interrupted.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   The API's JSON:
