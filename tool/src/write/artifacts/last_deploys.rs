@@ -6,8 +6,8 @@
 //! that come at the same moment, one comes after the other.
 //!
 //! Where a commit does not fit into one transaction, the last deploys are written before it, and their ends
-//! behind it, as long as the artifact's item is as the commit left it. In between, readers, who ask the artifact
-//! itself, look once more than they would have to.
+//! behind it, as long as nobody else wrote them since. In between, readers, who ask the artifact itself, look
+//! once more than they would have to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
