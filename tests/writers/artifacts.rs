@@ -161,46 +161,18 @@ pub(super) fn of_one_image() -> Vec<Scenario> {
 
 /// Two writers change what runs in one environment.
 pub(super) fn of_one_environment() -> Vec<Scenario> {
-    let image = |id: &str, image: &str, letter, activities: Value| {
-        let mut record = artifact(id, image, &digest(letter), 5);
-        record["activities"] = activities;
-        stores(&record)
-    };
-    let built = |content: &str| json!([{"type": "build", "content": content, "created_time": 1}]);
-    let a = || image(ID, TAG, '0', built("a"));
-    let b = || image(OTHER_ID, OTHER_TAG, '1', built("b"));
-    let deploy = |image: &str, letter| {
-        records(activity(ActivityKind::Deploy, image, Some(letter), &json!({"env_name": "prod"})))
-    };
-    let (deploy_a, deploy_b) = (|| deploy(TAG, '0'), || deploy(OTHER_TAG, '1'));
-    let undeploys = || {
-        let mut undeploy = activity(ActivityKind::Undeploy, TAG, None, &json!({"env_name": "prod"}));
-        undeploy.image = NamedImage::parse_any("registry/a", None).unwrap();
-        records(undeploy)
-    };
-    let activity = |kind: &str, time: u64| json!({"type": kind, "env_name": "prod", "content": format!("{kind} {time}"), "created_time": time});
-    let ran = || image(ID, TAG, '0', json!([activity("deploy", 1), activity("undeploy", 3)]));
-    let runs = || image(OTHER_ID, OTHER_TAG, '1', json!([activity("deploy", 2)]));
-    let ended = || image(OTHER_ID, OTHER_TAG, '1', json!([activity("deploy", 2), activity("undeploy", 4)]));
-    let many = || {
-        let deploy = |number| json!({"type": "deploy", "env_name": number, "url": number, "created_time": 2});
-        let mut deploys: Vec<_> = (0..COMMITS).map(|number| deploy(format!("env-{number}"))).collect();
-        deploys.extend([activity("deploy", 2), activity("undeploy", 4)]);
-        image(OTHER_ID, OTHER_TAG, '1', deploys.into())
-    };
+    let (a, b) = (|| built(ID, TAG, '0', "a"), || built(OTHER_ID, OTHER_TAG, '1', "b"));
+    let (deploy_a, deploy_b) = (|| deploys_to_prod(TAG, '0'), || deploys_to_prod(OTHER_TAG, '1'));
+    let undeploys = undeploys_from_prod;
+    let ran = || image(ID, TAG, '0', json!([in_prod("deploy", 1), in_prod("undeploy", 3)]));
+    let runs = || image(OTHER_ID, OTHER_TAG, '1', json!([in_prod("deploy", 2)]));
+    let ended = || image(OTHER_ID, OTHER_TAG, '1', json!([in_prod("deploy", 2), in_prod("undeploy", 4)]));
     let drops = || {
         let mut record = artifact(ID, TAG, &digest('0'), 5);
-        record["activities"] = built("a");
+        record["activities"] = build("a");
         imports(&record, KeepRecorded::No)
     };
-    let scenario = |name, before, writers| {
-        let questions = ["envName=prod", "image=registry/a&envName=prod"].into_iter();
-        let questions = questions
-            .map(str::to_owned)
-            .chain([TAG, OTHER_TAG].map(|image| format!("image={image}&include=environments")));
-        let questions = questions.map(|question| (GetArtifact, question)).collect();
-        Scenario { questions, sizes: vec![WHOLE], ..of(name, before, writers, &[]) }
-    };
+    let scenario = in_one_environment;
     vec![
         scenario("two first deploys", vec![a(), b()], [deploy_a(), deploy_b()]),
         scenario("a deploy sent again around another", vec![a(), b(), deploy_a()], [deploy_a(), deploy_b()]),
@@ -220,7 +192,7 @@ pub(super) fn of_one_environment() -> Vec<Scenario> {
         scenario("a reindex beside an undeploy", vec![a(), b(), deploy_a()], [reindexes(), undeploys()]),
         Scenario {
             sizes: vec![IN_STEPS],
-            ..scenario("an import of many deploys beside a deploy", vec![a(), b()], [many(), deploy_a()])
+            ..scenario("an import of many deploys beside a deploy", vec![a(), b()], [many(true), deploy_a()])
         },
     ]
 }
@@ -228,24 +200,9 @@ pub(super) fn of_one_environment() -> Vec<Scenario> {
 /// Two writers of one environment, one of which changes something else too: what the artifact stands for, where
 /// it lies, or so much that it needs steps.
 pub(super) fn of_an_environment_and_more() -> Vec<Scenario> {
-    let image = |id: &str, image: &str, letter, activities: Value| {
-        let mut record = artifact(id, image, &digest(letter), 5);
-        record["activities"] = activities;
-        stores(&record)
-    };
-    let built = |content: &str| json!([{"type": "build", "content": content, "created_time": 1}]);
-    let a = || image(ID, TAG, '0', built("a"));
-    let b = || image(OTHER_ID, OTHER_TAG, '1', built("b"));
-    let deploy = |image: &str, letter| {
-        records(activity(ActivityKind::Deploy, image, Some(letter), &json!({"env_name": "prod"})))
-    };
-    let (deploy_a, deploy_b) = (|| deploy(TAG, '0'), || deploy(OTHER_TAG, '1'));
-    let undeploys = || {
-        let mut undeploy = activity(ActivityKind::Undeploy, TAG, None, &json!({"env_name": "prod"}));
-        undeploy.image = NamedImage::parse_any("registry/a", None).unwrap();
-        records(undeploy)
-    };
-    let event = |kind: &str, time: u64| json!({"type": kind, "env_name": "prod", "content": format!("{kind} {time}"), "created_time": time});
+    let (a, b) = (|| built(ID, TAG, '0', "a"), || built(OTHER_ID, OTHER_TAG, '1', "b"));
+    let (deploy_a, deploy_b) = (|| deploys_to_prod(TAG, '0'), || deploys_to_prod(OTHER_TAG, '1'));
+    let undeploys = undeploys_from_prod;
     let stand_in = || {
         let id = Artifact::stand_in_id(TAG, "");
         let mut record = artifact(&id, TAG, "", 3);
@@ -253,27 +210,10 @@ pub(super) fn of_an_environment_and_more() -> Vec<Scenario> {
             json!([{"type": "deploy", "env_name": "prod", "created_by": "ci", "created_time": 3}]);
         stores(&record)
     };
-    let renamed = || image(ID, "registry/b:1", '0', json!([event("deploy", 7)]));
-    let ran = || image(ID, TAG, '0', json!([event("deploy", 7)]));
-    let moved = || image(ID, TAG, '2', json!([event("deploy", 7)]));
-    let many = |end: bool| {
-        let deploy = |number| json!({"type": "deploy", "env_name": number, "url": number, "created_time": 2});
-        let mut deploys: Vec<_> = (0..COMMITS).map(|number| deploy(format!("env-{number}"))).collect();
-        deploys.push(event("deploy", 2));
-        if end {
-            deploys.push(event("undeploy", 4));
-        }
-        image(OTHER_ID, OTHER_TAG, '1', deploys.into())
-    };
-    let scenario = |name, before, writers| {
-        let questions =
-            ["envName=prod", "image=registry/a&envName=prod", "image=registry/b&envName=prod"].into_iter();
-        let questions = questions
-            .map(str::to_owned)
-            .chain([TAG, OTHER_TAG].map(|image| format!("image={image}&include=environments")));
-        let questions = questions.map(|question| (GetArtifact, question)).collect();
-        Scenario { questions, sizes: vec![WHOLE], ..of(name, before, writers, &[]) }
-    };
+    let renamed = || image(ID, "registry/b:1", '0', json!([in_prod("deploy", 7)]));
+    let ran = || image(ID, TAG, '0', json!([in_prod("deploy", 7)]));
+    let moved = || image(ID, TAG, '2', json!([in_prod("deploy", 7)]));
+    let scenario = in_one_environment;
     let in_steps = |scenario: Scenario| Scenario { sizes: vec![IN_STEPS], ..scenario };
     vec![
         scenario("a stand-in gives way beside an undeploy", vec![b(), stand_in()], [a(), undeploys()]),
@@ -307,6 +247,54 @@ pub(super) fn of_an_environment_and_more() -> Vec<Scenario> {
             [many(false), ran()],
         )),
     ]
+}
+
+fn in_one_environment(name: &'static str, before: Vec<Act>, writers: [Act; 2]) -> Scenario {
+    let questions = ["envName=prod", "image=registry/a&envName=prod", "image=registry/b&envName=prod"];
+    let questions = questions.into_iter().map(str::to_owned);
+    let told = [TAG, OTHER_TAG].map(|image| format!("image={image}&include=environments"));
+    let questions = questions.chain(told).map(|question| (GetArtifact, question)).collect();
+    Scenario { questions, sizes: vec![WHOLE], ..of(name, before, writers, &[]) }
+}
+
+/// An import of an artifact with these activities.
+fn image(id: &str, image: &str, letter: char, activities: Value) -> Act {
+    let mut record = artifact(id, image, &digest(letter), 5);
+    record["activities"] = activities;
+    stores(&record)
+}
+
+fn build(content: &str) -> Value {
+    json!([{"type": "build", "content": content, "created_time": 1}])
+}
+
+fn built(id: &str, tag: &str, letter: char, content: &str) -> Act {
+    image(id, tag, letter, build(content))
+}
+
+/// A deploy that nothing tells apart.
+fn deploys_to_prod(image: &str, letter: char) -> Act {
+    records(activity(ActivityKind::Deploy, image, Some(letter), &json!({"env_name": "prod"})))
+}
+
+/// An undeploy of whatever runs of the repository.
+fn undeploys_from_prod() -> Act {
+    let mut undeploy = activity(ActivityKind::Undeploy, TAG, None, &json!({"env_name": "prod"}));
+    undeploy.image = NamedImage::parse_any("registry/a", None).unwrap();
+    records(undeploy)
+}
+
+fn in_prod(kind: &str, time: u64) -> Value {
+    json!({"type": kind, "env_name": "prod", "content": format!("{kind} {time}"), "created_time": time})
+}
+
+/// An import of so many deploys that it needs steps; that to prod may have ended.
+fn many(has_ended: bool) -> Act {
+    let deploy = |number| json!({"type": "deploy", "env_name": number, "url": number, "created_time": 2});
+    let mut deploys: Vec<_> = (0..COMMITS).map(|number| deploy(format!("env-{number}"))).collect();
+    deploys.push(in_prod("deploy", 2));
+    deploys.extend(has_ended.then(|| in_prod("undeploy", 4)));
+    image(OTHER_ID, OTHER_TAG, '1', deploys.into())
 }
 
 /// Faults that this layout has, each with words of what a test says of it.

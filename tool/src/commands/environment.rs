@@ -43,7 +43,7 @@ pub(super) struct EnvironmentArguments {
     json: bool,
 }
 
-/// Something that runs in the environment, in the API's words.
+/// Something that runs in the environment, as `--json` prints it.
 #[derive(Debug, Serialize)]
 struct Running {
     service: StoredText,

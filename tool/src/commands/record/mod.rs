@@ -10,7 +10,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use delivery_center::image_reference::without_scheme;
 use delivery_center::position::{MAX_UNIX_SECONDS, UnixSeconds};
 use delivery_center::query::{TimeError, moment};
 use serde_json::{Map, Value, json};
@@ -428,7 +427,7 @@ async fn record_undeploys(undeploy: UndeployArguments, run: PipelineRun) -> anyh
     if undeploy.env.is_empty() {
         bail!("--env is empty: name the environment");
     }
-    let image = NamedImage::parse_any(without_scheme(&undeploy.image), None)?;
+    let image = NamedImage::parse_any(&undeploy.image, None)?;
     if !image.has_repository() {
         bail!("--image names no repository: give REGISTRY/NAME, alone or with a tag or a digest");
     }
@@ -455,32 +454,34 @@ async fn record_undeploys(undeploy: UndeployArguments, run: PipelineRun) -> anyh
     let writer = writer().await?;
     let mut patience = Patience::new(Duration::from_secs(timeout));
     let namespace = given(undeploy.namespace);
-    let in_one = namespace.as_ref().map(|namespace| format!(" (namespace {namespace})")).unwrap_or_default();
+    let asked = in_namespace(namespace.as_deref().unwrap_or_default());
     let namespaces = match namespace {
         Some(namespace) => vec![namespace],
         None => namespaces_of(&writer, &activity.image, &undeploy.env, &mut patience).await?,
     };
     let mut has_run = false;
     for namespace in namespaces {
+        activity.fields.remove("namespace");
         insert(&mut activity.fields, "namespace", Some(namespace.as_str()));
-        if namespace.is_empty() {
-            activity.fields.remove("namespace");
-        }
         let recorded = record_activity(&writer, &activity, &mut patience).await?;
-        let in_namespace =
-            if namespace.is_empty() { String::new() } else { format!(" (namespace {namespace})") };
         if recorded.outcome != FactOutcome::NothingRuns {
             has_run = true;
             let artifact: ArtifactInfo = read(&recorded.json)?;
-            let what = format!("undeploy of {} from {}{in_namespace}", artifact.image, undeploy.env);
+            let from = format!("{}{}", undeploy.env, in_namespace(&namespace));
+            let what = format!("undeploy of {} from {from}", artifact.image);
             print(&what, "artifact", &recorded, json)?;
         }
     }
     if !has_run {
         let (image, env) = (activity.image, undeploy.env);
-        terminal::say(format_args!("nothing of {image} runs in {env}{in_one}; nothing was written"));
+        terminal::say(format_args!("nothing of {image} runs in {env}{asked}; nothing was written"));
     }
     Ok(Ended::Well)
+}
+
+/// A namespace behind the name of its environment; nothing where it is empty.
+fn in_namespace(namespace: &str) -> String {
+    if namespace.is_empty() { String::new() } else { format!(" (namespace {namespace})") }
 }
 
 /// A value that was given: a pipeline passes on variables that are not always set, so an empty one was not.
