@@ -9,6 +9,7 @@
 //! - [`input`] reads records from files, dumps and a running Zadig;
 //! - [`import`] stores these records in the tables, or compares them with what is stored;
 //! - [`facts`] stores what pipelines record;
+//! - [`https`] asks servers over HTTP;
 //! - [`answers`] asks both endpoints inside this process, and reads their answers;
 //! - [`retries`] says what is tried again, how long, and why.
 
@@ -17,6 +18,7 @@ pub mod commands;
 mod digest;
 pub mod embedded;
 pub mod facts;
+pub mod https;
 pub mod import;
 pub mod input;
 mod json;

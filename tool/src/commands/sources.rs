@@ -11,11 +11,12 @@ use anyhow::{Context as _, anyhow, bail};
 use super::exit_status::{is_unreachable, unusable};
 use super::import_progress::ImportProgress;
 use super::{aws, terminal};
+use crate::https::Token;
 use crate::import::{self, Input, Progress, Report, ReportFile, Source, Task};
 use crate::input::dump_files::{
     FileContent, FilesError, check_unnamed, find_collections, is_named_after_a_collection, recognize,
 };
-use crate::input::server::{Options, Server, Token};
+use crate::input::server::{Options, Server};
 use crate::write::Mode;
 
 #[derive(clap::Args)]

@@ -1,24 +1,22 @@
 //! Reads the two lists of a running Zadig, page by page, and single releases of Zadig 4.
 
-use std::fmt;
-use std::io;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
+use http::header::{ACCEPT, AUTHORIZATION};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::de::Error as _;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use tokio::sync::{Semaphore, oneshot};
-use ureq::Agent;
-use ureq::http::StatusCode;
-use ureq::tls::{RootCerts, TlsConfig};
-use url::{Host, Url};
+use tokio::sync::Semaphore;
+use url::Url;
 
+use crate::https::{HttpClient, NoAnswer, Token, is_unencrypted, on_a_thread, server_url};
 use crate::retries::Patience;
 
 const MAX_PAGE_BYTES: u64 = 1 << 30;
-const MAX_ERROR_BYTES: u64 = 1 << 16;
+/// How many records the whole list has.
+const TOTAL: HeaderName = HeaderName::from_static("x-total");
 
 /// One of Zadig's two lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,34 +40,6 @@ impl List {
     }
 }
 
-/// The API token that the server asks for. It is never shown, not even by `Debug`.
-#[derive(Clone)]
-pub struct Token(String);
-
-impl Token {
-    /// Takes a token as it stands in a file or a variable.
-    ///
-    /// # Errors
-    /// Why the text cannot be a token; the text itself is not in the reason.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let text = text.trim();
-        let text = text.strip_prefix("Bearer ").unwrap_or(text).trim();
-        if text.is_empty() {
-            return Err("the token is empty");
-        }
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("the token holds a blank or another character that no token has");
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Token")
-    }
-}
-
 /// How a server is read.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -88,7 +58,7 @@ pub struct Server {
     token: Token,
     /// How it is read.
     pub options: Options,
-    agent: Agent,
+    http: HttpClient,
     /// A permit for each request that may run.
     running: Arc<Semaphore>,
 }
@@ -122,16 +92,9 @@ pub enum ServerError {
 /// Why one request failed; another one may succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum PageFailure {
-    /// There was no answer in time.
-    #[error("it did not answer in time")]
-    Timeout,
-    /// Nothing answers there.
-    #[error("{0}: check the URL")]
-    NoServer(io::Error),
-    /// There was no answer, or only a part of it. The message does not show the request, whose headers hold
-    /// the token.
+    /// There was no answer.
     #[error(transparent)]
-    Connection(ureq::Error),
+    NoAnswer(#[from] NoAnswer),
     /// The answer was an error that may pass, such as 503.
     #[error("it answered {status}{said}")]
     Status {
@@ -180,45 +143,20 @@ impl Server {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn url(text: &str) -> Result<Url, &'static str> {
-        let parsed = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let url = parsed.ok_or("the URL of a Zadig begins with https:// or http://")?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("the URL holds credentials; leave them out, since Zadig takes only a token");
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err("the URL of a Zadig has no query and no fragment");
-        }
-        Ok(url)
+    pub fn url(text: &str) -> Result<Url, String> {
+        server_url(text, "a Zadig")
     }
 
     /// The server at a URL that [`Server::url`] has read.
     pub fn new(url: Url, token: Token, options: Options) -> Self {
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-        let agent = Agent::config_builder()
-            .timeout_global(Some(options.timeout))
-            .http_status_as_error(false)
-            // A redirect could take the token to another host. A list that has moved is asked for at its new
-            // URL.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(concat!("delivery-center/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls)
-            .build()
-            .new_agent();
+        let http = HttpClient::new(options.timeout);
         let running = Arc::new(Semaphore::new(options.requests_at_once));
-        Self { url, token, options, agent, running }
+        Self { url, token, options, http, running }
     }
 
-    /// Whether the token goes over the network unencrypted: by plain HTTP to another machine.
+    /// Whether the token goes over the network unencrypted.
     pub fn sends_token_unencrypted(&self) -> bool {
-        let is_loopback = match self.url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
-        self.url.scheme() == "http" && !is_loopback
+        is_unencrypted(&self.url)
     }
 
     /// Reads a page of a list.
@@ -284,41 +222,39 @@ impl Server {
         }
     }
 
-    /// Asks on a thread of its own. A runtime waits for its own blocking threads before it ends, so on one of
-    /// those a stalled server would keep the process from ending.
     async fn read_on_a_thread<T: Send + 'static>(
         self: Arc<Self>,
         url: String,
         read: impl Fn(&Answer) -> serde_json::Result<T> + Send + 'static,
     ) -> Result<T, ServerError> {
         let permit = Arc::clone(&self.running).acquire_owned().await.expect("nobody closes it");
-        let (sender, receiver) = oneshot::channel();
         // Pages past the last one are asked for ahead of time, and nobody waits for their answers any more.
-        thread::spawn(move || {
+        on_a_thread(move || {
             let answer = self.ask(&url).and_then(|answer| {
                 read(&answer).map_err(|error| self.not_understood(url, &answer.body, error))
             });
             // Whoever waits for the answer may not look at it soon.
             drop(permit);
-            drop(sender.send(answer));
-        });
-        receiver.await.expect("asking does not panic")
+            answer
+        })
+        .await
     }
 
     fn ask(&self, url: &str) -> Result<Answer, ServerError> {
         let unreachable = |failure| ServerError::Unreachable { url: url.to_owned(), failure };
-        let request = self.agent.get(url).header("Authorization", format!("Bearer {}", self.token.0));
-        let request = request.header("Accept", "application/json");
-        let mut answer = request.call().map_err(|error| unreachable(error.into()))?;
+        let authorization =
+            self.token.authorization().parse().expect("a token is made of visible characters");
+        let headers =
+            [(AUTHORIZATION, authorization), (ACCEPT, HeaderValue::from_static("application/json"))];
+        let answer = self.http.get(url, &HeaderMap::from_iter(headers), MAX_PAGE_BYTES);
+        let answer = answer.map_err(|error| unreachable(error.into()))?;
+        let total = answer.headers().get(TOTAL).and_then(|total| total.to_str().ok()?.trim().parse().ok());
         let status = answer.status();
-        let total =
-            answer.headers().get("X-Total").and_then(|total| total.to_str().ok()?.trim().parse().ok());
-        let limit = if status == StatusCode::OK { MAX_PAGE_BYTES } else { MAX_ERROR_BYTES };
-        let body = answer.body_mut().with_config().limit(limit).read_to_vec();
+        let body = answer.into_body();
         if status == StatusCode::OK {
-            return Ok(Answer { total, body: body.map_err(|error| unreachable(error.into()))? });
+            return Ok(Answer { total, body });
         }
-        let (said, status) = (self.said(&body.unwrap_or_default()), status.as_u16());
+        let (said, status) = (self.said(&body), status.as_u16());
         let hint = match status {
             401 | 403 => ": the token is not accepted, or may not read this",
             300..=399 => ": give the URL that it leads to",
@@ -344,46 +280,7 @@ impl Server {
         let object: Value = serde_json::from_slice(body).unwrap_or_default();
         let texts = ["description", "message"].iter().filter_map(|name| object[*name].as_str());
         let Some(text) = texts.map(str::trim).find(|text| !text.is_empty()) else { return String::new() };
-        let text = text.replace(&self.token.0, "(the token)").replace(char::is_control, " ");
+        let text = self.token.hidden_in(text).replace(char::is_control, " ");
         format!(": {}", text.chars().take(MAX_SAID_CHARACTERS).collect::<String>())
-    }
-}
-
-impl From<ureq::Error> for PageFailure {
-    fn from(error: ureq::Error) -> Self {
-        match error {
-            ureq::Error::Timeout(_) => Self::Timeout,
-            ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                Self::NoServer(error)
-            }
-            other => Self::Connection(other),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_is_never_shown_and_holds_no_odd_characters() {
-        let token = Token::parse(" Bearer abc.def\n").unwrap();
-        assert_eq!(token.0, "abc.def");
-        assert_eq!(format!("{token:?}"), "Token");
-        assert!(Token::parse("").is_err() && Token::parse("a b").is_err() && Token::parse("ä").is_err());
-    }
-
-    #[test]
-    fn only_the_url_of_a_server_is_taken() {
-        let options = Options { page_size: 100, requests_at_once: 4, timeout: Duration::from_mins(2) };
-        let new = |url| Server::new(Server::url(url).unwrap(), Token("t".to_owned()), options.clone());
-        assert!(Server::url("https://zadig.example.com/").is_ok());
-        for url in ["zadig.example.com", "https://", "https://u:p@zadig", "http://zadig?x=1", "file:///etc"] {
-            assert!(Server::url(url).is_err(), "{url}");
-        }
-        assert!(new("http://zadig").sends_token_unencrypted());
-        assert!(!new("http://127.0.0.1:80").sends_token_unencrypted());
-        assert!(!new("http://[::1]").sends_token_unencrypted());
-        assert!(!new("https://zadig").sends_token_unencrypted());
     }
 }
