@@ -23,6 +23,7 @@
 //! | a look for a release in its list, in `doctor` | `LAGGING_LIST` | it measures how far the index lags |
 //! | a look whether a table and its index are active | `TABLE_CREATION` | `tables create` just made them |
 //! | a page or a release of a running Zadig | `--timeout` of a request, 120 seconds | it may be restarting |
+//! | a question to a deployed API | `ASKED_API` | it has tried for nine seconds itself |
 
 use std::time::Duration;
 
@@ -41,6 +42,9 @@ pub(crate) const CONTENDED_RECORD: Duration = Duration::from_mins(1);
 pub(crate) const LAGGING_LOOK_UP: Duration = Duration::from_secs(1);
 pub(crate) const LAGGING_LIST: Duration = Duration::from_secs(5);
 pub(crate) const TABLE_CREATION: Duration = Duration::from_mins(3);
+pub(crate) const ASKED_API: Duration = Duration::from_secs(5);
+/// How long a deployed API may take to answer: somewhat longer than API Gateway gives a function.
+pub(crate) const ASKED_API_TIMEOUT: Duration = Duration::from_secs(35);
 
 /// Gives the configuration of a client many attempts.
 pub(crate) fn patient(config: Builder) -> Builder {

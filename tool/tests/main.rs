@@ -6,6 +6,7 @@ mod command_line;
 mod commits_since;
 mod costs;
 mod damaged_sources;
+mod deployed_api;
 mod diff;
 mod doctor;
 mod environment;

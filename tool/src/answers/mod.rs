@@ -1,10 +1,13 @@
-//! Asks both endpoints in this process: the same requests, the same code and the same JSON as the functions'.
+//! Asks both endpoints, and reads their answers: in this process over the tables, by the functions' own code; or
+//! those of a deployed API.
 //!
+//! - `deployed_api`: the latter, over HTTP;
 //! - `stored_text`: text out of a record, made harmless where it is shown;
 //! - `lenient`, `commit`, `release`, `artifact`: what the tool reads of the JSON.
 
 mod artifact;
 mod commit;
+mod deployed_api;
 mod lenient;
 mod release;
 mod stored_text;
@@ -21,9 +24,10 @@ use delivery_center::query::Query;
 use delivery_center::response::Response;
 use delivery_center::service::log_fault;
 use delivery_center::store::{Store, Usage};
+pub use deployed_api::{Access, ApiError, DeployedApi};
 use flate2::read::GzDecoder;
-use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, LINK};
+use http::{HeaderMap, StatusCode};
 pub use release::{BuildInfo, DeployInfo, EnvInfo, ReleaseInfo, VersionInfo};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -32,10 +36,15 @@ pub use stored_text::{StoredText, harmless, is_harmful};
 /// How many releases are asked for as one page. More are read by following `Link`, so that no page has to fit
 /// into an answer.
 const MAX_RELEASES_A_PAGE: usize = 100;
+/// What a deployed API answers is no longer than that.
+const MAX_JSON_BYTES: u64 = 1 << 30;
 
-/// Both endpoints over the tables.
-pub struct Endpoints {
-    store: Store,
+/// Both endpoints.
+pub enum Endpoints {
+    /// In this process, over the tables.
+    InProcess(Store),
+    /// Of a deployed API.
+    Deployed(DeployedApi),
 }
 
 /// A 200: its JSON, and the query for what comes next.
@@ -60,6 +69,9 @@ pub enum AskError {
     /// The endpoint's own error, with its cause.
     #[error("{0}")]
     Refused(#[from] Error),
+    /// A deployed API's error, or what stands in the way to it.
+    #[error("{0}")]
+    Api(#[from] ApiError),
     /// The answer is not the JSON that docs/api.md describes.
     #[error("the answer cannot be read")]
     Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -68,56 +80,51 @@ pub enum AskError {
 impl AskError {
     /// Whether the endpoint answers with this status.
     pub fn has_status(&self, status: Status) -> bool {
-        matches!(self, Self::Refused(error) if error.status() == status)
+        match self {
+            Self::Refused(error) => error.status() == status,
+            Self::Api(ApiError::Answered { status: answered, .. }) => *answered == status.code(),
+            Self::Api(_) | Self::Unreadable(_) => false,
+        }
+    }
+
+    /// The query that goes on behind a step of an environment's walk in which nothing runs.
+    pub fn next(&self) -> Option<Query> {
+        match self {
+            Self::Refused(Error::NothingRuns { next, .. }) => next.as_deref().map(Query::parse),
+            Self::Api(ApiError::Answered { next, .. }) => next.clone(),
+            _ => None,
+        }
     }
 }
 
 impl Endpoints {
-    /// The endpoints over these tables.
-    pub fn new(store: Store) -> Self {
-        Self { store }
-    }
-
-    /// Asks an endpoint, as a `GET` with this query does, and logs a fault as the functions do.
+    /// Asks an endpoint, as a `GET` with this query does. A fault in this process is logged as the functions log
+    /// it.
     ///
     /// # Errors
-    /// Every answer but a 200.
+    /// Every answer but a 200. What cannot be read of the query is told without asking.
     pub async fn ask(&self, endpoint: Endpoint, query: &Query) -> Result<Answered, AskError> {
-        let answer = self.answer(endpoint, query).await;
-        let answer = answer.inspect_err(|error| log_fault(endpoint, error, ""))?;
-        Ok(Answered { json: text(answer.headers(), answer.body())?, next: next_query(answer.headers()) })
-    }
-
-    async fn answer(&self, endpoint: Endpoint, query: &Query) -> Result<Response, Error> {
-        let usage = Usage::default();
         // With gzip, about five times as much fits into an answer.
         let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("gzip"))]);
-        Ok(match endpoint {
-            Endpoint::ListReleases => {
-                ListRequest::read(query, &headers)?.answer(&self.store, &usage).await?.0
+        match self {
+            Self::InProcess(store) => {
+                let answer = answer(store, endpoint, query, &headers).await;
+                let answer = answer.inspect_err(|error| log_fault(endpoint, error, ""))?;
+                answered(answer.headers(), answer.body())
             }
-            Endpoint::GetArtifact => {
-                ArtifactRequest::read(query, &headers)?.answer(&self.store, &usage).await?
+            Self::Deployed(api) => {
+                let readable = match endpoint {
+                    Endpoint::ListReleases => ListRequest::read(query, &headers).map(drop),
+                    Endpoint::GetArtifact => ArtifactRequest::read(query, &headers).map(drop),
+                };
+                readable.map_err(Error::from)?;
+                let answer = api.get(endpoint, query, &headers).await?;
+                if answer.status() != StatusCode::OK {
+                    return Err(ApiError::from(answer).into());
+                }
+                answered(answer.headers(), answer.body())
             }
-        })
-    }
-
-    /// The artifact of a repository that runs in one namespace of an environment now, and since when, in Unix
-    /// seconds. An empty namespace is that of deploys that name none, which the endpoint cannot be asked for.
-    ///
-    /// # Errors
-    /// DynamoDB fails or refuses the request, or an artifact cannot be read.
-    pub async fn running_in(
-        &self,
-        repository: &str,
-        env_name: &str,
-        namespace: &str,
-    ) -> Result<Option<(ArtifactInfo, i64)>, AskError> {
-        let found = self.store.running(repository, env_name, namespace, &Usage::default()).await;
-        let Some((deployed, artifact)) = found.map_err(Error::from)? else { return Ok(None) };
-        let unreadable = |spoiled| AskError::Unreadable(Box::new(spoiled));
-        let json = artifact.document.unpack().map_err(unreadable)?;
-        Ok(Some((read(&json)?, i64::try_from(deployed.time()).unwrap_or_default())))
+        }
     }
 
     /// The newest `limit` releases that match.
@@ -165,14 +172,27 @@ pub fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, AskError> {
     serde_json::from_str(json).map_err(|error| AskError::Unreadable(error.into()))
 }
 
-fn text(headers: &HeaderMap, body: &[u8]) -> Result<String, AskError> {
-    let mut text = String::new();
+async fn answer(
+    store: &Store,
+    endpoint: Endpoint,
+    query: &Query,
+    headers: &HeaderMap,
+) -> Result<Response, Error> {
+    let usage = Usage::default();
+    Ok(match endpoint {
+        Endpoint::ListReleases => ListRequest::read(query, headers)?.answer(store, &usage).await?.0,
+        Endpoint::GetArtifact => ArtifactRequest::read(query, headers)?.answer(store, &usage).await?,
+    })
+}
+
+fn answered(headers: &HeaderMap, body: &[u8]) -> Result<Answered, AskError> {
+    let mut json = String::new();
     let read = match headers.get(CONTENT_ENCODING) {
-        Some(_) => GzDecoder::new(body).read_to_string(&mut text),
-        None => { body }.read_to_string(&mut text),
+        Some(_) => GzDecoder::new(body).take(MAX_JSON_BYTES).read_to_string(&mut json),
+        None => { body }.read_to_string(&mut json),
     };
     read.map_err(|error| AskError::Unreadable(error.into()))?;
-    Ok(text)
+    Ok(Answered { json, next: next_query(headers) })
 }
 
 /// The query in `Link: <?query>; rel="next"`.

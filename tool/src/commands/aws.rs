@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, anyhow};
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Builder, ProvideCredentials as _, Region, RuntimeComponents};
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -14,6 +15,8 @@ use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
 use super::exit_status::unusable;
+use crate::answers::{Access, DeployedApi};
+use crate::https::Token;
 use crate::retries;
 use crate::write::Writer;
 
@@ -31,15 +34,12 @@ const ENDPOINT_VARIABLES: [(&str, &str); 2] = [
     ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL is no URL: give one such as http://127.0.0.1:8000, or unset it"),
 ];
 
+const UNUSABLE_CREDENTIALS: &str = "there are no AWS credentials that can be used: sign in, for instance with `aws sso login`, or choose a \
+     profile with AWS_PROFILE";
+
 /// Reads region, credentials and endpoint. What is missing is reported here, in one plain sentence: the error
 /// of a request that lacks it would be a long chain of causes.
 pub(super) async fn config() -> anyhow::Result<SdkConfig> {
-    // The SDK would panic over these.
-    if given("AWS_MAX_ATTEMPTS")
-        .is_some_and(|attempts| !attempts.parse().is_ok_and(|attempts: u32| attempts > 0))
-    {
-        return Err(unusable("AWS_MAX_ATTEMPTS is no number from 1 on"));
-    }
     for variable in ["RELEASES_TABLE", "ARTIFACTS_TABLE"] {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
         if given(variable)
@@ -49,6 +49,22 @@ pub(super) async fn config() -> anyhow::Result<SdkConfig> {
                 "{variable} is no table's name: 3 to 255 letters, digits, _, . and -"
             )));
         }
+    }
+    let config = loaded().await?;
+    region(&config)?;
+    if let Some(credentials) = config.credentials_provider() {
+        credentials.provide_credentials().await.context(UNUSABLE_CREDENTIALS)?;
+    }
+    Ok(config)
+}
+
+/// Loads what the environment and its profile say, be it incomplete.
+async fn loaded() -> anyhow::Result<SdkConfig> {
+    // The SDK would panic over these.
+    if given("AWS_MAX_ATTEMPTS")
+        .is_some_and(|attempts| !attempts.parse().is_ok_and(|attempts: u32| attempts > 0))
+    {
+        return Err(unusable("AWS_MAX_ATTEMPTS is no number from 1 on"));
     }
     if given("AWS_RETRY_MODE").is_some_and(|mode| !["standard", "adaptive"].contains(&mode.as_str())) {
         return Err(unusable("AWS_RETRY_MODE is neither standard nor adaptive"));
@@ -69,27 +85,39 @@ pub(super) async fn config() -> anyhow::Result<SdkConfig> {
             connector.build()
         })
     });
-    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client).load().await;
+    Ok(aws_config::defaults(BehaviorVersion::latest()).http_client(http_client).load().await)
+}
+
+fn region(config: &SdkConfig) -> anyhow::Result<&str> {
     match config.region().map(Region::as_ref) {
-        None | Some("") => {
-            return Err(anyhow!("no AWS region"))
-                .context("set AWS_REGION, or choose a profile that has one with AWS_PROFILE");
-        }
-        Some(region) if !is_host_label(region) => {
-            return Err(unusable(format!(
-                "the AWS region {region:?} is no region's name: set AWS_REGION, or the profile's region, to one such as \
-                 eu-west-1"
-            )));
-        }
-        Some(_) => {}
+        None | Some("") => Err(anyhow!("no AWS region"))
+            .context("set AWS_REGION, or choose a profile that has one with AWS_PROFILE"),
+        Some(region) if !is_host_label(region) => Err(unusable(format!(
+            "the AWS region {region:?} is no region's name: set AWS_REGION, or the profile's region, to one such as \
+             eu-west-1"
+        ))),
+        Some(region) => Ok(region),
     }
-    if let Some(credentials) = config.credentials_provider() {
-        credentials.provide_credentials().await.context(
-            "there are no AWS credentials that can be used: sign in, for instance with `aws sso login`, or choose a \
-             profile with AWS_PROFILE",
-        )?;
+}
+
+/// By what a deployed API lets requests through: the token, if there is one, or else a signature, if there are
+/// AWS credentials.
+pub(super) async fn access(api: &Url) -> anyhow::Result<Access> {
+    if let Some(token) = given("DELIVERY_CENTER_TOKEN") {
+        let token = Token::parse(&token);
+        return Ok(Access::Token(
+            token.map_err(|reason| unusable(format!("DELIVERY_CENTER_TOKEN: {reason}")))?,
+        ));
     }
-    Ok(config)
+    let config = loaded().await?;
+    let Some(credentials) = config.credentials_provider() else { return Ok(Access::Open) };
+    match credentials.provide_credentials().await {
+        Ok(_) => {}
+        Err(CredentialsError::CredentialsNotLoaded(_)) => return Ok(Access::Open),
+        Err(error) => return Err(error).context(UNUSABLE_CREDENTIALS),
+    }
+    let region = DeployedApi::region(api).map_or_else(|| region(&config), Ok)?.to_owned();
+    Ok(Access::Signature { credentials, region })
 }
 
 fn is_endpoint_url(text: &str) -> bool {
@@ -113,7 +141,8 @@ fn endpoint() -> Option<(Uri, Option<String>)> {
     Some((format!("https://{host}.amazonaws.com/").parse().ok()?, region))
 }
 
-fn given(variable: &str) -> Option<String> {
+/// The value of a variable, if it has one.
+pub(super) fn given(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|value| !value.is_empty())
 }
 

@@ -2,7 +2,7 @@
 
 use clap::builder::NonEmptyStringValueParser;
 use delivery_center::endpoint::Endpoint;
-use delivery_center::error::Error;
+use delivery_center::error::Status;
 use delivery_center::image_reference::repository;
 use delivery_center::query::Query;
 use delivery_center::store::keys::last_deploy_entry;
@@ -11,11 +11,10 @@ use serde::Serialize;
 use super::exit_status::Ended;
 use super::layout::{HEADING, left, natural_width, styled, table, width};
 use super::local_time::Now;
+use super::question::ApiArguments;
 use super::short_image::CommonRegistry;
-use super::{aws, terminal};
-use crate::answers::{
-    Answered, ArtifactInfo, AskError, Endpoints, EnvironmentInfo, ReleaseInfo, StoredText, read,
-};
+use super::terminal;
+use crate::answers::{Answered, ArtifactInfo, Endpoints, EnvironmentInfo, ReleaseInfo, StoredText, read};
 
 /// How many digits of a commit are shown.
 const COMMIT_DIGITS: usize = 7;
@@ -23,8 +22,8 @@ const INDENT: usize = 2;
 
 /// Everything that runs in an environment: since when, by whom, and from which commit.
 ///
-/// It reads the tables that the AWS environment names, through the same code as the functions, and needs
-/// `dynamodb:Query` and `dynamodb:BatchGetItem` on them. A version is shown where a release of that
+/// It reads the tables that the AWS environment names, by the functions' own code, and needs `dynamodb:Query` and
+/// `dynamodb:BatchGetItem` on them; or it asks the deployed API at --api. A version is shown where a release of that
 /// environment holds the image. Times are local.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -41,6 +40,8 @@ pub(super) struct EnvironmentArguments {
     /// Print what is shown as JSON, an object a line, with whole digests and commits.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    api: ApiArguments,
 }
 
 /// Something that runs in the environment, as `--json` prints it.
@@ -58,7 +59,7 @@ struct Running {
 }
 
 pub(super) async fn run(arguments: EnvironmentArguments) -> anyhow::Result<Ended> {
-    let endpoints = Endpoints::new(aws::answering_store().await?);
+    let endpoints = arguments.api.endpoints().await?;
     let bar = terminal::counter("images");
     let mut found = Vec::new();
     let mut next = Some(arguments.query());
@@ -66,14 +67,12 @@ pub(super) async fn run(arguments: EnvironmentArguments) -> anyhow::Result<Ended
     while let Some(query) = next {
         let Answered { json, next: following } = match endpoints.ask(Endpoint::GetArtifact, &query).await {
             Ok(answered) => answered,
-            Err(error) => {
-                let AskError::Refused(Error::NothingRuns { next: following, .. }) = &error else {
-                    return Err(error.into());
-                };
-                next = following.as_deref().map(Query::parse);
+            Err(error) if error.has_status(Status::NotFound) => {
+                next = error.next();
                 none = error.to_string();
                 continue;
             }
+            Err(error) => return Err(error.into()),
         };
         next = following;
         let after = query.first("after").unwrap_or_default();

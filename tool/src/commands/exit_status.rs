@@ -8,6 +8,7 @@ use delivery_center::error::Error;
 use delivery_center::store::{StoreError, TableNames, Unavailability};
 
 use super::{aws, terminal};
+use crate::answers::ApiError;
 use crate::facts::FactError;
 use crate::input::server::ServerError;
 use crate::table_definitions::TableError;
@@ -30,7 +31,7 @@ const TABLE: [(Ended, &str); 6] = [
     (Ended::NotWell, "something was refused, is missing or is wrong, and stderr says what"),
     (Ended::Unusable, "the arguments, or what a variable of the environment holds, cannot be read"),
     (Ended::NotFound, "no release or artifact is what was asked for"),
-    (Ended::Unreachable, "DynamoDB or Zadig could not be reached, is throttled or fails: try again"),
+    (Ended::Unreachable, "DynamoDB, Zadig or the API could not be reached, is throttled or fails: try again"),
     (Ended::Interrupted, "interrupted by Ctrl-C (`serve` is done then)"),
 ];
 
@@ -126,6 +127,7 @@ fn hide_secrets(unreadable: &mut clap::Error) {
 pub(super) fn is_unreachable(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.downcast_ref().is_some_and(ServerError::is_unreachable)
+            || cause.downcast_ref().is_some_and(ApiError::is_unreachable)
             || matches!(cause.downcast_ref(), Some(TableError::NotActive { .. }))
             || matches!(cause.downcast_ref(), Some(FactError::Contended))
     }) || store_error(error).is_some_and(StoreError::is_unavailable)

@@ -1,6 +1,7 @@
 //! The command line: the subcommands, a file each, and what several of them need.
 //!
 //! - `aws` makes the client that the environment names;
+//! - `question` is whom the commands ask that answer a question;
 //! - `exit_status` decides how a command ends;
 //! - `log_lines` logs to standard error;
 //! - `terminal` prints, and draws the progress bars;
@@ -24,6 +25,7 @@ mod json_file;
 mod layout;
 mod local_time;
 mod log_lines;
+mod question;
 mod record;
 mod reindex;
 mod releases;
@@ -56,6 +58,8 @@ Environment:
   RELEASES_TABLE, ARTIFACTS_TABLE  the tables' names [delivery-releases, delivery-artifacts]
   AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as every AWS tool reads them
   AWS_ENDPOINT_URL_DYNAMODB  the URL of another DynamoDB, such as that of `serve`: http://127.0.0.1:8000
+  DELIVERY_CENTER_API, DELIVERY_CENTER_TOKEN  the deployed API that `releases`, `artifact`, `environment` and `diff` ask
+                             instead of the tables, and the bearer token for it
   DYNAMODB_TRANSACTION_WRITES  how many writes a transaction may hold [100, as in DynamoDB; older emulators take 10]
   RUST_LOG  what is logged to stderr";
 

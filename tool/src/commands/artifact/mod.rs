@@ -1,20 +1,23 @@
 //! `artifact`: what an image is, where it came from and where it runs, as a short story.
 
+mod many;
 mod story;
 
 use clap::builder::NonEmptyStringValueParser;
 use delivery_center::endpoint::Endpoint;
 use delivery_center::error::Status;
-use delivery_center::image_reference::repository;
+use delivery_center::image_reference::{found_under, repository};
 use delivery_center::query::Query;
+use delivery_center::store::keys::last_deploy_entry;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use story::Story;
 
 use super::exit_status::{Ended, unusable};
 use super::layout::width;
 use super::local_time::Now;
+use super::question::ApiArguments;
 use super::short_image::registry;
-use super::{aws, terminal};
+use super::terminal;
 use crate::answers::{Answered, ArtifactInfo, AskError, Endpoints, EnvironmentInfo, StoredText, read};
 
 /// How many environments are shown without `--environments`, each with what runs there now.
@@ -24,8 +27,8 @@ const LOOK_UPS_AT_ONCE: usize = 8;
 
 /// What an image is: from which commit it was built, who tested it, where it runs.
 ///
-/// It reads the tables that the AWS environment names, through the same code as the functions, and needs
-/// `dynamodb:Query` and `dynamodb:BatchGetItem` on them. Times are local.
+/// It reads the tables that the AWS environment names, by the functions' own code, and needs `dynamodb:Query` and
+/// `dynamodb:BatchGetItem` on them; or it asks the deployed API at --api. Times are local.
 #[derive(clap::Args)]
 #[command(
     group = clap::ArgGroup::new("look-up").required(true).args(["image", "commit", "pr"]),
@@ -34,11 +37,15 @@ const LOOK_UPS_AT_ONCE: usize = 8;
   delivery-center artifact --env prod registry.example.com/shop/cart    what runs there now?
   delivery-center artifact --commit 4b15c43 --limit 10                  what was built from it?
   delivery-center artifact --pr 736 --repo koderover/zadig
-  delivery-center artifact sha256:1d9ddf94… --environments --json | jq .environments"
+  delivery-center artifact sha256:1d9ddf94… --environments --json | jq .environments
+  kubectl get pods -A -o jsonpath='{range .items[*].spec.containers[*]}{.image}{\"\\n\"}{end}' | delivery-center artifact -"
 )]
 pub(super) struct ArtifactArguments {
     /// The image, REGISTRY/NAME:TAG or NAME@DIGEST; or a digest; with --env a repository, REGISTRY/NAME.
-    #[arg(value_name = "IMAGE|DIGEST", value_parser = NonEmptyStringValueParser::new())]
+    ///
+    /// With - images, digests and commits come from standard input, one a line. Each gets a line of JSON, in their
+    /// order: {"asked":LINE,"status":200,"artifact":{…}}, or {"asked":LINE,"status":404,"description":"…"}.
+    #[arg(value_name = "IMAGE|DIGEST|-", value_parser = NonEmptyStringValueParser::new())]
     image: Option<String>,
     /// The newest artifact that was made from this commit; 7 digits of its id are enough.
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
@@ -71,17 +78,22 @@ pub(super) struct ArtifactArguments {
     /// Print the API's own JSON, an artifact a line.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    api: ApiArguments,
 }
 
 pub(super) async fn run(arguments: ArtifactArguments) -> anyhow::Result<Ended> {
     let image = arguments.image.as_deref().unwrap_or_default();
+    if image == "-" {
+        return arguments.ask_many().await;
+    }
     let name = repository(image);
     if arguments.env.is_some() && name != image {
         return Err(unusable(format!(
             "--env asks which image of a repository runs there: give the repository without tag and digest, {name}"
         )));
     }
-    let endpoints = Endpoints::new(aws::answering_store().await?);
+    let endpoints = arguments.api.endpoints().await?;
     let mut next = Some(arguments.query());
     for number in 0..arguments.limit {
         let Some(query) = next.take() else { break };
@@ -158,7 +170,24 @@ async fn successor(
         return Ok(None);
     }
     let (env_name, namespace) = (environment.env_name.as_stored(), environment.namespace.as_stored());
-    // It may have been removed meanwhile, or the artifact deployed there again.
-    let running = endpoints.running_in(repository, env_name, namespace).await?;
-    Ok(running.filter(|(running, _)| running.id != artifact.id))
+    // Deploys that named no namespace cannot be asked for alone. In the walk through everything that runs there,
+    // theirs is the first of the repository, and this place is right before it: `"` comes before `#`.
+    let before = last_deploy_entry(repository, "").replace('#', "\"#");
+    let whose = if namespace.is_empty() { ("after", before.as_str()) } else { ("image", repository) };
+    let query = [("envName", env_name), ("namespace", namespace), ("include", "environments"), whose];
+    let running: ArtifactInfo = match endpoints.ask(Endpoint::GetArtifact, &query.into_iter().collect()).await
+    {
+        Ok(answered) => read(&answered.json)?,
+        Err(error) if error.has_status(Status::NotFound) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let there = |there: &&EnvironmentInfo| {
+        there.running && there.env_name == environment.env_name && there.namespace == environment.namespace
+    };
+    if found_under(self::repository(running.image.as_stored())) != found_under(repository) {
+        return Ok(None);
+    }
+    let since = running.environments.iter().find(there).map(|there| there.since);
+    // It may have been deployed there again meanwhile.
+    Ok(since.filter(|_| running.id != artifact.id).map(|since| (running, since)))
 }

@@ -12,14 +12,15 @@ use report::DiffReport;
 use super::exit_status::Ended;
 use super::layout::width;
 use super::local_time::Now;
-use super::{aws, terminal};
+use super::question::ApiArguments;
+use super::terminal;
 use crate::answers::{Answered, AskError, Endpoints, ReleaseInfo, read};
 
 /// What changed between two releases: services, images, commits, labels, environment, YAML.
 ///
 /// Where several releases of the project have a version, the newest counts. It reads the tables that the AWS
-/// environment names, through the same code as the functions, and needs `dynamodb:Query` and
-/// `dynamodb:BatchGetItem` on them.
+/// environment names, by the functions' own code, and needs `dynamodb:Query` and `dynamodb:BatchGetItem` on
+/// them; or it asks the deployed API at --api.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   delivery-center diff --project shop 1.3.0 1.4.0
@@ -41,11 +42,13 @@ pub(super) struct DiffArguments {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    api: ApiArguments,
 }
 
 pub(super) async fn run(arguments: DiffArguments) -> anyhow::Result<Ended> {
-    let DiffArguments { project, from, to, yaml, json } = &arguments;
-    let endpoints = Endpoints::new(aws::answering_store().await?);
+    let DiffArguments { project, from, to, yaml, json, api } = &arguments;
+    let endpoints = api.endpoints().await?;
     let before = newest(&endpoints, project, from).await?;
     let after = newest(&endpoints, project, to).await?;
     let now = Now::from_the_clock();

@@ -91,7 +91,7 @@ pub(super) async fn examine_releases(
 
 async fn tell_newest_release(writer: &Writer, now: &Now, findings: &mut Findings) -> anyhow::Result<()> {
     const SUBJECT: &str = "newest release";
-    let found = match Endpoints::new(writer.store().clone()).newest_releases(&[], 1).await {
+    let found = match Endpoints::InProcess(writer.store().clone()).newest_releases(&[], 1).await {
         Ok(found) => found,
         Err(error) => return findings.bad(SUBJECT, error.to_string()),
     };
@@ -209,7 +209,7 @@ async fn tell_newest_artifact(
         return findings.ok(NEWEST_ARTIFACT, format!("{id}, of {made}{among}"));
     };
     let question = [("image", asked.as_stored())].into_iter().collect();
-    match Endpoints::new(writer.store().clone()).ask(Endpoint::GetArtifact, &question).await {
+    match Endpoints::InProcess(writer.store().clone()).ask(Endpoint::GetArtifact, &question).await {
         Ok(_) => findings.ok(NEWEST_ARTIFACT, format!("{asked}, of {made}{among}")),
         Err(error) => {
             findings.bad(NEWEST_ARTIFACT, format!("{asked} is stored, but is not answered: {error}"))

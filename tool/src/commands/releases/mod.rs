@@ -12,14 +12,15 @@ use table::ReleasesTable;
 use super::exit_status::{Ended, unusable};
 use super::layout::width;
 use super::local_time::{self, Now};
-use super::{aws, terminal};
-use crate::answers::{AskError, Endpoints, ReleaseInfo, read};
+use super::question::ApiArguments;
+use super::terminal;
+use crate::answers::{AskError, ReleaseInfo, read};
 
 /// Which releases went out: by project, image, commit, environment, time.
 ///
 /// Newest first; all the filters that are given must hold. It reads the tables that the AWS environment
-/// names, through the same code as the functions, and needs `dynamodb:Query` and `dynamodb:BatchGetItem` on
-/// them. Times are local.
+/// names, by the functions' own code, and needs `dynamodb:Query` and `dynamodb:BatchGetItem` on them; or it asks
+/// the deployed API at --api. Times are local.
 ///
 /// The table shows the images that a release deployed; or else those that it built; or else those that it
 /// distributed. `--image` finds more: what ran in the release's environment, and digests too. `--json` shows
@@ -46,6 +47,8 @@ pub(super) struct ReleasesArguments {
     /// Print the API's own JSON, an array.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    api: ApiArguments,
 }
 
 pub(super) async fn run(arguments: ReleasesArguments) -> anyhow::Result<Ended> {
@@ -55,7 +58,7 @@ pub(super) async fn run(arguments: ReleasesArguments) -> anyhow::Result<Ended> {
     {
         return Err(unusable("--until is not later than --since: no release can lie between them"));
     }
-    let endpoints = Endpoints::new(aws::answering_store().await?);
+    let endpoints = arguments.api.endpoints().await?;
     let parameters = arguments.parameters();
     let found = match endpoints.newest_releases(&parameters, limit as usize).await {
         // The endpoint says it in Go's words, which Zadig's clients know, and nobody at a terminal.
