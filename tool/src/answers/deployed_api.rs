@@ -39,8 +39,8 @@ pub enum Access {
         /// The region of the API.
         region: String,
     },
-    /// Nothing, since there is neither a token nor are there credentials.
-    Open,
+    /// Nothing, since there is no token, and why there are no AWS credentials that can be used.
+    Open(String),
 }
 
 /// Why a deployed API does not answer with a 200.
@@ -220,7 +220,7 @@ impl DeployedApi {
     async fn authorized(&self, url: &str, headers: &HeaderMap) -> Result<HeaderMap, ApiError> {
         let mut headers = headers.clone();
         match &self.access {
-            Access::Open => {}
+            Access::Open(_) => {}
             Access::Token(token) => {
                 let mut token: http::HeaderValue =
                     token.authorization().parse().expect("a token is made of visible characters");
@@ -296,9 +296,9 @@ impl DeployedApi {
                 "the AWS credentials need execute-api:Invoke on it, and its region has to be {region}, for which the \
                  request is signed"
             ),
-            Access::Open => {
-                "set DELIVERY_CENTER_TOKEN, or sign in to AWS, for instance with `aws sso login`".to_owned()
-            }
+            Access::Open(no_credentials) => format!(
+                "set DELIVERY_CENTER_TOKEN, or sign in to AWS, for instance with `aws sso login` ({no_credentials})"
+            ),
         }
     }
 }
@@ -321,7 +321,7 @@ mod tests {
     use super::*;
 
     fn api(url: &str) -> DeployedApi {
-        DeployedApi::new(DeployedApi::url(url).unwrap(), Access::Open)
+        DeployedApi::new(DeployedApi::url(url).unwrap(), Access::Open(String::new()))
     }
 
     #[test]

@@ -34,9 +34,6 @@ const ENDPOINT_VARIABLES: [(&str, &str); 2] = [
     ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL is no URL: give one such as http://127.0.0.1:8000, or unset it"),
 ];
 
-const UNUSABLE_CREDENTIALS: &str = "there are no AWS credentials that can be used: sign in, for instance with `aws sso login`, or choose a \
-     profile with AWS_PROFILE";
-
 /// Reads region, credentials and endpoint. What is missing is reported here, in one plain sentence: the error
 /// of a request that lacks it would be a long chain of causes.
 pub(super) async fn config() -> anyhow::Result<SdkConfig> {
@@ -53,7 +50,10 @@ pub(super) async fn config() -> anyhow::Result<SdkConfig> {
     let config = loaded().await?;
     region(&config)?;
     if let Some(credentials) = config.credentials_provider() {
-        credentials.provide_credentials().await.context(UNUSABLE_CREDENTIALS)?;
+        credentials.provide_credentials().await.context(
+            "there are no AWS credentials that can be used: sign in, for instance with `aws sso login`, or choose a \
+             profile with AWS_PROFILE",
+        )?;
     }
     Ok(config)
 }
@@ -110,11 +110,13 @@ pub(super) async fn access(api: &Url) -> anyhow::Result<Access> {
         ));
     }
     let config = loaded().await?;
-    let Some(credentials) = config.credentials_provider() else { return Ok(Access::Open) };
+    // An API that needs none of this is asked all the same.
+    let none = || Ok(Access::Open("there are no AWS credentials".to_owned()));
+    let Some(credentials) = config.credentials_provider() else { return none() };
     match credentials.provide_credentials().await {
         Ok(_) => {}
-        Err(CredentialsError::CredentialsNotLoaded(_)) => return Ok(Access::Open),
-        Err(error) => return Err(error).context(UNUSABLE_CREDENTIALS),
+        Err(CredentialsError::CredentialsNotLoaded(_)) => return none(),
+        Err(error) => return Ok(Access::Open(format!("{:#}", anyhow!(error)).replace('\n', " "))),
     }
     let region = DeployedApi::region(api).map_or_else(|| region(&config), Ok)?.to_owned();
     Ok(Access::Signature { credentials, region })
