@@ -256,6 +256,15 @@ struct Serial {
     stored: BTreeSet<Vec<String>>,
 }
 
+/// What acts in serial orders have left, so that none is done twice.
+#[derive(Default)]
+struct Acted {
+    /// All items, by the acts.
+    items: HashMap<Vec<(usize, usize)>, Vec<Item>>,
+    /// What a `reindex` makes of what is stored.
+    swept: HashMap<Vec<String>, Vec<String>>,
+}
+
 /// A DynamoDB that is asked without the SDK, which takes several times as long where it is not optimized.
 struct PlainDynamoDb {
     endpoint_url: String,
@@ -332,38 +341,48 @@ impl<'a> Explorer<'a> {
             swept: Mutex::default(),
         };
         explorer.before = explorer.items().await;
-        let mut known = HashMap::new();
+        let mut acted = Acted::default();
         for with_trouble in [false, true] {
             let mut serial = Serial::default();
             for order in serial_orders(scenario.writers.each_ref().map(Vec::len), with_trouble) {
-                if !known.contains_key(&order) {
-                    known.insert(order.clone(), explorer.act_in_turn(&order).await);
-                }
-                let (seen, stored) = &known[&order];
-                serial.seen.extend(seen.iter().cloned());
+                let (seen, stored) = explorer.act_in_turn(&order, &mut acted).await;
                 serial.ended.extend(seen.last().cloned());
-                serial.stored.extend(stored.iter().cloned());
+                serial.seen.extend(seen);
+                serial.stored.extend(stored);
             }
             explorer.serial[usize::from(with_trouble)] = serial;
         }
         explorer
     }
 
-    /// Makes what is there before, then acts in a serial order, and returns what is answered at each point,
-    /// and what is stored in the end, before a `reindex` and after it.
-    async fn act_in_turn(&self, order: &[(usize, usize)]) -> (Vec<Vec<String>>, [Vec<String>; 2]) {
-        self.begin(&self.items().await).await;
-        let told = format!("{}: {order:?}", self.scenario.name);
-        let (mut seen, mut acts) = (Vec::new(), order.iter());
-        loop {
-            let stored = stored(&self.items().await);
-            seen.push(self.find(&told, &stored).await.answers.clone());
-            let Some((writer, act)) = acts.next() else {
-                artifacts::reindexes()(self.tables.writer.clone()).await;
-                return (seen, [stored, self::stored(&self.items().await)]);
-            };
-            self.scenario.writers[*writer][*act](self.tables.writer.clone()).await;
+    /// What is answered at each point of a serial order, and what is stored in its end, before a `reindex` and
+    /// after it. The acts with which another order began are not done again.
+    async fn act_in_turn(
+        &self,
+        order: &[(usize, usize)],
+        acted: &mut Acted,
+    ) -> (Vec<Vec<String>>, [Vec<String>; 2]) {
+        let (mut seen, mut items) = (Vec::new(), self.before.clone());
+        for done in 0..=order.len() {
+            let begun = &order[..done];
+            if !acted.items.contains_key(begun) {
+                self.restore(&self.items().await, &items).await;
+                if let Some((writer, act)) = begun.last() {
+                    self.scenario.writers[*writer][*act](self.tables.writer.clone()).await;
+                }
+                acted.items.insert(begun.to_vec(), self.items().await);
+            }
+            items.clone_from(&acted.items[begun]);
+            let told = format!("{}: {begun:?}", self.scenario.name);
+            seen.push(self.find(&told, &stored(&items)).await.answers.clone());
         }
+        let left = stored(&items);
+        if !acted.swept.contains_key(&left) {
+            self.restore(&self.items().await, &items).await;
+            artifacts::reindexes()(self.tables.writer.clone()).await;
+            acted.swept.insert(left.clone(), stored(&self.items().await));
+        }
+        (seen, [acted.swept[&left].clone(), left])
     }
 
     /// The table that the scenario is about, and its hash key.
@@ -393,13 +412,13 @@ impl<'a> Explorer<'a> {
         }
     }
 
-    /// Makes the table what it was before. `now` is what it holds.
-    async fn begin(&self, now: &[Item]) {
+    /// Makes the table hold some items. `now` is what it holds.
+    async fn restore(&self, now: &[Item], wanted: &[Item]) {
         let (table, hash) = self.table();
         let key = |item: &Item| json!({hash: item[hash], "entry": item["entry"]});
-        let gone = now.iter().filter(|item| self.before.iter().all(|other| key(other) != key(item)));
+        let gone = now.iter().filter(|item| wanted.iter().all(|other| key(other) != key(item)));
         let deletes = gone.map(|item| json!({"DeleteRequest": {"Key": key(item)}}));
-        let others = self.before.iter().filter(|item| !now.contains(item));
+        let others = wanted.iter().filter(|item| !now.contains(item));
         let puts = others.map(|item| json!({"PutRequest": {"Item": item}}));
         let writes: Vec<_> = deletes.chain(puts).collect();
         for writes in writes.chunks(25) {
@@ -480,7 +499,7 @@ impl<'a> Explorer<'a> {
     /// all choices, and whether it counts: an order that comes to the same as another one is left out. `now`
     /// is what the table holds.
     async fn run(&self, orders: Orders, begin: &[Choice], now: &mut Vec<Item>) -> (Vec<Made>, bool) {
-        self.begin(now).await;
+        self.restore(now, &self.before).await;
         let start = |acts| Running::start(&self.tables, acts, orders);
         let [first, second] = &self.scenario.writers;
         let mut writers = [start(first).await, start(second).await];
