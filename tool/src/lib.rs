@@ -11,6 +11,7 @@
 //! - [`facts`] stores what pipelines record;
 //! - [`https`] asks servers over HTTP;
 //! - [`answers`] asks both endpoints inside this process, and reads their answers;
+//! - [`page`] serves the page that people look at, before the two endpoints;
 //! - [`retries`] says what is tried again, how long, and why.
 
 pub mod answers;
@@ -22,6 +23,7 @@ pub mod https;
 pub mod import;
 pub mod input;
 mod json;
+pub mod page;
 pub mod record;
 pub mod retries;
 pub mod table_definitions;

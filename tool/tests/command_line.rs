@@ -166,6 +166,8 @@ async fn arguments_that_cannot_be_used_end_with_2_whatever_the_command() {
         &["tables", "drop"],
         &["invoke", "no-such-function", "--event", "-"],
         &["serve", "--listen", "nowhere"],
+        &["browse", "--listen", "nowhere"],
+        &["browse", "--listen", "0.0.0.0:0"],
         &["releases", "--limit", "0"],
         &["releases", "--commit", "no-commit"],
         &["artifact", "--commit", "no-commit"],

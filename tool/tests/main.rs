@@ -16,6 +16,7 @@ mod import;
 mod import_speed;
 mod numbers;
 mod other_forms;
+mod page;
 mod pages;
 mod permissions;
 mod record;

@@ -32,7 +32,7 @@ const TABLE: [(Ended, &str); 6] = [
     (Ended::Unusable, "the arguments, or what a variable of the environment holds, cannot be read"),
     (Ended::NotFound, "no release or artifact is what was asked for"),
     (Ended::Unreachable, "DynamoDB, Zadig or the API could not be reached, is throttled or fails: try again"),
-    (Ended::Interrupted, "interrupted by Ctrl-C (`serve` is done then)"),
+    (Ended::Interrupted, "interrupted by Ctrl-C (`serve` and `browse` are done then)"),
 ];
 
 /// The table of exit statuses, for `--help`.

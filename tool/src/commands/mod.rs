@@ -3,6 +3,7 @@
 //! - `aws` makes the client that the environment names;
 //! - `question` is whom the commands ask that answer a question;
 //! - `exit_status` decides how a command ends;
+//! - `listening` has the addresses at which `serve` and `browse` listen;
 //! - `log_lines` logs to standard error;
 //! - `terminal` prints, and draws the progress bars;
 //! - `layout`, `section`, `local_time` and `short_image` show answers to people, as tables, fields, times and
@@ -12,6 +13,7 @@
 
 mod artifact;
 mod aws;
+mod browse;
 mod command_line_help;
 mod diff;
 mod doctor;
@@ -23,6 +25,7 @@ mod import_progress;
 mod invoke;
 mod json_file;
 mod layout;
+mod listening;
 mod local_time;
 mod log_lines;
 mod question;
@@ -66,6 +69,7 @@ Environment:
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::ServeArguments),
+    Browse(browse::BrowseArguments),
     /// Create the tables that the service reads.
     #[command(subcommand)]
     Tables(tables::TablesCommand),
@@ -102,12 +106,13 @@ pub async fn run() -> ExitCode {
     let serve = || Arguments::parse_from(["delivery-center", "serve"]).command;
     let command = arguments.command.or_else(serve).expect("`serve` is a subcommand");
     log_lines::start(if command.is_question() { LevelFilter::OFF } else { LevelFilter::INFO });
-    // Ctrl-C is the way in which `serve` ends.
-    if !matches!(command, Command::Serve(_)) {
+    // Ctrl-C is the way in which these two end.
+    if !matches!(command, Command::Serve(_) | Command::Browse(_)) {
         exit_status::end_when_interrupted();
     }
     let ended = match command {
         Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Browse(arguments) => browse::run(arguments).await,
         Command::Tables(command) => tables::run(command).await,
         Command::Import(arguments) => import::run(arguments).await,
         Command::Record(command) => Box::pin(record::run(*command)).await,

@@ -1,26 +1,20 @@
-//! `serve`: serves both endpoints over plain HTTP, on an embedded DynamoDB.
+//! `serve`: serves the page and both endpoints over plain HTTP, on an embedded DynamoDB.
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use aws_sdk_dynamodb::Client;
-use axum::Router;
-use axum::body::Body;
-use axum::extract::Request;
-use axum::response::Response;
-use delivery_center::endpoint::Endpoint;
 use delivery_center::retries::with_patience;
-use delivery_center::service::EndpointService;
 use delivery_center::store::{Store, TableNames};
-use tokio::net::TcpSocket;
 
 use super::exit_status::Ended;
+use super::listening::{BACKLOG, resolve, take, the_end};
 use super::{log_lines, terminal};
 use crate::embedded::{self, EmbeddedDynamoDb, EmbeddedError, has_no_room};
 use crate::import::{Progress, Source, import};
+use crate::page;
 use crate::table_definitions::definitions;
 use crate::write::{Mode, Writer};
 
@@ -33,16 +27,14 @@ const SAMPLES: [&str; 4] = [
 
 /// The address at which this process itself reaches the embedded DynamoDB, before the public one is open.
 const PRIVATE_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-/// How many connections may wait to be accepted, as in tokio's own listeners.
-const BACKLOG: u32 = 1024;
 
-/// Serve both endpoints over plain HTTP, on an embedded DynamoDB filled with samples.
+/// Serve a page to look at and both endpoints over plain HTTP, on an embedded DynamoDB filled with samples.
 ///
 /// Other tools can use this DynamoDB too: set `AWS_ENDPOINT_URL_DYNAMODB` to its address. Ctrl-C ends both.
 #[derive(clap::Args)]
 pub(super) struct ServeArguments {
-    /// The address at which the endpoints listen.
-    #[arg(long, value_name = "ADDRESS", default_value = LISTEN, value_parser = resolve)]
+    /// The address at which the page and the endpoints are.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000", value_parser = resolve)]
     listen: SocketAddr,
     /// The address at which DynamoDB listens.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000", value_parser = resolve)]
@@ -55,7 +47,6 @@ pub(super) struct ServeArguments {
     empty: bool,
 }
 
-const LISTEN: &str = "127.0.0.1:3000";
 /// Serves until it is interrupted.
 ///
 /// Both addresses are taken first, so that one that is in use is reported before anything is done. The
@@ -71,11 +62,13 @@ pub(super) async fn run(arguments: ServeArguments) -> anyhow::Result<Ended> {
         _ => error,
     })?;
     let config = with_patience(embedded::config(&embedded.endpoint_url())).build();
-    let endpoints = router(&Store::new(Client::from_conf(config), tables));
+    let store = Store::new(Client::from_conf(config), tables);
     let (dynamodb, http) = (dynamodb.listen(BACKLOG)?, http.listen(BACKLOG)?);
+    let end = the_end();
     print_what_to_try(http.local_addr()?, dynamodb.local_addr()?, arguments.empty)?;
     tokio::spawn(embedded.serve_too(dynamodb));
-    axum::serve(http, endpoints).with_graceful_shutdown(wait_for_the_end()).await?;
+    let router = page::router(http.local_addr()?, page::over_tables(&store, log_lines::log_request));
+    axum::serve(http, router).with_graceful_shutdown(end).await?;
     terminal::say(format_args!("ended"));
     Ok(Ended::Well)
 }
@@ -101,45 +94,6 @@ async fn create_tables(embedded: &EmbeddedDynamoDb, tables: &TableNames) -> anyh
     Ok(has_data)
 }
 
-/// Both endpoints. Any other path gets a 404, which is the same from either.
-fn router(store: &Store) -> Router {
-    let service =
-        |endpoint: Endpoint| EndpointService::new(endpoint, store.clone()).with_log(log_lines::log_request);
-    let (releases, artifact) = (service(Endpoint::ListReleases), service(Endpoint::GetArtifact));
-    Router::new().fallback(async move |request: Request| -> Response {
-        let service = match Endpoint::at(request.uri().path()) {
-            Some(Endpoint::GetArtifact) => artifact,
-            Some(Endpoint::ListReleases) | None => releases,
-        };
-        service.answer(request).await.map(Body::from)
-    })
-}
-
-/// Takes the address that an option of the command names, without listening at it yet.
-fn take(address: SocketAddr, option: &str) -> anyhow::Result<TcpSocket> {
-    let bind = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // As in tokio's own listeners: connections of a process that has just ended do not block the address.
-        socket.set_reuseaddr(!cfg!(windows))?;
-        socket.bind(address)?;
-        Ok(socket)
-    };
-    bind().map_err(|error: io::Error| {
-        anyhow!("cannot listen on {address}: {error}; choose another address with {option}")
-    })
-}
-
-/// Reads an address, or looks up that of a host. Where a host has both kinds, as `localhost` has, IPv4 is
-/// taken.
-fn resolve(address: &str) -> Result<SocketAddr, String> {
-    let resolved: Vec<_> = address
-        .to_socket_addrs()
-        .map_err(|error| format!("{error}; give a host and a port, such as {LISTEN}"))?
-        .collect();
-    let address = resolved.iter().find(|address| address.is_ipv4()).or(resolved.first());
-    address.copied().ok_or_else(|| "the host has no address".to_owned())
-}
-
 async fn load_samples(writer: &Writer) -> anyhow::Result<()> {
     let sources = SAMPLES.map(|samples| Source::open("samples".to_owned(), samples.as_bytes())).into();
     import(writer, sources, Mode::Write, Arc::new(SampleProgress))
@@ -161,7 +115,7 @@ impl Progress for SampleProgress {
 fn print_what_to_try(http: SocketAddr, dynamodb: SocketAddr, is_empty: bool) -> anyhow::Result<()> {
     let (queries, commands) = if is_empty { (String::new(), "") } else { (queries(http), COMMANDS) };
     terminal::print(format_args!(
-        "Delivery Center on http://{http}, DynamoDB on http://{dynamodb}. Ctrl-C ends both.{queries}
+        "Delivery Center on http://{http} (open it in a browser), DynamoDB on http://{dynamodb}. Ctrl-C ends both.{queries}
 
 Ask it in the terminal, or import into it, from another shell:
 
@@ -202,23 +156,4 @@ was built from this commit or pull request, where does it run, and what runs in 
   curl '{artifact}?image=registry.example.com%2Fpayments%2Fledger-api%3A20220422102000-2-release&include=environments'
   curl '{artifact}?envName=prod&image=registry.example.com%2Fshop%2Fcart'"
     )
-}
-
-/// Waits for Ctrl-C, or for the signal with which service managers and containers end a process.
-async fn wait_for_the_end() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    // Where signals cannot be waited for, a signal ends the process by itself.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
