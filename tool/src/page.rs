@@ -17,18 +17,21 @@ use delivery_center::accept_encoding::ContentCoding;
 use delivery_center::endpoint::Endpoint;
 use delivery_center::error::Error;
 use delivery_center::etag;
+use delivery_center::query::Query;
 use delivery_center::response::{self, from_error, without_body};
 use delivery_center::service::{AnsweredRequest, EndpointService};
-use delivery_center::store::Store;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, HeaderName,
-    HeaderValue, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST,
+    HeaderName, HeaderValue, IF_NONE_MATCH, LINK, REFERRER_POLICY, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
+use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode};
 use ring::digest::{SHA256, digest};
+
+use crate::answers::{DeployedApi, Endpoints};
 
 /// What the document may load: the files beside it, and nothing that is written in it or comes from elsewhere.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -74,47 +77,60 @@ struct File {
     gzip: Bytes,
 }
 
-/// Answers the page's files, and passes every `GET` and `HEAD` of an endpoint to `answer`: that may be this
-/// process over tables, or a deployed API.
-pub fn router<A, F>(listening_at: SocketAddr, answer: A) -> Router
-where
-    A: Fn(Endpoint, Request) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response> + Send,
-{
-    let files: Arc<[File]> = files().into();
+/// Answers the page's files, and under the endpoints' paths the endpoints. `log` is called for every request that
+/// these answer in this process.
+pub fn router(listening_at: SocketAddr, endpoints: Endpoints, log: fn(&AnsweredRequest)) -> Router {
+    let (files, endpoints) = (Arc::<[File]>::from(files()), Arc::new(endpoints));
     Router::new().fallback(move |request: Request| {
-        let (files, answer) = (files.clone(), answer.clone());
+        let (files, endpoints) = (files.clone(), endpoints.clone());
         async move {
             if !is_own(listening_at, request.headers()) {
                 return refusal(listening_at);
             }
-            let path = request.uri().path();
+            let (path, method) = (request.uri().path(), request.method().clone());
             let file = files.iter().find(|file| file.path == path);
-            let answered = match (Endpoint::at(path), file) {
+            let answer = match (Endpoint::at(path), file) {
                 (None, None) => from_error(&Error::NoSuchPath { path: path.to_owned() }),
-                _ if !matches!(*request.method(), Method::GET | Method::HEAD) => {
-                    from_error(&Error::MethodNotAllowed)
-                }
-                (Some(endpoint), _) => return answer(endpoint, request).await,
+                _ if !matches!(method, Method::GET | Method::HEAD) => from_error(&Error::MethodNotAllowed),
+                (Some(endpoint), _) => match &*endpoints {
+                    Endpoints::InProcess(store) => {
+                        let service = EndpointService::new(endpoint, store.clone()).with_log(log);
+                        service.answer(request).await
+                    }
+                    Endpoints::Deployed(api) => passed_on(api, endpoint, &request.into_parts().0).await,
+                },
                 (None, Some(file)) => file.answer(request.headers()),
             };
-            let answered = if request.method() == Method::HEAD { without_body(answered) } else { answered };
-            answered.map(Body::from)
+            let answer = if method == Method::HEAD { without_body(answer) } else { answer };
+            answer.map(Body::from)
         }
     })
 }
 
-/// Answers the endpoints in this process, from a store.
-pub fn over_tables(
-    store: &Store,
-    log: fn(&AnsweredRequest),
-) -> impl Fn(Endpoint, Request) -> futures_util::future::BoxFuture<'static, Response> + Clone + Send + Sync + 'static
-{
-    let store = store.clone();
-    move |endpoint, request| {
-        let service = EndpointService::new(endpoint, store.clone()).with_log(log);
-        Box::pin(async move { service.answer(request).await.map(Body::from) })
-    }
+/// What a deployed API answers. What stands in the way to it is told in an error object, as the API's own errors
+/// are.
+async fn passed_on(api: &DeployedApi, endpoint: Endpoint, request: &Parts) -> response::Response {
+    let some = |headers: &HeaderMap, names: &[HeaderName]| -> HeaderMap {
+        names.iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect()
+    };
+    let query = Query::parse(request.uri.query().unwrap_or_default());
+    let headers = some(&request.headers, &[ACCEPT_ENCODING, IF_NONE_MATCH]);
+    let (status, headers, body) = match api.get(endpoint, &query, &headers).await {
+        Ok(answer) => {
+            let (parts, body) = answer.into_parts();
+            let names = [CONTENT_TYPE, CONTENT_ENCODING, ETAG, LINK, RETRY_AFTER, VARY];
+            (parts.status, some(&parts.headers, &names), body)
+        }
+        Err(error) => {
+            let status = error.status().filter(|status| status.as_u16() >= 400);
+            let status = status.unwrap_or(StatusCode::BAD_GATEWAY);
+            let json = HeaderValue::from_static("application/json; charset=utf-8");
+            (status, HeaderMap::from_iter([(CONTENT_TYPE, json)]), error.object(status))
+        }
+    };
+    let mut answer = response::Response::new(body.into());
+    (*answer.status_mut(), *answer.headers_mut()) = (status, headers);
+    answer
 }
 
 fn files() -> Vec<File> {

@@ -15,8 +15,9 @@ use ring::{digest, hmac};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::page::Browsing;
 use crate::running::{Ran, run, run_on, run_with_input, tool};
-use crate::support::Tables;
+use crate::support::{Tables, gunzip};
 
 const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.secret.signature";
 const KEY: &str = "AKIDEXAMPLE";
@@ -172,6 +173,64 @@ async fn a_deployed_api_answers_what_the_tables_answer() {
         assert_eq!(answered, over_tables, "{question:?} by the variable");
     }
     assert_eq!(statuses, BTreeSet::from([Some(0), Some(2), Some(3)]), "each kind of end is compared");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_over_a_deployed_api_gets_what_that_answers() {
+    let tables = Tables::with_samples().await;
+    let (by_token, _) = gateway(&tables, wants_a_token()).await;
+    let (signed, _) = gateway(&tables, wants_a_signature()).await;
+    let keys = [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET), ("AWS_REGION", "eu-west-1")];
+    let free = ["--listen", "127.0.0.1:0", "--api"];
+    for (url, environment) in [(&by_token, with_token()), (&signed, environment(&keys))] {
+        let browsing = Browsing::start_in(&environment, &[&free[..], &[url]].concat());
+        assert_eq!(browsing.ask("GET", "/", &[]).await.0, 200);
+        for (endpoint, query) in [
+            (Endpoint::ListReleases, "page=1&per_page=3"),
+            (Endpoint::ListReleases, "taskId=twelve"),
+            (Endpoint::ListReleases, "label=a+b%2Bc&projectName=shop"),
+            (Endpoint::GetArtifact, "envName=prod&include=environments"),
+            (Endpoint::GetArtifact, "image=none%3A1"),
+        ] {
+            let direct = tables.get(endpoint, query).await;
+            let path = format!("{}?{query}", endpoint.path());
+            let (status, headers, body) = browsing.ask("GET", &path, &[]).await;
+            assert_eq!(
+                (status, String::from_utf8(body).unwrap()),
+                (direct.status, direct.body.clone()),
+                "{query}"
+            );
+            for name in ["content-type", "etag", "link", "vary"] {
+                let passed_on = headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+                assert_eq!(passed_on.as_ref(), direct.headers.get(name), "{name} of {query}");
+            }
+            let (of_head, _, nothing) = browsing.ask("HEAD", &path, &[]).await;
+            assert_eq!((of_head, nothing.len()), (status, 0), "{query}");
+            assert_eq!(browsing.ask("POST", &path, &[]).await.0, 405, "{query}");
+            let Some(etag) = headers.get("etag") else { continue };
+            let known = [("if-none-match", etag.to_str().unwrap())];
+            assert_eq!(browsing.ask("GET", &path, &known).await.0, 304, "{query}");
+            let (_, headers, packed) = browsing.ask("GET", &path, &[("accept-encoding", "gzip")]).await;
+            assert_eq!(
+                (&headers["content-encoding"], gunzip(&packed)),
+                (&"gzip".parse().unwrap(), direct.body.clone())
+            );
+        }
+    }
+    for (url, status, words) in [
+        (by_token.as_str(), 401, "answered 401: set DELIVERY_CENTER_TOKEN, or sign in to AWS"),
+        ("http://127.0.0.1:9", 502, "could not be asked: Connection refused"),
+    ] {
+        let browsing = Browsing::start_in(&environment(&[]), &[&free[..], &[url]].concat());
+        let (answered, headers, body) = browsing.ask("GET", Endpoint::ListReleases.path(), &[]).await;
+        assert_eq!(
+            (answered, &headers["content-type"]),
+            (status, &"application/json; charset=utf-8".parse().unwrap())
+        );
+        let error: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&error["code"], &error["type"]), (&json!(status), &json!("error")));
+        assert!(error["description"].as_str().unwrap().contains(words), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

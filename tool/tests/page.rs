@@ -14,7 +14,7 @@ use crate::running::{run_on, tool};
 use crate::support::{Tables, gunzip};
 
 /// A running `browse`, at a free port.
-struct Browsing {
+pub(crate) struct Browsing {
     process: Child,
     address: String,
     /// The line that it prints.
@@ -23,7 +23,11 @@ struct Browsing {
 
 impl Browsing {
     fn start(tables: &Tables, arguments: &[&str]) -> Self {
-        let mut browse = tool(&tables.environment(), &[&["browse"], arguments].concat());
+        Self::start_in(&tables.environment(), arguments)
+    }
+
+    pub(crate) fn start_in(environment: &[(&'static str, String)], arguments: &[&str]) -> Self {
+        let mut browse = tool(environment, &[&["browse"], arguments].concat());
         let mut process = browse.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -31,7 +35,12 @@ impl Browsing {
         Self { process, address, line }
     }
 
-    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, HeaderMap, Vec<u8>) {
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> (u16, HeaderMap, Vec<u8>) {
         let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         for (name, value) in headers {
             request = request.header(*name, *value);

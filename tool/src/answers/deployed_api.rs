@@ -10,6 +10,7 @@ use delivery_center::query::{Query, encoded};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::{HeaderMap, Request, Response, StatusCode};
 use serde::Deserialize;
+use serde_json::json;
 use url::Url;
 
 use super::next_query;
@@ -120,6 +121,19 @@ impl ApiError {
             Self::TooMany { .. } => Some(StatusCode::TOO_MANY_REQUESTS),
             Self::NoAnswer { .. } | Self::NotSigned(_) => None,
         }
+    }
+
+    /// The error object that tells of it.
+    pub fn object(&self, status: StatusCode) -> Vec<u8> {
+        let cause = std::error::Error::source(self).map(|cause| format!(": {cause}")).unwrap_or_default();
+        let object = json!({
+            "code": status.as_u16(),
+            "description": format!("{self}{cause}"),
+            "extra": {},
+            "message": status.canonical_reason(),
+            "type": "error",
+        });
+        object.to_string().into_bytes()
     }
 
     /// Whether the same question may be answered at another time.

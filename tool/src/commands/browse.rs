@@ -1,17 +1,19 @@
-//! `browse`: serves the page on this machine, over the tables that the AWS environment names.
+//! `browse`: serves the page on this machine, over the tables that the AWS environment names, or a deployed API.
 
 use std::net::SocketAddr;
 
 use super::exit_status::{Ended, unusable};
 use super::listening::{BACKLOG, resolve, take, take_or_free, the_end};
-use super::{aws, terminal};
+use super::question::ApiArguments;
+use super::terminal;
 use crate::page;
 
 const LISTEN: &str = "127.0.0.1:3001";
 
-/// Serve a page to look at, on this machine, over the tables that the AWS environment names.
+/// Serve a page to look at, on this machine, over your tables or a deployed API.
 ///
-/// It only reads, with your credentials, which need `dynamodb:Query` and `dynamodb:BatchGetItem` on the tables.
+/// It only reads: the tables that the AWS environment names, with your credentials, which need `dynamodb:Query`
+/// and `dynamodb:BatchGetItem` on them; or the deployed API at --api, with your token or your signature.
 /// It listens on loopback alone: whoever may use this machine may look. Ctrl-C ends it.
 #[derive(clap::Args)]
 pub(super) struct BrowseArguments {
@@ -19,6 +21,8 @@ pub(super) struct BrowseArguments {
     /// free port where that is taken]
     #[arg(long, value_name = "ADDRESS", value_parser = resolve)]
     listen: Option<SocketAddr>,
+    #[command(flatten)]
+    api: ApiArguments,
 }
 
 /// Serves until it is interrupted.
@@ -33,12 +37,12 @@ pub(super) async fn run(arguments: BrowseArguments) -> anyhow::Result<Ended> {
         Some(address) => take(address, "--listen")?,
         None => take_or_free(resolve(LISTEN).expect("it is an address"), "--listen")?,
     };
-    let store = aws::answering_store().await?;
+    let endpoints = arguments.api.endpoints().await?;
     let listener = socket.listen(BACKLOG)?;
     let address = listener.local_addr()?;
     let end = the_end();
     terminal::print(format_args!("Open http://{address} in a browser. Ctrl-C ends it."))?;
-    let router = page::router(address, page::over_tables(&store, |_| {}));
+    let router = page::router(address, endpoints, |_| {});
     axum::serve(listener, router).with_graceful_shutdown(end).await?;
     terminal::say(format_args!("ended"));
     Ok(Ended::Well)

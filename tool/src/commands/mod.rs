@@ -61,8 +61,8 @@ Environment:
   RELEASES_TABLE, ARTIFACTS_TABLE  the tables' names [delivery-releases, delivery-artifacts]
   AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as every AWS tool reads them
   AWS_ENDPOINT_URL_DYNAMODB  the URL of another DynamoDB, such as that of `serve`: http://127.0.0.1:8000
-  DELIVERY_CENTER_API, DELIVERY_CENTER_TOKEN  the deployed API that `releases`, `artifact`, `environment` and `diff` ask
-                             instead of the tables, and the bearer token for it
+  DELIVERY_CENTER_API, DELIVERY_CENTER_TOKEN  the deployed API that `releases`, `artifact`, `environment`, `diff` and
+                             `browse` ask instead of the tables, and the bearer token for it
   DYNAMODB_TRANSACTION_WRITES  how many writes a transaction may hold [100, as in DynamoDB; older emulators take 10]
   RUST_LOG  what is logged to stderr";
 

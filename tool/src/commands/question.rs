@@ -24,7 +24,7 @@ impl ApiArguments {
     }
 
     /// The API that is given.
-    pub(super) async fn deployed(&self) -> anyhow::Result<Option<DeployedApi>> {
+    async fn deployed(&self) -> anyhow::Result<Option<DeployedApi>> {
         let variable = aws::given("DELIVERY_CENTER_API");
         let (text, origin) = match (&self.api, &variable) {
             (Some(text), _) => (text, "--api"),

@@ -12,6 +12,7 @@ use delivery_center::store::{Store, TableNames};
 use super::exit_status::Ended;
 use super::listening::{BACKLOG, resolve, take, the_end};
 use super::{log_lines, terminal};
+use crate::answers::Endpoints;
 use crate::embedded::{self, EmbeddedDynamoDb, EmbeddedError, has_no_room};
 use crate::import::{Progress, Source, import};
 use crate::page;
@@ -67,7 +68,7 @@ pub(super) async fn run(arguments: ServeArguments) -> anyhow::Result<Ended> {
     let end = the_end();
     print_what_to_try(http.local_addr()?, dynamodb.local_addr()?, arguments.empty)?;
     tokio::spawn(embedded.serve_too(dynamodb));
-    let router = page::router(http.local_addr()?, page::over_tables(&store, log_lines::log_request));
+    let router = page::router(http.local_addr()?, Endpoints::InProcess(store), log_lines::log_request);
     axum::serve(http, router).with_graceful_shutdown(end).await?;
     terminal::say(format_args!("ended"));
     Ok(Ended::Well)
@@ -127,6 +128,7 @@ Ask it in the terminal, or import into it, from another shell:
 
 /// Commands that find some of the samples.
 const COMMANDS: &str = "  cargo dev releases --env prod --limit 5
+  cargo dev environment prod
   cargo dev artifact registry.example.com/payments/ledger-api:20220422102000-2-release
   cargo dev diff --project shop 1.2.1 1.3.0
 ";
