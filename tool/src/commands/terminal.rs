@@ -42,7 +42,10 @@ pub(super) fn print_json(json: &str) -> anyhow::Result<()> {
 }
 
 fn print_to(mut output: impl io::Write, text: impl Display) -> anyhow::Result<()> {
-    match write!(output, "{text}").and_then(|()| output.flush()) {
+    // In one piece: a text that is longer than the buffer of standard output would else come in several, and whoever
+    // waits for a line could read half of it.
+    let text = text.to_string();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("cannot write to standard output")
         }
