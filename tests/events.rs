@@ -390,10 +390,49 @@ async fn a_payload_without_its_raw_query_is_read_by_its_parameters() {
     }
     let mut comma = Form::HttpApi.event(&Request::of(ListReleases));
     comma["rawQueryString"] = Value::Null;
-    comma["queryStringParameters"] = json!({ "projectName": "nginx2,other", "taskId": null });
+    comma["queryStringParameters"] = json!({ "projectName": "nginx2,other", "taskId": 1 });
     assert_eq!(tables.invoke(ListReleases, &comma).await.status, 400, "a parameter is no text");
     comma["queryStringParameters"] = json!({ "projectName": "nginx2,other" });
     assert_eq!(tables.invoke(ListReleases, &comma).await.body, "[]", "a value may have a comma");
+}
+
+#[tokio::test]
+async fn a_parameter_or_a_header_that_is_null_is_absent() {
+    let tables = Tables::with_samples().await;
+    for endpoint in Endpoint::ALL {
+        let request = Request::of(endpoint).with("Accept-Encoding", &["gzip"]);
+        let wanted = tables.invoke(endpoint, &Form::HttpApi.event(&request)).await;
+        assert_eq!(wanted.header("Content-Encoding"), Some("gzip"));
+        for form in Form::ALL {
+            let plain = form.event(&request);
+            let wanted = tables.invoke(endpoint, &plain).await;
+            let mut tried = 0;
+            for map in
+                ["queryStringParameters", "multiValueQueryStringParameters", "headers", "multiValueHeaders"]
+            {
+                if !plain[map].is_object() {
+                    continue;
+                }
+                for (name, value) in [
+                    ("label", Value::Null),
+                    ("label", json!([null])),
+                    ("if-none-match", Value::Null),
+                    ("if-none-match", json!([null, null])),
+                ] {
+                    let mut event = plain.clone();
+                    event[map][name] = value;
+                    assert_eq!(tables.invoke(endpoint, &event).await, wanted, "{event}");
+                    tried += 1;
+                }
+                let mut event = plain.clone();
+                for value in event[map].as_object_mut().unwrap().values_mut() {
+                    *value = json!([null, value.as_array().map_or(&*value, |list| &list[0])]);
+                }
+                assert_eq!(tables.invoke(endpoint, &event).await, wanted, "{event}");
+            }
+            assert!(tried > 0, "{plain}");
+        }
+    }
 }
 
 #[tokio::test]

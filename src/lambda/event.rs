@@ -18,7 +18,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::de::IgnoredAny;
 use serde::ser::Error as _;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::error::Error;
 use crate::response::Response;
@@ -196,7 +196,7 @@ impl<'a> Event<'a> {
         let lines = |name: &str, map: &HashMap<String, Member<'a>>| -> Vec<&'a RawValue> {
             let named = map.iter().filter(|(other, _)| name.eq_ignore_ascii_case(other));
             let lines = named.filter_map(|(_, value)| *value);
-            lines.flat_map(|line| serde_json::from_str(line.get()).unwrap_or_else(|_| vec![line])).collect()
+            lines.flat_map(values).collect()
         };
         let lines = READ_HEADERS.iter().filter_map(|name| {
             let lines = maps.iter().map(|map| lines(name, map)).find(|lines| !lines.is_empty())?;
@@ -231,8 +231,25 @@ enum HandedContext<'a> {
 impl Handed<'_> {
     /// The request, without a path; `None` where `lambda_http` fails or panics.
     fn read(&self) -> Option<lambda_http::Request> {
+        catch_unwind(|| self.try_read().or_else(|| self.try_read_without_nulls())).ok()?
+    }
+
+    fn try_read(&self) -> Option<lambda_http::Request> {
         let event = serde_json::to_string(self).expect("texts and JSON always serialize");
-        catch_unwind(|| lambda_http::request::from_str(&event)).ok()?.ok()
+        lambda_http::request::from_str(&event).ok()
+    }
+
+    /// Leaves out the parameters that are `null`, over which `lambda_http` fails: they are absent.
+    fn try_read_without_nulls(&self) -> Option<lambda_http::Request> {
+        let parameters = without_nulls(self.query_string_parameters)?;
+        let lists = without_nulls(self.multi_value_query_string_parameters)?;
+        let without_nulls = Handed {
+            query_string_parameters: Some(&parameters),
+            multi_value_query_string_parameters: Some(&lists),
+            headers: self.headers.clone(),
+            ..*self
+        };
+        without_nulls.try_read()
     }
 
     /// The part over which `lambda_http` fails, whose own words do not name it.
@@ -254,6 +271,20 @@ fn text(member: Member) -> Option<String> {
 /// The members of an object, of which there are none where it is missing; `None` where it is no object.
 fn members(member: Member<'_>) -> Option<HashMap<String, Member<'_>>> {
     member.map_or_else(|| Some(HashMap::new()), |member| serde_json::from_str(member.get()).ok())
+}
+
+/// Parameters, each as a list of its values, without those that are `null`; `None` where they are no object.
+fn without_nulls(parameters: Member) -> Option<Box<RawValue>> {
+    let parameters = members(parameters)?.into_iter();
+    let parameters = parameters.filter_map(|(name, value)| Some((name, values(value?))));
+    let parameters: HashMap<_, _> = parameters.filter(|(_, values)| !values.is_empty()).collect();
+    Some(to_raw_value(&parameters).expect("texts and JSON always serialize"))
+}
+
+/// The values in a list, or the one value; `null` is none.
+fn values(value: &RawValue) -> Vec<&RawValue> {
+    let list: Result<Vec<Member>, _> = serde_json::from_str(value.get());
+    list.map_or_else(|_| vec![value], |list| list.into_iter().flatten().collect())
 }
 
 /// The URI of a path and a query; `None` where it is longer than a URI can be.
