@@ -4,6 +4,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use axum::Router;
+use axum::http::StatusCode;
 use delivery_center::endpoint::Endpoint::{GetArtifact, ListReleases};
 use delivery_center::store::TableNames;
 use delivery_center_tool::table_definitions::definitions;
@@ -285,6 +287,18 @@ async fn an_endpoint_that_is_no_url_and_missing_credentials_are_told_before_anyt
             assert_eq!(ran.status, Some(2), "{variable} {arguments:?}: {ran:?}");
             assert!(ran.err.starts_with(&format!("error: {variable} is n")), "{arguments:?}: {ran:?}");
         }
+        for (setting, said) in [
+            ("max_attempts = 0", "max_attempts of the AWS profile ours is no number from 1 on"),
+            ("max_attempts = x", "max_attempts of the AWS profile ours is no number from 1 on"),
+            ("retry_mode = foo", "retry_mode of the AWS profile ours is neither standard nor adaptive"),
+        ] {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            write!(file, "[profile ours]\n{setting}\n[default]\nretry_mode = bar\n").unwrap();
+            let mut command = tool(&environment, arguments);
+            command.env("AWS_CONFIG_FILE", file.path()).env("AWS_PROFILE", "ours");
+            let ran = run(command).await;
+            assert_eq!((ran.status, ran.err), (Some(2), format!("error: {said}\n")), "{arguments:?}");
+        }
         let mut command = tool(&environment, arguments);
         command
             .env_remove("AWS_ACCESS_KEY_ID")
@@ -378,6 +392,40 @@ async fn a_proxy_in_the_way_is_named_without_its_credentials() {
     let mut past = tool(&loopback, &["export"]);
     past.env("HTTP_PROXY", "http://127.0.0.1:9").env("NO_PROXY", "127.0.0.1");
     assert_eq!(run(past).await.status, Some(0));
+}
+
+#[tokio::test]
+async fn a_proxy_in_the_way_to_zadig_is_named_without_its_credentials() {
+    let tables = Tables::empty().await;
+    // It answers every request with an error of its own.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let answering = listener.local_addr().unwrap().to_string();
+    let router = Router::new().fallback(async || StatusCode::FORBIDDEN);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let through = async |command: &str, url: &str, proxies: &[(&str, &str)], past: &str| {
+        let mut command = tool(&tables.environment(), &[command, "--zadig", url, "--timeout", "1"]);
+        command.env("ZADIG_TOKEN", "t").env("NO_PROXY", format!("127.0.0.1{past}"));
+        command.envs(proxies.iter().map(|(name, address)| (*name, format!("http://user:secret@{address}"))));
+        run(command).await
+    };
+    let (nobody, url) = ("127.0.0.1:9", "http://zadig.example.com");
+    for (proxies, variable, address) in [
+        (&[("HTTP_PROXY", nobody)][..], "HTTP_PROXY", nobody),
+        (&[("http_proxy", nobody), ("ALL_PROXY", &answering)], "ALL_PROXY", &answering),
+        (&[("https_proxy", nobody), ("HTTP_PROXY", &answering)], "https_proxy", nobody),
+    ] {
+        for command in ["import", "verify"] {
+            let ran = through(command, url, proxies, "").await;
+            let said = format!(
+                "requests to zadig.example.com go through the proxy http://{address}, which {variable} names; to go past \
+                 it, name that host in NO_PROXY\n"
+            );
+            assert_eq!(ran.status, Some(4), "{variable} {command}: {ran:?}");
+            assert!(ran.err.ends_with(&said) && !ran.err.contains("secret"), "{variable} {command}: {ran:?}");
+        }
+    }
+    let past = through("import", "http://127.0.0.2:9", &[("HTTP_PROXY", nobody)], ",127.0.0.2").await;
+    assert!(past.status == Some(4) && !past.err.contains("proxy"), "{past:?}");
 }
 
 #[tokio::test]

@@ -1,17 +1,22 @@
 //! Makes clients and stores from the AWS environment, which is read as every AWS tool reads it.
 
 use anyhow::{Context as _, anyhow};
+use aws_config::profile;
+use aws_config::retry::RetryMode;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
+use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Builder, ProvideCredentials as _, Region, RuntimeComponents};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Connector, tls};
+use aws_types::os_shim_internal::{Env, Fs};
 use delivery_center::connections::renewed_after_failure;
 use delivery_center::retries::with_patience;
 use delivery_center::store::{Store, StoreError, TableNames, Unavailability};
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
+use ureq::Proxy;
 use url::Url;
 
 use super::exit_status::unusable;
@@ -60,15 +65,7 @@ pub(super) async fn config() -> anyhow::Result<SdkConfig> {
 
 /// Loads what the environment and its profile say, be it incomplete.
 async fn loaded() -> anyhow::Result<SdkConfig> {
-    // The SDK would panic over these.
-    if given("AWS_MAX_ATTEMPTS")
-        .is_some_and(|attempts| !attempts.parse().is_ok_and(|attempts: u32| attempts > 0))
-    {
-        return Err(unusable("AWS_MAX_ATTEMPTS is no number from 1 on"));
-    }
-    if given("AWS_RETRY_MODE").is_some_and(|mode| !["standard", "adaptive"].contains(&mode.as_str())) {
-        return Err(unusable("AWS_RETRY_MODE is neither standard nor adaptive"));
-    }
+    check_retry_settings().await?;
     for (variable, no_url) in ENDPOINT_VARIABLES {
         if std::env::var(variable).is_ok_and(|endpoint_url| !is_endpoint_url(&endpoint_url)) {
             return Err(unusable(no_url));
@@ -122,6 +119,31 @@ pub(super) async fn access(api: &Url) -> anyhow::Result<Access> {
     Ok(Access::Signature { credentials, region })
 }
 
+/// Checks what the variables say about retries, or else the profile. The SDK would panic over what it cannot read.
+async fn check_retry_settings() -> anyhow::Result<()> {
+    // Where a file cannot be read, the SDK says so, and goes on without it.
+    let profiles = profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None).await.ok();
+    let setting = |variable: &str, name: &str| {
+        let of_profile = || {
+            let profiles = profiles.as_ref()?;
+            let place = format!("{name} of the AWS profile {}", profiles.selected_profile());
+            Some((place, profiles.get(name)?.to_owned()))
+        };
+        given(variable).map(|value| (variable.to_owned(), value)).or_else(of_profile)
+    };
+    if let Some((place, attempts)) = setting("AWS_MAX_ATTEMPTS", "max_attempts")
+        && !attempts.parse().is_ok_and(|attempts: u32| attempts > 0)
+    {
+        return Err(unusable(format!("{place} is no number from 1 on")));
+    }
+    if let Some((place, mode)) = setting("AWS_RETRY_MODE", "retry_mode")
+        && mode.parse::<RetryMode>().is_err()
+    {
+        return Err(unusable(format!("{place} is neither standard nor adaptive")));
+    }
+    Ok(())
+}
+
 fn is_endpoint_url(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
@@ -156,11 +178,27 @@ pub(super) fn proxy_in_the_way() -> Option<String> {
     let own = if uri.scheme_str() == Some("http") { "HTTP_PROXY" } else { "HTTPS_PROXY" };
     let variables = [own, "ALL_PROXY"].map(|name| [name.to_owned(), name.to_lowercase()]).concat();
     let variable = variables.iter().find(|variable| given(variable).is_some())?;
-    let (scheme, address, host) = (proxy.uri().scheme_str()?, proxy.uri().authority()?, uri.host()?);
-    Some(format!(
-        "requests to {host} go through the proxy {scheme}://{address}, which {variable} names; to go past it, name that \
-         host in NO_PROXY"
-    ))
+    let (scheme, address) = (proxy.uri().scheme_str()?, proxy.uri().authority()?);
+    Some(through_proxy(uri.host()?, &format!("{scheme}://{address}"), variable))
+}
+
+/// The same of requests to a Zadig, whose client has its own order of the variables.
+pub(super) fn proxy_in_the_way_to_zadig(url: &str) -> Option<String> {
+    let uri: Uri = url.parse().ok()?;
+    let proxy = Proxy::try_from_env().filter(|proxy| !proxy.is_no_proxy(&uri))?;
+    let variables = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"];
+    let variables = variables.map(|name| [name.to_owned(), name.to_lowercase()]).concat();
+    let is_it = |text: String| Proxy::new(&text).is_ok_and(|named| named.uri() == proxy.uri());
+    let variable = variables.iter().find(|variable| given(variable).is_some_and(is_it))?;
+    let (scheme, host, port) = (proxy.uri().scheme_str()?, proxy.host(), proxy.port());
+    Some(through_proxy(uri.host()?, &format!("{scheme}://{host}:{port}"), variable))
+}
+
+fn through_proxy(host: &str, proxy: &str, variable: &str) -> String {
+    format!(
+        "requests to {host} go through the proxy {proxy}, which {variable} names; to go past it, name that host in \
+         NO_PROXY"
+    )
 }
 
 /// The region by which the host was found that cannot be reached: it may be misspelt.

@@ -141,8 +141,13 @@ fn store_error(error: &anyhow::Error) -> Option<&StoreError> {
     })
 }
 
-/// What to do about a table that does not exist, as `doctor` says it; or what stands in the way to DynamoDB.
+/// What to do about a table that does not exist, as `doctor` says it; or what stands in the way to DynamoDB or
+/// Zadig.
 fn advice(error: &anyhow::Error) -> Option<String> {
+    if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<ServerError>()) {
+        let (ServerError::Unreachable { url, .. } | ServerError::Refused { url, .. }) = error;
+        return aws::proxy_in_the_way_to_zadig(url);
+    }
     let table = match store_error(error)? {
         StoreError::TableMissing { table, .. } => table,
         StoreError::Unavailable { reason: Unavailability::Unreached, .. } => {
