@@ -130,6 +130,28 @@ async fn an_undeploy_without_a_namespace_ends_each_and_names_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_undeploy_that_is_told_apart_and_sent_again_was_recorded_before() {
+    for told_apart in [["--idempotency-key", "run 1"], ["--url", "https://ci.example.com/1"]] {
+        let tables = two_images().await;
+        for namespace in ["shop-a", "shop-b", "shop-c"] {
+            deploy(&tables, &format!("{CART}:1"), &["--namespace", namespace]).await;
+        }
+        undeploy(&tables, CART, &["--namespace", "shop-b"]).await;
+        assert_eq!(undeploy(&tables, CART, &told_apart).await.out.matches("recorded: ").count(), 2);
+        let before = tables.dump_both().await;
+        let again = undeploy(&tables, CART, &told_apart).await;
+        let lines: Vec<_> = again.out.lines().collect();
+        assert_eq!(lines.len(), 2, "{again:?}");
+        for (line, namespace) in lines.iter().zip(["shop-a", "shop-c"]) {
+            assert!(line.starts_with("recorded before") && line.contains(namespace), "{again:?}");
+        }
+        let another = undeploy(&tables, CART, &[told_apart[0], "https://ci.example.com/2"]).await;
+        assert!(another.out.is_empty() && another.err.contains("nothing was written"), "{another:?}");
+        assert_eq!(tables.dump_both().await, before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deploy_ahead_of_the_clock_is_told() {
     let tables = two_images().await;
     let (one, two) = (format!("{CART}:1"), format!("{CART}:2"));

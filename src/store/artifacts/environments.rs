@@ -158,10 +158,32 @@ impl Store {
         env_name: &str,
         usage: &Usage,
     ) -> Result<Vec<LastDeploy>, StoreError> {
+        self.last_deploys_in(env_name, Range::BeginsWith(last_deploy_entry(repository, "")), usage).await
+    }
+
+    /// Those of them that have ended.
+    ///
+    /// # Errors
+    /// The same as those of [`Store::last_deploys_of`].
+    pub async fn ended_deploys_of(
+        &self,
+        repository: &str,
+        env_name: &str,
+        usage: &Usage,
+    ) -> Result<Vec<LastDeploy>, StoreError> {
+        let ended = Range::EndedThatBeginWith(last_deploy_entry(repository, ""));
+        self.last_deploys_in(env_name, ended, usage).await
+    }
+
+    async fn last_deploys_in(
+        &self,
+        env_name: &str,
+        range: Range,
+        usage: &Usage,
+    ) -> Result<Vec<LastDeploy>, StoreError> {
         let (mut found, mut start) = (Vec::new(), None);
         loop {
-            let of_repository = Range::BeginsWith(last_deploy_entry(repository, ""));
-            let page = self.last_deploys(env_name, of_repository, None, None, start, usage).await?;
+            let page = self.last_deploys(env_name, range.clone(), None, None, start, usage).await?;
             found.extend(page.0);
             start = page.1;
             if start.is_none() {
@@ -187,7 +209,8 @@ impl Store {
         Ok(newest.map(|newest| (newest.position, newest.artifact)))
     }
 
-    /// A page of the last deploys to an environment that have not ended, and where the next page begins.
+    /// A page of the last deploys to an environment, and where the next page begins. Those that have ended are met
+    /// only where they are asked for.
     async fn last_deploys(
         &self,
         env_name: &str,
@@ -200,19 +223,23 @@ impl Store {
         let table = self.artifacts_table.as_str();
         // What was deployed for the first time a moment ago is met.
         let query = self.client.query().table_name(table).consistent_read(true);
+        let until = match range {
+            Range::EndedThatBeginWith(_) => "attribute_exists(#until)",
+            Range::Behind(_) | Range::BeginsWith(_) => "attribute_not_exists(#until)",
+        };
         let query = match range {
             Range::Behind(None) => query.key_condition_expression("image_digest = :environment"),
             Range::Behind(Some(entry)) => query
                 .key_condition_expression("image_digest = :environment AND #entry > :entry")
                 .expression_attribute_values(":entry", text(entry)),
-            Range::BeginsWith(entry) => query
+            Range::BeginsWith(entry) | Range::EndedThatBeginWith(entry) => query
                 .key_condition_expression("image_digest = :environment AND begins_with(#entry, :entry)")
                 .expression_attribute_values(":entry", text(entry)),
         };
         let query = match namespace {
-            None => query.filter_expression("attribute_not_exists(#until)"),
+            None => query.filter_expression(until),
             Some(namespace) => query
-                .filter_expression("attribute_not_exists(#until) AND #namespace = :namespace")
+                .filter_expression(format!("{until} AND #namespace = :namespace"))
                 .expression_attribute_values(":namespace", text(namespace)),
         };
         let sent = query
@@ -234,10 +261,12 @@ impl Store {
 }
 
 /// Which of an environment's last deploys are read.
+#[derive(Clone)]
 enum Range {
     /// All behind a range key, or all.
     Behind(Option<String>),
     BeginsWith(String),
+    EndedThatBeginWith(String),
 }
 
 impl LastDeploy {

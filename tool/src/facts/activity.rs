@@ -84,19 +84,26 @@ pub async fn record_activity(
     }
 }
 
-/// The namespaces of an environment in which an image may run; an empty one is that of deploys that name none.
+/// The namespaces of an environment in which the image of an undeploy may run; an empty one is that of deploys that
+/// name none. Where it runs in none, and a URL, times or a key tell the undeploy from others, these are the
+/// namespaces in which its run has ended: it may have been recorded there.
 ///
 /// # Errors
 /// [`FactError`]. One that may pass is tried again until `patience` ends.
 pub async fn namespaces_of(
     writer: &Writer,
-    image: &NamedImage,
+    undeploy: &Activity,
     env_name: &str,
     patience: &mut Patience,
 ) -> Result<Vec<String>, FactError> {
+    let (store, repository, usage) = (writer.store(), &undeploy.image.repository, Usage::default());
     loop {
-        let usage = Usage::default();
-        let found = writer.store().last_deploys_of(&image.repository, env_name, &usage).await;
+        let found = match store.last_deploys_of(repository, env_name, &usage).await {
+            Ok(none) if none.is_empty() && undeploy.is_told_apart() => {
+                store.ended_deploys_of(repository, env_name, &usage).await
+            }
+            found => found,
+        };
         match found.map_err(FactError::from) {
             Err(error) if error.is_unreachable() && wait_after(&error, patience).await => {}
             found => return Ok(found?.into_iter().map(|last| last.namespace).collect()),

@@ -98,7 +98,21 @@ struct CommonArguments {
     timeout: u64,
 }
 
-/// The arguments that every fact about an image has.
+/// What a fact about an image may tell of the step that sent it.
+#[derive(Args)]
+struct StepArguments {
+    /// The page of the pipeline's run. Of this and every other URL, scheme, host and path are stored.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// The job or task that did it.
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
+    /// A text about it. It is stored as it is, and not searched for secrets.
+    #[arg(long, value_name = "TEXT")]
+    content: Option<String>,
+}
+
+/// The arguments that every fact about an image has, but for undeploys.
 #[derive(Args)]
 pub(super) struct ImageArguments {
     /// The image as it was pushed: REGISTRY/NAME:TAG, NAME@DIGEST or both.
@@ -111,15 +125,8 @@ pub(super) struct ImageArguments {
     /// --image the image too.
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
-    /// The page of the pipeline's run. Of this and every other URL, scheme, host and path are stored.
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
-    /// The job or task that did it.
-    #[arg(long, value_name = "NAME")]
-    job: Option<String>,
-    /// A text about it. It is stored as it is, and not searched for secrets.
-    #[arg(long, value_name = "TEXT")]
-    content: Option<String>,
+    #[command(flatten)]
+    step: StepArguments,
     #[command(flatten)]
     common: CommonArguments,
 }
@@ -189,15 +196,8 @@ pub(super) struct UndeployArguments {
     /// The Kubernetes namespace.
     #[arg(long)]
     namespace: Option<String>,
-    /// The page of the pipeline's run. Scheme, host and path are stored.
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
-    /// The job or task that did it.
-    #[arg(long, value_name = "NAME")]
-    job: Option<String>,
-    /// A text about it. It is stored as it is, and not searched for secrets.
-    #[arg(long, value_name = "TEXT")]
-    content: Option<String>,
+    #[command(flatten)]
+    step: StepArguments,
     #[command(flatten)]
     common: CommonArguments,
 }
@@ -368,7 +368,7 @@ impl ImageFact {
 }
 
 async fn record_about_image(mut fact: ImageFact, run: PipelineRun) -> anyhow::Result<Ended> {
-    let url = given(fact.about.url.take()).map(|url| clean_url("--url", &url));
+    let url = given(fact.about.step.url.take()).map(|url| clean_url("--url", &url));
     fact.insert_url("url", url.or(run.url))?;
     let ImageFact { kind, about, mut fields, mut artifact_fields, given_urls, author, commits_since } = fact;
     let metadata = about.metadata_file.as_deref().map(BuildMetadata::read).transpose()?.unwrap_or_default();
@@ -386,8 +386,8 @@ async fn record_about_image(mut fact: ImageFact, run: PipelineRun) -> anyhow::Re
     let image = NamedImage::parse(&image, digest.as_deref())?;
     let CommonArguments { by, started, ended, idempotency_key, json, timeout } = about.common;
     check_order(started, ended)?;
-    insert(&mut fields, "job_task_name", about.job);
-    insert(&mut fields, "content", about.content);
+    insert(&mut fields, "job_task_name", about.step.job);
+    insert(&mut fields, "content", about.step.content);
     insert(&mut fields, "start_time", started);
     insert(&mut fields, "end_time", ended);
     for (name, value) in [("os", metadata.os), ("architecture", metadata.architecture)] {
@@ -433,12 +433,12 @@ async fn record_undeploys(undeploy: UndeployArguments, run: PipelineRun) -> anyh
     }
     let CommonArguments { by, started, ended, idempotency_key, json, timeout } = undeploy.common;
     check_order(started, ended)?;
-    let url = given(undeploy.url).map(|url| clean_url("--url", &url)).or(run.url).transpose()?;
+    let url = given(undeploy.step.url).map(|url| clean_url("--url", &url)).or(run.url).transpose()?;
     let mut fields = Map::new();
     insert(&mut fields, "env_name", Some(undeploy.env.as_str()));
     insert(&mut fields, "url", url.as_ref().map(|url| url.stored.as_str()));
-    insert(&mut fields, "job_task_name", undeploy.job);
-    insert(&mut fields, "content", undeploy.content);
+    insert(&mut fields, "job_task_name", undeploy.step.job);
+    insert(&mut fields, "content", undeploy.step.content);
     insert(&mut fields, "start_time", started);
     insert(&mut fields, "end_time", ended);
     let mut activity = Activity {
@@ -457,7 +457,7 @@ async fn record_undeploys(undeploy: UndeployArguments, run: PipelineRun) -> anyh
     let asked = in_namespace(namespace.as_deref().unwrap_or_default());
     let namespaces = match namespace {
         Some(namespace) => vec![namespace],
-        None => namespaces_of(&writer, &activity.image, &undeploy.env, &mut patience).await?,
+        None => namespaces_of(&writer, &activity, &undeploy.env, &mut patience).await?,
     };
     let mut has_run = false;
     for namespace in namespaces {
