@@ -301,7 +301,7 @@ async fn what_stands_in_the_way_to_an_api_is_told_in_a_sentence() {
         assert_eq!(ran.status, Some(status), "{words}: {ran:?}");
         assert!(ran.err.starts_with(&format!("error: {url} {words}")), "{words}: {ran:?}");
         assert_eq!(ran.err.lines().count(), 1, "{ran:?}");
-        let told = ran.out + &ran.err;
+        let told = ran.out + ran.err.as_str();
         assert!(!told.contains("secret") && !told.contains(SECRET), "{told}");
     });
     futures_util::future::join_all(cases).await;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
 
 mod artifact;
+mod browser;
 mod command_line;
 mod commits_since;
 mod costs;

@@ -160,6 +160,21 @@ async fn serve_takes_a_path_behind_a_base_path_and_answers_head_as_it_answers_ge
     serving.interrupt();
 }
 
+#[tokio::test]
+async fn serve_answers_under_its_own_address_alone() {
+    let serving = Serving::start(&["--empty"], "127.0.0.1:0");
+    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
+    for path in ["/", "/openapi.yaml", "/api/aslan/delivery/releases"] {
+        let port = serving.address.rsplit(':').next().unwrap();
+        for (host, status) in [(format!("localhost:{port}"), 200), (format!("evil.example:{port}"), 403)] {
+            let request = axum::http::Request::get(format!("http://{}{path}", serving.address));
+            let request = request.header("host", &host).body(Body::empty()).unwrap();
+            assert_eq!(client.request(request).await.unwrap().status(), status, "{path} at {host}");
+        }
+    }
+    serving.interrupt();
+}
+
 /// Waits until somebody listens on a port, as a script would.
 async fn wait_for(address: &str) {
     for _ in 0..3000 {
