@@ -162,10 +162,13 @@ function Beside({ services, deploys }) {
 
 function distribution(sent) {
   const chart = line(sent.chartName) && `chart ${line(sent.chartName)} ${line(sent.chartVersion)}`;
-  const to = line(sent.chartRepoName) || line(sent.destStorageUrl) || line(sent.namespace);
+  const file = line(sent.packageFile) || line(sent.remoteFileKey);
+  // The images of a chart name it, too.
+  const isImage = Boolean(line(sent.registryName)) || !(chart || file);
+  const to = isImage ? line(sent.namespace) : line(sent.chartRepoName) || line(sent.destStorageUrl);
   const parts = list(sent.subDistributes);
   return html`<li>
-    ${line(sent.serviceName) && `${line(sent.serviceName)}: `}${chart || html`<${ImageLink} image=${sent.registryName} />`}
+    ${line(sent.serviceName) && `${line(sent.serviceName)}: `}${isImage ? html`<${ImageLink} image=${sent.registryName} />` : chart || file}
     ${to && ` to ${to}`}${parts.length > 0 && html`<ul>${parts.map(distribution)}</ul>`}
   </li>`;
 }

@@ -235,6 +235,28 @@ fn a_release_that_is_opened_shows_what_was_in_it() {
 }
 
 #[test]
+fn a_release_names_the_images_charts_and_files_that_it_distributed() {
+    in_a_browser(async |browser| {
+        let server = Server::with_samples();
+        let chart = [("view", "release"), ("id", "622051d6c528c2182225f04f"), ("at", "1646285270")];
+        browser.open(&server.address, &link(&chart)).await;
+        let shown = browser.text("#view").await;
+        for part in [
+            "ledger: chart ledger 1.2.0 to charts",
+            "payments/ledger-migrate:20220215094847-1-release to payments",
+        ] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        let file = [("view", "release"), ("id", "629819ddc528c2182225f081"), ("at", "1654135261")];
+        browser.open(&server.address, &link(&file)).await;
+        let shown = browser.text("#view").await;
+        let part =
+            "catalog: catalog-1.3.0.tar.gz to https://downloads.example.com/shop/1.3.0/catalog-1.3.0.tar.gz";
+        assert!(shown.contains(part), "{shown}");
+    });
+}
+
+#[test]
 fn two_releases_that_are_chosen_are_compared() {
     in_a_browser(async |browser| {
         let server = Server::with_samples();
