@@ -4,7 +4,7 @@ import { Refused } from './ask.js';
 import { isSame } from './comparison.js';
 import { At, CommitLink, Failure, ImageLink, Time, View, html, releaseAddress } from './parts.js';
 import { releaseList } from './releases.js';
-import { address, foundUnder, line, list, repository, text } from './text.js';
+import { address, foundUnder, lastDeployEntry, line, list, repository, text } from './text.js';
 
 /** How many versions are asked for at a time. */
 const AT_ONCE = 4;
@@ -55,8 +55,7 @@ function walk(page, envName, namespace) {
    */
   function rowOf(artifact, after) {
     const image = text(artifact.image);
-    const part = (name) => name.replaceAll('%', '%25').replaceAll('#', '%23');
-    const key = (there) => `${part(foundUnder(repository(image)))}#${part(text(there.namespace))}`;
+    const key = (there) => lastDeployEntry(repository(image), text(there.namespace));
     const isHere = (there) =>
       there.running && there.env_name === envName && (!namespace || there.namespace === namespace);
     const all = list(artifact.environments).filter(isHere);

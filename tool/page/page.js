@@ -11,8 +11,8 @@ import { line, minute, second } from './text.js';
 import { render } from './vendor/preact.mjs';
 
 const VIEWS = { start, find, releases, release, diff, environment };
-/** Seconds between two polls. `?poll=1` sets it for tests: it changes nothing else, and no link repeats it. */
-const POLL = Math.max(Number(new URLSearchParams(location.search).get('poll')) || 30, 0.2);
+/** Seconds between two polls. */
+const POLL = 30;
 /** How many views keep their answers, for whoever goes back to them. */
 const KEPT = 20;
 

@@ -13,7 +13,7 @@ import {
   PullRequestLinks,
 } from './parts.js';
 import { View, When, html, placeOf, pullRequests, repositoryOf } from './parts.js';
-import { duration, firstLine, line, list, number, repository, size, text } from './text.js';
+import { duration, firstLine, foundUnder, lastDeployEntry, line, list, number, repository, size, text } from './text.js';
 
 /** How many environments the sentence tells, each of which may cost a request; as in the terminal. */
 const ENVIRONMENTS = 10;
@@ -32,10 +32,13 @@ export async function askStory(page, query) {
 async function askSuccessor(page, artifact, { env_name: envName, namespace = '', running, until }) {
   const image = repository(text(artifact.image));
   if (running || until || !image) return undefined;
-  const query = { image, envName, ...(namespace && { namespace }), include: 'environments' };
+  // Deploys that named no namespace cannot be asked for alone. In the walk through everything that runs there, theirs
+  // is the first of the repository, and this place is right before it: `"` comes before `#`.
+  const before = lastDeployEntry(image, '').replace('#', '"#');
+  const whose = namespace ? { image, namespace } : { after: before };
   try {
-    const { json } = await page.ask('artifact', query);
-    // The API cannot be asked for deploys without a namespace alone, so the answer may be about another one.
+    const { json } = await page.ask('artifact', { envName, ...whose, include: 'environments' });
+    if (foundUnder(repository(text(json.image))) !== foundUnder(image)) return undefined;
     const isThere = (there) => there.running && there.env_name === envName && (there.namespace ?? '') === namespace;
     const there = list(json.environments).find(isThere);
     return there && json.id !== artifact.id ? { image: json.image, since: there.since } : undefined;

@@ -137,6 +137,12 @@ export function foundUnder(image) {
   return counts && /^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/.test(digest) ? tagged : name;
 }
 
+/** By what a walk through an environment goes on behind a repository and a namespace. */
+export function lastDeployEntry(repository, namespace) {
+  const part = (name) => name.replaceAll('%', '%25').replaceAll('#', '%23');
+  return `${part(foundUnder(repository))}#${part(namespace)}`;
+}
+
 /** A size in bytes, such as `51.98 MiB`. */
 export function size(bytes) {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
