@@ -45,8 +45,8 @@ export const releaseAddress = ({ id, created_at: at }) => ({ view: 'release', id
 export function ImageName({ image }) {
   const shown = line(image);
   const start = repository(shown).lastIndexOf('/') + 1;
-  const path = shown.slice(0, start).split(/(?<=\/)/);
-  return html`<span class="image"><span class="path">${path.map((part) => html`${part}<wbr />`)}</span>${shown.slice(start)}</span>`;
+  const breakable = (part) => part.split(/(?<=[/:@])/).map((piece) => html`${piece}<wbr />`);
+  return html`<span class="image"><span class="path">${breakable(shown.slice(0, start))}</span>${breakable(shown.slice(start))}</span>`;
 }
 
 /** An image as a link to its story. */
