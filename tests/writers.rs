@@ -11,7 +11,8 @@
 //! How many orders there are is held down twice. Steps that only read change nothing for each other, so of
 //! orders that differ only there one is run. And where the steps are many, an order turns from one writer to
 //! the other only so often, and by default only some of these orders are run ([`which_orders`]). The ignored
-//! tests run many more.
+//! tests run many more. `ORDERS_ONE_IN=1` runs all orders of whoever needs no steps, of which every second one is
+//! run otherwise.
 
 mod artifacts;
 mod releases;
@@ -676,7 +677,11 @@ fn which_orders(size: Size, many: bool) -> Vec<Orders> {
     let orders = |with_trouble, turns, keys, one_in| Orders { size, with_trouble, turns, keys, one_in };
     match (size.in_steps, many) {
         (false, false) => {
-            vec![orders(false, None, KeysPass::LastFirst, 1), orders(true, Some(0), KeysPass::Together, 1)]
+            let one_in = usize::try_from(number_of("ORDERS_ONE_IN", 2)).unwrap();
+            vec![
+                orders(false, None, KeysPass::LastFirst, one_in),
+                orders(true, Some(0), KeysPass::Together, 1),
+            ]
         }
         (true, false) => vec![orders(true, Some(0), KeysPass::Together, 5)],
         (false, true) => {
