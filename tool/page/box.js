@@ -42,10 +42,13 @@ export function find(parameters, page) {
     found = { misses, isNothing: true };
   };
 
-  async function asked({ artifact, releases }) {
+  async function asked(reading) {
+    const { artifact, releases } = reading;
     if (releases) {
-      const held = releaseList(page, releases);
-      await held.load();
+      // What somebody opened and chose in a list stays when it is asked for again.
+      const isShown = found.reading === reading;
+      const held = isShown ? found.releases : releaseList(page, releases);
+      await (isShown ? held.poll() : held.load());
       const miss = releases.image ? 'no release holds it' : 'no release has it';
       return held.releases().length || held.hasMore() ? { releases: held } : { miss };
     }

@@ -45,7 +45,7 @@ function readName(text, hasScheme) {
   if (/^[0-9a-f]{7,64}$/i.test(text)) {
     const commit = text.toLowerCase();
     const as = text.length < 40 ? 'the beginning of a commit’s id' : 'a commit’s id';
-    const other = text.length === 64 ? image('an image’s digest', `sha256:${commit}`) : [version];
+    const other = text.length === 64 ? image('an image’s digest', `sha256:${commit}`).slice(0, 1) : [version];
     return [{ as, artifact: { commit } }, ...other];
   }
   if (!/\s/.test(text) && /[/:]/.test(text)) {

@@ -3,14 +3,14 @@
 import { Refused } from './ask.js';
 import { CommitLine, Facts, Folded, ImageLink, Long, View, When, html, pullRequests, repositoryOf } from './parts.js';
 import { named, workflowOf } from './releases.js';
-import { address, firstLine, line, lines, list, text } from './text.js';
+import { address, apiTime, firstLine, line, lines, list, text } from './text.js';
 
 const MANIFEST_LINES = 2000;
 
 /** Asks for a release by its id and the second in which it was made, which leads to it at any length of the history. */
 export async function askRelease(page, id, at) {
   if (!id || !/^\d+$/.test(at)) throw new Refused(0, 'The address does not tell the release: it lacks its id or time.');
-  let query = new URLSearchParams({ since: at, until: Number(at) + 1 });
+  let query = new URLSearchParams({ since: apiTime(at), until: apiTime(Number(at) + 1) });
   while (query) {
     const { json, next } = await page.ask('releases', query);
     const found = list(json).find(({ versionInfo }) => versionInfo.id === id);
@@ -60,19 +60,21 @@ export function release(parameters, page) {
   };
   /** The release of the same project and environment before this one, and how the two differ. */
   const compare = async () => {
-    const { productName: projectName, productEnvInfo, created_at: until } = found.versionInfo;
-    const query = {
-      projectName,
-      envName: text(productEnvInfo?.env_name),
-      until,
-      verbosity: 'brief',
-      page: 1,
-      per_page: 1,
-    };
+    const { id, productName: projectName, productEnvInfo, created_at: at } = found.versionInfo;
+    const envName = text(productEnvInfo?.env_name);
+    const isBefore = ({ versionInfo: other }) =>
+      text(other.productEnvInfo?.env_name) === envName
+      && (other.created_at < at || (other.created_at === at && other.id < id));
+    const until = apiTime(at + 1);
+    let query = { projectName, ...(envName && { envName }), until, verbosity: 'brief', page: 1, per_page: 20 };
     try {
-      const [before] = list((await page.ask('releases', query)).json);
-      if (!before) return page.say('It is the first release of its project there.');
-      page.go(address({ view: 'diff', from: named(before.versionInfo), to: named(found.versionInfo) }));
+      while (query) {
+        const { json, next } = await page.ask('releases', new URLSearchParams(query));
+        const before = list(json).find(isBefore);
+        if (before) return page.go(address({ view: 'diff', from: named(before.versionInfo), to: named(found.versionInfo) }));
+        query = next;
+      }
+      page.say('It is the first release of its project there.');
     } catch (error) {
       if (error instanceof Refused) page.say(error.message);
     }

@@ -54,18 +54,26 @@ export function releaseList(page, filters) {
     next = answer.next;
   };
 
-  /** Asks for the first page again, and says what came. What it pushed out stays between it and the others. */
+  /**
+   * Asks for the first page again, and says what came. What it pushed out stays between it and the others, and where
+   * more came than one page holds, that is asked for too.
+   */
   self.poll = async () => {
     const known = new Set(self.releases().map(({ versionInfo }) => versionInfo.id));
-    const answer = await first();
-    const newest = list(answer.json);
+    const isKnown = ({ versionInfo }) => known.has(versionInfo.id);
+    let answer = await first();
+    const newest = [...list(answer.json)];
+    while (answers.length > 1 && answer.next && !list(answer.json).some(isKnown)) {
+      answer = await page.ask('releases', new URLSearchParams(answer.next));
+      newest.push(...list(answer.json));
+    }
     const last = newest.at(-1)?.versionInfo;
     const isOlder = ({ versionInfo: { created_at: at, id } }) =>
       last && (at < last.created_at || (at === last.created_at && id < last.id));
     const others = answers.slice(1);
     if (!others.length) next = answer.next;
     answers = [newest, ...(others.length ? [answers[0].filter(isOlder)] : []), ...others];
-    const come = newest.filter(({ versionInfo }) => !known.has(versionInfo.id)).length;
+    const come = newest.filter((release) => !isKnown(release)).length;
     return come ? `${come} newer release${come > 1 ? 's' : ''}, at the top.` : undefined;
   };
 

@@ -118,6 +118,9 @@ export function moment(given, now = new Date()) {
   return date && !Number.isNaN(date.getTime()) ? utc(date) : text;
 }
 
+/** Unix seconds as the API takes them. Eight digits would read as a date, so those are written as a time. */
+export const apiTime = (at) => (/^\d{8}$/.test(at) ? new Date(at * 1000).toISOString() : at);
+
 /* Images */
 
 /** An image's repository: its registry, port and name, before the tag or the digest. */

@@ -24,7 +24,10 @@ impl Token {
     /// Why the text cannot be a token; the text itself is not in the reason.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let text = text.trim();
-        let text = text.strip_prefix("Bearer ").unwrap_or(text).trim();
+        let text = match text.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+            _ => text,
+        };
         if text.is_empty() {
             return Err("the token is empty");
         }
@@ -162,6 +165,7 @@ mod tests {
 
     #[test]
     fn a_token_is_never_shown_and_holds_no_odd_characters() {
+        assert_eq!(Token::parse("bearer abc.def").unwrap().0, "abc.def");
         let token = Token::parse(" Bearer abc.def\n").unwrap();
         assert_eq!(token.0, "abc.def");
         assert_eq!(format!("{token:?}"), "Token");

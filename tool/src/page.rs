@@ -37,6 +37,8 @@ use crate::answers::{DeployedApi, Endpoints};
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 macro_rules! files {
@@ -101,7 +103,11 @@ pub fn router(listening_at: SocketAddr, endpoints: Endpoints, log: fn(&AnsweredR
                 },
                 (None, Some(file)) => file.answer(request.headers()),
             };
-            let answer = if method == Method::HEAD { without_body(answer) } else { answer };
+            let mut answer = if method == Method::HEAD { without_body(answer) } else { answer };
+            // No other origin reads it, not even as the script or the picture that it is not.
+            for (name, value) in [(X_CONTENT_TYPE_OPTIONS, "nosniff"), (RESOURCE_POLICY, "same-origin")] {
+                answer.headers_mut().insert(name, HeaderValue::from_static(value));
+            }
             answer.map(Body::from)
         }
     })
@@ -158,7 +164,6 @@ impl File {
         add(VARY, "Accept-Encoding");
         // Another version of the tool may serve here tomorrow.
         add(CACHE_CONTROL, "no-cache");
-        add(X_CONTENT_TYPE_OPTIONS, "nosniff");
         add(REFERRER_POLICY, "no-referrer");
         if self.kind.starts_with("text/html") {
             add(CONTENT_SECURITY_POLICY, POLICY);

@@ -2,6 +2,8 @@
 //! through what stands in the way. And `artifact -`, which asks line by line.
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -233,14 +235,13 @@ async fn a_page_over_a_deployed_api_gets_what_that_answers() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_stands_in_the_way_to_an_api_is_told_in_a_sentence() {
-    let tables = Tables::with_samples().await;
+/// What a gateway answers, in which environment the tool then runs, its exit status, and what it says.
+fn in_the_way() -> Vec<(Rule, Environment, i32, &'static str)> {
     let html = || ([("content-type", "text/html; charset=utf-8")], "<!doctype html><title>Sign in</title>");
     let quotes = format!(r#"{{"message":"no such token {TOKEN}"}}"#);
     let keys = [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", "wrong"), ("AWS_REGION", "eu-west-1")];
     let denied = || json_answer(403, r#"{"message":"Forbidden"}"#);
-    let rules: Vec<(Rule, Environment, i32, &str)> = vec![
+    vec![
         (
             Box::new(move |_| Some((StatusCode::UNAUTHORIZED, quotes.clone()).into_response())),
             with_token(),
@@ -290,16 +291,52 @@ async fn what_stands_in_the_way_to_an_api_is_told_in_a_sentence() {
             }),
             with_token(),
             1,
-            "answered 302 with nothing that says what it is",
+            "answered 302: give the URL that it leads to",
         ),
-    ];
+        (
+            Box::new(move |request| {
+                let given = request.headers()["authorization"].to_str().unwrap();
+                let body =
+                    json!({"code": 400, "description": format!("bad {given}\u{1b}[31m\n"), "extra": {}});
+                let kind = [("content-type", "application/json")];
+                Some((StatusCode::BAD_REQUEST, kind, body.to_string()).into_response())
+            }),
+            with_token(),
+            1,
+            "bad Bearer (the token)\\u{1b}[31m\\u{a}",
+        ),
+        (
+            Box::new(move |_| Some((StatusCode::SERVICE_UNAVAILABLE, html()).into_response())),
+            with_token(),
+            4,
+            "answered 503 with text/html, which is no answer of Delivery Center",
+        ),
+        (
+            Box::new(|_| Some(json_answer(200, r#"{"hello":1}"#))),
+            with_token(),
+            1,
+            "answered 200 with other JSON, which is no answer of Delivery Center",
+        ),
+        (
+            Box::new(|_| Some((StatusCode::NOT_MODIFIED, "").into_response())),
+            with_token(),
+            1,
+            "answered 304 with text/plain",
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_the_way_to_an_api_is_told_in_a_sentence() {
+    let tables = Tables::with_samples().await;
     let commands = [vec!["releases"], vec!["artifact", IMAGE], vec!["environment", "prod"]];
-    let cases = rules.into_iter().zip(commands.iter().cycle());
+    let cases = in_the_way().into_iter().zip(commands.iter().cycle());
     let cases = cases.map(async |((rule, environment, status, words), command)| {
         let (url, _) = gateway(&tables, rule).await;
         let ran = run(tool(&environment, &[&command[..], &["--api", &url]].concat())).await;
         assert_eq!(ran.status, Some(status), "{words}: {ran:?}");
-        assert!(ran.err.starts_with(&format!("error: {url} {words}")), "{words}: {ran:?}");
+        let told = if words.starts_with("answered") { format!("{url} {words}") } else { words.to_owned() };
+        assert!(ran.err.starts_with(&format!("error: {told}")), "{words}: {ran:?}");
         assert_eq!(ran.err.lines().count(), 1, "{ran:?}");
         let told = ran.out + ran.err.as_str();
         assert!(!told.contains("secret") && !told.contains(SECRET), "{told}");
@@ -353,7 +390,7 @@ async fn lines_of_standard_input_are_answered_in_their_order() {
     let tables = Tables::with_samples().await;
     let (url, asked) = gateway(&tables, lets_through()).await;
     let lines = format!(
-        "docker-pullable://{IMAGE}\n\n  9d8b693\t\nregistry.example.com/none:1\r\nnginx@sha256:beef\n\
+        "\u{feff}docker-pullable://{IMAGE}\n\n  9d8b693\t\nregistry.example.com/none:1\r\nnginx@sha256:beef\n\
          sha256:1d9ddf94feb5ff9ca9d76248ad51dd2a95210895d0dbf1e87bd66cc471c41f0e\nABCDEF0123"
     );
     let answers = |ran: &Ran| {
@@ -396,6 +433,32 @@ async fn lines_of_standard_input_are_answered_in_their_order() {
     assert_eq!(ended("").await, Some(0));
     let unreadable = run_on(&tables, &["artifact", "-", "--env", "prod"]).await;
     assert_eq!(unreadable.status, Some(2), "{unreadable:?}");
-    let binary = run_with_input(tool(&tables.environment(), &["artifact", "-"]), b"\xff\xfe\n").await;
-    assert_eq!(binary.status, Some(1), "{binary:?}");
+    let odd = [IMAGE.as_bytes(), b"\xff\xfe", "x".repeat(200_000).as_bytes(), IMAGE.as_bytes()].join(&b'\n');
+    for more in [&[][..], &["--api", &url]] {
+        let odd =
+            run_with_input(tool(&tables.environment(), &[&["artifact", "-"], more].concat()), &odd).await;
+        let statuses: Vec<_> = answers(&odd).into_iter().map(|answer| answer[1].clone()).collect();
+        assert_eq!((odd.status, statuses), (Some(1), vec![json!(200), json!(400), json!(404), json!(200)]));
+    }
+}
+
+/// `yes IMAGE | artifact - | head -1` ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_goes_away_ends_what_is_asked_for_it() {
+    let tables = Tables::with_samples().await;
+    let (url, asked) = gateway(&tables, lets_through()).await;
+    let mut process = tool(&environment(&[]), &["artifact", "-", "--api", &url]);
+    let process = process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut process = process.spawn().unwrap();
+    let (mut lines, mut answers) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
+    // Until nobody takes them any more.
+    let writer = tokio::task::spawn_blocking(move || while writeln!(lines, "{IMAGE}").is_ok() {});
+    let ended = tokio::task::spawn_blocking(move || {
+        answers.read_exact(&mut [0; 100]).unwrap();
+        drop(answers);
+        process.wait().unwrap()
+    });
+    assert!(ended.await.unwrap().success());
+    writer.await.unwrap();
+    assert!(asked.lock().unwrap().len() < 1_000, "it went on asking");
 }

@@ -1,6 +1,6 @@
 //! The page's server: its files and their headers, which hosts and methods it answers, and `browse`.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 
@@ -216,4 +216,15 @@ fn ctrl_c_ends_browse_well() {
     let id = browsing.process.id().to_string();
     assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
     assert_eq!(browsing.process.wait().unwrap().code(), Some(0));
+}
+
+/// Whoever sent half a request would hold a server that ends gracefully.
+#[test]
+fn ctrl_c_ends_it_whatever_is_still_asked() {
+    let mut browsing = Browsing::start(&Tables::missing(), &["--listen", "127.0.0.1:0"]);
+    let mut half = std::net::TcpStream::connect(&browsing.address).unwrap();
+    half.write_all(b"GET / HTTP/1.1\r\nHo").unwrap();
+    let id = browsing.process.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert!(browsing.process.wait().unwrap().success());
 }

@@ -22,7 +22,7 @@ for (const [text, expected] of [
   ['r.example.com/cart@sha256:12', image('r.example.com/cart@sha256:12')],
   [DIGEST, image(DIGEST)],
   [`docker://${DIGEST}`, image(DIGEST)],
-  [HEX, [{ commit: HEX }, ...image(DIGEST)]],
+  [HEX, [{ commit: HEX }, { image: DIGEST }]],
   ['nginx:1.25', image('nginx:1.25')],
   ['shop/cart', [{ image: 'shop/cart' }, ...version('shop/cart')]],
   [COMMIT, [{ commit: COMMIT }, ...version(COMMIT)]],
@@ -44,6 +44,7 @@ for (const [text, expected] of [
   test(`it reads ${text}`, () => {
     assert.deepEqual(asked(text), expected);
     for (const { as } of read(text).readings) assert.ok(as);
+    assert.ok(read(text).readings.length <= 2, 'it asks one or two requests');
   });
 }
 

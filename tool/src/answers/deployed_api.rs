@@ -7,18 +7,18 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4::SigningParams;
 use delivery_center::endpoint::Endpoint;
 use delivery_center::query::{Query, encoded};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, IF_NONE_MATCH, RETRY_AFTER};
 use http::{HeaderMap, Request, Response, StatusCode};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
-use super::next_query;
+use super::{harmless, next_query};
 use crate::https::{HttpClient, NoAnswer, Token, is_unencrypted, on_a_thread, server_url};
 use crate::retries::{ASKED_API, ASKED_API_TIMEOUT, Patience};
 
 /// No answer is longer than a Lambda response, which has 6 MiB.
-const MAX_BYTES: u64 = 1 << 24;
+const MAX_BYTES: u64 = 1 << 23;
 /// API Gateway's name in a signature.
 const SERVICE: &str = "execute-api";
 
@@ -58,7 +58,7 @@ pub enum ApiError {
         next: Option<Query>,
     },
     /// The gateway does not let the request through.
-    #[error("{url} answered {}: {advice}", .status.as_u16())]
+    #[error("{url} answered {}: {advice}{said}", .status.as_u16())]
     NotLetThrough {
         /// What was asked.
         url: String,
@@ -66,14 +66,24 @@ pub enum ApiError {
         status: StatusCode,
         /// What to do.
         advice: String,
+        /// What the gateway says, in brackets; empty where it says nothing.
+        said: String,
     },
     /// Too many requests are made.
-    #[error("{url} answered 429, too many requests: try again{wait}")]
+    #[error("{url} answered 429, too many requests: try again{}", .wait.map(|seconds| format!(" in {seconds} s")).unwrap_or_default())]
     TooMany {
         /// What was asked.
         url: String,
-        /// When, where that is known, as in ` in 5 s`.
-        wait: String,
+        /// After how many seconds, where that is known.
+        wait: Option<u32>,
+    },
+    /// The API has moved.
+    #[error("{url} answered {}: give the URL that it leads to", .status.as_u16())]
+    Moved {
+        /// What was asked.
+        url: String,
+        /// 301, 302, 303, 307 or 308.
+        status: StatusCode,
     },
     /// The gateway answers instead of the function.
     #[error("{url} answered {}: the gateway got no answer from the function; look at the function's log, or try again", .status.as_u16())]
@@ -83,7 +93,7 @@ pub enum ApiError {
         /// 500, or 502 to 504.
         status: StatusCode,
     },
-    /// Something else answers there.
+    /// Something else answers there, or what is answered is not what was asked for.
     #[error(
         "{url} answered {} with {kind}, which is no answer of Delivery Center: is that the API's URL, and does a proxy or \
          a page to sign in stand in the way?", .status.as_u16()
@@ -116,6 +126,7 @@ impl ApiError {
         match self {
             Self::Answered { status, .. }
             | Self::NotLetThrough { status, .. }
+            | Self::Moved { status, .. }
             | Self::Gateway { status, .. }
             | Self::SomethingElse { status, .. } => Some(*status),
             Self::TooMany { .. } => Some(StatusCode::TOO_MANY_REQUESTS),
@@ -136,12 +147,24 @@ impl ApiError {
         object.to_string().into_bytes()
     }
 
+    /// The URL where a proxy on the way may have answered, or kept from asking.
+    pub fn url_on_the_way(&self) -> Option<&str> {
+        match self {
+            Self::NoAnswer { url, .. }
+            | Self::SomethingElse { url, .. }
+            | Self::NotLetThrough { url, .. }
+            | Self::Gateway { url, .. } => Some(url),
+            Self::Answered { .. } | Self::TooMany { .. } | Self::Moved { .. } | Self::NotSigned(_) => None,
+        }
+    }
+
     /// Whether the same question may be answered at another time.
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Answered { status, .. } => *status == StatusCode::SERVICE_UNAVAILABLE,
+            Self::SomethingElse { status, .. } => status.is_server_error(),
             Self::TooMany { .. } | Self::Gateway { .. } | Self::NoAnswer { .. } => true,
-            Self::NotLetThrough { .. } | Self::SomethingElse { .. } | Self::NotSigned(_) => false,
+            Self::NotLetThrough { .. } | Self::Moved { .. } | Self::NotSigned(_) => false,
         }
     }
 }
@@ -195,20 +218,20 @@ impl DeployedApi {
         query: &Query,
         headers: &HeaderMap,
     ) -> Result<Response<Vec<u8>>, ApiError> {
-        let url = self.url_of(endpoint, query);
+        let (url, is_known) = (self.url_of(endpoint, query), headers.contains_key(IF_NONE_MATCH));
         let mut patience = Patience::new(ASKED_API);
         loop {
             let (http, asked, headers) =
                 (self.http.clone(), url.clone(), self.authorized(&url, headers).await?);
             let answer = on_a_thread(move || http.get(&asked, &headers, MAX_BYTES)).await;
             let answer = match answer {
-                Ok(answer) => self.told(answer),
+                Ok(answer) => self.endpoints_own(self.without_token(answer), is_known),
                 Err(failure) => Err(ApiError::NoAnswer { url: self.url.to_string(), failure }),
             };
             let may_pass = match &answer {
                 Ok(answer) => answer.status() == StatusCode::SERVICE_UNAVAILABLE,
                 // Whoever names a wait, or was silent for as long as a gateway may be, is not asked at once.
-                Err(ApiError::TooMany { wait, .. }) => wait.is_empty(),
+                Err(ApiError::TooMany { wait, .. }) => wait.is_none(),
                 Err(ApiError::NoAnswer { failure, .. }) => !matches!(failure, NoAnswer::Timeout),
                 Err(error) => error.is_unreachable(),
             };
@@ -267,33 +290,54 @@ impl DeployedApi {
         Ok(headers)
     }
 
-    /// An answer, if it is an endpoint's; else what answered instead.
-    fn told(&self, answer: Response<Vec<u8>>) -> Result<Response<Vec<u8>>, ApiError> {
+    /// An answer without the token, which some servers quote in their errors.
+    fn without_token(&self, answer: Response<Vec<u8>>) -> Response<Vec<u8>> {
+        match &self.access {
+            Access::Token(token) if answer.status() != StatusCode::OK => {
+                answer.map(|body| token.hidden_in(&String::from_utf8_lossy(&body)).into_bytes())
+            }
+            _ => answer,
+        }
+    }
+
+    /// An answer, if it is an endpoint's; else what answered instead. Only what is known can be not modified.
+    fn endpoints_own(
+        &self,
+        answer: Response<Vec<u8>>,
+        is_known: bool,
+    ) -> Result<Response<Vec<u8>>, ApiError> {
         let (url, status) = (self.url.to_string(), answer.status());
         let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim().to_owned();
         let is_json = kind == "application/json";
-        if status == StatusCode::NOT_MODIFIED
+        if status == StatusCode::NOT_MODIFIED && is_known
             || is_json && (status == StatusCode::OK || error_object(&answer).is_some())
         {
             return Ok(answer);
         }
         Err(match status.as_u16() {
-            401 | 403 => ApiError::NotLetThrough { url, status, advice: self.advice(status) },
+            401 | 403 => {
+                let (advice, said) = (self.advice(status), said(answer.body()));
+                ApiError::NotLetThrough { url, status, advice, said }
+            }
             429 => {
-                let wait = answer.headers().get(RETRY_AFTER).and_then(|wait| wait.to_str().ok());
-                let wait = match wait.map(str::parse::<u32>) {
-                    Some(Ok(seconds)) => format!(" in {seconds} s"),
-                    Some(Err(_)) | None => String::new(),
-                };
+                let wait =
+                    answer.headers().get(RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.parse().ok());
                 ApiError::TooMany { url, wait }
             }
-            500 | 502..=504 => ApiError::Gateway { url, status },
+            301..=303 | 307 | 308 => ApiError::Moved { url, status },
+            500 | 502..=504 if is_json => ApiError::Gateway { url, status },
             _ => {
-                let kind = if kind.is_empty() { "nothing that says what it is".to_owned() } else { kind };
+                let kind =
+                    if kind.is_empty() { "nothing that says what it is".to_owned() } else { harmless(&kind) };
                 ApiError::SomethingElse { url, status, kind }
             }
         })
+    }
+
+    /// The error of a 200 with something else than an endpoint answers.
+    pub(super) fn something_else(&self, kind: &str) -> ApiError {
+        ApiError::SomethingElse { url: self.url.to_string(), status: StatusCode::OK, kind: kind.to_owned() }
     }
 
     /// What to do about a 401 or a 403.
@@ -320,9 +364,15 @@ impl DeployedApi {
 impl From<Response<Vec<u8>>> for ApiError {
     /// An endpoint's answer that is no 200.
     fn from(answer: Response<Vec<u8>>) -> Self {
-        let description = error_object(&answer).map(|error| error.description).unwrap_or_default();
+        let description = error_object(&answer).map(|error| harmless(&error.description)).unwrap_or_default();
         Self::Answered { status: answer.status(), description, next: next_query(answer.headers()) }
     }
+}
+
+/// What a gateway's `{"message":"…"}` says, in brackets.
+fn said(body: &[u8]) -> String {
+    let object: Value = serde_json::from_slice(body).unwrap_or_default();
+    object["message"].as_str().map(|message| format!(" ({})", harmless(message))).unwrap_or_default()
 }
 
 fn error_object(answer: &Response<Vec<u8>>) -> Option<ErrorObject> {

@@ -30,6 +30,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, LINK};
 use http::{HeaderMap, StatusCode};
 pub use release::{BuildInfo, DeployInfo, EnvInfo, ReleaseInfo, VersionInfo};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 pub use stored_text::{StoredText, harmless, is_harmful};
 
@@ -37,7 +38,7 @@ pub use stored_text::{StoredText, harmless, is_harmful};
 /// into an answer.
 const MAX_RELEASES_A_PAGE: usize = 100;
 /// What a deployed API answers is no longer than that.
-const MAX_JSON_BYTES: u64 = 1 << 30;
+const MAX_JSON_BYTES: u64 = 1 << 28;
 
 /// Both endpoints.
 pub enum Endpoints {
@@ -61,6 +62,13 @@ pub struct Releases {
     pub releases: Vec<Box<RawValue>>,
     /// Whether older ones match too.
     pub has_more: bool,
+}
+
+/// What every artifact has.
+#[derive(Deserialize)]
+struct Identified {
+    #[serde(rename = "id")]
+    _id: IgnoredAny,
 }
 
 /// Why there is no answer.
@@ -110,7 +118,7 @@ impl Endpoints {
             Self::InProcess(store) => {
                 let answer = answer(store, endpoint, query, &headers).await;
                 let answer = answer.inspect_err(|error| log_fault(endpoint, error, ""))?;
-                answered(answer.headers(), answer.body())
+                answered(answer.headers(), answer.body(), u64::MAX)
             }
             Self::Deployed(api) => {
                 let readable = match endpoint {
@@ -122,7 +130,12 @@ impl Endpoints {
                 if answer.status() != StatusCode::OK {
                     return Err(ApiError::from(answer).into());
                 }
-                answered(answer.headers(), answer.body())
+                let answered = answered(answer.headers(), answer.body(), MAX_JSON_BYTES)?;
+                let is_answer = match endpoint {
+                    Endpoint::ListReleases => read::<Vec<IgnoredAny>>(&answered.json).is_ok(),
+                    Endpoint::GetArtifact => read::<Identified>(&answered.json).is_ok(),
+                };
+                if is_answer { Ok(answered) } else { Err(api.something_else("other JSON").into()) }
             }
         }
     }
@@ -185,10 +198,10 @@ async fn answer(
     })
 }
 
-fn answered(headers: &HeaderMap, body: &[u8]) -> Result<Answered, AskError> {
+fn answered(headers: &HeaderMap, body: &[u8], max_bytes: u64) -> Result<Answered, AskError> {
     let mut json = String::new();
     let read = match headers.get(CONTENT_ENCODING) {
-        Some(_) => GzDecoder::new(body).take(MAX_JSON_BYTES).read_to_string(&mut json),
+        Some(_) => GzDecoder::new(body).take(max_bytes).read_to_string(&mut json),
         None => { body }.read_to_string(&mut json),
     };
     read.map_err(|error| AskError::Unreadable(error.into()))?;

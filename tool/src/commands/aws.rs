@@ -182,8 +182,8 @@ pub(super) fn proxy_in_the_way() -> Option<String> {
     Some(through_proxy(uri.host()?, &format!("{scheme}://{address}"), variable))
 }
 
-/// The same of requests to a Zadig, whose client has its own order of the variables.
-pub(super) fn proxy_in_the_way_to_zadig(url: &str) -> Option<String> {
+/// The same of requests to a Zadig or to a deployed API, whose client has its own order of the variables.
+pub(super) fn proxy_of_ours(url: &str) -> Option<String> {
     let uri: Uri = url.parse().ok()?;
     let proxy = Proxy::try_from_env().filter(|proxy| !proxy.is_no_proxy(&uri))?;
     let variables = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"];

@@ -43,7 +43,11 @@ pub(super) async fn run(arguments: BrowseArguments) -> anyhow::Result<Ended> {
     let end = the_end();
     terminal::print(format_args!("Open http://{address} in a browser. Ctrl-C ends it."))?;
     let router = page::router(address, endpoints, |_| {});
-    axum::serve(listener, router).with_graceful_shutdown(end).await?;
+    // Not gracefully: whoever sent half a request, or waits for an API that hangs, would hold the process for long.
+    tokio::select! {
+        served = axum::serve(listener, router) => served?,
+        () = end => {}
+    }
     terminal::say(format_args!("ended"));
     Ok(Ended::Well)
 }

@@ -74,7 +74,7 @@ pub(super) async fn run(arguments: EnvironmentArguments) -> anyhow::Result<Ended
             }
             Err(error) => return Err(error.into()),
         };
-        next = following;
+        next = following.filter(|following| *following != query);
         let after = query.first("after").unwrap_or_default();
         // It may have been replaced while it was looked at.
         let Some(running) = arguments.running(&endpoints, read(&json)?, after).await? else { continue };

@@ -62,11 +62,11 @@ pub(super) fn of_command(ended: anyhow::Result<Ended>) -> ExitCode {
 
 /// Ends the process at Ctrl-C, from now on. A command that waits for a file or for a pipe cannot be ended in
 /// any other way; what it has written until then is as a crash leaves it, and running it again completes it.
-pub(super) fn end_when_interrupted() {
-    tokio::spawn(async {
+pub(super) fn end_when_interrupted(said: &'static str) {
+    tokio::spawn(async move {
         // Where signals cannot be waited for, a signal ends the process by itself.
         if tokio::signal::ctrl_c().await.is_ok() {
-            terminal::say("interrupted; what is done stays, and running it again is safe");
+            terminal::say(said);
             std::process::exit(Ended::Interrupted as i32);
         }
     });
@@ -141,12 +141,15 @@ fn store_error(error: &anyhow::Error) -> Option<&StoreError> {
     })
 }
 
-/// What to do about a table that does not exist, as `doctor` says it; or what stands in the way to DynamoDB or
-/// Zadig.
+/// What to do about a table that does not exist, as `doctor` says it; or what stands in the way to DynamoDB, Zadig
+/// or the API.
 fn advice(error: &anyhow::Error) -> Option<String> {
     if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<ServerError>()) {
         let (ServerError::Unreachable { url, .. } | ServerError::Refused { url, .. }) = error;
-        return aws::proxy_in_the_way_to_zadig(url);
+        return aws::proxy_of_ours(url);
+    }
+    if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<ApiError>()) {
+        return aws::proxy_of_ours(error.url_on_the_way()?);
     }
     let table = match store_error(error)? {
         StoreError::TableMissing { table, .. } => table,

@@ -108,7 +108,11 @@ pub async fn run() -> ExitCode {
     log_lines::start(if command.is_question() { LevelFilter::OFF } else { LevelFilter::INFO });
     // Ctrl-C is the way in which these two end.
     if !matches!(command, Command::Serve(_) | Command::Browse(_)) {
-        exit_status::end_when_interrupted();
+        exit_status::end_when_interrupted(if command.is_question() {
+            "interrupted"
+        } else {
+            "interrupted; what is done stays, and running it again is safe"
+        });
     }
     let ended = match command {
         Command::Serve(arguments) => serve::run(arguments).await,

@@ -69,7 +69,10 @@ pub(super) async fn run(arguments: ServeArguments) -> anyhow::Result<Ended> {
     print_what_to_try(http.local_addr()?, dynamodb.local_addr()?, arguments.empty)?;
     tokio::spawn(embedded.serve_too(dynamodb));
     let router = page::router(http.local_addr()?, Endpoints::InProcess(store), log_lines::log_request);
-    axum::serve(http, router).with_graceful_shutdown(end).await?;
+    tokio::select! {
+        served = axum::serve(http, router) => served?,
+        () = end => {}
+    }
     terminal::say(format_args!("ended"));
     Ok(Ended::Well)
 }

@@ -11,12 +11,12 @@ use crate::answers::is_harmful;
 
 /// Prints to standard output. It is no error if nobody reads that to the end (`| head`).
 pub(super) fn print(text: impl Display) -> anyhow::Result<()> {
-    print_to(io::stdout(), format_args!("{text}\n"))
+    print_to(io::stdout(), format_args!("{text}\n")).map(drop)
 }
 
 /// Prints a text with styles. Only a terminal gets the styles, and only if `NO_COLOR` is not set.
 pub(super) fn print_styled(text: impl Display) -> anyhow::Result<()> {
-    print_to(anstream::stdout(), text)
+    print_to(anstream::stdout(), text).map(drop)
 }
 
 /// Says something beside the output: one line on standard error.
@@ -26,9 +26,9 @@ pub(super) fn say(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Prints an answer's JSON. A character that could do something to a terminal is escaped, such as `\u009b`;
-/// that is the same JSON.
-pub(super) fn print_json(json: &str) -> anyhow::Result<()> {
+/// Prints an answer's JSON, and tells whether anybody reads on. A character that could do something to a terminal
+/// is escaped, such as `\u009b`; that is the same JSON.
+pub(super) fn print_json(json: &str) -> anyhow::Result<bool> {
     let mut escaped = String::with_capacity(json.len());
     for character in json.chars() {
         if is_harmful(character) {
@@ -38,18 +38,18 @@ pub(super) fn print_json(json: &str) -> anyhow::Result<()> {
             escaped.push(character);
         }
     }
-    print(escaped)
+    escaped.push('\n');
+    print_to(io::stdout(), escaped)
 }
 
-fn print_to(mut output: impl io::Write, text: impl Display) -> anyhow::Result<()> {
+fn print_to(mut output: impl io::Write, text: impl Display) -> anyhow::Result<bool> {
     // In one piece: a text that is longer than the buffer of standard output would else come in several, and whoever
     // waits for a line could read half of it.
     let text = text.to_string();
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to standard output")
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error).context("cannot write to standard output"),
     }
 }
 

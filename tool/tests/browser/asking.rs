@@ -185,6 +185,34 @@ fn a_release_that_is_made_while_somebody_looks_is_added_at_the_top() {
     });
 }
 
+/// More releases come than one page of the list holds, while somebody has opened a second page and chosen one.
+#[test]
+fn what_somebody_opened_and_chose_in_a_list_stays_however_many_releases_come() {
+    in_a_browser(async |browser| {
+        let made = |numbers: std::ops::Range<u64>| {
+            let releases = numbers.map(|number| {
+                let mut made = release(&format!("r{number:03}"), 1_650_000_000 + number);
+                made["versionInfo"]["version"] = json!("boxv");
+                made.to_string()
+            });
+            releases.collect::<Vec<_>>().join("\n")
+        };
+        for address in [link(&[("view", "releases"), ("version", "boxv")]), link(&[("q", "boxv")])] {
+            let server = Server::with_records(&made(0..30)).await;
+            let clock = browser.before_each_document(CLOCK).await;
+            browser.open(&server.address, &address).await;
+            browser.click("#more").await;
+            browser.until("document.querySelectorAll('#releases > li').length === 30").await;
+            browser.click("li[data-id=r005] input").await;
+            server.import(&made(30..75)).await;
+            half_a_minute_passes(browser).await;
+            browser.until("document.querySelectorAll('#releases > li').length === 75").await;
+            assert_eq!(browser.count("li[data-id=r005] input:checked").await, 1, "{address}");
+            browser.no_longer_before_each_document(clock).await;
+        }
+    });
+}
+
 #[test]
 fn an_environment_is_walked_anew_only_when_somebody_asks_for_it() {
     in_a_browser(async |browser| {
