@@ -114,6 +114,33 @@ async fn an_undeploy_ends_what_runs_until_the_next_deploy() {
     assert!(undeploy(&tables, "docker.io/acme/shop", &[]).await.out.contains("acme/shop:1"));
 }
 
+/// As jobs of preview environments do, whose steps all have the job's one URL: that decides, but not in silence.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_deploy_or_undeploy_of_one_job_is_told_to_be_one_that_was_sent_again() {
+    let tables = two_images().await;
+    let job = ["--url", "https://ci.example.com/acme/shop/runs/5"];
+    let (one, two) = (format!("{CART}:1"), format!("{CART}:2"));
+    deploy(&tables, &one, &[]).await;
+    assert_eq!(undeploy(&tables, CART, &job).await.err, "");
+    assert_eq!(undeploy(&tables, CART, &job).await.err, "", "nothing runs there");
+    deploy(&tables, &two, &job).await;
+    let told = undeploy(&tables, CART, &job).await;
+    assert!(
+        told.out.starts_with("recorded before: ") && told.err.contains("artifact a2 runs there now"),
+        "{told:?}"
+    );
+    assert_eq!(running(&tables).await.as_ref(), Some(&two));
+    let cleaned = undeploy(&tables, CART, &[&job[..], &["--idempotency-key", "after"]].concat()).await;
+    assert!(cleaned.out.starts_with("recorded: ") && running(&tables).await.is_none(), "{cleaned:?}");
+    deploy(&tables, &one, &job).await;
+    let told = deploy(&tables, &two, &job).await;
+    assert!(
+        told.out.starts_with("recorded before: ") && told.err.contains("it no longer runs there"),
+        "{told:?}"
+    );
+    assert_eq!(deploy(&tables, &one, &job).await.err, "", "it runs there");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_undeploy_without_a_namespace_ends_each_and_names_them() {
     let tables = two_images().await;

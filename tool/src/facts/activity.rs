@@ -15,6 +15,10 @@ use crate::write::{
     PackedArtifact, Writer,
 };
 
+/// What to do where several facts of one job look like one that is sent again, since all have the job's URL.
+const ANOTHER_OF_ONE_JOB: &str =
+    "if this is another one of the same job, give --idempotency-key or --started";
+
 /// What happened to an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActivityKind {
@@ -131,7 +135,15 @@ async fn attempt(
     if let Some(id) = key.as_ref().and_then(KeyItem::artifact_id) {
         let other = writer.artifact_state(&FoundArtifact::by_id(id.clone())).await?;
         if other.holds(&fact) {
-            return Ok(held(other, FactOutcome::Already));
+            let runs =
+                if activity.kind == ActivityKind::Undeploy { activity.running(writer).await? } else { None };
+            let remark = runs.map(|(state, _)| {
+                format!(
+                    "note: artifact {} runs there now, and stays: {ANOTHER_OF_ONE_JOB}",
+                    state.artifact_id
+                )
+            });
+            return Ok(Recorded { remark, ..held(other, FactOutcome::Already) });
         }
     }
     let Some((state, last_deploy)) = find(writer, activity, known, sent).await? else {
@@ -169,7 +181,9 @@ async fn attempt(
             _ => false,
         };
         if !is_another {
-            return Ok(held(state, FactOutcome::Already));
+            let is_over = last_deploy.as_ref().is_some_and(|last| !runs_still(&state, last));
+            let remark = is_over.then(|| format!("note: it no longer runs there: {ANOTHER_OF_ONE_JOB}"));
+            return Ok(Recorded { remark, ..held(state, FactOutcome::Already) });
         }
         fact = fact.at(time);
     }
