@@ -20,7 +20,7 @@ use delivery_center::endpoint::Endpoint;
 use delivery_center::lambda::event;
 use delivery_center::retries::with_patience;
 use delivery_center::service::EndpointService;
-use delivery_center::store::artifacts::found_by::{EntryName, Short, listed};
+use delivery_center::store::artifacts::found_by::{EntryName, FoundBy, Short, listed};
 use delivery_center::store::keys::{ENVIRONMENT_PREFIX, ID_PREFIX, artifact_position};
 use delivery_center::store::{Store, TableNames};
 use delivery_center_tool::embedded::{EmbeddedDynamoDb, config};
@@ -222,24 +222,34 @@ pub fn without_nonces(items: Vec<HashMap<String, AttributeValue>>) -> Vec<String
         attributes.sort();
         attributes.join(" ")
     };
-    // A last deploy whose artifact dropped it leads to nothing, and stays.
-    let deploys: HashSet<_> = items
-        .iter()
-        .filter(|item| {
-            let id = item.get("image_digest").and_then(|key| key.as_s().unwrap().strip_prefix(ID_PREFIX));
-            let name = EntryName::parse(item["entry"].as_s().unwrap());
-            id.zip(name).is_some_and(|(id, name)| {
-                listed_entries.get(id).is_some_and(|listed| listed.contains(&(name.digest, name.nonce)))
-            })
-        })
-        .map(|item| item["position"].as_s().unwrap().clone())
-        .collect();
-    let leads_on = |item: &HashMap<String, AttributeValue>| {
-        let is_deploy =
-            item.get("image_digest").is_some_and(|key| key.as_s().unwrap().starts_with(ENVIRONMENT_PREFIX));
-        !is_deploy || deploys.contains(item["position"].as_s().unwrap())
+    // A last deploy says where to look, and is never older than the newest deploy there that an artifact lists. One
+    // whose artifact dropped that deploy, or that was written before a commit that was given up, stays as it is, and
+    // is shown as the newest that is listed; where none is, it leads to nothing, and is not shown.
+    let mut newest = HashMap::<_, String>::new();
+    for item in &items {
+        let id = item.get("image_digest").and_then(|key| key.as_s().unwrap().strip_prefix(ID_PREFIX));
+        let name = EntryName::parse(item["entry"].as_s().unwrap());
+        let is_listed = id.zip(name).is_some_and(|(id, name)| {
+            listed_entries.get(id).is_some_and(|listed| listed.contains(&(name.digest, name.nonce)))
+        });
+        if let (true, Some(found_by)) = (is_listed, item.get("image")) {
+            let position = item["position"].as_s().unwrap();
+            let newest = newest.entry(found_by.as_s().unwrap().clone()).or_default();
+            *newest = newest.clone().max(position.clone());
+        }
+    }
+    let leads_on = |mut item: HashMap<String, AttributeValue>| {
+        let key = item.get("image_digest").map(|key| key.as_s().unwrap().clone()).unwrap_or_default();
+        let Some(env_name) = key.strip_prefix(ENVIRONMENT_PREFIX) else { return Some(item) };
+        let of = |name: &str| item.get(name).map(|text| text.as_s().unwrap().as_str()).unwrap_or_default();
+        let found_by = FoundBy::environment(of("repository"), env_name, of("namespace"));
+        let newest = newest.get(found_by.as_str())?;
+        if newest.as_str() <= of("position") {
+            item.insert("position".to_owned(), AttributeValue::S(newest.clone()));
+        }
+        Some(item)
     };
-    let items = items.into_iter().filter(|item| !item.contains_key("gave_way_to") && leads_on(item));
+    let items = items.into_iter().filter(|item| !item.contains_key("gave_way_to")).filter_map(leads_on);
     let mut items: Vec<_> = items.map(text).collect();
     items.sort();
     items
