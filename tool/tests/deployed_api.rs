@@ -360,6 +360,11 @@ async fn an_api_that_cannot_be_asked_or_named_is_told_by_the_exit_status() {
         assert_eq!(unreadable.status, Some(2), "{unreadable:?}");
         assert!(unreadable.err.starts_with(words) && !unreadable.err.contains("secret"), "{unreadable:?}");
     }
+    let proxy =
+        environment(&[("DELIVERY_CENTER_TOKEN", TOKEN), ("HTTPS_PROXY", "http://me:secret@127.0.0.1:9")]);
+    let behind = ran("https://delivery.example.com", &proxy).await;
+    let named = "go through the proxy http://127.0.0.1:9, which HTTPS_PROXY names";
+    assert!(behind.err.contains(named) && !behind.err.contains("secret"), "{behind:?}");
     let blank = ran("http://127.0.0.1:9", &environment(&[("DELIVERY_CENTER_TOKEN", "my secret")])).await;
     assert_eq!(blank.status, Some(2), "{blank:?}");
     assert!(
