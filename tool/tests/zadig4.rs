@@ -314,6 +314,12 @@ async fn a_release_in_a_shape_that_is_not_known_is_named_and_never_success() {
         }
         release
     };
+    let service = |fields: Value| {
+        let mut service = json!({ "service_name": "a" });
+        service.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        change("services", Some(json!([service])))
+    };
+    let image = |image: Value| service(json!({ "images": [image] }));
     let named_service = json!([{ "service_name": "a", "images": [] }, { "name": "b" }]);
     let mut list_entry = change("project_name", None);
     list_entry["services"] = Value::Null;
@@ -339,6 +345,43 @@ async fn a_release_in_a_shape_that_is_not_known_is_named_and_never_success() {
             true,
         ),
         (change("created_at", Some(json!("today"))), "$.versionInfo.created_at: expected an integer", true),
+        (change("project_name", Some(json!(""))), "$.project_name: expected a non-empty string", true),
+        (change("version", Some(Value::Null)), "$.version: expected a string, found null", true),
+        (change("productName", Some(json!("other"))), "$.productName: Zadig 4 has no such field here", true),
+        (
+            service(json!({ "workloads": [{ "image": "r.e/a:1" }] })),
+            "$.services[0].images: expected a list, found nothing",
+            true,
+        ),
+        (service(json!({ "images": [], "deleted_at": 5 })), "$.services[0].deleted_at: Zadig 4 has no", true),
+        (
+            image(json!({ "container_name": "m", "image": "r.e/a:1" })),
+            "$.services[0].images[0].image: Zadig 4 has no such field here",
+            true,
+        ),
+        (
+            image(json!({ "container_name": "m", "reference": "r.e/a:1" })),
+            "$.services[0].images[0]: expected target_image or source_image, found neither",
+            true,
+        ),
+        (
+            image(json!({ "target_image": "a", "deleted_at": 5 })),
+            "images[0].deleted_at: Zadig 4 has no",
+            true,
+        ),
+        (image(json!({ "target_image": "a", "id": "i" })), "images[0].id: Zadig 4 has no", true),
+        (
+            image(json!({ "target_image": "a", "serviceName": "b" })),
+            "images[0].serviceName: Zadig 4 has",
+            true,
+        ),
+        (
+            service(json!({
+                "images": [{ "target_image": "a", "error": "i" }], "error": "s", "service_error": "x",
+            })),
+            "$.services[0].error: its image has error, too, and service_error is taken",
+            true,
+        ),
     ] {
         let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
         let mut document = release.clone();
@@ -356,6 +399,61 @@ async fn a_release_in_a_shape_that_is_not_known_is_named_and_never_success() {
         }
         assert_eq!(tables.dump_both().await, [Vec::<String>::new(), Vec::new()]);
     }
+}
+
+#[tokio::test]
+async fn a_document_that_tells_no_release_is_named_and_never_success() {
+    let only = doc! { "_id": made_id(8, 1), "foo": 1 };
+    let without = |name: &str| {
+        let mut release = zadig4().remove(0);
+        release.remove(name).unwrap();
+        release
+    };
+    for (collection, document, said) in [
+        ("delivery_version", only.clone(), "expected a release's fields, such as version, found none"),
+        ("delivery_version_v2", only, "$.project_name: expected a non-empty string, found nothing"),
+        (
+            "delivery_version_v2",
+            without("project_name"),
+            "$.project_name: expected a non-empty string, found nothing",
+        ),
+        ("delivery_version_v2", without("version"), "$.version: expected a string, found nothing"),
+    ] {
+        let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
+        write_bson(directory.path(), &Dump::from([(collection, vec![document])]));
+        for command in ["import", "verify"] {
+            let ran = run_on(&tables, &[command, directory.path().to_str().unwrap()]).await;
+            assert_eq!(ran.status, Some(1), "{said}: {ran:?}");
+            assert!(ran.err.contains(said) && !ran.out.contains("nothing was lost"), "{said}: {ran:?}");
+        }
+        assert_eq!(tables.dump_both().await, [Vec::<String>::new(), Vec::new()]);
+    }
+}
+
+#[tokio::test]
+async fn what_a_service_and_its_images_tell_under_one_name_is_kept_apart() {
+    let mut release = answered(&zadig4()).remove(0);
+    release["services"] = json!([
+        {
+            "service_name": "web", "chart_name": "web", "error": "SVC", "images": [
+                { "container_name": "", "source_image": "r.e/a:1", "target_image": "", "error": "IMG" },
+                { "container_name": "", "source_image": "r.e/b:1", "target_image": "", "error": "IMG" },
+            ],
+        },
+        { "service_name": "config", "error": "SVC", "images": null },
+    ]);
+    let (tables, directory) = (Tables::empty().await, tempfile::tempdir().unwrap());
+    let source = write(&directory.path().join("release.json"), release.to_string());
+    for command in ["import", "verify"] {
+        let ran = run_on(&tables, &[command, &source]).await;
+        assert_eq!(ran.status, Some(0), "{ran:?}");
+    }
+    let releases = tables.get(ListReleases, "").await.json();
+    let deploys = releases[0]["deployInfo"].as_array().unwrap();
+    let errors: Vec<_> =
+        deploys.iter().map(|deploy| (deploy["error"].as_str(), deploy["service_error"].as_str())).collect();
+    assert_eq!(errors, [(Some("IMG"), Some("SVC")), (Some("IMG"), None), (Some("SVC"), None)]);
+    assert_ne!(deploys[0]["id"], deploys[1]["id"], "{releases}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
