@@ -84,12 +84,23 @@ impl Clone {
     }
 
     async fn build_with(&self, tables: &Tables, image: &str, number: u64, more: &[&str]) -> Built {
+        let commit = self.git(&["rev-parse", "HEAD"]);
+        self.build_of(tables, image, number, &commit, more).await
+    }
+
+    async fn build_of(
+        &self,
+        tables: &Tables,
+        image: &str,
+        number: u64,
+        commit: &str,
+        more: &[&str],
+    ) -> Built {
         let (tagged, digest) = (format!("{image}:{number}"), format!("sha256:{number:064x}"));
         let url = format!("https://ci.example.com/{number}");
-        let commit = self.git(&["rev-parse", "HEAD"]);
         let build = ["record", "build", "--json", "--image", &tagged, "--digest", &digest, "--url", &url];
         let ended = (1_800_000_000 + number).to_string();
-        let of = ["--repo", "acme/shop", "--branch", "main", "--commit", &commit, "--ended", &ended];
+        let of = ["--repo", "acme/shop", "--branch", "main", "--commit", commit, "--ended", &ended];
         let mut tool = tool(&tables.environment(), &[build.as_slice(), &of, more].concat());
         tool.env("PATH", std::env::var_os("PATH").unwrap()).current_dir(self.folder.path());
         Built(run(tool).await)
@@ -212,6 +223,27 @@ async fn a_build_that_is_sent_again_is_the_same_and_its_other_tag_tells_the_same
     let elsewhere = clone.build(&tables, CART, 2, "nowhere").await;
     assert!(elsewhere.0.err.contains("recorded before"), "{:?}", elsewhere.0);
     assert_eq!(clone.build(&tables, CART, 3, "auto").await.ids(), built.ids());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_built_commit_that_is_given_short_is_recorded_and_contained_by_its_whole_id() {
+    let tables = Tables::empty().await;
+    let mut clone = Clone::empty();
+    let first = clone.commit("First");
+    let since_auto = ["--commits-since", "auto"];
+    let short = clone.build_of(&tables, CART, 1, &first[..8], &since_auto).await;
+    assert_eq!(short.ids(), [first.as_str()]);
+    for query in [format!("commit={first}&repo=acme/shop"), format!("commit={}", &first[..7])] {
+        assert_eq!(found(&tables, &query).await, format!("{CART}:1"), "{query}");
+    }
+    let again = clone.build_of(&tables, CART, 1, &first, &since_auto).await;
+    assert!(again.0.err.contains("recorded before"), "{:?}", again.0);
+    let second = clone.commit("Second");
+    let large = second.to_uppercase();
+    assert_eq!(clone.build_of(&tables, CART, 2, &large[..12], &since_auto).await.ids(), [second]);
+    // It is whole too where the clone does not tell the commits behind it.
+    let alone = clone.build_of(&tables, WEB, 3, &first[..8], &["--commits-since", "nowhere"]).await;
+    assert_eq!(alone.ids(), [first]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,7 +26,7 @@ pub(super) struct CommitsSince {
     pub(super) since: String,
     /// The repository of the built commit.
     pub(super) repository: Repository,
-    /// The built commit as it is told where it stands alone.
+    /// The built commit as the arguments and the pipeline tell it.
     pub(super) built: Value,
 }
 
@@ -98,6 +98,8 @@ impl CommitsSince {
         }
         let path = self.repository.path();
         let built = resolved(self.built["commit_id"].as_str().unwrap_or_default())?;
+        // A part of an id, or a name, is not found as the whole id is.
+        self.built["commit_id"] = built.as_str().into();
         let ancestors = log(&[&built], &path)?;
         if let Some(local) = ancestors.first() {
             complete(&mut self.built, local);
