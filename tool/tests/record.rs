@@ -537,6 +537,7 @@ async fn told_of_commit(tables: &Tables, arguments: &[&str], variables: &[(&str,
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "they are the lines of one table of cases")]
 async fn a_commit_has_only_the_branch_and_the_pull_request_that_belong_to_it() {
     let folder = tempfile::tempdir().unwrap();
     let event = |head: &str| {
@@ -546,7 +547,12 @@ async fn a_commit_has_only_the_branch_and_the_pull_request_that_belong_to_it() {
         format!("GITHUB_EVENT_PATH={}", file.display())
     };
     let (own, fork) = (event("acme/shop"), event("bob/shop"));
-    let github = "GITHUB_ACTIONS=true GITHUB_REPOSITORY=acme/shop GITHUB_SHA=4b15c43b GITHUB_REF_TYPE=branch";
+    let deleted_fork = folder.path().join("deleted.json");
+    std::fs::write(&deleted_fork, r#"{"pull_request":{"head":{"ref":"main","repo":null}}}"#).unwrap();
+    let deleted_fork = format!("GITHUB_EVENT_PATH={}", deleted_fork.display());
+    let github_without_type = "GITHUB_ACTIONS=true GITHUB_REPOSITORY=acme/shop GITHUB_SHA=4b15c43b";
+    let github = format!("{github_without_type} GITHUB_REF_TYPE=branch");
+    let github = github.as_str();
     let gitlab = "GITLAB_CI=true CI_SERVER_URL=https://gitlab.example.com CI_COMMIT_SHA=4b15c43b";
     let jenkins = "JENKINS_URL=x GIT_URL=https://git.example.com/acme/shop.git GIT_COMMIT=4b15c43b";
     let of_github = "of https://github.com|acme|shop";
@@ -580,7 +586,26 @@ async fn a_commit_has_only_the_branch_and_the_pull_request_that_belong_to_it() {
             &format!("GITHUB_REF=refs/pull/7/merge GITHUB_REF_NAME=7/merge GITHUB_HEAD_REF=main {fork}"),
             format!("pr 7, {of_github}"),
         ),
+        (
+            github,
+            &format!(
+                "GITHUB_REF=refs/pull/7/merge GITHUB_REF_NAME=7/merge GITHUB_HEAD_REF=main {deleted_fork}"
+            ),
+            format!("pr 7, {of_github}"),
+        ),
         (github, "GITHUB_REF=refs/pull/7/merge GITHUB_REF_NAME=7/merge", format!("pr 7, {of_github}")),
+        (
+            github_without_type,
+            "GITHUB_REF_TYPE=tag GITHUB_REF=refs/tags/v1 GITHUB_REF_NAME=v1",
+            format!("tag v1, {of_github}"),
+        ),
+        // Older servers do not tell the type.
+        (github_without_type, "GITHUB_REF=refs/tags/v1 GITHUB_REF_NAME=v1", format!("tag v1, {of_github}")),
+        (
+            github_without_type,
+            "GITHUB_REF=refs/heads/tags/v1 GITHUB_REF_NAME=tags/v1",
+            format!("branch tags/v1, {of_github}"),
+        ),
         (
             gitlab,
             "CI_PROJECT_PATH=acme/shop CI_MERGE_REQUEST_IID=7 CI_MERGE_REQUEST_PROJECT_PATH=acme/shop CI_MERGE_REQUEST_SOURCE_PROJECT_PATH=acme/shop CI_MERGE_REQUEST_SOURCE_BRANCH_NAME=topic",

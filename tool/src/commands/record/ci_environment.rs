@@ -73,7 +73,9 @@ impl PipelineRun {
         let address = address("GITHUB_SERVER_URL", &server);
         let repository = variable("GITHUB_REPOSITORY")
             .map(|path| Repository::on_server(address.clone(), "GITHUB_REPOSITORY", &path));
-        let is_tag = variable("GITHUB_REF_TYPE").as_deref() == Some("tag");
+        let reference = variable("GITHUB_REF");
+        let is_tag = variable("GITHUB_REF_TYPE").as_deref() == Some("tag")
+            || reference.as_deref().is_some_and(|reference| reference.starts_with("refs/tags/"));
         let name = variable("GITHUB_REF_NAME");
         let url = repository.clone().zip(variable("GITHUB_RUN_ID")).map(|(repository, run)| {
             let Repository { address, owner, name } = repository?;
@@ -83,7 +85,7 @@ impl PipelineRun {
             let attempt = attempt.map(|attempt| format!("/attempts/{attempt}")).unwrap_or_default();
             clean_url("GITHUB_RUN_ID", &format!("{address}/{owner}/{name}/actions/runs/{run}{attempt}"))
         });
-        let pull_request = variable("GITHUB_REF")
+        let pull_request = reference
             .and_then(|reference| reference.strip_prefix("refs/pull/")?.split('/').next()?.parse().ok());
         // On `pull_request_target`, and once a request is closed, the commit is one of the base, and the head's
         // name is there all the same.
@@ -164,12 +166,12 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// Whether a pull request's branch is in another repository than the one that runs the workflow. Only the
-/// event tells that.
+/// event tells that. The repository is `null` where it was deleted since.
 fn is_from_fork_on_github() -> bool {
     let event = variable("GITHUB_EVENT_PATH").and_then(|file| std::fs::read(file).ok());
     let event: Value = event.and_then(|event| serde_json::from_slice(&event).ok()).unwrap_or_default();
-    let head = event["pull_request"]["head"]["repo"]["full_name"].as_str();
-    head.is_some_and(|head| Some(head) != variable("GITHUB_REPOSITORY").as_deref())
+    let head = event.pointer("/pull_request/head/repo");
+    head.is_some_and(|head| head["full_name"].as_str() != variable("GITHUB_REPOSITORY").as_deref())
 }
 
 /// The branch or the tag that `GIT_BRANCH` names. Jenkins' plugins write the branch alone, or with the remote in
