@@ -270,6 +270,46 @@ async fn after_a_force_push_the_commits_that_are_new_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_clone_lacks_is_there_after_the_fetch_that_the_warning_names() {
+    let tables = Tables::empty().await;
+    let mut origin = Clone::empty();
+    origin.commit("First");
+    let whole = Clone::of(origin.folder.path(), &[]);
+    origin.git(&["checkout", "--quiet", "-b", "topics/gifts"]);
+    let commit = origin.commit("Wrap gifts");
+    origin.git(&["tag", "v2"]);
+    for (number, since, fetch) in [
+        (1, "origin/topics/gifts", "git fetch origin topics/gifts"),
+        (2, "refs/remotes/origin/topics/gifts", "git fetch origin topics/gifts"),
+        (3, "v2", "git fetch --tags origin"),
+        (4, "origin/topics/gifts~1", "git fetch origin"),
+        (5, "v2^{commit}", "git fetch origin"),
+        (6, "main@{u}", "git fetch origin"),
+        (7, &commit[..8], "git fetch origin"),
+        (8, &commit, &format!("git fetch origin {commit}")),
+    ] {
+        let clone = Clone::of(whole.folder.path(), &["--no-tags"]);
+        clone.git(&["remote", "set-url", "origin", &format!("file://{}", origin.folder.path().display())]);
+        clone.git(&["config", "--unset-all", "remote.origin.tagOpt"]);
+        clone.git(&["update-ref", "-d", "refs/remotes/origin/main"]);
+        let built = clone.build(&tables, CART, number, since).await;
+        let note = built.note();
+        let start = format!("warning: only the built commit is recorded: {since:?} is not in this clone: ");
+        let said = note.strip_prefix(&start).unwrap_or_else(|| panic!("{note}"));
+        assert_eq!(said.split(" (").next(), Some(fetch), "{since}");
+        clone.git(&fetch.split(' ').skip(1).collect::<Vec<_>>());
+        assert_eq!(clone.build(&tables, WEB, number, since).await.note(), "", "{since}");
+    }
+    // Nothing is fetched into a branch of the clone's own.
+    let built = whole.build(&tables, CART, 9, "topics/gifts").await;
+    assert!(
+        built.note().ends_with("git fetch --tags origin (a branch of it is origin/topics/gifts)"),
+        "{:?}",
+        built.0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_shallow_clone_that_reaches_too_little_is_told_how_to_fetch_more() {
     let tables = Tables::empty().await;
     let mut origin = Clone::empty();

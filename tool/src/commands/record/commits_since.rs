@@ -177,7 +177,21 @@ fn resolved(reference: &str) -> Result<String, NoHistory> {
     if is_shallow()? {
         return Err(too_shallow());
     }
-    Err(NoHistory(format!("{reference:?} is not in this clone: git fetch origin {reference}")))
+    Err(NoHistory(format!("{reference:?} is not in this clone: {}", fetch_of(reference))))
+}
+
+/// The command that fetches what a reference names.
+fn fetch_of(reference: &str) -> String {
+    let is_hexadecimal = reference.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let is_whole_id = is_hexadecimal && matches!(reference.len(), 40 | 64);
+    let is_name = !is_hexadecimal && !reference.contains(['^', '~', '{']);
+    let branch = reference.strip_prefix("refs/remotes/").unwrap_or(reference).strip_prefix("origin/");
+    match branch {
+        _ if is_whole_id => format!("git fetch origin {reference}"),
+        Some(branch) if is_name => format!("git fetch origin {branch}"),
+        None if is_name => format!("git fetch --tags origin (a branch of it is origin/{reference})"),
+        _ => "git fetch origin".to_owned(),
+    }
 }
 
 fn is_shallow() -> Result<bool, NoHistory> {
