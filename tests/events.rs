@@ -1,12 +1,15 @@
 //! The same request is answered alike in every form of event, and only what an answer depends on can refuse
 //! one.
 
+use std::collections::BTreeSet;
+
 use delivery_center::endpoint::Endpoint::{self, GetArtifact, ListReleases};
 use delivery_center::lambda::event::answer_json;
 use delivery_center::service::EndpointService;
 use serde_json::{Value, json};
 
 use crate::function::{Function, FunctionAnswer};
+use crate::openapi::Description;
 use crate::support::{Answer, Tables};
 
 /// The forms of an event, as their senders make them.
@@ -74,6 +77,8 @@ impl Form {
                 "/multiValueHeaders/Host",
                 "/multiValueHeaders/X-Forwarded-Proto",
                 "/multiValueHeaders/x y",
+                "/queryStringParameters/unread",
+                "/multiValueQueryStringParameters/unread",
                 "/requestContext/accountId",
                 "/requestContext/apiId",
                 "/requestContext/authorizer",
@@ -102,6 +107,8 @@ impl Form {
                 "/headers/x-forwarded-proto",
                 "/multiValueHeaders/host",
                 "/multiValueHeaders/x-forwarded-proto",
+                "/queryStringParameters/unread",
+                "/multiValueQueryStringParameters/unread",
                 "/requestContext/elb/targetGroupArn",
             ],
         }
@@ -416,8 +423,10 @@ async fn a_parameter_or_a_header_that_is_null_is_absent() {
                 for (name, value) in [
                     ("label", Value::Null),
                     ("label", json!([null])),
+                    ("label", json!([])),
                     ("if-none-match", Value::Null),
                     ("if-none-match", json!([null, null])),
+                    ("if-none-match", json!([])),
                 ] {
                     let mut event = plain.clone();
                     event[map][name] = value;
@@ -431,6 +440,92 @@ async fn a_parameter_or_a_header_that_is_null_is_absent() {
                 assert_eq!(tables.invoke(endpoint, &event).await, wanted, "{event}");
             }
             assert!(tried > 0, "{plain}");
+        }
+        let plain = Form::RestApi.event(&request);
+        let wanted = tables.invoke(endpoint, &plain).await;
+        for nothing in [Value::Null, json!([]), json!([null])] {
+            for maps in [
+                ["queryStringParameters", "multiValueQueryStringParameters"],
+                ["headers", "multiValueHeaders"],
+            ] {
+                let mut event = plain.clone();
+                event[maps[1]]
+                    .as_object_mut()
+                    .unwrap()
+                    .values_mut()
+                    .for_each(|lines| *lines = nothing.clone());
+                assert_eq!(tables.invoke(endpoint, &event).await, wanted, "{event}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_the_parameters_that_an_endpoint_reads_must_be_texts() {
+    let tables = Tables::with_samples().await;
+    let described = Description::read();
+    let every_parameter: BTreeSet<_> =
+        Endpoint::ALL.iter().flat_map(|endpoint| described.query_parameters(*endpoint)).collect();
+    for endpoint in Endpoint::ALL {
+        let read = described.query_parameters(endpoint);
+        let wanted = tables.invoke(endpoint, &Form::HttpApi.event(&Request::of(endpoint))).await;
+        for form in Form::ALL {
+            let mut plain = form.event(&Request::of(endpoint));
+            if form == Form::HttpApi {
+                plain["rawQueryString"] = Value::Null;
+                plain["queryStringParameters"] =
+                    Form::RestApi.event(&Request::of(endpoint))["queryStringParameters"].take();
+            }
+            for map in ["queryStringParameters", "multiValueQueryStringParameters"] {
+                if !plain[map].is_object() {
+                    continue;
+                }
+                for name in every_parameter.iter().map(String::as_str).chain(["foo", "Image", ""]) {
+                    for value in [json!(7), json!(true), json!({ "a": 1 }), json!([["a"]]), nested(200)] {
+                        let mut event = plain.clone();
+                        event[map][name] = value;
+                        let answer = tables.invoke(endpoint, &event).await;
+                        if read.contains(name) {
+                            let description = "the request cannot be read: HTTP does not allow its query";
+                            assert_eq!(
+                                (answer.status, answer.description().as_str()),
+                                (400, description),
+                                "{event}"
+                            );
+                        } else {
+                            assert_eq!((answer.status, &answer.body), (200, &wanted.body), "{event}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_members_that_have_one_name_the_last_counts() {
+    let tables = Tables::with_samples().await;
+    for endpoint in Endpoint::ALL {
+        let service = EndpointService::new(endpoint, tables.store.clone());
+        for form in Form::ALL {
+            let plain = form.event(&Request::of(endpoint));
+            let wanted = tables.invoke(endpoint, &plain).await;
+            let text = plain.to_string();
+            let mut repeated: Vec<_> = ["/other", "a b"]
+                .iter()
+                .flat_map(|other| plain.as_object().unwrap().keys().map(move |name| (name, json!(other))))
+                .map(|(name, other)| format!("{{\"{name}\":{other},{}", &text[1..]))
+                .collect();
+            if form == Form::HttpApi {
+                repeated.push(text.replace(r#""method":"#, r#""method":"POST","method":"#));
+                repeated.push(text.replace(r#""http":"#, r#""http":{"method":"POST"},"http":"#));
+            }
+            for event in repeated {
+                assert_ne!(event, text);
+                let json =
+                    answer_json(&service, &event).await.unwrap_or_else(|error| panic!("{error}: {event}"));
+                assert_eq!(Answer::from_lambda_json(&json), wanted, "{event}");
+            }
         }
     }
 }
@@ -509,6 +604,9 @@ async fn an_event_that_is_refused_says_why_in_one_line_of_the_log() {
         (include_str!("../events/list-releases/vpc-lattice-v1.json"), "VPC Lattice"),
         (r#"{"Records":[{"secret":1}]}"#, "not an HTTP request"),
         (r#""secret""#, "not an HTTP request"),
+        // As many as there are members that are read.
+        (r#"["GET","/secret",null,null,null,null,null,null,null,null]"#, "not an HTTP request"),
+        (r#" ["GET","/secret",null,null,null,null,null,null,{},null]"#, "not an HTTP request"),
     ] {
         let FunctionAnswer::Failure(failure) = function.invoke(event).await else { panic!("an answer") };
         let failure: Value = serde_json::from_str(&failure).unwrap();
@@ -530,11 +628,12 @@ async fn a_panic_that_is_caught_is_one_json_line_with_its_place() {
     let tables = Tables::with_samples().await;
     for endpoint in Endpoint::ALL {
         let mut function = Function::start(endpoint, &tables.environment()).await;
-        // A parameter without a value, which no sender makes, panics in a package beneath `lambda_http`.
+        // A parameter without a value, which no sender makes, panics in a package beneath `lambda_http`. The
+        // request is read again without it.
         let mut event = Form::RestApi.event(&Request::of(endpoint));
-        event["multiValueQueryStringParameters"] = json!({ "a": [] });
+        event["multiValueQueryStringParameters"]["a"] = json!([]);
         let answer: Answer = function.respond(event.to_string()).await;
-        assert_eq!(answer.status, 400, "{}", answer.body);
+        assert_eq!(answer.status, 200, "{}", answer.body);
         let log = function.end().await;
         let panics = lines(&log, "panic");
         assert_eq!(panics.len(), 1, "{log}");

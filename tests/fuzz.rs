@@ -205,6 +205,12 @@ fn with_other_unread_parts(random: &mut Random, form: Form, event: &Value) -> Va
     let mut other = event.clone();
     for _ in 0..=random.below(4) {
         let pointer = random.one_of(form.unread());
+        // A list of parameters that has any is read instead of the map of single ones.
+        if pointer == "/multiValueQueryStringParameters/unread"
+            && event["multiValueQueryStringParameters"].as_object().is_none_or(Map::is_empty)
+        {
+            continue;
+        }
         // These are read where the raw query is empty.
         if pointer.to_lowercase().ends_with("querystringparameters") && event["rawQueryString"] == "" {
             continue;
@@ -256,10 +262,12 @@ fn is_rightly_refused(event: &Value, description: &str) -> bool {
     }
 }
 
-/// An answer whose `Link` has its parameters in order. A REST API's are in a map, from which they come in any.
+/// An answer whose `Link` has its parameters in order, without the one that nobody reads. A REST API's are in a
+/// map, from which they come in any.
 fn in_order(mut answer: Answer) -> Answer {
     if let Some(next) = answer.next_query() {
         let mut parameters: Vec<_> = next.split('&').collect();
+        parameters.retain(|parameter| !parameter.starts_with("unread="));
         parameters.sort_unstable();
         answer.headers.insert("link".to_owned(), parameters.join("&"));
     }
@@ -289,7 +297,12 @@ async fn whatever_a_caller_sends_is_answered() {
         if random.one_in(2) && !has_ambiguous_parameters(form, &event) {
             let other = with_other_unread_parts(&mut random, form, &event);
             let answered = self::answer(function, &other, number).await;
-            assert_eq!(in_order(answered), in_order(answer.clone()), "event {number}: {event}\n{other}");
+            // A parameter that nobody reads makes the URL longer, and may end within a load balancer's value.
+            let parameters = [&other["queryStringParameters"], &other["multiValueQueryStringParameters"]];
+            let is_long = parameters.iter().any(|map| map.to_string().len() > 20_000);
+            if !is_long && !has_ambiguous_parameters(form, &other) {
+                assert_eq!(in_order(answered), in_order(answer.clone()), "event {number}: {event}\n{other}");
+            }
         }
         let is_head =
             [&event["httpMethod"], &event["requestContext"]["http"]["method"]].contains(&&json!("HEAD"));

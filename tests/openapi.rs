@@ -78,7 +78,7 @@ impl Description {
     }
 
     /// The names of an operation's query parameters.
-    fn query_parameters(&self, endpoint: Endpoint) -> BTreeSet<String> {
+    pub(crate) fn query_parameters(&self, endpoint: Endpoint) -> BTreeSet<String> {
         let parameters = self.operation(endpoint)["parameters"].as_array().unwrap();
         let parameters = parameters.iter().map(|parameter| self.resolve(parameter));
         let of_query = parameters.filter(|parameter| parameter["in"] == "query");

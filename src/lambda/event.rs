@@ -14,18 +14,26 @@ use std::panic::catch_unwind;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use lambda_http::lambda_runtime::{Context, Diagnostic, LambdaEvent};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde::de::IgnoredAny;
 use serde::ser::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::response::Response;
 use crate::service::{EndpointService, Invocation};
+use crate::store::filters::FILTERS;
 
 /// The headers that an endpoint reads. No other header of an event is looked at.
 const READ_HEADERS: [&str; 2] = ["accept-encoding", "if-none-match"];
+
+/// The query parameters that the list of releases reads besides its filters.
+const LIST_PARAMETERS: [&str; 6] = ["after", "page", "per_page", "since", "until", "verbosity"];
+/// The query parameters that the look-up of an artifact reads.
+const LOOKUP_PARAMETERS: [&str; 8] =
+    ["after", "commit", "envName", "image", "include", "namespace", "pr", "repo"];
 
 /// The characters that must be escaped in the path or the query of a URI (RFC 3986, 3.3 and 3.4), and `?`,
 /// which would end a path. A `%` that is there already stays.
@@ -142,7 +150,17 @@ struct Unreadable {
 fn read(event: &str) -> Result<(Sender, Result<Request<()>, Unreadable>), &'static str> {
     const NO_REQUEST: &str = "the event is not an HTTP request of API Gateway, of a Function URL or of an \
                               Application Load Balancer";
-    let event: Event = serde_json::from_str(event).map_err(|_| NO_REQUEST)?;
+    // A list would be read as the members in their order.
+    if !event.trim_start().starts_with('{') {
+        return Err(NO_REQUEST);
+    }
+    let without_repeated;
+    let event: Event = if let Ok(event) = serde_json::from_str(event) {
+        event
+    } else {
+        without_repeated = without_repeated_members(event, &["requestContext", "http"]).ok_or(NO_REQUEST)?;
+        serde_json::from_str(without_repeated.get()).map_err(|_| NO_REQUEST)?
+    };
     let context = event.request_context.as_ref();
     if event.lattice_path.is_some() || context.is_some_and(|context| context.service_network_arn.is_some()) {
         return Err("the event is one of VPC Lattice, whose events are not supported: let API Gateway, a \
@@ -158,6 +176,19 @@ fn read(event: &str) -> Result<(Sender, Result<Request<()>, Unreadable>), &'stat
     let method = text(method).and_then(|method| method.parse::<Method>().ok());
     let request = method.clone().ok_or("method").and_then(|method| event.request(method, sender));
     Ok((sender, request.map_err(|part| Unreadable { method: method.unwrap_or_default(), part })))
+}
+
+/// An object with the last of the members that have one name. So is the object in its first named member, and
+/// the one in that. `None` where it is no object.
+fn without_repeated_members(object: &str, named: &[&str]) -> Option<Box<RawValue>> {
+    let mut members: HashMap<String, Box<RawValue>> = serde_json::from_str(object).ok()?;
+    if let [name, deeper @ ..] = named
+        && let Some(member) = members.get_mut(*name)
+        && let Some(object) = without_repeated_members(member.get(), deeper)
+    {
+        *member = object;
+    }
+    Some(to_raw_value(&members).expect("texts and JSON always serialize"))
 }
 
 impl<'a> Event<'a> {
@@ -179,8 +210,9 @@ impl<'a> Event<'a> {
                 Sender::LoadBalancer => HandedContext::Elb {},
             },
         };
-        let request = handed.read().ok_or_else(|| handed.unreadable_part())?;
-        let path = text(self.raw_path.or(self.path)).ok_or("path")?;
+        let path = text(self.raw_path.or(self.path));
+        let request = handed.read(path.as_deref()).ok_or_else(|| handed.unreadable_part(path.as_deref()))?;
+        let path = path.ok_or("path")?;
         let query = if raw_query.is_empty() { request.uri().query().unwrap_or_default() } else { &raw_query };
         let mut read = Request::new(());
         *read.method_mut() = method;
@@ -229,9 +261,12 @@ enum HandedContext<'a> {
 }
 
 impl Handed<'_> {
-    /// The request, without a path; `None` where `lambda_http` fails or panics.
-    fn read(&self) -> Option<lambda_http::Request> {
-        catch_unwind(|| self.try_read().or_else(|| self.try_read_without_nulls())).ok()?
+    /// The request of a path, without the path; `None` where `lambda_http` fails or panics.
+    fn read(&self, path: Option<&str>) -> Option<lambda_http::Request> {
+        catch_unwind(|| self.try_read())
+            .ok()
+            .flatten()
+            .or_else(|| catch_unwind(|| self.try_read_what_counts(path)).ok().flatten())
     }
 
     fn try_read(&self) -> Option<lambda_http::Request> {
@@ -239,24 +274,26 @@ impl Handed<'_> {
         lambda_http::request::from_str(&event).ok()
     }
 
-    /// Leaves out the parameters that are `null`, over which `lambda_http` fails: they are absent.
-    fn try_read_without_nulls(&self) -> Option<lambda_http::Request> {
-        let parameters = without_nulls(self.query_string_parameters)?;
-        let lists = without_nulls(self.multi_value_query_string_parameters)?;
-        let without_nulls = Handed {
+    /// Leaves out the parameters over which `lambda_http` fails and which do not count.
+    fn try_read_what_counts(&self, path: Option<&str>) -> Option<lambda_http::Request> {
+        // A path may lack its slash.
+        let endpoint = path.and_then(|path| Endpoint::at(&format!("/{path}")));
+        let parameters = what_counts(self.query_string_parameters, endpoint)?;
+        let lists = what_counts(self.multi_value_query_string_parameters, endpoint)?;
+        let what_counts = Handed {
             query_string_parameters: Some(&parameters),
             multi_value_query_string_parameters: Some(&lists),
             headers: self.headers.clone(),
             ..*self
         };
-        without_nulls.try_read()
+        what_counts.try_read()
     }
 
     /// The part over which `lambda_http` fails, whose own words do not name it.
-    fn unreadable_part(self) -> &'static str {
+    fn unreadable_part(self, path: Option<&str>) -> &'static str {
         let without_query =
             Self { query_string_parameters: None, multi_value_query_string_parameters: None, ..self };
-        match without_query.read() {
+        match without_query.read(path) {
             Some(_) => "query",
             None => "header accept-encoding or if-none-match",
         }
@@ -273,12 +310,30 @@ fn members(member: Member<'_>) -> Option<HashMap<String, Member<'_>>> {
     member.map_or_else(|| Some(HashMap::new()), |member| serde_json::from_str(member.get()).ok())
 }
 
-/// Parameters, each as a list of its values, without those that are `null`; `None` where they are no object.
-fn without_nulls(parameters: Member) -> Option<Box<RawValue>> {
+/// Parameters, each as a list of its values, without those that have no value and those that are no texts and
+/// that the endpoint does not read; `None` where they are no object.
+fn what_counts(parameters: Member, endpoint: Option<Endpoint>) -> Option<Box<RawValue>> {
     let parameters = members(parameters)?.into_iter();
     let parameters = parameters.filter_map(|(name, value)| Some((name, values(value?))));
-    let parameters: HashMap<_, _> = parameters.filter(|(_, values)| !values.is_empty()).collect();
+    let is_text = |value: &&RawValue| text(Some(value)).is_some();
+    let parameters: HashMap<_, _> = parameters
+        .filter(|(name, values)| {
+            !values.is_empty() && (is_read(name, endpoint) || values.iter().all(is_text))
+        })
+        .collect();
     Some(to_raw_value(&parameters).expect("texts and JSON always serialize"))
+}
+
+/// Whether an endpoint reads a query parameter, whose name a load balancer leaves encoded.
+fn is_read(parameter: &str, endpoint: Option<Endpoint>) -> bool {
+    let name = percent_decode_str(parameter).decode_utf8_lossy();
+    match endpoint {
+        Some(Endpoint::ListReleases) => {
+            LIST_PARAMETERS.contains(&&*name) || FILTERS.iter().any(|filter| filter.parameter == name)
+        }
+        Some(Endpoint::GetArtifact) => LOOKUP_PARAMETERS.contains(&&*name),
+        None => false,
+    }
 }
 
 /// The values in a list, or the one value; `null` is none.
