@@ -29,7 +29,8 @@ use crate::store::filters::FILTERS;
 /// The headers that an endpoint reads. No other header of an event is looked at.
 const READ_HEADERS: [&str; 2] = ["accept-encoding", "if-none-match"];
 
-/// The query parameters that the list of releases reads besides its filters.
+/// The query parameters that the list of releases reads besides its filters. `tests/events.rs` holds both lists to
+/// `openapi.yaml`.
 const LIST_PARAMETERS: [&str; 6] = ["after", "page", "per_page", "since", "until", "verbosity"];
 /// The query parameters that the look-up of an artifact reads.
 const LOOKUP_PARAMETERS: [&str; 8] =
@@ -178,8 +179,8 @@ fn read(event: &str) -> Result<(Sender, Result<Request<()>, Unreadable>), &'stat
     Ok((sender, request.map_err(|part| Unreadable { method: method.unwrap_or_default(), part })))
 }
 
-/// An object with the last of the members that have one name. So is the object in its first named member, and
-/// the one in that. `None` where it is no object.
+/// JSON of an object, in which of members with one name only the last is left. So it is in the object that is its
+/// member `named[0]`, in that one's member `named[1]`, and so on. `None` where it is no object.
 fn without_repeated_members(object: &str, named: &[&str]) -> Option<Box<RawValue>> {
     let mut members: HashMap<String, Box<RawValue>> = serde_json::from_str(object).ok()?;
     if let [name, deeper @ ..] = named

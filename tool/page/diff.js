@@ -2,12 +2,9 @@
 
 import { compare, hunks } from './comparison.js';
 import { CommitLine, Folded, ImageLink, View, When, html, releaseAddress } from './parts.js';
-import { askRelease } from './release.js';
+import { MANIFEST_LINES, askRelease } from './release.js';
 import { workflowOf } from './releases.js';
 import { line, lines } from './text.js';
-
-/** Lines of a manifest that are shown where two are too far apart to be compared by lines. */
-const SHOWN_LINES = 2000;
 
 /** The view of two releases, each of which the address names as `ID@CREATED_AT`. */
 export function diff(parameters, page) {
@@ -115,7 +112,7 @@ function Manifest({ service, from, to, onlyDiffers, diff: entries }) {
       : html`<span class="skipped">${'⋯\n'}</span>`;
   const region = (label, shown) =>
     html`<pre class="diff" tabindex="0" role="region" aria-label=${`${label}: ${line(service)}`}>${shown}</pre>`;
-  const whole = (yaml) => lines(yaml.split('\n').slice(0, SHOWN_LINES).join('\n'));
+  const whole = (yaml) => lines(yaml.split('\n').slice(0, MANIFEST_LINES).join('\n'));
   const shown = () =>
     entries
       ? region('What differs', hunks(entries).map(row))

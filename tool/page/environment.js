@@ -2,7 +2,7 @@
 
 import { Refused } from './ask.js';
 import { isSame } from './comparison.js';
-import { At, CommitLink, Failure, ImageLink, Time, View, html, releaseAddress } from './parts.js';
+import { At, CommitLink, Failure, ImageLink, Time, View, deployedBy, html, releaseAddress } from './parts.js';
 import { releaseList } from './releases.js';
 import { address, foundUnder, lastDeployEntry, line, list, repository, text } from './text.js';
 
@@ -62,8 +62,6 @@ function walk(page, envName, namespace) {
     all.sort((one, other) => (key(one) < key(other) ? -1 : 1));
     const here = all.find((there) => key(there) > after) ?? all[0];
     if (!here) return undefined;
-    const isIts = ({ type, env_name: env, namespace: its, created_time: at }) =>
-      type === 'deploy' && env === envName && its === here.namespace && at === here.since;
     return {
       service: line(artifact.name) || line(repository(image)),
       image,
@@ -71,7 +69,7 @@ function walk(page, envName, namespace) {
       digest: text(artifact.image_digest),
       namespace: text(here.namespace),
       since: here.since,
-      by: line(list(artifact.activities).find(isIts)?.created_by),
+      by: deployedBy(list(artifact.activities), here),
       commit: list(list(artifact.activities).find(({ type }) => type === 'build')?.commits)[0],
     };
   }

@@ -2,8 +2,7 @@
 
 import htm from './vendor/htm.mjs';
 import { Component, h } from './vendor/preact.mjs';
-import { address, age, dateOf, firstLine, line, list, minute, number, repository, second } from './text.js';
-import { webAddress } from './text.js';
+import { address, age, dateOf, firstLine, line, list, minute, number, repository, second, webAddress } from './text.js';
 
 /** Makes nodes of a template. Whatever is put into it becomes text or a property, and never markup. */
 export const html = htm.bind(h);
@@ -112,6 +111,13 @@ export class Long extends Component {
 
 /** `owner/name` of a commit's repository. */
 export const repositoryOf = (commit) => [line(commit.repo_owner), line(commit.repo_name)].filter(Boolean).join('/');
+
+/** Who deployed what runs, or ran, in an environment. */
+export function deployedBy(activities, { env_name: envName, namespace = '', since }) {
+  const isIts = ({ type, env_name: env, namespace: its = '', created_time: at }) =>
+    type === 'deploy' && env === envName && its === namespace && at === since;
+  return line(activities.find(isIts)?.created_by);
+}
 
 /** Where a commit was built, such as `main of koderover/zadig`. */
 export const placeOf = (commit) =>

@@ -5,7 +5,8 @@ import { repository } from './text.js';
 /** What the box takes, for whoever is to be told. */
 export const TAKES =
   'The box takes an image with its registry (registry.example.com/shop/cart:1.4.0), a digest, an imageID of '
-  + 'Kubernetes, a commit’s id from 7 digits on, owner/repo#736, the address of a commit or a pull request, or a version.';
+  + 'Kubernetes, a commit’s id from 7 digits on, owner/repo#736, owner/repo@4b15c43, the address of a commit or a pull '
+  + 'request, or a version.';
 
 const DIGEST = /^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/i;
 const SCHEME = /^(docker-pullable|docker|oci):\/\//;

@@ -5,7 +5,8 @@ import { CommitLine, Facts, Folded, ImageLink, Long, View, When, html, pullReque
 import { named, workflowOf } from './releases.js';
 import { address, apiTime, firstLine, line, lines, list, text } from './text.js';
 
-const MANIFEST_LINES = 2000;
+/** Lines of a manifest that are shown at once. */
+export const MANIFEST_LINES = 2000;
 
 /** Asks for a release by its id and the second in which it was made, which leads to it at any length of the history. */
 export async function askRelease(page, id, at) {

@@ -11,8 +11,14 @@ import {
   ImageName,
   Long,
   PullRequestLinks,
+  View,
+  When,
+  deployedBy,
+  html,
+  placeOf,
+  pullRequests,
+  repositoryOf,
 } from './parts.js';
-import { View, When, html, placeOf, pullRequests, repositoryOf } from './parts.js';
 import { duration, firstLine, foundUnder, lastDeployEntry, line, list, number, repository, size, text } from './text.js';
 
 /** How many environments the sentence tells, each of which may cost a request; as in the terminal. */
@@ -85,13 +91,12 @@ function Summary({ artifact, successors, activities }) {
   return html`<p id="summary"><strong>${line(artifact.name) || 'It'}</strong> ${joined}.</p>`;
 }
 
-function whereItIs({ env_name: envName, namespace = '', since, running, until }, successor, activities) {
+function whereItIs(there, successor, activities) {
+  const { env_name: envName, namespace = '', since, running, until } = there;
   const where = html`<${View} to=${{ view: 'environment', envName }}><b>${line(envName)}</b><//>${
     namespace && ` (${line(namespace)})`
   }`;
-  const isIts = ({ type, env_name: env, namespace: its = '', created_time: at }) =>
-    type === 'deploy' && env === envName && its === namespace && at === since;
-  const by = line(activities.find(isIts)?.created_by);
+  const by = deployedBy(activities, there);
   const deployed = html`<${When} at=${since} />`;
   if (running) return html`<span class="runs">runs in</span> ${where} since ${deployed}${by && `, deployed by ${by}`}`;
   if (until) return html`was undeployed from ${where} on <${When} at=${until} />`;

@@ -129,8 +129,8 @@ impl HttpClient {
         Self(config.build().new_agent())
     }
 
-    /// Asks for a URL, and waits for the whole answer, of any status. Of an error's body that cannot be read
-    /// nothing is told.
+    /// Asks for a URL, and waits for the whole answer, of any status. Where an error's body cannot
+    /// be read, it is given as empty.
     pub(crate) fn get(
         &self,
         url: &str,

@@ -6,11 +6,11 @@
 //! - `json` is a tree of JSON, which every record becomes on its way in;
 //! - [`record`] checks a record, and brings it to the JSON that is answered;
 //! - [`write`](mod@write) writes records into the tables;
+//! - [`https`] asks a running Zadig and a deployed API over HTTP;
 //! - [`input`] reads records from files, dumps and a running Zadig;
 //! - [`import`] stores these records in the tables, or compares them with what is stored;
 //! - [`facts`] stores what pipelines record;
-//! - [`https`] asks servers over HTTP;
-//! - [`answers`] asks both endpoints inside this process, and reads their answers;
+//! - [`answers`] asks both endpoints, in this process or of a deployed API, and reads their answers;
 //! - [`page`] serves the page that people look at, before the two endpoints;
 //! - [`retries`] says what is tried again, how long, and why.
 

@@ -12,7 +12,6 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::response::Response;
-
 use delivery_center::accept_encoding::ContentCoding;
 use delivery_center::endpoint::Endpoint;
 use delivery_center::error::Error;

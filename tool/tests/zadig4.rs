@@ -410,7 +410,6 @@ async fn a_document_that_tells_no_release_is_named_and_never_success() {
         release
     };
     for (collection, document, said) in [
-        ("delivery_version", only.clone(), "expected a release's fields, such as version, found none"),
         ("delivery_version_v2", only, "$.project_name: expected a non-empty string, found nothing"),
         (
             "delivery_version_v2",

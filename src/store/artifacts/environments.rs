@@ -161,7 +161,8 @@ impl Store {
         self.last_deploys_in(env_name, Range::BeginsWith(last_deploy_entry(repository, "")), usage).await
     }
 
-    /// Those of them that have ended.
+    /// The last deploys of a repository to an environment, of those that have ended. Only `record undeploy` asks for
+    /// them.
     ///
     /// # Errors
     /// The same as those of [`Store::last_deploys_of`].

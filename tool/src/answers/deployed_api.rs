@@ -29,7 +29,7 @@ pub struct DeployedApi {
     http: HttpClient,
 }
 
-/// By what the API lets a request through.
+/// What a request has, so that the API lets it through.
 pub enum Access {
     /// A bearer token.
     Token(Token),
@@ -218,14 +218,14 @@ impl DeployedApi {
         query: &Query,
         headers: &HeaderMap,
     ) -> Result<Response<Vec<u8>>, ApiError> {
-        let (url, is_known) = (self.url_of(endpoint, query), headers.contains_key(IF_NONE_MATCH));
+        let (url, is_conditional) = (self.url_of(endpoint, query), headers.contains_key(IF_NONE_MATCH));
         let mut patience = Patience::new(ASKED_API);
         loop {
             let (http, asked, headers) =
                 (self.http.clone(), url.clone(), self.authorized(&url, headers).await?);
             let answer = on_a_thread(move || http.get(&asked, &headers, MAX_BYTES)).await;
             let answer = match answer {
-                Ok(answer) => self.endpoints_own(self.without_token(answer), is_known),
+                Ok(answer) => self.endpoints_own(self.without_token(answer), is_conditional),
                 Err(failure) => Err(ApiError::NoAnswer { url: self.url.to_string(), failure }),
             };
             let may_pass = match &answer {
@@ -300,17 +300,18 @@ impl DeployedApi {
         }
     }
 
-    /// An answer, if it is an endpoint's; else what answered instead. Only what is known can be not modified.
+    /// An answer, if it is an endpoint's; else what answered instead. A 304 counts only where the
+    /// request had `If-None-Match`.
     fn endpoints_own(
         &self,
         answer: Response<Vec<u8>>,
-        is_known: bool,
+        is_conditional: bool,
     ) -> Result<Response<Vec<u8>>, ApiError> {
         let (url, status) = (self.url.to_string(), answer.status());
         let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim().to_owned();
         let is_json = kind == "application/json";
-        if status == StatusCode::NOT_MODIFIED && is_known
+        if status == StatusCode::NOT_MODIFIED && is_conditional
             || is_json && (status == StatusCode::OK || error_object(&answer).is_some())
         {
             return Ok(answer);

@@ -97,8 +97,8 @@ fn region(config: &SdkConfig) -> anyhow::Result<&str> {
     }
 }
 
-/// By what a deployed API lets requests through: the token, if there is one, or else a signature, if there are
-/// AWS credentials.
+/// What requests to a deployed API have: the token, if there is one; or else a signature, if there are AWS
+/// credentials; or else nothing.
 pub(super) async fn access(api: &Url) -> anyhow::Result<Access> {
     if let Some(token) = given("DELIVERY_CENTER_TOKEN") {
         let token = Token::parse(&token);
@@ -182,8 +182,9 @@ pub(super) fn proxy_in_the_way() -> Option<String> {
     Some(through_proxy(uri.host()?, &format!("{scheme}://{address}"), variable))
 }
 
-/// The same of requests to a Zadig or to a deployed API, whose client has its own order of the variables.
-pub(super) fn proxy_of_ours(url: &str) -> Option<String> {
+/// The same of requests to a Zadig or to a deployed API. `ureq` looks at the variables in another order than the
+/// SDK's client.
+pub(super) fn proxy_to_server(url: &str) -> Option<String> {
     let uri: Uri = url.parse().ok()?;
     let proxy = Proxy::try_from_env().filter(|proxy| !proxy.is_no_proxy(&uri))?;
     let variables = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"];

@@ -1,4 +1,4 @@
-//! `browse`: serves the page on this machine, over the tables that the AWS environment names, or a deployed API.
+//! `browse`: serves the page on this machine, over the AWS environment's tables or a deployed API.
 
 use std::net::SocketAddr;
 
@@ -17,7 +17,7 @@ const LISTEN: &str = "127.0.0.1:3001";
 /// It listens on loopback alone: whoever may use this machine may look. Ctrl-C ends it.
 #[derive(clap::Args)]
 pub(super) struct BrowseArguments {
-    /// The address at which the page is, which must be one of this machine alone [default: 127.0.0.1:3001, or a
+    /// The address at which the page is, which must be a loopback address [default: 127.0.0.1:3001, or a
     /// free port where that is taken]
     #[arg(long, value_name = "ADDRESS", value_parser = resolve)]
     listen: Option<SocketAddr>,
@@ -30,7 +30,7 @@ pub(super) async fn run(arguments: BrowseArguments) -> anyhow::Result<Ended> {
     let socket = match arguments.listen {
         Some(address) if !address.ip().is_loopback() => {
             return Err(unusable(format!(
-                "--listen {address} is not an address of this machine alone, such as {LISTEN}: whoever reached it could \
+                "--listen {address} is no loopback address, such as {LISTEN}: whoever reached it could \
                  read with your credentials"
             )));
         }

@@ -62,11 +62,11 @@ pub(super) fn of_command(ended: anyhow::Result<Ended>) -> ExitCode {
 
 /// Ends the process at Ctrl-C, from now on. A command that waits for a file or for a pipe cannot be ended in
 /// any other way; what it has written until then is as a crash leaves it, and running it again completes it.
-pub(super) fn end_when_interrupted(said: &'static str) {
-    tokio::spawn(async move {
+pub(super) fn end_when_interrupted() {
+    tokio::spawn(async {
         // Where signals cannot be waited for, a signal ends the process by itself.
         if tokio::signal::ctrl_c().await.is_ok() {
-            terminal::say(said);
+            terminal::say("interrupted; what is done stays, and running it again is safe");
             std::process::exit(Ended::Interrupted as i32);
         }
     });
@@ -146,10 +146,10 @@ fn store_error(error: &anyhow::Error) -> Option<&StoreError> {
 fn advice(error: &anyhow::Error) -> Option<String> {
     if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<ServerError>()) {
         let (ServerError::Unreachable { url, .. } | ServerError::Refused { url, .. }) = error;
-        return aws::proxy_of_ours(url);
+        return aws::proxy_to_server(url);
     }
     if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<ApiError>()) {
-        return aws::proxy_of_ours(error.url_on_the_way()?);
+        return aws::proxy_to_server(error.url_on_the_way()?);
     }
     let table = match store_error(error)? {
         StoreError::TableMissing { table, .. } => table,

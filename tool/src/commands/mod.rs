@@ -1,7 +1,7 @@
 //! The command line: the subcommands, a file each, and what several of them need.
 //!
 //! - `aws` makes the client that the environment names;
-//! - `question` is whom the commands ask that answer a question;
+//! - `question` has `--api`: whether a command that answers a question asks the tables or a deployed API;
 //! - `exit_status` decides how a command ends;
 //! - `listening` has the addresses at which `serve` and `browse` listen;
 //! - `log_lines` logs to standard error;
@@ -108,11 +108,7 @@ pub async fn run() -> ExitCode {
     log_lines::start(if command.is_question() { LevelFilter::OFF } else { LevelFilter::INFO });
     // Ctrl-C is the way in which these two end.
     if !matches!(command, Command::Serve(_) | Command::Browse(_)) {
-        exit_status::end_when_interrupted(if command.is_question() {
-            "interrupted"
-        } else {
-            "interrupted; what is done stays, and running it again is safe"
-        });
+        exit_status::end_when_interrupted();
     }
     let ended = match command {
         Command::Serve(arguments) => serve::run(arguments).await,

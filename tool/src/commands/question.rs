@@ -1,4 +1,4 @@
-//! Whom the commands ask that answer a question: the tables, or a deployed API.
+//! Whether a command that answers a question asks the tables or a deployed API.
 
 use super::exit_status::unusable;
 use super::{aws, terminal};

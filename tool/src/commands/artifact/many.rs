@@ -96,8 +96,8 @@ impl Answer {
     }
 }
 
-/// The status of an error that tells only of one look-up: it was not found, cannot be read, or is spoiled. (That a
-/// table is missing, a deployed API says with the same status of every look-up.)
+/// The status of an error that tells only of one look-up: it was not found, cannot be read, or is spoiled. (A
+/// deployed API answers a missing table with a 500 too, which is then told of each line.)
 fn status_of_one(error: &AskError) -> Option<Status> {
     match error {
         AskError::Refused(Error::Store(StoreError::UnreadableRecord { .. })) => Some(Status::InternalError),

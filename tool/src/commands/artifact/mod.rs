@@ -43,7 +43,7 @@ const LOOK_UPS_AT_ONCE: usize = 8;
 pub(super) struct ArtifactArguments {
     /// The image, REGISTRY/NAME:TAG or NAME@DIGEST; or a digest; with --env a repository, REGISTRY/NAME.
     ///
-    /// With - images, digests and commits come from standard input, one a line. Each gets a line of JSON, in their
+    /// With - images, digests and commits come from standard input, one a line. Each that is not blank gets a line of JSON, in their
     /// order: {"asked":LINE,"status":200,"artifact":{…}}, or {"asked":LINE,"status":404,"description":"…"}.
     #[arg(value_name = "IMAGE|DIGEST|-", value_parser = NonEmptyStringValueParser::new())]
     image: Option<String>,

@@ -98,7 +98,7 @@ impl CommitsSince {
         }
         let path = self.repository.path();
         let built = resolved(self.built["commit_id"].as_str().unwrap_or_default())?;
-        // A part of an id, or a name, is not found as the whole id is.
+        // Look-ups find the whole id, and not the part of it or the name that was given.
         self.built["commit_id"] = built.as_str().into();
         let ancestors = log(&[&built], &path)?;
         if let Some(local) = ancestors.first() {

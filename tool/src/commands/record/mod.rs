@@ -112,7 +112,7 @@ struct StepArguments {
     content: Option<String>,
 }
 
-/// The arguments that every fact about an image has, but for undeploys.
+/// The arguments of every fact about an image, except an undeploy.
 #[derive(Args)]
 pub(super) struct ImageArguments {
     /// The image as it was pushed: REGISTRY/NAME:TAG, NAME@DIGEST or both.
